@@ -1,0 +1,103 @@
+"""One ONNX file, part of it in the cloud: compose local ONNX models with remote ones into one ordinary .onnx file.
+
+>>> import onnxhybrid as oh
+>>> local = oh.load("small.onnx")
+>>> remote = oh.remote.triton("https://gpu.example:8000", "digits", auth=oh.Credential("gpu"))
+>>> hybrid = oh.cascade(local, remote, accept=oh.judge.max_probability("probabilities") >= 0.8)
+>>> hybrid.save("hybrid.onnx")
+>>> oh.Session("hybrid.onnx", credentials={"gpu": token}).run(None, {"image": image})
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from onnxhybrid import endpoint as endpoint
+    from onnxhybrid import remote as remote
+    from onnxhybrid.compose import cascade, chain, judge, parallel, switch
+    from onnxhybrid.diagnostics import Report, explain
+    from onnxhybrid.errors import (
+        ComposeError,
+        CredentialError,
+        Error,
+        ModelError,
+        PolicyDenied,
+        ProtocolError,
+        RemoteError,
+        RemoteRefused,
+        RemoteStatusError,
+        RemoteTimeout,
+        ValidationError,
+    )
+    from onnxhybrid.library import library_path
+    from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
+    from onnxhybrid.remote import Credential
+    from onnxhybrid.runtime import NodeStats, Policy, Secret, Session, register
+    from onnxhybrid.validation import validate
+
+__all__ = [
+    "ComposeError",
+    "Credential",
+    "CredentialError",
+    "Error",
+    "Input",
+    "Model",
+    "ModelError",
+    "NodeStats",
+    "Policy",
+    "PolicyDenied",
+    "ProtocolError",
+    "RemoteError",
+    "RemoteRefused",
+    "RemoteSpec",
+    "RemoteStatusError",
+    "RemoteTimeout",
+    "Report",
+    "Secret",
+    "Session",
+    "TensorSpec",
+    "ValidationError",
+    "cascade",
+    "chain",
+    "endpoint",
+    "explain",
+    "judge",
+    "library_path",
+    "load",
+    "parallel",
+    "register",
+    "remote",
+    "switch",
+    "validate",
+]
+
+_PACKAGES = ("endpoint", "remote")
+_HOMES = {
+    "compose": ("cascade", "chain", "judge", "parallel", "switch"),
+    "diagnostics": ("Report", "explain"),
+    "library": ("library_path",),
+    "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
+    "remote": ("Credential",),
+    "runtime": ("NodeStats", "Policy", "Secret", "Session", "register"),
+    "validation": ("validate",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import onnxhybrid` stays light."""
+    if name in _PACKAGES:
+        return importlib.import_module(f"onnxhybrid.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module 'onnxhybrid' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"onnxhybrid.{_HOME.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,157 @@
+"""The native operator library as Python sees it: where it is, and the few C functions that it offers to hosts."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from onnxhybrid import errors
+from onnxhybrid.diagnostics import REGISTER
+
+ABI_VERSION = 1
+
+_FILE = {"win32": "onnxhybrid.dll", "darwin": "libonnxhybrid.dylib"}.get(sys.platform, "libonnxhybrid.so")
+
+_Put = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t)
+_Resolver = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p, _Put)
+
+Resolve = Callable[[str], str]
+"""Gives the value of the credential of a name; called at each remote call, on a thread of the library's."""
+
+
+def library_path() -> str:
+    """The path of the native operator library, for any ONNX Runtime binding's `register_custom_ops_library`.
+
+    The environment variable ONNXHYBRID_LIBRARY names another file.
+
+    Raises:
+        Error: OH550, it is not there.
+    """
+    path = Path(os.environ.get("ONNXHYBRID_LIBRARY") or Path(__file__).parent / "lib" / _FILE)
+    if not path.is_file():
+        raise errors.Error("OH550", f"the operator library {path} does not exist; install the package again")
+    return str(path)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    path = library_path()
+    try:
+        library = ctypes.CDLL(path)
+        library.onnxhybrid_abi_version.restype = ctypes.c_uint32
+        version = library.onnxhybrid_abi_version()
+    except (OSError, AttributeError) as problem:
+        raise errors.Error("OH550", f"the operator library {path} cannot be loaded: {problem}") from None
+    if version != ABI_VERSION:
+        raise errors.Error("OH550", f"the operator library {path} has ABI {version}, this package needs {ABI_VERSION}")
+    _declare(library)
+    return library
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    pointer = ctypes.c_void_p  # returned text stays a pointer, since it has to be freed
+    library.onnxhybrid_protocols.restype = pointer
+    library.onnxhybrid_protocols.argtypes = []
+    library.onnxhybrid_scope_create.restype = ctypes.c_uint64
+    library.onnxhybrid_scope_create.argtypes = [ctypes.c_char_p, _Resolver, ctypes.POINTER(pointer)]
+    library.onnxhybrid_scope_release.restype = None
+    library.onnxhybrid_scope_release.argtypes = [ctypes.c_uint64]
+    library.onnxhybrid_scope_stats.restype = pointer
+    library.onnxhybrid_scope_stats.argtypes = [ctypes.c_uint64]
+    library.onnxhybrid_scope_assign.restype = ctypes.c_uint32
+    library.onnxhybrid_scope_assign.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
+    library.onnxhybrid_describe.restype = pointer
+    library.onnxhybrid_describe.argtypes = [ctypes.c_uint64, ctypes.c_char_p]
+    library.onnxhybrid_free.restype = None
+    library.onnxhybrid_free.argtypes = [pointer]
+
+
+def _json(text: int | None) -> Any:
+    """The JSON document at a pointer that the library returned, which is freed."""
+    if not text:
+        raise errors.Error("OH530", "the operator library does not know this scope")
+    try:
+        return json.loads(ctypes.string_at(text))
+    finally:
+        _library().onnxhybrid_free(text)
+
+
+def protocols() -> dict[str, Any]:
+    """The protocol table of the library: protocol -> schemes, attributes, dtypes (see docs/protocols.md)."""
+    table: dict[str, Any] = _json(_library().onnxhybrid_protocols())
+    return table
+
+
+class Scope:
+    """A session's scope in the library: its credentials, policy and statistics. Freed with the object."""
+
+    def __init__(self, config: dict[str, Any], resolve: Resolve | None = None) -> None:
+        """Make a scope.
+
+        Args:
+            config: the scope's configuration, as the library reads it.
+            resolve: gives the values of the credentials that the configuration leaves to the host.
+
+        Raises:
+            Error: OH530, the configuration is malformed.
+        """
+        self._resolver = _Resolver(functools.partial(_resolved, resolve)) if resolve else _Resolver()
+        failure = ctypes.c_void_p()
+        self.id: int = _library().onnxhybrid_scope_create(
+            json.dumps(config).encode(), self._resolver, ctypes.byref(failure)
+        )
+        if not self.id:
+            raise error_of(_json(failure.value))
+
+    def stats(self) -> dict[str, Any]:
+        """The statistics by node."""
+        table: dict[str, Any] = _json(_library().onnxhybrid_scope_stats(self.id))
+        return table
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What a server says of a model's inputs and outputs.
+
+        Raises:
+            RemoteError: the server could not be asked, or its answer is no description.
+        """
+        answer: dict[str, Any] = _json(_library().onnxhybrid_describe(self.id, json.dumps(request).encode()))
+        if "failure" in answer:
+            raise error_of(answer["failure"])
+        return answer
+
+    def assign(self, registered: int) -> None:
+        """Give this scope the kernels that are created from now on through the registration of another scope."""
+        _library().onnxhybrid_scope_assign(registered, self.id)
+
+    def __del__(self) -> None:
+        if getattr(self, "id", 0) and _library is not None:  # at interpreter exit globals may be gone
+            _library().onnxhybrid_scope_release(self.id)
+
+
+def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:
+    """Answer the library; no exception may cross into it, and none of its text may hold a secret."""
+    try:
+        value, status = resolve(name.decode()), 0
+        if not isinstance(value, str):
+            value, status = f"the credential's callable returned {type(value).__name__}, not str", 1
+    except BaseException as problem:  # noqa: BLE001  # the border of the interpreter
+        value, status = f"the credential's callable raised {type(problem).__name__}", 1
+    data = value.encode("utf-8", "surrogatepass")
+    put(sink, data, len(data))
+    return status
+
+
+def error_of(failure: dict[str, Any]) -> errors.Error:
+    """The exception for a failure of the library: the register says which class carries the code."""
+    code = failure["code"] if failure["code"] in REGISTER else "OH500"
+    kind: type[errors.Error] = getattr(errors, REGISTER[code].raises)
+    if not issubclass(kind, errors.RemoteError):
+        return kind(code, failure["message"])
+    details = {name: failure.get(name) for name in ("node", "endpoint", "status", "attempts")}
+    return kind(code, failure["message"], **{name: value for name, value in details.items() if value is not None})

@@ -1,0 +1,139 @@
+"""What must hold for every model that leaves: the rules that `save`, the combinators and `validate` share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from onnx import GraphProto, ModelProto, NodeProto
+
+from onnxhybrid.diagnostics import Finding
+from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, nodes_of
+from onnxhybrid.model.opsets import opsets_of, standard
+from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
+
+_TOKEN = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
+)
+
+_FEW = 16  # a tensor with more strings is a vocabulary, not a setting
+
+
+def check(model: ModelProto) -> Iterator[Finding]:
+    """Every finding of the rules below about a skeleton."""
+    yield from _domains(model)
+    yield from _names(model.graph, (), "the graph")
+    yield from _remote_nodes(model)
+    yield from _remote_types(model.graph)
+    yield from _secrets(model)
+
+
+def _domains(model: ModelProto) -> Iterator[Finding]:
+    """OH101: every domain that is used is imported, in functions by the function itself."""
+    own = {standard(function.domain) for function in model.functions}
+    scopes = [("the graph", nodes_of(model.graph.node), model.opset_import)]
+    scopes += [(f"the function {f.name!r}", nodes_of(f.node), f.opset_import) for f in model.functions]
+    for where, nodes, imports in scopes:
+        used = {standard(node.domain) for node in nodes} - {""}
+        for domain in sorted(used - own - set(opsets_of(imports))):
+            yield Finding("OH101", f"nodes use the domain {domain!r}, which is not imported", where)
+
+
+def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str) -> Iterator[Finding]:
+    """OH104 and OH105: each tensor has one producer, which comes before its readers."""
+    seen = {value.name for value in graph.input}
+    seen.update(tensor.name for tensor in graph.initializer)
+    seen.update(sparse.values.name for sparse in graph.sparse_initializer)
+    scopes = (seen, *outer)
+    for node in graph.node:
+        for name in node.input:
+            if name and not any(name in scope for scope in scopes):
+                yield Finding("OH105", f"{_label(node)} reads {name!r}, which nothing before it provides", where)
+        for inner in attribute_graphs(node):
+            yield from _names(inner, scopes, f"a graph inside {_label(node)}")
+        for name in node.output:
+            if name and name in seen:
+                yield Finding("OH104", f"{_label(node)} writes {name!r}, which exists already", where)
+            seen.add(name)
+    for value in graph.output:
+        if not any(value.name in scope for scope in scopes):
+            yield Finding("OH105", f"the output {value.name!r} is provided by nothing", where)
+
+
+def _remote_nodes(model: ModelProto) -> Iterator[Finding]:
+    """OH301 and OH303: each remote node can be read, and its endpoint holds no credential."""
+    for node in _remote_of(all_nodes(model)):
+        try:
+            spec = RemoteSpec.of(node)
+        except ValueError as problem:
+            yield Finding("OH301", str(problem), _label(node))
+            continue
+        yield from _endpoint(spec, _label(node))
+        wanted = len(spec.outputs) + (3 if spec.on_error == "flag" else 0)
+        if len(node.output) != wanted:
+            yield Finding("OH301", f"it has {len(node.output)} outputs and names {wanted}", _label(node))
+
+
+def _endpoint(spec: RemoteSpec, where: str) -> Iterator[Finding]:
+    if problem := endpoint_problem(spec.endpoint):
+        yield Finding(*problem, where)
+
+
+def endpoint_problem(endpoint: str) -> tuple[str, str] | None:
+    """The code and text of what is wrong with an endpoint's URL; None when nothing is."""
+    try:
+        url = urlsplit(endpoint)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        return "OH301", "the endpoint is no URL"
+    if url.username is not None or url.password is not None:
+        return "OH303", f"the endpoint at {host!r} holds a user name or password"
+    if not host or any(character <= " " or character == "\x7f" for character in endpoint):
+        return "OH301", f"the endpoint {endpoint!r} is no URL with a host"
+    if url.query or url.fragment:
+        return "OH301", f"the endpoint {endpoint!r} is a base URL and takes no query or fragment"
+    return None
+
+
+def _remote_types(graph: GraphProto) -> Iterator[Finding]:
+    """OH114: each output of a remote node has a declared element type."""
+    for inner in nested_graphs(graph):
+        remote = list(_remote_of(inner.node))
+        if not remote:
+            continue
+        known = {value.name for value in (*inner.value_info, *inner.output) if not is_container(type_name(value.type))}
+        for node in remote:
+            for name in node.output:
+                if name and name not in known:
+                    yield Finding("OH114", f"the output {name!r} has no declared element type", _label(node))
+
+
+def _secrets(model: ModelProto) -> Iterator[Finding]:
+    """OH306: no text of the artifact looks like a token."""
+    for where, text in _texts(model):
+        if _TOKEN.search(text):
+            yield Finding("OH306", "a text has the form of a secret", where)
+
+
+def _texts(model: ModelProto) -> Iterator[tuple[str, str]]:
+    yield "the documentation", f"{model.doc_string} {model.graph.doc_string}"
+    for entry in model.metadata_props:
+        yield f"metadata {entry.key!r}", entry.value
+    for node in all_nodes(model):
+        for attribute in node.attribute:
+            for value in (attribute.s, *attribute.strings):
+                yield f"attribute {attribute.name!r} of {_label(node)}", value.decode("utf-8", "replace")
+    for inner in nested_graphs(model.graph):
+        for tensor in inner.initializer:
+            for value in tensor.string_data if len(tensor.string_data) <= _FEW else ():
+                yield f"initializer {tensor.name!r}", value.decode("utf-8", "replace")
+
+
+def _remote_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    return (node for node in nodes if is_remote(node))
+
+
+def _label(node: NodeProto) -> str:
+    return f"node {node.name!r} ({node.op_type})" if node.name else f"a node {node.op_type}"

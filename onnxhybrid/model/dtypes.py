@@ -1,0 +1,92 @@
+"""The one table of tensor element types: ONNX number, name, numpy dtype.
+
+Names are numpy's (`float32`, `bool`), with `str` for ONNX strings and ml_dtypes' names for what numpy lacks. Source:
+TensorProto.DataType of the ONNX IR specification.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, TypeProto, helper
+
+from onnxhybrid.errors import ModelError
+
+_NAMES: dict[int, str] = {
+    TensorProto.STRING: "str",
+    **{
+        number: helper.tensor_dtype_to_np_dtype(number).name
+        for number in TensorProto.DataType.values()
+        if number not in (TensorProto.UNDEFINED, TensorProto.STRING)
+    },
+}
+_NUMBERS: dict[str, int] = {name: number for number, name in _NAMES.items()}
+
+Dtype = str | np.dtype[Any] | type
+
+
+def dtype_name(dtype: Dtype) -> str:
+    """The canonical name of a dtype given as a name, a numpy dtype or a scalar type.
+
+    Raises:
+        ModelError: OH110, ONNX has no such element type.
+    """
+    if isinstance(dtype, str) and (dtype in _NUMBERS or is_container(dtype)):
+        return dtype
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise _unknown(dtype) from None
+    if kind.kind in "OUST":
+        return "str"
+    if kind.name not in _NUMBERS:
+        raise _unknown(dtype)
+    return kind.name
+
+
+def _unknown(dtype: object) -> ModelError:
+    return ModelError("OH110", f"{dtype!r} is no tensor element type; known: {', '.join(sorted(_NUMBERS))}")
+
+
+def is_container(name: str) -> bool:
+    """Whether a dtype name stands for no dense tensor, as `seq(map(int64,tensor(float32)))` or `undefined` does."""
+    return name.startswith(("seq(", "map(", "optional(", "sparse(")) or name == "undefined"
+
+
+def elem_type(name: str) -> int:
+    """The ONNX number (TensorProto.DataType) of a canonical dtype name."""
+    return _NUMBERS[name]
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The numpy dtype that holds a dtype of this name; strings are objects."""
+    return np.dtype(object) if name == "str" else helper.tensor_dtype_to_np_dtype(_NUMBERS[name])
+
+
+def name_of(number: int) -> str:
+    """The canonical name of an ONNX element type number; `undefined` where there is none."""
+    return _NAMES.get(number, "undefined")
+
+
+def type_name(type_proto: TypeProto) -> str:
+    """The dtype name of any ONNX type; containers are written as in `seq(map(int64,tensor(float32)))`."""
+    kind = type_proto.WhichOneof("value")
+    if kind == "tensor_type":
+        return name_of(type_proto.tensor_type.elem_type)
+    return _container_name(type_proto)
+
+
+def _container_name(type_proto: TypeProto) -> str:
+    kind = type_proto.WhichOneof("value")
+    if kind == "tensor_type":
+        return f"tensor({name_of(type_proto.tensor_type.elem_type)})"
+    if kind == "sequence_type":
+        return f"seq({_container_name(type_proto.sequence_type.elem_type)})"
+    if kind == "optional_type":
+        return f"optional({_container_name(type_proto.optional_type.elem_type)})"
+    if kind == "map_type":
+        return f"map({name_of(type_proto.map_type.key_type)},{_container_name(type_proto.map_type.value_type)})"
+    if kind == "sparse_tensor_type":
+        return f"sparse({name_of(type_proto.sparse_tensor_type.elem_type)})"
+    return "undefined"

@@ -1,0 +1,192 @@
+"""The edits behind Model's methods: each changes a skeleton that the caller owns."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model.dtypes import is_container, numpy_dtype
+from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_tensors, nodes_of
+from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
+from onnxhybrid.model.remote_spec import attributes_of, is_remote
+from onnxhybrid.model.tensor_spec import TensorSpec
+
+
+def tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Every tensor of a model: initializers, and those in attributes, nested graphs and functions."""
+    yield from model.graph.initializer
+    yield from nested_tensors(model)
+
+
+def rename(model: ModelProto, names: Mapping[str, str]) -> None:
+    """Rename tensors; inner tensors that are in the way move."""
+    existing = tensor_names(model.graph)
+    for old, new in names.items():
+        _known(old, existing, "tensor")
+        if not isinstance(new, str) or not new:
+            raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty string")
+    public = {value.name for value in (*model.graph.input, *model.graph.output)}
+    targets = [*names.values(), *(name for name in public if name not in names)]
+    if doubled := _doubled(targets):
+        raise ModelError("OH113", f"two tensors would be called {doubled!r}")
+    rename_tensors(model.graph, injective({old: new for old, new in names.items() if old != new}, existing))
+
+
+def add_prefix(model: ModelProto, prefix: str) -> None:
+    """Put a prefix before every tensor's and node's name."""
+    if not isinstance(prefix, str):
+        raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
+    rename_tensors(model.graph, {name: prefix + name for name in tensor_names(model.graph)})
+    rename_nodes(model.graph, lambda name: prefix + name)
+
+
+def select(model: ModelProto, outputs: list[str]) -> None:
+    """Keep these outputs and what they need."""
+    by_name = {value.name: value for value in model.graph.output}
+    for name in outputs:
+        _known(name, by_name, "output")
+    if doubled := _doubled(outputs):
+        raise ModelError("OH113", f"the output {doubled!r} is named twice")
+    if not outputs:
+        raise ModelError("OH109", f"select needs at least one output of {_listed(by_name)}")
+    kept = [by_name[name] for name in outputs]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    prune(model.graph)
+
+
+def prune(graph: GraphProto) -> None:
+    """Drop the nodes, initializers, inputs and value_info that no output needs."""
+    needed = {value.name for value in graph.output}
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):
+        if any(name in needed for name in node.output):
+            needed.update(_reads(node))
+            kept.append(node)
+    needed.update(name for node in kept for name in node.output)
+    _keep(graph.node, kept[::-1])
+    for field in (graph.initializer, graph.input, graph.value_info):
+        _keep(field, [entry for entry in field if entry.name in needed])
+    _keep(graph.sparse_initializer, [entry for entry in graph.sparse_initializer if entry.values.name in needed])
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    """The names that a node reads, those that its nested graphs take from outside included."""
+    yield from node.input
+    for inner in attribute_graphs(node):
+        for nested in nodes_of(inner.node):
+            yield from nested.input
+        yield from (value.name for value in inner.output)
+
+
+def _keep(field: Any, entries: list[Any]) -> None:
+    if len(entries) != len(field):
+        del field[:]
+        field.extend(entries)
+
+
+def bind(model: ModelProto, values: Mapping[str, object]) -> None:
+    """Make inputs constant."""
+    inputs = {value.name: value for value in model.graph.input}
+    tokens = {node.input[0] for node in all_nodes(model) if is_remote(node) and _takes_token(node)}
+    for name, value in values.items():
+        _known(name, inputs, "input")
+        if name in tokens:
+            raise ModelError("OH303", f"the input {name!r} is a token, and an artifact holds no credential")
+        tensor = numpy_helper.from_array(_fitting(TensorSpec.of(inputs[name]), value), name)
+        _keep(model.graph.initializer, [entry for entry in model.graph.initializer if entry.name != name])
+        model.graph.initializer.append(tensor)
+        model.graph.input.remove(inputs[name])
+    model.ir_version = max(model.ir_version, 4)  # before IR 4 each initializer had to be an input
+
+
+def _takes_token(node: NodeProto) -> bool:
+    return attributes_of(node).get("auth") == b"input" and bool(node.input)
+
+
+def _fitting(spec: TensorSpec, value: object) -> npt.NDArray[Any]:
+    """The value as an array of the input's dtype and a shape that fits it.
+
+    Raises:
+        ModelError: OH111, it does not fit.
+    """
+    array = as_dtype(spec, value)
+    if spec.shape is None or _fits(array.shape, spec.shape):
+        return array
+    single = (1,) * len(spec.shape)
+    if array.size == 1 and _fits(single, spec.shape):
+        return array.reshape(single)
+    raise ModelError("OH111", f"a value of shape {array.shape} was given for {spec}")
+
+
+def as_dtype(spec: TensorSpec, value: object) -> npt.NDArray[Any]:
+    """The value as an array of the dtype that `spec` wants.
+
+    Raises:
+        ModelError: OH111, that would change it, other than by rounding a float.
+    """
+    if is_container(spec.dtype):
+        raise ModelError("OH111", f"{spec} is no tensor and cannot be given a value")
+    array = np.asarray(value)
+    wanted = numpy_dtype(spec.dtype)
+    if spec.dtype == "str":
+        if array.dtype.kind not in "OUST" or not all(isinstance(entry, str) for entry in array.flat):
+            raise ModelError("OH111", f"{spec} takes strings, not {array.dtype}")
+        return array.astype(object)
+    integers = array.dtype.kind in "iu" and wanted.kind in "iu"
+    if array.dtype != wanted and not integers and not _same_kind(array.dtype, wanted):
+        raise ModelError("OH111", f"{spec} takes {spec.dtype}, not {array.dtype}")
+    converted = array.astype(wanted)
+    if array.dtype.kind in "iu" and not np.array_equal(converted.astype(array.dtype), array):
+        raise ModelError("OH111", f"{value!r} does not fit into {spec.dtype}, the dtype of {spec.name!r}")
+    return converted
+
+
+def _same_kind(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    return given.kind in "biuf" and np.can_cast(given, wanted, "same_kind")
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | str | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        not isinstance(want, int) or size == want for size, want in zip(shape, wanted, strict=True)
+    )
+
+
+def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
+    """Add or replace metadata_props."""
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str) or not key:
+            raise ModelError("OH111", f"metadata is text by name, not {key!r}: {value!r}")
+    merged = {entry.key: entry.value for entry in model.metadata_props} | dict(metadata)
+    del model.metadata_props[:]
+    for key, value in merged.items():
+        model.metadata_props.add(key=key, value=value)
+
+
+def _known(name: object, names: Iterable[str], kind: str) -> None:
+    names = list(names)
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {_listed(names)}"
+        raise ModelError("OH109", f"the model has no {kind} {name!r}{hint}")
+
+
+def _listed(names: Iterable[str], most: int = 12) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return ", ".join(map(repr, ordered[:most])) + more
+
+
+def _doubled(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

@@ -1,0 +1,72 @@
+"""Walks over graphs: nested graphs, nodes and tensors, wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+
+def attribute_graphs(node: NodeProto) -> Iterator[GraphProto]:
+    """The graphs that a node (If, Loop, Scan, …) holds."""
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            yield attribute.g
+        elif attribute.type == AttributeProto.GRAPHS:
+            yield from attribute.graphs
+
+
+def nested_graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """The graph and all graphs inside its nodes, outer before inner."""
+    pending = [graph]
+    while pending:
+        current = pending.pop()
+        yield current
+        pending.extend(inner for node in current.node for inner in attribute_graphs(node))
+
+
+def nodes_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """The nodes and all nodes of their nested graphs."""
+    for node in nodes:
+        yield node
+        for inner in attribute_graphs(node):
+            yield from nodes_of(inner.node)
+
+
+def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """Every node of the main graph, its nested graphs and the model-local functions."""
+    yield from nodes_of(model.graph.node)
+    for function in model.functions:
+        yield from nodes_of(function.node)
+
+
+def nested_tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Every tensor but the main graph's initializers: in attributes, nested graphs, functions and sparse tensors."""
+    for sparse in model.graph.sparse_initializer:
+        yield sparse.values
+        yield sparse.indices
+    yield from _tensors_of(all_nodes(model))
+    for function in model.functions:
+        for default in function.attribute_proto:
+            yield from _attribute_tensors(default)
+
+
+def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from _attribute_tensors(attribute)
+        for inner in attribute_graphs(node):
+            yield from inner.initializer
+            for sparse in inner.sparse_initializer:
+                yield sparse.values
+                yield sparse.indices
+
+
+def _attribute_tensors(attribute: AttributeProto) -> Iterator[TensorProto]:
+    if attribute.type == AttributeProto.TENSOR:
+        yield attribute.t
+    elif attribute.type == AttributeProto.TENSORS:
+        yield from attribute.tensors
+    elif attribute.type == AttributeProto.SPARSE_TENSOR:
+        yield attribute.sparse_tensor.values
+        yield attribute.sparse_tensor.indices

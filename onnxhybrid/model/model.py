@@ -1,0 +1,243 @@
+"""`Model`: an ONNX model as an immutable value. Everything that onnxhybrid takes or gives is one."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from onnx import GraphProto, ModelProto, ValueInfoProto
+
+from onnxhybrid.diagnostics import Report
+from onnxhybrid.errors import ModelError, ValidationError
+from onnxhybrid.model import editing, saving
+from onnxhybrid.model.check import check
+from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets
+from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
+from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.model.weights import Weights, materialize, resolve, used
+from onnxhybrid.model.wire import detach
+
+
+class Model:
+    """An ONNX model whose weights are kept by reference. Methods return new models; nothing changes a Model.
+
+    Get one from `oh.load`, `Model.from_proto`, `oh.remote` or a combinator.
+    """
+
+    __slots__ = ("_skeleton", "_weights")
+
+    def __init__(self, skeleton: ModelProto, weights: Weights) -> None:
+        """Take over a skeleton and the table of its weights (see `onnxhybrid.model.weights`)."""
+        set_opsets(skeleton, opsets_of(skeleton.opset_import))
+        self._skeleton = skeleton
+        self._weights: Weights = MappingProxyType(dict(used(skeleton, weights)))
+
+    @classmethod
+    def from_proto(cls, proto: ModelProto) -> Model:
+        """A Model of an onnx.ModelProto, which is not changed and may be changed afterwards.
+
+        Raises:
+            ModelError: OH100, it is no model; OH107, it refers to external data, whose folder a proto does not know.
+        """
+        if not isinstance(proto, ModelProto):
+            raise ModelError("OH100", f"from_proto takes an onnx.ModelProto, not {type(proto).__name__}")
+        try:
+            data = proto.SerializeToString(deterministic=True)
+        except ValueError:  # EncodeError: a message of 2 GiB or more
+            raise ModelError(
+                "OH108", "the proto is larger than 2 GiB; onnx.save it with external data and use oh.load"
+            ) from None
+        return cls._read(detach(data), itself=data, folder=None)
+
+    @classmethod
+    def _read(cls, skeleton: bytes, *, itself: Path | bytes, folder: Path | None) -> Model:
+        try:
+            proto = ModelProto.FromString(skeleton)
+        except DecodeError as problem:
+            raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
+        if not proto.HasField("graph"):
+            raise ModelError("OH100", "the bytes hold no graph")
+        return cls(proto, resolve(proto, itself=itself, folder=folder))
+
+    def to_proto(self) -> ModelProto:
+        """The model as an onnx.ModelProto with all of its weights, a copy of the caller's own.
+
+        Raises:
+            ModelError: OH107, weights cannot be read; OH108, the model does not fit one message of 2 GiB.
+        """
+        if not saving.fits_one_message(self._skeleton, self._weights):
+            raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
+        proto = self._copy()
+        for tensor in editing.tensors(proto):
+            materialize(tensor, self._weights)
+        return proto
+
+    @property
+    def skeleton(self) -> ModelProto:
+        """The model without its large weights. For combinators: whoever reads it must not change it."""
+        return self._skeleton
+
+    @property
+    def weights(self) -> Weights:
+        """Where the large weights lie, by the key that the skeleton's tensors name."""
+        return self._weights
+
+    @property
+    def name(self) -> str:
+        """The graph's name."""
+        return self._skeleton.graph.name
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The graph's inputs; one with a default has `.optional` set."""
+        defaults = {tensor.name for tensor in self._skeleton.graph.initializer}
+        constant = defaults if self.ir_version < 4 else set()
+        return tuple(
+            TensorSpec.of(value, optional=value.name in defaults)
+            for value in self._skeleton.graph.input
+            if value.name not in constant
+        )
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The graph's outputs."""
+        return tuple(TensorSpec.of(value) for value in self._skeleton.graph.output)
+
+    @property
+    def opsets(self) -> Opsets:
+        """The opset imports, domain -> version; the standard domain is `""`."""
+        return opsets_of(self._skeleton.opset_import)
+
+    @property
+    def ir_version(self) -> int:
+        """The version of the file format."""
+        return self._skeleton.ir_version
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The model's metadata_props."""
+        return {entry.key: entry.value for entry in self._skeleton.metadata_props}
+
+    @property
+    def remotes(self) -> tuple[RemoteSpec, ...]:
+        """Every remote call, in the main graph, in branches and in functions.
+
+        Raises:
+            ModelError: OH301, a remote node is malformed.
+        """
+        specs = []
+        for node in filter(is_remote, all_nodes(self._skeleton)):
+            try:
+                specs.append(RemoteSpec.of(node))
+            except ValueError as problem:
+                raise ModelError("OH301", f"node {node.name!r}: {problem}") from None
+        return tuple(specs)
+
+    def save(self, path: str | os.PathLike[str], *, external_data: saving.ExternalData = "auto") -> None:
+        """Validate the model and write it; the file is there whole, or as it was before.
+
+        Args:
+            path: the .onnx file.
+            external_data: True writes the weights to `<path>.data` beside it, False into the file, "auto" into the
+                file if it stays below 2 GiB.
+
+        Raises:
+            ValidationError: the model breaks a rule; nothing was written.
+            ModelError: OH107, weights cannot be read; OH108, too large for one file; OH112, the system refused.
+        """
+        if external_data not in (True, False, "auto"):
+            raise ModelError("OH112", f"external_data is True, False or 'auto', not {external_data!r}")
+        self._check()
+        saving.write(self._skeleton, self._weights, Path(path), external_data)
+
+    def _check(self) -> None:
+        report = Report.of(check(self._skeleton))
+        if not report:
+            raise ValidationError(report)
+
+    def rename(self, names: Mapping[str, str]) -> Model:
+        """The model with tensors renamed, all at once, so that names can swap. Wire names of remote nodes stay.
+
+        Args:
+            names: old name -> new name, of inputs, outputs or tensors between them.
+
+        Raises:
+            ModelError: OH109, no such tensor; OH113, two tensors would get one name.
+        """
+        return self._edited(editing.rename, names)
+
+    def prefix(self, prefix: str) -> Model:
+        """The model with `prefix` before the name of each input, output, inner tensor and node."""
+        return self._edited(editing.add_prefix, prefix)
+
+    def bind(self, **values: Any) -> Model:
+        """The model with inputs made constant: `model.bind(threshold=0.5)`.
+
+        Raises:
+            ModelError: OH109, no such input; OH111, the value does not fit it; OH303, the input is a token.
+        """
+        return self._edited(editing.bind, values)
+
+    def select(self, outputs: Iterable[str]) -> Model:
+        """The model with these outputs only, in this order, without the nodes and inputs that none of them needs.
+
+        Raises:
+            ModelError: OH109, no such output; OH113, an output is named twice.
+        """
+        return self._edited(editing.select, [outputs] if isinstance(outputs, str) else list(outputs))
+
+    def with_metadata(self, metadata: Mapping[str, str]) -> Model:
+        """The model with these entries added to, or put in the place of, its metadata_props."""
+        return self._edited(editing.set_metadata, metadata)
+
+    def _edited(self, edit: Any, argument: Any) -> Model:
+        proto = self._copy()
+        edit(proto, argument)
+        return Model(proto, self._weights)
+
+    def _copy(self) -> ModelProto:
+        proto = ModelProto()
+        proto.CopyFrom(self._skeleton)
+        return proto
+
+    def __repr__(self) -> str:
+        def listed(specs: Iterable[TensorSpec]) -> str:
+            return ", ".join(map(str, specs))
+
+        return f"<Model {self.name!r} ({listed(self.inputs)}) -> ({listed(self.outputs)})>"
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Load an .onnx file, weights inside or external.
+
+    No weight is read: they stay where they are until they are needed.
+
+    Raises:
+        ModelError: OH100, the file cannot be read or is no model; OH107, its external data is not there.
+    """
+    file = Path(os.path.abspath(path))
+    try:
+        skeleton = _skeleton_of(file)
+    except (OSError, ValueError) as problem:
+        raise ModelError("OH100", f"{file} cannot be read: {problem}") from None
+    except ModelError as problem:
+        raise ModelError(problem.code, f"{file}: {problem.message}") from None
+    return Model._read(skeleton, itself=file, folder=file.parent)
+
+
+def _skeleton_of(file: Path) -> bytes:
+    with open(file, "rb") as opened:
+        if not os.fstat(opened.fileno()).st_size:
+            raise ModelError("OH100", "the file is empty")
+        return detach(memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)))
+
+
+def value_infos(graph: GraphProto) -> dict[str, ValueInfoProto]:
+    """Every declared type of a graph, by tensor name."""
+    return {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}

@@ -1,0 +1,33 @@
+"""Opset imports as a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from onnx import ModelProto, OperatorSetIdProto
+
+
+class Opsets(dict[str, int]):
+    """Domain -> version. The standard domain is `""`, and `opsets["ai.onnx"]` finds it too."""
+
+    def __missing__(self, domain: str) -> int:
+        if domain == "ai.onnx":
+            return self[""]
+        raise KeyError(domain)
+
+
+def opsets_of(imports: Iterable[OperatorSetIdProto]) -> Opsets:
+    """The imports as a mapping; where a domain is imported twice the last one counts, as in ONNX Runtime."""
+    return Opsets({standard(entry.domain): entry.version for entry in imports})
+
+
+def set_opsets(model: ModelProto, opsets: dict[str, int]) -> None:
+    """Write the mapping into the model, each domain once, in a fixed order."""
+    del model.opset_import[:]
+    for domain in sorted(opsets):
+        model.opset_import.add(domain=domain, version=opsets[domain])
+
+
+def standard(domain: str) -> str:
+    """The one spelling of a domain: `ai.onnx` is the empty one."""
+    return "" if domain == "ai.onnx" else domain

@@ -1,0 +1,237 @@
+"""Where a composition comes together: parts are placed in one graph, and every combinator ends in `finish`.
+
+An Assembly lives inside one call of a combinator. Names that will be public are reserved first, so that no inner name
+of a part can stand in their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onnx import GraphProto, TensorProto, ValueInfoProto, compose, helper
+
+from onnxhybrid.compose.finish import finished
+from onnxhybrid.compose.part import Names, Part
+from onnxhybrid.compose.types import narrow, require, shared_sizes
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.alignment import align
+from onnxhybrid.model.dtypes import elem_type
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A graph for an If node's branch, and the declarations of its outputs by their public names."""
+
+    graph: GraphProto
+    outputs: dict[str, ValueInfoProto]
+
+
+@dataclass
+class InputSlot:
+    """An input of the composition: what it takes, what it is when left out, and which part asked for it first."""
+
+    value: ValueInfoProto
+    default: TensorProto | None
+    label: str
+
+
+class Assembly:
+    """A graph in the making."""
+
+    def __init__(self, kind: str, parts: Sequence[Part], inputs: Iterable[str], outputs: Iterable[str]) -> None:
+        """Align the parts, and reserve the names of the composition's inputs and outputs.
+
+        Args:
+            kind: the combinator, for the graph's name and metadata.
+            parts: all parts that will be used.
+            inputs, outputs: the names to reserve.
+
+        Raises:
+            ComposeError: OH102, the opsets cannot be aligned; OH210, an input and an output have one name.
+        """
+        public = set(inputs)
+        if both := [name for name in outputs if name in public]:
+            raise ComposeError("OH210", f"{both[0]!r} would be an input and an output; rename one of them in its part")
+        models = align([part.model for part in parts])
+        self._kind = kind
+        self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
+        self._names = Names(tensors=public | set(outputs))
+        self._graph = GraphProto(name=kind)
+        self._inputs: dict[str, InputSlot] = {}
+        self._values: dict[str, ValueInfoProto] = {}
+
+    def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
+        """Place a part in the main graph.
+
+        Args:
+            label: the part's label.
+            feeds: input -> tensor of the graph, for the inputs that are fed; the others become the graph's inputs.
+            public: output -> public name, for the outputs that leave the composition.
+
+        Returns:
+            output -> tensor of the graph.
+        """
+        part = self._parts[label]
+        outputs = {name: public[name] if name in public else self._inner(part, name) for name in part.outputs}
+        entries = {name: self._names.tensor(f"{label}/{name}/in") for name in part.inputs}
+        graph, tensors = self._placed(part, feeds, entries, outputs)
+        self._values.update({value.name: value for value in graph.output})
+        self._merge(graph, [(tensors[name], entry) for name, entry in entries.items()])
+        return outputs
+
+    def branch(self, label: str, feeds: Mapping[str, str]) -> Branch:
+        """Place a part in a graph for an If node.
+
+        Its weights go to the main graph, where ONNX Runtime keeps them once.
+        """
+        part = self._parts[label]
+        outputs = {name: self._names.tensor(f"{label}/{name}") for name in part.outputs}
+        entries = {name: feeds.get(name, name) for name in part.inputs}
+        graph, _ = self._placed(part, feeds, entries, outputs)
+        for hoisted, own in (
+            (self._graph.initializer, graph.initializer),
+            (self._graph.sparse_initializer, graph.sparse_initializer),
+        ):
+            hoisted.extend(own)
+            del own[:]
+        del graph.input[:]
+        return Branch(graph, dict(zip(outputs, graph.output, strict=True)))
+
+    def passed_on(self, label: str, tensors: Mapping[str, str]) -> Branch:
+        """A branch that gives tensors of the main graph as its outputs: output -> tensor."""
+        graph = GraphProto(name=label)
+        for name, tensor in tensors.items():
+            value = graph.output.add(name=self._names.tensor(f"{label}/{name}/passed"))
+            value.type.CopyFrom(self._values[tensor].type)
+            graph.node.append(helper.make_node("Identity", [tensor], [value.name], name=self._names.node(value.name)))
+        return Branch(graph, dict(zip(tensors, graph.output, strict=True)))
+
+    def condition(self, name: str) -> str:
+        """The bool input `name`; it is declared, as a scalar, if no part has it.
+
+        Raises:
+            ComposeError: OH207, a part takes it as another type.
+        """
+        if name not in self._inputs:
+            self._names.tensors.add(name)
+            self._open(name, InputSlot(TensorSpec(name, "bool", ()).to_value_info(), None, "condition"))
+        if (spec := self.spec(name)).dtype != "bool":
+            raise ComposeError("OH207", f"the condition is no bool: {spec}")
+        return name
+
+    def node(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Add a node of the standard domain with one output, called like `output` if that is free; the output."""
+        name = self._names.tensor(output)
+        self._graph.node.append(helper.make_node(operator, inputs, [name], name=self._names.node(output), **attributes))
+        return name
+
+    def cast(self, tensor: str, dtype: str, output: str) -> str:
+        """The tensor as another dtype, in a tensor called like `output`; itself where it has that dtype."""
+        if tensor in self._values and self.spec(tensor).dtype == dtype:
+            return tensor
+        name = self.node("Cast", [tensor], output, to=elem_type(dtype))
+        shape = self.spec(tensor).shape if tensor in self._values else None
+        self._values[name] = TensorSpec(name, dtype, shape).to_value_info()
+        return name
+
+    def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> None:
+        """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not."""
+        for branch in (then, else_):
+            chosen = [branch.outputs[value.name] for value in outputs]
+            del branch.graph.output[:]
+            branch.graph.output.extend(chosen)
+        name = self._names.node(self._kind)
+        branches = {"then_branch": then.graph, "else_branch": else_.graph}
+        self._graph.node.append(
+            helper.make_node("If", [condition], [value.name for value in outputs], name=name, **branches)
+        )
+        self._values.update({value.name: value for value in outputs})
+
+    def spec(self, tensor: str) -> TensorSpec:
+        """The description of an input of the composition, or of a part's output in the main graph."""
+        return TensorSpec.of(self._values[tensor])
+
+    def finish(self, outputs: Sequence[str]) -> Model:
+        """The composition as a Model, checked.
+
+        Raises:
+            ComposeError: OH209, functions clash.
+            ValidationError: a part was not valid.
+        """
+        del self._graph.input[:], self._graph.output[:]
+        for slot in self._inputs.values():
+            self._graph.input.append(slot.value)
+            if slot.default is not None:
+                self._graph.initializer.append(slot.default)
+        self._graph.output.extend(self._values[name] for name in outputs)
+        return finished(self._kind, self._graph, list(self._parts.values()))
+
+    def _placed(
+        self, part: Part, feeds: Mapping[str, str], entries: Mapping[str, str], outputs: Mapping[str, str]
+    ) -> tuple[GraphProto, dict[str, str]]:
+        """The part's graph under its new names, and for each of its inputs the tensor that it reads."""
+        sizes: dict[str, str] = {}
+        tensors = {name: feeds.get(name, name) for name in part.inputs}
+        for name, wanted in part.inputs.items():
+            if given := self._values.get(tensors[name]):
+                self._check(part, given, wanted)
+                for theirs, ours in shared_sizes(given, wanted).items():
+                    sizes.setdefault(theirs, ours)
+        graph = part.placed(self._names, entries, outputs, sizes)
+        defaults = _take_defaults(graph)
+        for name, value in zip(part.inputs, graph.input, strict=True):
+            if name not in feeds:
+                self._share(name, value, defaults.get(value.name), part.label)
+        return graph, tensors
+
+    def _share(self, name: str, value: ValueInfoProto, default: TensorProto | None, label: str) -> None:
+        """Let a part read the input `name` of the composition, which is opened if it is the first to ask.
+
+        A default stays one only if every part that reads the input has the same.
+        """
+        if default is not None:
+            default.name = name
+        slot = self._inputs.get(name)
+        if slot is None:
+            own = ValueInfoProto(name=name)
+            own.type.CopyFrom(value.type)
+            self._open(name, InputSlot(own, default, label))
+            return
+        narrow(slot.value, value)
+        if slot.default != default:
+            slot.default = None
+
+    def _open(self, name: str, slot: InputSlot) -> None:
+        self._inputs[name] = slot
+        self._values[name] = slot.value
+
+    def _check(self, part: Part, given: ValueInfoProto, wanted: ValueInfoProto) -> None:
+        slot = self._inputs.get(given.name)
+        source = f"the input of part {slot.label!r}," if slot else "the tensor"
+        hint = "rename one of them if they are not the same" if slot else "put a model that converts it between them"
+        require(given, source, wanted, f"the input of part {part.label!r},", hint)
+
+    def _merge(self, graph: GraphProto, connections: list[tuple[str, str]]) -> None:
+        """Append a placed graph: (tensor of the main graph, input of the placed graph) pairs become one tensor each."""
+        del self._graph.output[:]
+        self._graph.output.extend(self._values[tensor] for tensor in dict(connections))
+        quantization = [*self._graph.quantization_annotation, *graph.quantization_annotation]
+        self._graph = compose.merge_graphs(self._graph, graph, connections, name=self._kind, doc_string="")
+        self._graph.quantization_annotation.extend(quantization)
+
+    def _inner(self, part: Part, output: str) -> str:
+        return self._names.tensor(output if output not in self._names.tensors else f"{part.label}/{output}")
+
+
+def _take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
+    """Remove the initializers that are inputs from a graph."""
+    inputs = {value.name for value in graph.input}
+    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
+    if defaults:
+        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+    return defaults

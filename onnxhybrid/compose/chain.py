@@ -1,0 +1,123 @@
+"""`chain`: one model's outputs are the next one's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from onnxhybrid.compose.assembly import Assembly
+from onnxhybrid.compose.part import Part, parts_of
+from onnxhybrid.compose.types import mismatch
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.naming import free_name
+
+Feeds = dict[str, tuple[str, str]]
+"""input -> (label of the part, its output)"""
+
+
+def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
+    """Run models one after the other.
+
+    Outputs are connected to inputs of later models by name. Where no name of a model fits, one output is connected to
+    one input, if there is only one possible way. Outputs that nothing consumed stay outputs; inputs that nothing
+    feeds become the chain's inputs.
+
+    Args:
+        *models: two or more models, in their order.
+        connect: input of a later model -> output of an earlier one, where the names differ.
+
+    Raises:
+        ComposeError: OH201 or OH202, types or shapes differ; OH203, no way or several ways to connect; OH204, connect
+            names what is not there; OH210, the chain's input and output have one name.
+    """
+    if len(models) < 2:
+        raise ComposeError("OH205", f"chain takes two or more models, not {len(models)}")
+    parts = parts_of(_labelled(models))
+    plan = _plan(parts, dict(connect or {}))
+    consumed = {source for feeds in plan.values() for source in feeds.values()}
+    public = {(p.label, name) for p in parts for name in p.outputs} - consumed
+    names = _public_outputs(parts, public)
+    free = {name for part in parts for name in part.inputs if name not in plan[part.label]}
+    assembly = Assembly("chain", parts, free, names)
+    tensors: dict[tuple[str, str], str] = {}
+    for part in parts:
+        feeds = {name: tensors[source] for name, source in plan[part.label].items()}
+        own = {name: name for name in part.outputs if (part.label, name) in public}
+        outputs = assembly.add(part.label, feeds, own)
+        tensors.update({(part.label, name): tensor for name, tensor in outputs.items()})
+    return assembly.finish(names)
+
+
+def _labelled(models: Iterable[object]) -> dict[str, object]:
+    """The models under their graphs' names, made different where they are not."""
+    labelled: dict[str, object] = {}
+    for position, model in enumerate(models):
+        name = model.name if isinstance(model, Model) and model.name.isprintable() else ""
+        labelled[free_name(name or f"part{position}", labelled)] = model
+    return labelled
+
+
+def _plan(parts: list[Part], connect: dict[str, str]) -> dict[str, Feeds]:
+    """For each part the connections of its inputs."""
+    offered: dict[str, str] = {}
+    plan: dict[str, Feeds] = {}
+    later = {name for part in parts[1:] for name in part.inputs}
+    if unknown := sorted(set(connect) - later):
+        raise ComposeError("OH204", f"connect names the input {unknown[0]!r}; later models have {_listed(later)}")
+    for position, part in enumerate(parts):
+        plan[part.label] = _feeds(part, offered, connect, parts[:position])
+        offered.update(dict.fromkeys(part.outputs, part.label))
+    return plan
+
+
+def _feeds(part: Part, offered: dict[str, str], connect: dict[str, str], before: list[Part]) -> Feeds:
+    feeds: Feeds = {}
+    for name in part.inputs:
+        output = connect.get(name, name)
+        if output in offered:
+            feeds[name] = (offered[output], output)
+        elif name in connect and before:
+            raise ComposeError(
+                "OH204", f"connect maps {name!r} to the output {output!r}; earlier models have {_listed(offered)}"
+            )
+    return feeds or (_only_way(before[-1], part) if before else {})
+
+
+def _only_way(before: Part, part: Part) -> Feeds:
+    """The one pair of an output and an input that fit each other.
+
+    Raises:
+        ComposeError: OH203, there is none, or there are several.
+    """
+    ways = [
+        (name, output)
+        for name, wanted in part.inputs.items()
+        for output, given in before.outputs.items()
+        if mismatch(given, wanted) is None
+    ]
+    if len(ways) == 1:
+        name, output = ways[0]
+        return {name: (before.label, output)}
+    gives = ", ".join(str(TensorSpec.of(value)) for value in before.outputs.values())
+    takes = ", ".join(str(TensorSpec.of(value)) for value in part.inputs.values()) or "no input"
+    problem = "more than one pair fits" if ways else "no pair of them fits"
+    hint = f'; write connect={{"{ways[0][0]}": "{ways[0][1]}"}} or another pair' if ways else ""
+    raise ComposeError("OH203", f"{before.label!r} gives {gives}, {part.label!r} takes {takes}, and {problem}{hint}")
+
+
+def _public_outputs(parts: list[Part], public: set[tuple[str, str]]) -> list[str]:
+    """The names of the chain's outputs, those of later models last.
+
+    Raises:
+        ComposeError: OH210, two of them are the same.
+    """
+    names = [name for part in parts for name in part.outputs if (part.label, name) in public]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise ComposeError(
+            "OH210", f"two models of the chain give an output {doubled[0]!r} that nothing consumes; rename one of them"
+        )
+    return names
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in sorted(names)) or "none"

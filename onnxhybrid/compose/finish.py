@@ -1,0 +1,96 @@
+"""The step that every composition ends in: unite what the parts import, annotate, and check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from onnx import FunctionProto, GraphProto, ModelProto
+from onnx.helper import make_model
+
+from onnxhybrid.compose.part import Part
+from onnxhybrid.diagnostics import Report
+from onnxhybrid.errors import ComposeError, ValidationError
+from onnxhybrid.model import Model
+from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
+from onnxhybrid.model.check import check
+from onnxhybrid.model.opsets import set_opsets
+from onnxhybrid.model.weights import Weights
+
+PARTS = "onnxhybrid.parts"
+"""The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
+
+
+def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
+    """The composition as a Model.
+
+    Args:
+        kind: the combinator.
+        graph: the finished graph.
+        parts: the parts in it, aligned.
+
+    Raises:
+        ComposeError: OH209, two parts have different functions of one name.
+        ValidationError: a part was not valid.
+    """
+    _tidy(graph)
+    model = make_model(graph, producer_name="onnxhybrid", functions=_functions(parts))
+    opsets = newest(part.model.opsets for part in parts)
+    opsets.setdefault("", GLUE_OPSET)
+    set_opsets(model, opsets)
+    model.ir_version = least_ir(model)
+    _annotate(model, kind, parts)
+    report = Report.of(check(model))
+    if not report:
+        raise ValidationError(report, context=f"{kind} was given a part that is not valid")
+    return Model(model, _weights(parts))
+
+
+def _tidy(graph: GraphProto) -> None:
+    """Leave one declaration of each tensor."""
+    known = {value.name for value in (*graph.input, *graph.output)}
+    kept = {value.name: value for value in graph.value_info if value.name not in known}
+    del graph.value_info[:]
+    graph.value_info.extend(kept.values())
+
+
+def _functions(parts: Iterable[Part]) -> list[FunctionProto]:
+    """The model-local functions of all parts, each once."""
+    functions: dict[tuple[str, str, str], tuple[FunctionProto, str]] = {}
+    for part in parts:
+        for function in part.model.skeleton.functions:
+            key = (function.domain, function.name, function.overload)
+            known, label = functions.setdefault(key, (function, part.label))
+            if known != function:
+                raise ComposeError(
+                    "OH209",
+                    f"the parts {label!r} and {part.label!r} hold different functions "
+                    f"{function.domain}.{function.name}; inline those of one part first, with "
+                    "onnx.inliner.inline_local_functions",
+                )
+    return [function for function, _ in functions.values()]
+
+
+def _annotate(model: ModelProto, kind: str, parts: Sequence[Part]) -> None:
+    """Keep the parts' metadata, and write down which parts there are; the first of two entries of one key keeps it."""
+    entries: dict[str, str] = {}
+    for part in parts:
+        for key, value in part.model.metadata.items():
+            if key != PARTS:
+                entries[key if entries.get(key, value) == value else f"{part.label}/{key}"] = value
+    entries[PARTS] = json.dumps({"kind": kind, "parts": [_described(part) for part in parts]})
+    for key, value in entries.items():
+        model.metadata_props.add(key=key, value=value)
+
+
+def _described(part: Part) -> dict[str, object]:
+    described: dict[str, object] = {"label": part.label, "graph": part.model.name}
+    if endpoints := sorted({remote.endpoint for remote in part.model.remotes}):
+        described["endpoints"] = endpoints
+    if nested := part.model.metadata.get(PARTS):
+        described["made of"] = json.loads(nested)
+    return described
+
+
+def _weights(parts: Iterable[Part]) -> Weights:
+    return {key: source for part in parts for key, source in part.model.weights.items()}

@@ -1,0 +1,48 @@
+"""How a remote node gets its token."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model.tensor_spec import Input
+
+
+@dataclass(frozen=True)
+class Credential:
+    """The name of a token that the session, or the environment, resolves at run time. The artifact holds the name only.
+
+    Args:
+        name: letters, digits, `_`, `-` and `.`, such as `yolo`.
+
+    Raises:
+        ModelError: OH304, the name has other characters.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", self.name):
+            raise ModelError("OH304", "a credential's name has 1 to 64 letters, digits, '_', '-' and '.'")
+
+
+Auth = Credential | Input | None
+"""A token by name, a token as a graph input, or none."""
+
+
+def checked(auth: object) -> Auth:
+    """`auth` if it is of the right kind.
+
+    Raises:
+        ModelError: OH303, a token was given itself; OH304, it is something else.
+    """
+    if isinstance(auth, str):
+        raise ModelError(
+            "OH303", 'auth takes no token itself, since the artifact would hold it; use oh.Credential("name")'
+        )
+    if not isinstance(auth, Auth):
+        raise ModelError("OH304", f"auth is oh.Credential(name), oh.Input(name) or None, not {type(auth).__name__}")
+    if isinstance(auth, Input) and auth.default is not None:
+        raise ModelError("OH303", "a token's oh.Input takes no default, since the artifact would hold it")
+    return auth

@@ -1,0 +1,198 @@
+"""The one-node Model that every builder makes: an Invoke node with its wire names, declared types and options."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
+
+from onnxhybrid import library
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model.check import endpoint_problem
+from onnxhybrid.model.model import Model
+from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
+from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
+from onnxhybrid.remote.credential import Auth, Credential, checked
+
+OnError = Literal["raise", "flag"]
+
+DAY = 86_400.0
+FLAGS = (TensorSpec("ok", "bool", ()), TensorSpec("status", "int64", ()), TensorSpec("error", "str", ()))
+"""The outputs that on_error="flag" adds."""
+
+_IR = 8
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every remote call has: see the builders for what each means.
+
+    Raises:
+        ModelError: OH303 or OH304, one of them has a value that it cannot have.
+    """
+
+    auth: Auth = None
+    timeout: float = 30.0
+    connect_timeout: float = 5.0
+    retries: int = 2
+    on_error: OnError = "raise"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        checked(self.auth)
+        _seconds("timeout", self.timeout)
+        _seconds("connect_timeout", self.connect_timeout)
+        if not isinstance(self.retries, int) or isinstance(self.retries, bool) or not 0 <= self.retries <= 100:
+            raise ModelError("OH304", f"retries is an int from 0 to 100, not {self.retries!r}")
+        if self.on_error not in ("raise", "flag"):
+            raise ModelError("OH304", f"on_error is 'raise' or 'flag', not {self.on_error!r}")
+        if self.name is not None and (not isinstance(self.name, str) or not self.name):
+            raise ModelError("OH304", f"name is a non-empty string or None, not {self.name!r}")
+
+    def attributes(self) -> dict[str, str | int]:
+        """The options as attributes of the node."""
+        return {
+            "auth": _auth(self.auth),
+            "timeout_ms": _milliseconds(self.timeout),
+            "connect_timeout_ms": _milliseconds(self.connect_timeout),
+            "retries": self.retries,
+            "on_error": self.on_error,
+        }
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a call goes to: the protocol, the base URL, and the model there.
+
+    Raises:
+        ModelError: OH301, the endpoint is no base URL of the protocol, or the model has no name; OH303, the endpoint
+            holds a credential.
+    """
+
+    protocol: str
+    endpoint: str
+    model: str
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        for what in ("endpoint", "model", "version"):
+            value = getattr(self, what)
+            if not isinstance(value, str) or (not value and what != "version"):
+                raise ModelError("OH301", f"{what} is a non-empty string, not {value!r}")
+        if problem := endpoint_problem(self.endpoint):
+            raise ModelError(*problem)
+        schemes = library.protocols()[self.protocol]["schemes"]
+        if self.endpoint.split("://")[0].lower() not in schemes:
+            raise ModelError("OH301", f"{self.protocol} speaks {' and '.join(schemes)}; {self.endpoint!r} is neither")
+
+
+def describe(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """The inputs and outputs that the server says the model has.
+
+    Where the token is given at run time only, the server is asked without one.
+
+    Raises:
+        RemoteError: the server could not be asked.
+    """
+    request = {**vars(target), **options.attributes()}
+    for name in ("retries", "on_error"):
+        del request[name]
+    if isinstance(options.auth, Input):
+        request["auth"] = "none"
+    answer = library.Scope({}).describe(request)
+    return _specs(answer["inputs"]), _specs(answer["outputs"])
+
+
+def invoke(target: Target, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], options: Options) -> Model:
+    """A Model of one Invoke node; its tensors are called as on the wire.
+
+    Raises:
+        ModelError: OH110, a description is malformed; OH301, two tensors have one name.
+    """
+    token = _token(options.auth)
+    public = (*((token,) if token else ()), *inputs)
+    results = (*outputs, *(FLAGS if options.on_error == "flag" else ()))
+    _distinct((*public, *results))
+    node = _node(target, inputs, outputs, options)
+    node.input.extend(spec.name for spec in public)
+    node.output.extend(spec.name for spec in results)
+    graph = helper.make_graph(
+        [node],
+        node.name,
+        [spec.to_value_info() for spec in public],
+        [_result(spec, options.on_error) for spec in results],
+    )
+    return Model(_model(graph), {})
+
+
+def _model(graph: GraphProto) -> ModelProto:
+    imports = [helper.make_opsetid(DOMAIN, _VERSION)]
+    return helper.make_model(graph, ir_version=_IR, opset_imports=imports, producer_name="onnxhybrid")
+
+
+def _node(target: Target, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], options: Options) -> NodeProto:
+    attributes: dict[str, Any] = {**vars(target), **options.attributes()}
+    return helper.make_node(
+        INVOKE,
+        [],
+        [],
+        name=options.name or target.model,
+        domain=DOMAIN,
+        input_names=json.dumps([spec.name for spec in inputs]),
+        output_names=json.dumps([spec.name for spec in outputs]),
+        input_shapes=json.dumps([spec.shape for spec in inputs]),
+        output_shapes=json.dumps([spec.shape for spec in outputs]),
+        **attributes,
+    )
+
+
+def _result(spec: TensorSpec, on_error: OnError) -> ValueInfoProto:
+    """An output's declaration; one that may come out empty promises neither its sizes nor, for a scalar, its rank."""
+    if on_error == "raise" or spec in FLAGS:
+        return spec.to_value_info()
+    return TensorSpec(spec.name, spec.dtype, _may_be_empty(spec.shape)).to_value_info()
+
+
+def _may_be_empty(shape: Shape | None) -> Shape | None:
+    if not shape:
+        return None
+    if any(not isinstance(size, int) for size in shape):
+        return shape
+    return (None, *shape[1:])
+
+
+def _token(auth: Auth) -> TensorSpec | None:
+    """The graph input of a token, which has the shape [1]; None when no token is given at run time."""
+    return TensorSpec(auth.name or "auth_token", "str", (1,)) if isinstance(auth, Input) else None
+
+
+def _auth(auth: Auth) -> str:
+    if isinstance(auth, Credential):
+        return f"credential:{auth.name}"
+    return "none" if auth is None else "input"
+
+
+def _seconds(name: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= DAY:
+        raise ModelError("OH304", f"{name} is in seconds, above 0 and up to {DAY:.0f}, not {value!r}")
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1000))
+
+
+def _specs(rows: Sequence[dict[str, object]]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(row["name"], row["dtype"], row["shape"]) for row in rows)  # type: ignore[arg-type]
+
+
+def _distinct(specs: Sequence[TensorSpec]) -> None:
+    names = [spec.name for spec in specs]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise ModelError(
+            "OH301", f"two tensors of the remote model are called {doubled[0]!r}; a graph needs a name for each"
+        )

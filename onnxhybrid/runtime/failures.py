@@ -1,0 +1,39 @@
+"""Turns what ONNX Runtime raises into the one exception tree."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from onnxhybrid.diagnostics import REGISTER
+from onnxhybrid.errors import Error
+from onnxhybrid.library import error_of
+
+_CODED = re.compile(r"\[(OH\d{3})\] ")
+_DETAILS = ' {"attempts":'
+
+
+def translated(problem: BaseException) -> Error:
+    """The error for an exception of ONNX Runtime; a failure of the operator library keeps its code and details."""
+    text = str(problem)
+    found = _CODED.search(text)
+    if found is None or found[1] not in REGISTER:
+        return Error("OH540", text)
+    message, details = _split(text[found.end() :])
+    return error_of({**details, "code": found[1], "message": message})
+
+
+def _split(text: str) -> tuple[str, dict[str, Any]]:
+    """The library's message, and the details that it ends in as JSON.
+
+    What a server said stands before them, so the last match is the library's own.
+    """
+    start = text.rfind(_DETAILS)
+    if start >= 0:
+        try:
+            details, _ = json.JSONDecoder().raw_decode(text[start + 1 :])
+            return text[:start], details
+        except ValueError:
+            pass
+    return text, {}

@@ -1,0 +1,86 @@
+"""The border between a session and the operator library: a scope of credentials and policy, and its registration."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import onnxruntime
+
+from onnxhybrid.errors import Error
+from onnxhybrid.library import Scope, library_path
+from onnxhybrid.runtime.policy import Policy
+from onnxhybrid.runtime.secret import Secret
+
+Credentials = Mapping[str, str | Secret]
+
+ENTRY = "onnxhybrid.scope"
+"""The session configuration entry through which the library learns a session's scope."""
+
+_registered: weakref.WeakKeyDictionary[onnxruntime.SessionOptions, Scope] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def register(
+    sess_options: onnxruntime.SessionOptions, *, credentials: Credentials | None = None, policy: Policy | None = None
+) -> None:
+    """Make a plain onnxruntime.InferenceSession with these options run hybrid models.
+
+    Args:
+        sess_options: the options; sessions made with them share these credentials and this policy.
+        credentials: token by name: a str for the endpoints of the model itself, or an `oh.Secret`.
+        policy: what the calls may do.
+
+    Raises:
+        Error: OH530, the credentials or the policy are malformed; OH550, the library cannot be loaded.
+    """
+    with _lock:
+        attach(sess_options, make_scope(credentials, policy))
+
+
+def make_scope(credentials: Credentials | None, policy: Policy | None) -> Scope:
+    """A scope of the library with these settings.
+
+    Raises:
+        Error: OH530, they are malformed.
+    """
+    secrets = {name: _secret(name, value) for name, value in (credentials or {}).items()}
+    config: dict[str, Any] = {"credentials": {name: _described(secret) for name, secret in secrets.items()}}
+    if policy is not None:
+        config["policy"] = policy.config()
+    return Scope(config, lambda name: secrets[name].resolve())
+
+
+def attach(options: onnxruntime.SessionOptions, scope: Scope) -> None:
+    """Let sessions that are made with `options` from now on belong to `scope`; the caller holds the lock until then.
+
+    ONNX Runtime takes one registration of a domain for each options object, so a second scope takes over the first
+    one's.
+    """
+    first = _registered.get(options)
+    if first is not None:
+        scope.assign(first.id)
+        return
+    options.add_session_config_entry(ENTRY, str(scope.id))
+    options.register_custom_ops_library(library_path())
+    _registered[options] = scope
+
+
+def lock() -> threading.Lock:
+    """Held from `attach` until the session is made, since both go through the options' one registration."""
+    return _lock
+
+
+def _secret(name: str, value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    raise Error("OH530", f"the credential {name!r} is a {type(value).__name__}; give a str or an oh.Secret")
+
+
+def _described(secret: Secret) -> dict[str, Any]:
+    hosts = list(secret.hosts) or None
+    return {"resolver": True, "hosts": hosts} if secret.fixed is None else {"value": secret.fixed, "hosts": hosts}

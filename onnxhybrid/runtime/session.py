@@ -1,0 +1,138 @@
+"""`Session`: an InferenceSession for models of which a part is in the cloud."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnxruntime
+
+from onnxhybrid.errors import Error, ModelError
+from onnxhybrid.model import Model, load
+from onnxhybrid.runtime import values
+from onnxhybrid.runtime.artifact import Artifact
+from onnxhybrid.runtime.failures import translated
+from onnxhybrid.runtime.policy import Policy
+from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
+from onnxhybrid.runtime.statistics import NodeStats, parsed
+
+
+class Session:
+    """Runs a Model, or the file of one, with ONNX Runtime. Any number of threads may use it at once.
+
+    It needs no closing: what it holds is freed with it.
+
+    Args:
+        model_or_path: a Model, or the path of an .onnx file.
+        credentials: token by name: a str for the endpoints of this very model, or an `oh.Secret`.
+        policy: what its remote calls may do.
+        sess_options: ONNX Runtime's options.
+        providers: ONNX Runtime's execution providers, in order of preference.
+
+    Raises:
+        ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
+        Error: OH530, credentials or policy are malformed; OH540, ONNX Runtime refused the model; OH550, the operator
+            library cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model_or_path: Model | str | os.PathLike[str],
+        *,
+        credentials: Credentials | None = None,
+        policy: Policy | None = None,
+        sess_options: onnxruntime.SessionOptions | None = None,
+        providers: Sequence[Any] | None = None,
+    ) -> None:
+        self._scope = make_scope(credentials, policy)
+        self._artifact: Artifact | None = None
+        options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
+        source = self._source(model_or_path, options, ours=sess_options is None)
+        with lock():
+            attach(options, self._scope)
+            try:
+                self._session = onnxruntime.InferenceSession(source, options, providers=providers)
+            except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
+                raise translated(problem) from None
+        self._by_value = values.needs_values([*self._session.get_inputs(), *self._session.get_outputs()])
+
+    def _source(
+        self, model: Model | str | os.PathLike[str], options: onnxruntime.SessionOptions, *, ours: bool
+    ) -> str | bytes:
+        """What InferenceSession is given: a path as it is, and a Model as bytes.
+
+        Weights are mapped only through options of our own, since options keep what was attached to them.
+        """
+        if not isinstance(model, Model):
+            load(model)  # for errors that say what is wrong with the file
+            return os.fspath(model)
+        if not ours:
+            return _whole(model)
+        self._artifact = Artifact.mapped(model)
+        self._artifact.attach(options)
+        return self._artifact.graph
+
+    def run(
+        self,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        run_options: onnxruntime.RunOptions | None = None,
+    ) -> list[Any]:
+        """Run the model: exactly `InferenceSession.run`.
+
+        Args:
+            output_names: the outputs to compute; None or empty for all.
+            feeds: input -> array; bfloat16 and float8 tensors are arrays of ml_dtypes' dtypes.
+            run_options: ONNX Runtime's options for this run.
+
+        Returns:
+            The outputs, in the order of `output_names`.
+
+        Raises:
+            RemoteError: a remote call failed; see its subclasses.
+            Error: OH540, ONNX Runtime refused, for example a feed of another type.
+        """
+        try:
+            if self._by_value:
+                return values.run(self._session, output_names, feeds, run_options)
+            return list(self._session.run(output_names, feeds, run_options))
+        except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
+            raise translated(problem) from None
+
+    def get_inputs(self) -> Sequence[onnxruntime.NodeArg]:
+        """The inputs without a default, as `InferenceSession.get_inputs` gives them."""
+        return list(self._session.get_inputs())
+
+    def get_overridable_initializers(self) -> Sequence[onnxruntime.NodeArg]:
+        """The inputs with a default, as `InferenceSession.get_overridable_initializers` gives them."""
+        return list(self._session.get_overridable_initializers())
+
+    def get_outputs(self) -> Sequence[onnxruntime.NodeArg]:
+        """The outputs, as `InferenceSession.get_outputs` gives them."""
+        return list(self._session.get_outputs())
+
+    def get_modelmeta(self) -> onnxruntime.ModelMetadata:
+        """The model's metadata, as `InferenceSession.get_modelmeta` gives it."""
+        return self._session.get_modelmeta()
+
+    def get_providers(self) -> list[str]:
+        """The execution providers in use."""
+        return list(self._session.get_providers())
+
+    def stats(self) -> dict[str, NodeStats]:
+        """What the remote nodes did since the session began, by node name."""
+        return parsed(self._scope.stats())
+
+
+def _whole(model: Model) -> bytes:
+    try:
+        data: bytes = model.to_proto().SerializeToString()
+        return data
+    except ModelError as problem:
+        if problem.code != "OH108":
+            raise
+        raise Error(
+            "OH540",
+            "a model of 2 GiB or more cannot be given together with sess_options; save it and give the path",
+        ) from None

@@ -1,0 +1,52 @@
+"""Runs sessions with tensors that numpy has no dtype for (bfloat16, float8), which have to pass as OrtValues."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from onnxhybrid.model.dtypes import elem_type, name_of, numpy_dtype
+
+_PLAIN = frozenset("?bBhHiIlLqQefdgFDGOSU")
+
+
+def needs_values(arguments: Sequence[Any]) -> bool:
+    """Whether any of a session's inputs or outputs (NodeArg) has a type that numpy itself lacks."""
+    return any(argument.type.startswith(("tensor(bfloat16", "tensor(float8")) for argument in arguments)
+
+
+def run(
+    session: onnxruntime.InferenceSession,
+    output_names: Sequence[str] | None,
+    feeds: Mapping[str, Any],
+    run_options: onnxruntime.RunOptions | None,
+) -> list[Any]:
+    """`InferenceSession.run`, with arrays of ml_dtypes' dtypes for the types that numpy lacks."""
+    names = output_names or [output.name for output in session.get_outputs()]
+    values = {name: _value(feed) for name, feed in feeds.items()}
+    return [_array(value) for value in session.run_with_ort_values(names, values, run_options)]
+
+
+def to_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:
+    """An OrtValue on the memory of an array, which has to outlive it."""
+    if array.dtype.char in _PLAIN and array.dtype.kind != "V":
+        return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+    carrier = array.view(np.dtype(f"u{array.dtype.itemsize}"))
+    return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(carrier, elem_type(array.dtype.name))
+
+
+def _value(feed: Any) -> onnxruntime.OrtValue:
+    return feed if isinstance(feed, onnxruntime.OrtValue) else to_value(np.asarray(feed, order="C"))
+
+
+def _array(value: onnxruntime.OrtValue) -> Any:
+    dtype = numpy_dtype(name_of(value.element_type()))
+    if dtype.kind != "V":
+        return value.numpy()
+    raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+    return np.frombuffer(bytearray(raw), dtype).reshape(value.shape())

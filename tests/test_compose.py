@@ -1,0 +1,345 @@
+"""The combinators: a composed model equals its parts run by hand, and what does not fit is a coded error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+import onnxhybrid as oh
+from tests.strategies import Array, dense, local_models, of_graph, rows, run
+
+X = rows(4, 3, 1)
+Z = rows(4, 3, 2)
+
+
+def same(ours: dict[str, Array], by_hand: dict[str, Array]) -> None:
+    assert list(ours) == list(by_hand)
+    for name, value in by_hand.items():
+        np.testing.assert_array_equal(ours[name], value)
+
+
+@given(local_models(), local_models(inputs=("y",), outputs=("u",)), local_models(inputs=("u", "x"), outputs=("v",)))
+def test_a_chain_equals_its_models_run_one_after_the_other(a: oh.Model, b: oh.Model, c: oh.Model) -> None:
+    by_hand = {"x": X}
+    for model in (a, b, c):
+        by_hand |= run(model, by_hand)
+    same(run(oh.chain(a, b, c), {"x": X}), {"v": by_hand["v"]})
+
+
+@given(local_models(outputs=("y", "kept")), local_models(inputs=("y", "fed"), outputs=("u",)))
+def test_a_chain_keeps_outputs_that_nothing_consumed_and_asks_for_inputs_that_nothing_feeds(
+    a: oh.Model, b: oh.Model
+) -> None:
+    composed = oh.chain(a, b)
+    assert [value.name for value in composed.inputs] == ["x", "fed"]
+    first = run(a, {"x": X})
+    second = run(b, {"y": first["y"], "fed": Z})
+    same(run(composed, {"x": X, "fed": Z}), {"kept": first["kept"], "u": second["u"]})
+
+
+@given(local_models(), local_models(inputs=("image",), outputs=("label",)))
+def test_a_chain_connects_one_to_one_where_there_is_only_one_way(a: oh.Model, b: oh.Model) -> None:
+    same(run(oh.chain(a, b), {"x": X}), run(b, {"image": run(a, {"x": X})["y"]}))
+
+
+@given(local_models(outputs=("y", "u")), local_models(inputs=("p", "q"), outputs=("v",)))
+def test_connect_says_what_goes_where(a: oh.Model, b: oh.Model) -> None:
+    first = run(a, {"x": X})
+    by_hand = run(b, {"p": first["u"], "q": first["y"]})
+    same(run(oh.chain(a, b, connect={"p": "u", "q": "y"}), {"x": X}), by_hand)
+
+
+@given(local_models(inputs=("x", "z")), local_models(inputs=("z", "x"), outputs=("y", "u")))
+def test_parallel_equals_its_models_side_by_side(a: oh.Model, b: oh.Model) -> None:
+    feeds = {"x": X, "z": Z}
+    ours = run(oh.parallel(edge=a, cloud=b), feeds)
+    hands = [(label, run(model, feeds)) for label, model in (("edge", a), ("cloud", b))]
+    same(ours, {f"{label}/{name}": value for label, by_hand in hands for name, value in by_hand.items()})
+
+
+@given(local_models(outputs=("y", "u")), local_models(inputs=("x", "z"), outputs=("u", "y")), st.booleans())
+def test_a_switch_equals_the_branch_that_its_condition_names(a: oh.Model, b: oh.Model, chosen: bool) -> None:
+    feeds = {"x": X, "z": Z, "c": np.array(chosen)}
+    by_hand = run(a if chosen else b, feeds)
+    same(run(oh.switch("c", then=a, else_=b), feeds), {name: by_hand[name] for name in ("y", "u")})
+
+
+@given(local_models(), local_models(), st.floats(-2, 2, width=32))
+def test_a_switch_takes_a_model_as_its_condition(a: oh.Model, b: oh.Model, value: float) -> None:
+    is_positive = of_graph(
+        helper.make_graph(
+            [
+                helper.make_node("ReduceMax", ["z"], ["largest"], keepdims=0),
+                helper.make_node("Greater", ["largest", "zero"], ["y"]),
+            ],
+            "is_positive",
+            [helper.make_tensor_value_info("z", TensorProto.FLOAT, [None])],
+            [helper.make_tensor_value_info("y", TensorProto.BOOL, [])],
+            [numpy_helper.from_array(np.array(0, np.float32), "zero")],
+        )
+    )
+    feeds = {"x": X, "z": np.array([value], np.float32)}
+    same(run(oh.switch(is_positive, a, b), feeds), run(a if value > 0 else b, feeds))
+
+
+@given(
+    st.floats(0, 1, width=32),
+    st.integers(0, 4),
+    st.booleans(),
+    st.sampled_from([13, 17, 18, 21]),
+    st.sampled_from([13, 17, 20]),
+)
+def test_a_cascade_equals_local_where_every_row_is_accepted_and_remote_otherwise(
+    threshold: float, count: int, softmax: bool, local_opset: int, remote_opset: int
+) -> None:
+    local = dense("small", "x", "probs", (3, 5), seed=1, softmax=not softmax, opset=local_opset)
+    remote = dense("large", "x", "probs", (3, 5), seed=2, softmax=not softmax, opset=remote_opset)
+    judge = oh.judge.max_probability("probs", softmax=softmax) >= oh.Input("threshold", default=0.8)
+    composed = oh.cascade(local, remote, accept=judge)
+    feeds = {"x": rows(count, 3)}
+    probs = run(local, feeds)["probs"]
+    if softmax:
+        probs = run(dense_softmax(), {"logits": probs})["p"]
+    accepted = bool((probs.max(axis=-1, initial=0) >= np.float32(threshold)).all()) if count else True
+    ours = run(composed, {**feeds, "threshold": np.array([threshold], np.float32)})
+    by_hand = run(local if accepted else remote, feeds)
+    np.testing.assert_allclose(ours["probs"], by_hand["probs"], rtol=1e-5)
+    assert [value.name for value in composed.inputs] == ["x", "threshold"]
+
+
+def dense_softmax() -> oh.Model:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 5]) for name in ("logits", "p")]
+    node = helper.make_node("Softmax", ["logits"], ["p"], axis=-1)
+    return of_graph(helper.make_graph([node], "softmax", values[:1], values[1:]))
+
+
+def test_a_threshold_with_a_default_may_be_left_out() -> None:
+    local, remote = (dense(name, "x", "p", (3, 5), seed=seed, softmax=True) for name, seed in (("a", 1), ("b", 2)))
+    for default, expected in ((0.0, local), (1.1, remote)):
+        judge = oh.judge.max_probability("p") >= oh.Input("t", default=default)
+        composed = oh.cascade(local, remote, accept=judge)
+        assert composed.inputs[-1].optional
+        same(run(composed, {"x": X}), run(expected, {"x": X}))
+
+
+def test_a_judge_may_read_an_output_that_remote_does_not_give() -> None:
+    logits, local = dense("l", "x", "label", (3, 5)), _with_probabilities()
+    composed = oh.cascade(local, logits, accept=oh.judge.max_probability("p") >= 2.0)
+    assert [value.name for value in composed.outputs] == ["label"]
+    same(run(composed, {"x": X}), run(logits, {"x": X}))
+
+
+def _with_probabilities() -> oh.Model:
+    both = oh.parallel(l=dense("l", "x", "label", (3, 5)), p=dense("p", "x", "label", (3, 5), softmax=True))
+    return both.rename({"l/label": "label", "p/label": "p"})
+
+
+@pytest.mark.parametrize("kind", ["float16", "float64"])
+def test_a_judge_reads_probabilities_of_any_float_type(kind: str) -> None:
+    def cast(model: oh.Model) -> oh.Model:
+        values = [
+            oh.TensorSpec("p", "float32", ("n", 5)).to_value_info(),
+            oh.TensorSpec("q", kind, ("n", 5)).to_value_info(),
+        ]
+        node = helper.make_node("Cast", ["p"], ["q"], to=values[1].type.tensor_type.elem_type)
+        return oh.chain(model, of_graph(helper.make_graph([node], "cast", values[:1], values[1:])))
+
+    local, remote = (cast(dense("m", "x", "p", (3, 5), seed=seed, softmax=True)) for seed in (1, 2))
+    composed = oh.cascade(local, remote, accept=oh.judge.max_probability("q") >= 0.0)
+    same(run(composed, {"x": X}), run(local, {"x": X}))
+
+
+@given(local_models(), local_models(), local_models(inputs=("y",), outputs=("z",)), st.booleans(), st.booleans())
+def test_combinators_nest(a: oh.Model, b: oh.Model, c: oh.Model, one: bool, two: bool) -> None:
+    inner = oh.switch("one", a, b)
+    outer = oh.switch("two", oh.chain(inner, c), oh.chain(b, c))
+    feeds = {"x": X, "one": np.array(one), "two": np.array(two)}
+    chosen = (a if one else b) if two else b
+    same(run(outer, feeds), run(c, run(chosen, feeds)))
+
+
+@given(local_models(inputs=("x", "z")), local_models(inputs=("x",)))
+def test_composing_leaves_its_arguments_unchanged_and_gives_the_same_bytes_twice(a: oh.Model, b: oh.Model) -> None:
+    before = a.to_proto(), b.to_proto()
+    once, twice = (
+        [
+            composed.to_proto().SerializeToString()
+            for composed in (
+                oh.parallel(a=a, b=b),
+                oh.switch("c", a, b),
+                oh.chain(a, b.rename({"x": "y", "y": "v"})),
+                oh.cascade(b, a, accept=oh.judge.max_probability("y") >= 0.5),
+            )
+        ]
+        for _ in range(2)
+    )
+    assert once == twice
+    assert (a.to_proto(), b.to_proto()) == before
+
+
+def test_branch_weights_are_shared_in_the_main_graph() -> None:
+    composed = oh.switch("c", dense("a", "x", "y", (3, 500)), dense("b", "x", "y", (3, 500), seed=1))
+    (node,) = [node for node in composed.skeleton.graph.node if node.op_type == "If"]
+    assert not any(attribute.g.initializer for attribute in node.attribute)
+    assert len(composed.skeleton.graph.initializer) == 4
+
+
+def test_weights_are_not_copied_to_be_composed() -> None:
+    a, b = dense("a", "x", "y", (300, 300)), dense("b", "y", "z", (300, 300))
+    composed = oh.chain(a, b)
+    assert set(composed.weights.values()) == {*a.weights.values(), *b.weights.values()}
+    assert composed.skeleton.ByteSize() < 10_000
+
+
+def test_node_names_and_metadata_say_which_part_is_which() -> None:
+    composed = oh.parallel(edge=dense("a", "x", "y", (3, 3)), cloud=dense("b", "x", "y", (3, 3)))
+    names = {node.name for node in composed.skeleton.graph.node}
+    assert names == {"edge/matmul", "edge/add", "cloud/matmul", "cloud/add"}
+    assert '"label": "edge"' in composed.metadata["onnxhybrid.parts"]
+
+
+def test_metadata_of_all_parts_is_kept() -> None:
+    a = dense("a", "x", "y", (3, 3)).with_metadata({"author": "ann", "labels": "digits"})
+    b = dense("b", "y", "z", (3, 3)).with_metadata({"author": "bob", "labels": "digits"})
+    metadata = oh.chain(a, b).metadata
+    assert (metadata["author"], metadata["b/author"], metadata["labels"]) == ("ann", "bob", "digits")
+
+
+def test_sizes_of_one_name_stay_apart_where_nothing_says_that_they_are_equal() -> None:
+    a, b = dense("a", "x", "y", (3, 3)), dense("b", "u", "v", (3, 3))
+    composed = oh.parallel(a=a, b=b)
+    assert [value.shape for value in composed.inputs] == [("n", 3), ("b/n", 3)]
+    assert [value.shape for value in composed.outputs] == [("n", 3), ("b/n", 3)]
+    ours = run(composed, {"x": rows(2, 3), "u": rows(5, 3)})
+    assert [len(value) for value in ours.values()] == [2, 5]
+
+
+def test_a_shared_input_promises_what_both_parts_want() -> None:
+    a, b = dense("a", "x", "y", (3, 3), rows="n"), dense("b", "x", "y", (3, 3), rows=2)
+    for composed in (oh.parallel(a=a, b=b), oh.parallel(a=b, b=a)):
+        assert composed.inputs[0].shape == (2, 3)
+
+
+def test_branches_promise_the_weaker_of_their_shapes() -> None:
+    composed = oh.switch("c", dense("a", "x", "y", (3, 3), rows=2), dense("b", "u", "y", (3, 3), rows=4))
+    assert composed.outputs[0].shape == (None, 3)
+
+
+def test_functions_of_all_parts_are_kept_and_two_meanings_of_one_name_are_an_error() -> None:
+    def with_function(source: str, target: str, operator: str) -> oh.Model:
+        function = helper.make_function(
+            "local", "Shape", ["a"], ["b"], [helper.make_node(operator, ["a"], ["b"])], [helper.make_opsetid("", 17)]
+        )
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in (source, target)]
+        graph = helper.make_graph(
+            [helper.make_node("Shape", [source], [target], domain="local")], operator, values[:1], values[1:]
+        )
+        imports = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
+        return of_graph(graph, functions=[function], opset_imports=imports)
+
+    a, b = with_function("x", "y", "Neg"), with_function("y", "z", "Neg")
+    np.testing.assert_array_equal(run(oh.chain(a, b), {"x": X})["z"], X)
+    with pytest.raises(oh.ComposeError, match="OH209"):
+        oh.chain(a, with_function("y", "z", "Abs"))
+
+
+def test_an_opset_step_that_cannot_be_proven_is_a_coded_error() -> None:
+    def with_if(operator_opset: int, source: str, target: str) -> oh.Model:
+        inner = helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)
+        body = helper.make_graph([helper.make_node("ReduceSum", [source], ["inner"], axes=[1])], "b", [], [inner])
+        graph = helper.make_graph(
+            [
+                helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(True))),
+                helper.make_node("If", ["c"], [target], then_branch=body, else_branch=body),
+            ],
+            "with_if",
+            [helper.make_tensor_value_info(source, TensorProto.FLOAT, ["n", 3])],
+            [helper.make_tensor_value_info(target, TensorProto.FLOAT, None)],
+        )
+        return of_graph(graph, opset=operator_opset)
+
+    with pytest.raises(oh.ComposeError, match=r"OH102.*ReduceSum"):
+        oh.parallel(a=with_if(11, "x", "y"), b=dense("b", "x", "y", (3, 3)))
+
+
+def test_an_operator_that_changed_is_converted_where_the_converter_knows_the_step() -> None:
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x"], ["y"], axes=[1], name="sum")],
+        "old",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1])],
+    )
+    old = of_graph(graph, opset=11)
+    composed = oh.parallel(old=old, new=dense("b", "x", "y", (3, 3)))
+    assert composed.opsets[""] == 17
+    np.testing.assert_array_equal(run(composed, {"x": X})["old/y"], run(old, {"x": X})["y"])
+
+
+@pytest.mark.parametrize("opset", [7, 9])
+def test_models_of_the_oldest_files_compose_too(opset: int) -> None:
+    weight = rows(3, 3, 5)
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in ("x", "w", "y")]
+    values[1] = helper.make_tensor_value_info("w", TensorProto.FLOAT, [3, 3])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "old",
+        values[:2],
+        values[2:],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    old = of_graph(graph, opset=opset, ir_version=3)
+    assert [value.name for value in old.inputs] == ["x"]
+    composed = oh.chain(old, dense("new", "y", "z", (3, 2)))
+    assert [value.name for value in composed.inputs] == ["x"]
+    np.testing.assert_allclose(
+        run(composed, {"x": X})["z"], run(dense("new", "y", "z", (3, 2)), {"y": X @ weight})["z"], rtol=1e-5
+    )
+
+
+A = dense("a", "x", "y", (3, 3))
+
+
+def unchecked(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize(
+    ("code", "compose"),
+    [
+        ("OH201", lambda: oh.chain(A, of_graph(helper.make_graph(
+            [helper.make_node("Identity", ["y"], ["z"])], "half",
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT16, ["n", 3])],
+            [helper.make_tensor_value_info("z", TensorProto.FLOAT16, ["n", 3])])))),
+        ("OH202", lambda: oh.chain(A, dense("b", "y", "z", (4, 3)))),
+        ("OH202", lambda: oh.parallel(a=A, b=dense("b", "x", "y", (4, 3)))),
+        ("OH203", lambda: oh.chain(A, dense("b", "u", "v", (4, 3)))),
+        ("OH203", lambda: oh.chain(_with_probabilities(), dense("b", "u", "v", (5, 3)))),
+        ("OH204", lambda: oh.chain(A, dense("b", "u", "v", (3, 3)), connect={"u": "yy"})),
+        ("OH204", lambda: oh.chain(A, dense("b", "u", "v", (3, 3)), connect={"w": "y"})),
+        ("OH205", lambda: oh.chain(A)),
+        ("OH205", lambda: oh.chain(A, unchecked("b.onnx"))),
+        ("OH205", oh.parallel),
+        ("OH205", lambda: oh.switch("c", A, unchecked(None))),
+        ("OH205", lambda: oh.cascade(A, A, accept=unchecked(0.8))),
+        ("OH206", lambda: oh.switch("c", A, dense("b", "x", "z", (3, 3)))),
+        ("OH206", lambda: oh.cascade(A, dense("b", "x", "z", (3, 3)), accept=oh.judge.max_probability("y") >= 1)),
+        ("OH207", lambda: oh.switch(A, A, A)),
+        ("OH207", lambda: oh.switch("x", A, A)),
+        ("OH208", lambda: oh.cascade(A, A, accept=oh.judge.max_probability("probs") >= 0.5)),
+        ("OH208", lambda: oh.cascade(A, A, accept=A)),
+        ("OH208", lambda: oh.judge.max_probability("y") >= unchecked("much")),
+        ("OH208", lambda: oh.judge.max_probability("") >= 0.5),
+        ("OH208", lambda: oh.judge.max_probability("y") >= oh.Input("score")),
+        ("OH210", lambda: oh.chain(A, dense("b", "y", "x", (3, 3)))),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_a_coded_error(code: str, compose: object) -> None:
+    with pytest.raises(oh.ComposeError) as caught:
+        compose()  # type: ignore[operator]
+    assert caught.value.code == code
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,88 @@
+"""`validate`: what it finds, and that it finds nothing where there is nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import onnxhybrid as oh
+from tests.strategies import dense, of_graph
+
+
+def _remote(url: str, **options: object) -> oh.Model:
+    specs = [oh.TensorSpec(name, "float32", ("n", 3)) for name in "xy"]
+    return oh.remote.triton(url, "m", inputs=specs[:1], outputs=specs[1:], **options)
+
+
+def _codes(model: oh.Model | Path, **options: str) -> list[str]:
+    return [finding.code for finding in oh.validate(model, **options)]
+
+
+def _graph(nodes: list[onnx.NodeProto], **more: object) -> oh.Model:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    return of_graph(helper.make_graph(nodes, "g", values[:1], values[1:]), **more)  # type: ignore[arg-type]
+
+
+def test_a_sound_model_has_no_findings(tmp_path: Path) -> None:
+    composed = oh.switch("c", dense("a", "x", "y", (3, 3)), _remote("https://gpu.example", auth=oh.Credential("gpu")))
+    composed.save(tmp_path / "m.onnx")
+    for model in (composed, tmp_path / "m.onnx"):
+        report = oh.validate(model)
+        assert report
+        assert not report.findings
+        assert json.loads(report.to_json()) == {"ok": True, "findings": []}
+
+
+def test_a_file_that_cannot_be_loaded_is_a_finding(tmp_path: Path) -> None:
+    assert _codes(tmp_path / "missing.onnx") == ["OH100"]
+
+
+@pytest.mark.parametrize(
+    ("code", "nodes"),
+    [
+        ("OH101", [helper.make_node("Odd", ["x"], ["y"], domain="com.example")]),
+        ("OH104", [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Neg", ["x"], ["y"])]),
+        ("OH105", [helper.make_node("Relu", ["nothing"], ["y"])]),
+        ("OH105", [helper.make_node("Relu", ["x"], ["z"])]),
+    ],
+)
+def test_a_broken_graph_is_found(code: str, nodes: list[onnx.NodeProto]) -> None:
+    report = oh.validate(_graph(nodes))
+    assert not report
+    assert code in [finding.code for finding in report.errors]
+
+
+def test_a_remote_output_without_a_declared_type_is_found() -> None:
+    proto = _remote("http://127.0.0.1:1").to_proto()
+    proto.graph.node.append(helper.make_node("Identity", ["y"], ["z"]))
+    proto.graph.output[0].name = "z"
+    proto.opset_import.add(domain="", version=17)
+    assert _codes(oh.Model.from_proto(proto)) == ["OH114"]
+
+
+def test_a_token_over_plain_http_is_a_warning_unless_it_stays_on_this_machine() -> None:
+    report = oh.validate(_remote("http://gpu.example:8000", auth=oh.Credential("gpu")))
+    assert report
+    assert [finding.code for finding in report.warnings] == ["OH305"]
+    for url in ("https://gpu.example", "http://127.0.0.1:8000", "http://localhost", "http://[::1]:8000"):
+        assert not _codes(_remote(url, auth=oh.Credential("gpu")))
+    assert not _codes(_remote("http://gpu.example:8000"))
+
+
+def test_a_file_newer_than_the_runtime_is_found() -> None:
+    relu = [helper.make_node("Relu", ["x"], ["y"])]
+    assert _codes(_graph(relu, ir_version=onnx.IR_VERSION + 5)) == ["OH103"]
+    assert _codes(_graph(relu, opset=500)) == ["OH106"]
+    assert _codes(_graph(relu, opset=21, ir_version=10), target="onnxruntime==1.17") == ["OH103", "OH106"]
+    assert _codes(_graph(relu, opset=17), target="opset 16") == ["OH106"]
+    assert not _codes(_graph(relu, opset=17), target="onnxruntime==1.18")
+
+
+@pytest.mark.parametrize("target", ["tensorrt==8", "onnxruntime", "opset", "onnxruntime==0.1"])
+def test_a_target_that_is_not_known_is_a_coded_error(target: str) -> None:
+    with pytest.raises(oh.ModelError, match="OH304"):
+        oh.validate(dense("a", "x", "y", (3, 3)), target=target)

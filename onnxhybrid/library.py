@@ -155,3 +155,19 @@ def error_of(failure: dict[str, Any]) -> errors.Error:
         return kind(code, failure["message"])
     details = {name: failure.get(name) for name in ("node", "endpoint", "status", "attempts")}
     return kind(code, failure["message"], **{name: value for name, value in details.items() if value is not None})
+
+
+def reference() -> str:
+    """The protocol table as Markdown: the end of docs/operator.md."""
+    sections = []
+    for name, row in protocols().items():
+        dtypes = ", ".join(f"{ours} → {theirs}" for ours, theirs in row["dtypes"].items())
+        sections.append(
+            f"## Protocol `{name}`\n\nSchemes: {', '.join(row['schemes'])}. Token: `{row['authentication']}`. "
+            f"Attributes of its own: {', '.join(row['attributes'])}.\n\nTypes: {dtypes}.\n"
+        )
+    return "\n".join(sections)
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

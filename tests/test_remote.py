@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,9 +25,9 @@ TOKEN = "token-0123456789abcdef"
 X = rows(2, 3)
 
 
-def adder(url: str, **options: object) -> oh.Model:
+def adder(url: str, **options: Any) -> oh.Model:
     """A remote model x (n, 3) -> y (n, 2)."""
-    settings = {"timeout": 3.0, "retries": 0, **options}
+    settings: dict[str, Any] = {"timeout": 3.0, "retries": 0, **options}
     return oh.remote.triton(
         url,
         "adder",
@@ -47,6 +49,18 @@ def test_an_answer_in_json_is_the_output() -> None:
     np.testing.assert_array_equal(y, np.array([[1, 2], [3, 4]], np.float32))
 
 
+OUTPUT = b'{"name": "y", "datatype": "FP32", "shape": [2, 2], "data": [0, 0, 0, 0]}'
+
+
+def in_turn(behaviours: Iterator[Behaviour]) -> Behaviour:
+    """Another behaviour for each request."""
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        next(behaviours)(connection, request)
+
+    return behave
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 FAULTS: dict[str, tuple[Behaviour, str]] = {
     "401 with a message": (answer(b'{"error": "bad token"}', status="401 Unauthorized"), "OH503"),
@@ -59,7 +73,7 @@ FAULTS: dict[str, tuple[Behaviour, str]] = {
     "an empty body": (answer(b""), "OH504"),
     "another output": (answer(reply(name="z")), "OH504"),
     "no outputs": (answer(b'{"outputs": []}'), "OH504"),
-    "an output twice": (answer(b'{"outputs": [%s, %s]}' % ((json.dumps(json.loads(reply())["outputs"][0]).encode(),) * 2)), "OH504"),
+    "an output twice": (answer(reply().replace(b'"outputs": [', b'"outputs": [' + OUTPUT + b", ")), "OH504"),
     "another type": (answer(reply(datatype="INT64")), "OH505"),
     "an unknown type": (answer(reply(datatype="FP31")), "OH505"),
     "another rank": (answer(reply(shape=[4])), "OH506"),
@@ -92,9 +106,9 @@ def test_a_fault_of_the_server_is_a_coded_error_before_the_deadline(fault: str) 
 
 
 def test_the_servers_own_message_is_in_the_error_in_one_line() -> None:
-    with raw_server(answer(b'{"error": "bad\\r\\ntoken"}', status="401 Unauthorized")) as server:
-        with pytest.raises(oh.RemoteStatusError, match="bad.*token") as caught:
-            oh.Session(adder(server.url)).run(None, {"x": X})
+    refusing = answer(b'{"error": "bad\\r\\ntoken"}', status="401 Unauthorized")
+    with raw_server(refusing) as server, pytest.raises(oh.RemoteStatusError, match=r"bad.*token") as caught:
+        oh.Session(adder(server.url)).run(None, {"x": X})
     assert caught.value.status == 401
     assert "\n" not in str(caught.value)
 
@@ -115,7 +129,7 @@ def test_a_dead_server_is_refused() -> None:
 
 def test_what_is_worth_repeating_is_repeated() -> None:
     answers = iter([answer(b"", status="503 Service Unavailable"), answer(reply())])
-    with raw_server(lambda connection, request: next(answers)(connection, request)) as server:
+    with raw_server(in_turn(answers)) as server:
         session = oh.Session(adder(server.url, retries=2))
         session.run(None, {"x": X})
         stats = session.stats()["adder"]
@@ -137,6 +151,10 @@ def test_what_the_policy_refuses_is_not_sent(policy: oh.Policy) -> None:
     assert not server.requests
 
 
+def _call(model: oh.Model, credentials: dict[str, str | oh.Secret]) -> None:
+    oh.Session(model, credentials=credentials).run(None, {"x": X})
+
+
 def test_a_token_as_an_input_travels_in_the_header() -> None:
     with raw_server(answer(reply())) as server:
         model = adder(server.url, auth=oh.Input("auth_token"))
@@ -150,8 +168,7 @@ def test_a_token_cannot_add_headers(token: str) -> None:
     with raw_server(answer(reply())) as server:
         for secret in (token, oh.Secret(lambda: token)):
             with pytest.raises(oh.CredentialError, match="OH512") as caught:
-                by_name = oh.Session(adder(server.url, auth=oh.Credential("t")), credentials={"t": secret})
-                by_name.run(None, {"x": X})
+                _call(adder(server.url, auth=oh.Credential("t")), {"t": secret})
             assert token not in str(caught.value)
         if "\0" not in token:  # ONNX Runtime ends a string that is fed at its first NUL
             with pytest.raises(oh.CredentialError, match="OH512"):
@@ -196,9 +213,9 @@ def test_a_credential_that_fails_or_is_missing_is_a_coded_error() -> None:
 
 
 def test_a_secret_is_sent_to_its_hosts_only() -> None:
+    secret = oh.Secret(TOKEN, hosts=["example.com"])
     with raw_server(answer(reply())) as server, pytest.raises(oh.CredentialError, match="OH511") as caught:
-        model = adder(server.url, auth=oh.Credential("adder"))
-        oh.Session(model, credentials={"adder": oh.Secret(TOKEN, hosts=["example.com"])}).run(None, {"x": X})
+        _call(adder(server.url, auth=oh.Credential("adder")), {"adder": secret})
     assert not server.requests
     assert TOKEN not in str(caught.value)
 
@@ -292,9 +309,9 @@ def test_a_credentials_name_has_plain_characters() -> None:
 
 
 def test_metadata_that_cannot_be_had_is_a_remote_error_at_the_builder() -> None:
-    with raw_server(answer(b'{"error": "unknown model"}', status="400 Bad Request")) as server:
-        with pytest.raises(oh.RemoteStatusError, match="unknown model"):
-            oh.remote.triton(server.url, "nosuch")
+    refusing = answer(b'{"error": "unknown model"}', status="400 Bad Request")
+    with raw_server(refusing) as server, pytest.raises(oh.RemoteStatusError, match="unknown model"):
+        oh.remote.triton(server.url, "nosuch")
 
 
 def test_flags_turn_a_failure_into_data() -> None:

@@ -132,9 +132,8 @@ def test_many_threads_share_a_session_and_many_sessions_are_made_at_once() -> No
 
     def work() -> None:
         for session in (shared, oh.Session(model)):
-            for _ in range(20):
-                if not np.array_equal(session.run(None, {"x": rows(2, 3)})[0], expected):
-                    wrong.append(session)
+            answers = [session.run(None, {"x": rows(2, 3)})[0] for _ in range(20)]
+            wrong.extend(answer for answer in answers if not np.array_equal(answer, expected))
 
     threads = [threading.Thread(target=work) for _ in range(16)]
     for thread in threads:

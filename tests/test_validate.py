@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -13,7 +14,7 @@ import onnxhybrid as oh
 from tests.strategies import dense, of_graph
 
 
-def _remote(url: str, **options: object) -> oh.Model:
+def _remote(url: str, **options: Any) -> oh.Model:
     specs = [oh.TensorSpec(name, "float32", ("n", 3)) for name in "xy"]
     return oh.remote.triton(url, "m", inputs=specs[:1], outputs=specs[1:], **options)
 

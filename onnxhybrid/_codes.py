@@ -246,6 +246,14 @@ _COMPOSE = (
         "chain(a: x -> y, b: y -> x)",
         'Rename one of them: oh.chain(a, b.rename({"x": "x_out"})).',
     ),
+    _row(
+        "OH211",
+        "ComposeError",
+        "One input would have two defaults",
+        "Two parts share an input by name, and each says something else for when it is left out.",
+        'a cascade inside a cascade, both with oh.Input("threshold", default=…) and different defaults',
+        "Rename the input in one of the parts, or give both the same default.",
+    ),
 )
 
 _REMOTE = (

@@ -301,6 +301,26 @@ def test_models_of_the_oldest_files_compose_too(opset: int) -> None:
     )
 
 
+def _with_default(value: float) -> oh.Model:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "w", "y")]
+    default = numpy_helper.from_array(np.array([value], np.float32), "w")
+    return of_graph(
+        helper.make_graph([helper.make_node("Mul", ["x", "w"], ["y"])], "g", values[:2], values[2:], [default])
+    )
+
+
+def test_a_shared_input_may_be_left_out_only_if_every_part_says_so() -> None:
+    alike = oh.parallel(a=_with_default(2.0), b=_with_default(2.0))
+    assert [(value.name, value.optional) for value in alike.inputs] == [("x", False), ("w", True)]
+    needed = oh.parallel(a=_with_default(2.0), b=_needs_w())
+    assert ("w", False) in [(value.name, value.optional) for value in needed.inputs]
+
+
+def _needs_w() -> oh.Model:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("w", "y")]
+    return of_graph(helper.make_graph([helper.make_node("Neg", ["w"], ["y"])], "g", values[:1], values[1:]))
+
+
 A = dense("a", "x", "y", (3, 3))
 
 
@@ -335,6 +355,7 @@ def unchecked(value: Any) -> Any:
         ("OH208", lambda: oh.judge.max_probability("y") >= unchecked("much")),
         ("OH208", lambda: oh.judge.max_probability("") >= 0.5),
         ("OH208", lambda: oh.judge.max_probability("y") >= oh.Input("score")),
+        ("OH211", lambda: oh.parallel(a=_with_default(1.0), b=_with_default(2.0))),
         ("OH210", lambda: oh.chain(A, dense("b", "y", "x", (3, 3)))),
     ],
 )  # fmt: skip

@@ -190,7 +190,10 @@ class Assembly:
     def _share(self, name: str, value: ValueInfoProto, default: TensorProto | None, label: str) -> None:
         """Let a part read the input `name` of the composition, which is opened if it is the first to ask.
 
-        A default stays one only if every part that reads the input has the same.
+        The input may be left out only if every part that reads it says so.
+
+        Raises:
+            ComposeError: OH211, two parts have different defaults for it.
         """
         if default is not None:
             default.name = name
@@ -201,8 +204,13 @@ class Assembly:
             self._open(name, InputSlot(own, default, label))
             return
         narrow(slot.value, value)
-        if slot.default != default:
-            slot.default = None
+        if slot.default is not None and default is not None and slot.default != default:
+            raise ComposeError(
+                "OH211",
+                f"the parts {slot.label!r} and {label!r} share the input {name!r} and have different defaults for it; "
+                "rename it in one of them",
+            )
+        slot.default = slot.default if default is not None else None
 
     def _open(self, name: str, slot: InputSlot) -> None:
         self._inputs[name] = slot

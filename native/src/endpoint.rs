@@ -1,0 +1,184 @@
+//! Endpoints: base URLs, and the origins that they belong to.
+
+use std::fmt;
+
+use http::uri::PathAndQuery;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Host, Url};
+
+/// Scheme, host and port: what connections, policies and credentials are bound to.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Origin {
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// The host, in the one spelling that all its spellings are normalised to.
+    pub host: Host<String>,
+    /// The port, the scheme's own if none was given.
+    pub port: u16,
+}
+
+impl Origin {
+    /// The origin of an http or https URL.
+    fn of(url: &Url) -> Option<Self> {
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        Some(Self { tls, host: tidy_host(url.host()?.to_owned()), port: url.port_or_known_default()? })
+    }
+
+    /// The scheme's name.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
+    /// `host` or `host:port`, as a `Host` header has it.
+    pub fn authority(&self) -> String {
+        let default = if self.tls { 443 } else { 80 };
+        if self.port == default { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+    }
+
+    /// Whether the host is this very machine, by name or address.
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme(), self.authority())
+    }
+}
+
+/// A host in its one spelling: `example.com.` is `example.com`.
+fn tidy_host(host: Host<String>) -> Host<String> {
+    match host {
+        Host::Domain(name) => Host::Domain(name.trim_end_matches('.').to_owned()),
+        address => address,
+    }
+}
+
+/// Reads a host on its own, in the spelling that URLs normalise it to; an IPv6 address may lack its brackets.
+pub fn parse_host(text: &str) -> Option<Host<String>> {
+    match text.parse() {
+        Ok(address) => Some(Host::Ipv6(address)),
+        Err(_) => Host::parse(text).ok().map(tidy_host).filter(|host| *host != Host::Domain(String::new())),
+    }
+}
+
+/// Splits `host` or `host:port`; an IPv6 address with a port needs brackets.
+pub fn parse_host_and_port(text: &str) -> Option<(Host<String>, Option<u16>)> {
+    if let Some(host) = parse_host(text) {
+        return Some((host, None));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    Some((parse_host(host)?, Some(port.parse().ok()?)))
+}
+
+/// Reads `scheme://host[:port]`, and nothing more.
+pub fn parse_origin(text: &str) -> Option<Origin> {
+    let endpoint = Endpoint::parse(text).ok()?;
+    endpoint.path.is_empty().then_some(endpoint.origin)
+}
+
+/// A base URL.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoint {
+    /// As the node writes it.
+    pub text: String,
+    /// Where it leads.
+    pub origin: Origin,
+    path: String,
+}
+
+impl Endpoint {
+    /// Reads an http or https URL without user, query or fragment; `Err` says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "is no URL")?;
+        let origin = Origin::of(&url).ok_or("is no http or https URL")?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("holds a user or a password");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("is no base URL: it holds a query or a fragment");
+        }
+        Ok(Self { text: text.to_owned(), origin, path: url.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// The path of the base URL with `segments` added, each of them percent-encoded; `None` for one that cannot be a segment.
+    pub fn path(&self, segments: &[&str]) -> Option<PathAndQuery> {
+        let mut path = self.path.clone();
+        for segment in segments {
+            if matches!(*segment, "." | "..") {
+                return None; // no encoding keeps a server from walking these
+            }
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        PathAndQuery::try_from(path).ok()
+    }
+}
+
+/// What may stand in a path segment as it is: RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(text: &str) -> String {
+        Endpoint::parse(text).unwrap().origin.to_string()
+    }
+
+    #[test]
+    fn spellings_of_a_host_are_one_origin() {
+        assert_eq!(origin("HTTP://Example.COM.:80/v1"), "http://example.com");
+        assert_eq!(origin("http://0x7f.1:8000"), "http://127.0.0.1:8000");
+        assert_eq!(origin("http://2130706433"), "http://127.0.0.1");
+        assert_eq!(origin("https://[0:0::1]:8443/"), "https://[::1]:8443");
+        assert_eq!(origin("https://bücher.example"), "https://xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn an_endpoint_is_a_plain_base_url() {
+        for text in [
+            "",
+            "x",
+            "ftp://h",
+            "file:///etc",
+            "http://u@h",
+            "http://u:p@h",
+            "http://:p@h",
+            "http://h?q=1",
+            "http://h#f",
+            "http://",
+        ] {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_keeps_the_base_and_encodes_its_segments() {
+        let endpoint = Endpoint::parse("http://h/base/").unwrap();
+        assert_eq!(endpoint.path(&["v2", "a/b ü?#"]).unwrap(), "/base/v2/a%2Fb%20%C3%BC%3F%23");
+        assert_eq!(Endpoint::parse("http://h").unwrap().path(&["v2"]).unwrap(), "/v2");
+    }
+
+    #[test]
+    fn hosts_are_read_with_and_without_a_port() {
+        let read = |text| parse_host_and_port(text).map(|(host, port)| (host.to_string(), port));
+        assert_eq!(read("H.Example"), Some(("h.example".into(), None)));
+        assert_eq!(read("h:8000"), Some(("h".into(), Some(8000))));
+        assert_eq!(read("h:80"), Some(("h".into(), Some(80))));
+        assert_eq!(read("::1"), Some(("[::1]".into(), None)));
+        assert_eq!(read("[::1]:81"), Some(("[::1]".into(), Some(81))));
+        for text in ["", "h/x", "u@h", "h:99999", "http://h", "h:8000:1"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Failures: the codes, the message that a user reads, and the JSON that a program reads.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// What went wrong, as one of the codes of the project's register.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Code {
+    /// OH301: the node itself is malformed.
+    Node,
+    /// OH500: an error of this library.
+    Internal,
+    /// OH501: no connection could be made.
+    Connect,
+    /// OH502: the deadline passed.
+    Deadline,
+    /// OH503: the server answered with an error status.
+    Status,
+    /// OH504: the answer is not what the protocol promises.
+    Answer,
+    /// OH505: an output's type differs from the declared one.
+    OutputType,
+    /// OH506: an output's shape or size does not fit.
+    OutputShape,
+    /// OH507: the answer is larger than the policy allows.
+    TooLarge,
+    /// OH508: the answer ended early, or the connection was lost.
+    CutShort,
+    /// OH509: an input cannot be sent.
+    Input,
+    /// OH510: there is no such credential.
+    CredentialMissing,
+    /// OH511: the credential is not bound to this host.
+    CredentialHost,
+    /// OH512: the credential is malformed.
+    CredentialMalformed,
+    /// OH513: the credential's provider failed.
+    CredentialProvider,
+    /// OH520: refused by policy.
+    Policy,
+    /// OH530: the scope is unknown, or its configuration malformed.
+    Scope,
+}
+
+impl Code {
+    /// The code as people write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::Node => "OH301",
+            Code::Internal => "OH500",
+            Code::Connect => "OH501",
+            Code::Deadline => "OH502",
+            Code::Status => "OH503",
+            Code::Answer => "OH504",
+            Code::OutputType => "OH505",
+            Code::OutputShape => "OH506",
+            Code::TooLarge => "OH507",
+            Code::CutShort => "OH508",
+            Code::Input => "OH509",
+            Code::CredentialMissing => "OH510",
+            Code::CredentialHost => "OH511",
+            Code::CredentialMalformed => "OH512",
+            Code::CredentialProvider => "OH513",
+            Code::Policy => "OH520",
+            Code::Scope => "OH530",
+        }
+    }
+}
+
+/// A code with its sentence, before it is known which node it befell.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// What kind of failure.
+    pub code: Code,
+    /// One sentence, without the code.
+    pub message: String,
+    /// The status of the server's answer, if one came.
+    pub status: Option<u16>,
+}
+
+impl Problem {
+    /// A problem without an answer's status.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), status: None }
+    }
+
+    /// The same problem, with the status of the answer that showed it.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+}
+
+/// A problem with where it happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// What went wrong.
+    pub problem: Problem,
+    /// The node's name; empty outside of a graph.
+    pub node: String,
+    /// The node's endpoint; empty if there is none.
+    pub endpoint: String,
+    /// Requests that were tried.
+    pub attempts: u32,
+}
+
+impl Failure {
+    /// A failure that concerns no node, such as a scope's.
+    pub fn without_node(problem: Problem) -> Self {
+        Self { problem, node: String::new(), endpoint: String::new(), attempts: 0 }
+    }
+
+    /// The fields that a program reads, sorted by key, without the message.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "attempts": self.attempts,
+            "code": self.problem.code.as_str(),
+            "endpoint": text_or_null(&self.endpoint),
+            "node": text_or_null(&self.node),
+            "status": self.problem.status,
+        })
+    }
+
+    /// [`Failure::to_json`] and the message.
+    pub fn to_json_with_message(&self) -> Value {
+        let mut value = self.to_json();
+        value["message"] = Value::from(one_line(&self.problem.message));
+        value
+    }
+}
+
+/// `[OH503] node "name" (endpoint): message {json}` on one line; the JSON object is always last.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] ", self.problem.code.as_str())?;
+        let node = (!self.node.is_empty()).then(|| format!("node \"{}\"", one_line(&self.node)));
+        let endpoint = (!self.endpoint.is_empty()).then(|| format!("({})", one_line(&self.endpoint)));
+        let place: Vec<_> = [node, endpoint].into_iter().flatten().collect();
+        if !place.is_empty() {
+            write!(f, "{}: ", place.join(" "))?;
+        }
+        write!(f, "{} {}", one_line(&self.problem.message), self.to_json())
+    }
+}
+
+fn text_or_null(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// `text` with control and text-direction characters escaped, so that it stays on its line.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// Characters of a server's text that a message quotes.
+const QUOTED: usize = 500;
+
+/// A server's text as a message may quote it: secrets blotted out, control characters escaped, shortened.
+pub fn quote<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = text.trim().to_owned();
+    for secret in secrets {
+        if !secret.is_empty() {
+            text = text.replace(secret, "***");
+        }
+    }
+    let line = one_line(&text);
+    match line.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(message: &str) -> Failure {
+        let problem = Problem::new(Code::Status, message).with_status(401);
+        Failure { problem, node: "cloud/digits".into(), endpoint: "http://127.0.0.1:8000".into(), attempts: 1 }
+    }
+
+    #[test]
+    fn a_failure_reads_as_one_line_that_ends_in_sorted_json() {
+        assert_eq!(
+            failure("the server answered 401 Unauthorized: bad token").to_string(),
+            "[OH503] node \"cloud/digits\" (http://127.0.0.1:8000): the server answered 401 Unauthorized: bad token \
+             {\"attempts\":1,\"code\":\"OH503\",\"endpoint\":\"http://127.0.0.1:8000\",\"node\":\"cloud/digits\",\"status\":401}"
+        );
+    }
+
+    #[test]
+    fn a_failure_says_only_where_it_was_as_far_as_that_is_known() {
+        let nowhere = Failure::without_node(Problem::new(Code::Scope, "unknown"));
+        assert!(nowhere.to_string().starts_with("[OH530] unknown {"));
+        let node = Failure { node: "n".into(), ..nowhere };
+        assert!(node.to_string().starts_with("[OH530] node \"n\": unknown {"));
+    }
+
+    #[test]
+    fn a_failure_stays_on_its_line_whatever_its_names_hold() {
+        let mut failure = failure("a\nb\0c");
+        failure.node = "x\r\ny".into();
+        assert!(!failure.to_string().chars().any(char::is_control));
+    }
+
+    #[test]
+    fn a_quote_holds_no_secret_and_has_a_limit() {
+        assert_eq!(quote("token s3cret\n is bad", ["s3cret", ""]), "token ***\\n is bad");
+        assert_eq!(quote(&"é".repeat(2000), []).chars().count(), QUOTED + 1);
+    }
+}

@@ -1,0 +1,67 @@
+//! Model metadata: what a server says that a model takes and gives.
+
+use serde::Deserialize;
+
+use super::element;
+use crate::failure::{Code, Problem, quote};
+use crate::protocol::{Description, TensorSpec};
+
+#[derive(Deserialize)]
+struct Metadata {
+    inputs: Vec<Tensor>,
+    outputs: Vec<Tensor>,
+}
+
+#[derive(Deserialize)]
+struct Tensor {
+    name: String,
+    datatype: String,
+    shape: Vec<i64>,
+}
+
+/// Reads the body of `GET v2/models/<model>`.
+pub fn read(body: &[u8]) -> Result<Description, Problem> {
+    let metadata: Metadata = serde_json::from_slice(body)
+        .map_err(|error| Problem::new(Code::Answer, format!("the answer is no model metadata: {error}")))?;
+    Ok(Description { inputs: specs(metadata.inputs)?, outputs: specs(metadata.outputs)? })
+}
+
+fn specs(tensors: Vec<Tensor>) -> Result<Vec<TensorSpec>, Problem> {
+    tensors.into_iter().map(spec).collect()
+}
+
+fn spec(tensor: Tensor) -> Result<TensorSpec, Problem> {
+    let Tensor { name, datatype, shape } = tensor;
+    let unknown = || format!("tensor \"{}\" has the unknown datatype {}", quote(&name, []), quote(&datatype, []));
+    let Some(element) = element(&datatype) else { return Err(Problem::new(Code::Answer, unknown())) };
+    if shape.iter().any(|size| *size < -1) {
+        return Err(Problem::new(Code::Answer, format!("tensor \"{}\" has shape {shape:?}", quote(&name, []))));
+    }
+    Ok(TensorSpec { name, element, shape })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::element::ElementType;
+
+    #[test]
+    fn metadata_becomes_specs() {
+        let body = br#"{"name":"m","versions":["1"],"platform":"python","inputs":[{"name":"x","datatype":"FP16","shape":[-1,3]}],"outputs":[]}"#;
+        let spec = TensorSpec { name: "x".into(), element: ElementType::Float16, shape: vec![-1, 3] };
+        assert_eq!(read(body).unwrap(), Description { inputs: vec![spec], outputs: vec![] });
+    }
+
+    #[test]
+    fn other_bodies_are_refused() {
+        for body in [
+            "",
+            "{}",
+            "<html>",
+            r#"{"inputs":[{"name":"x","datatype":"FP8","shape":[]}],"outputs":[]}"#,
+            r#"{"inputs":[{"name":"x","datatype":"FP32","shape":[-2]}],"outputs":[]}"#,
+        ] {
+            assert_eq!(read(body.as_bytes()).unwrap_err().code, Code::Answer, "{body}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Wire protocols: pure functions between tensors and bytes, and the table of all there are.
+
+pub mod kserve;
+mod triton_http;
+
+use std::sync::LazyLock;
+
+use http::{HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::credential::Secret;
+use crate::element::ElementType;
+use crate::endpoint::Endpoint;
+use crate::failure::{Code, Problem};
+use crate::node::Node;
+use crate::tensor::{InputTensor, OutputTensor};
+use crate::transport::{Request, Response};
+
+/// A protocol, prepared for one node. It knows no network: it can be tested with bytes alone.
+pub trait Protocol: Send + Sync {
+    /// The request that carries `inputs`, one for each of the node's input names.
+    fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem>;
+
+    /// The outputs in the body of a 200, one for each of the node's output names, of their declared types.
+    fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem>;
+}
+
+/// How a protocol carries a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Authentication {
+    /// `Authorization: Bearer <token>`.
+    Bearer,
+}
+
+impl Authentication {
+    /// As the protocol table shows it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Authorization: Bearer",
+        }
+    }
+
+    /// The header that carries `secret`.
+    pub fn header(self, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
+        let (name, text) = match self {
+            Self::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
+        };
+        let mut value = HeaderValue::try_from(text).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    }
+}
+
+/// The attributes of one node that only its protocol knows, by name; those that are absent are empty.
+#[derive(Clone, Debug, Default)]
+pub struct Options(pub Vec<(&'static str, String)>);
+
+impl Options {
+    /// The attribute's text; empty if absent.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// A tensor as a server describes it; -1 is a dimension of any size.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TensorSpec {
+    /// The name on the wire.
+    pub name: String,
+    /// The type of the elements.
+    pub element: ElementType,
+    /// The dimensions.
+    pub shape: Vec<i64>,
+}
+
+/// A model's interface as its server describes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Description {
+    /// What it takes.
+    pub inputs: Vec<TensorSpec>,
+    /// What it gives.
+    pub outputs: Vec<TensorSpec>,
+}
+
+/// How a protocol asks a server for a model's interface.
+pub struct Describe {
+    /// The question.
+    pub request: fn(&Endpoint, &Options) -> Result<Request, Problem>,
+    /// The answer, from the body of a 200.
+    pub description: fn(&Response) -> Result<Description, Problem>,
+}
+
+/// One row of the protocol table.
+pub struct ProtocolSpec {
+    /// The value of the attribute `protocol`.
+    pub name: &'static str,
+    /// URL schemes of its endpoints.
+    pub schemes: &'static [&'static str],
+    /// How it carries a token.
+    pub authentication: Authentication,
+    /// Text attributes of its own.
+    pub attributes: &'static [&'static str],
+    /// Those of them that must not be empty.
+    pub required: &'static [&'static str],
+    /// Element types that can travel, with their names on the wire.
+    pub datatypes: &'static [(ElementType, &'static str)],
+    /// What a batch becomes: one `request`, or one for each `row`.
+    pub batch: &'static str,
+    /// Prepares the protocol for a node, once, when its session is created.
+    pub prepare: fn(&Node) -> Result<Box<dyn Protocol>, Problem>,
+    /// How it discovers a model's interface, if it can.
+    pub describe: Option<Describe>,
+}
+
+/// Every protocol that the library speaks.
+pub static PROTOCOLS: &[ProtocolSpec] = &[triton_http::SPEC];
+
+/// The protocol called `name`.
+pub fn find(name: &str) -> Option<&'static ProtocolSpec> {
+    PROTOCOLS.iter().find(|spec| spec.name == name)
+}
+
+/// The protocol table as JSON, for the builders and the documentation.
+pub fn table() -> &'static str {
+    static TABLE: LazyLock<String> = LazyLock::new(|| {
+        let rows = PROTOCOLS.iter().map(|spec| (spec.name.to_owned(), row(spec)));
+        Value::Object(rows.collect()).to_string()
+    });
+    &TABLE
+}
+
+fn row(spec: &ProtocolSpec) -> Value {
+    let dtypes: Map<_, _> =
+        spec.datatypes.iter().map(|(element, name)| (element.name().to_owned(), json!(name))).collect();
+    json!({
+        "schemes": spec.schemes,
+        "authentication": spec.authentication.name(),
+        "attributes": spec.attributes,
+        "required": spec.required,
+        "dtypes": dtypes,
+        "batch": spec.batch,
+        "describes": spec.describe.is_some(),
+    })
+}
+
+/// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is.
+pub fn server_message(response: &Response) -> String {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Error {
+        Text { error: String },
+        Object { error: Inner },
+        Message { message: String },
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        message: String,
+    }
+    let body = response.body.join();
+    match serde_json::from_slice(&body) {
+        Ok(Error::Text { error }) => error,
+        Ok(Error::Object { error }) => error.message,
+        Ok(Error::Message { message }) => message,
+        Err(_) => String::from_utf8_lossy(&body).into_owned(),
+    }
+}
+
+/// Refuses an answer that is encoded, or whose type a protocol does not promise; no type at all is let pass.
+pub fn check_content(response: &Response, promised: &[&str]) -> Result<(), Problem> {
+    if let Some(encoding) = response.header("content-encoding").filter(|encoding| *encoding != "identity") {
+        return Err(Problem::new(Code::Answer, format!("the answer is encoded as {encoding}, for which nobody asked")));
+    }
+    let Some(content_type) = response.header("content-type") else { return Ok(()) };
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if promised.iter().any(|promised| essence.eq_ignore_ascii_case(promised)) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Answer, format!("the answer is {content_type}, not {}", promised.join(" or "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    fn response(body: &'static str) -> Response {
+        Response { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()).into() }
+    }
+
+    #[test]
+    fn the_table_is_json_with_a_row_for_each_protocol() {
+        let table: Value = serde_json::from_str(table()).unwrap();
+        assert_eq!(table.as_object().unwrap().len(), PROTOCOLS.len());
+        assert_eq!(table["triton.http"]["dtypes"]["float32"], "FP32");
+        assert_eq!(table["triton.http"]["dtypes"]["str"], "BYTES");
+    }
+
+    #[test]
+    fn a_required_attribute_is_an_attribute() {
+        for spec in PROTOCOLS {
+            assert!(spec.required.iter().all(|name| spec.attributes.contains(name)), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn a_server_message_is_found_in_its_usual_places() {
+        assert_eq!(server_message(&response(r#"{"error": "bad"}"#)), "bad");
+        assert_eq!(server_message(&response(r#"{"error": {"message": "bad", "code": 1}}"#)), "bad");
+        assert_eq!(server_message(&response(r#"{"message": "bad"}"#)), "bad");
+        assert_eq!(server_message(&response("plain")), "plain");
+    }
+
+    #[test]
+    fn only_promised_content_passes() {
+        let mut answer = response("");
+        assert!(check_content(&answer, &["application/json"]).is_ok());
+        answer.headers.insert("content-type", HeaderValue::from_static("Application/JSON; charset=utf-8"));
+        assert!(check_content(&answer, &["application/json"]).is_ok());
+        answer.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        assert!(check_content(&answer, &["application/json"]).is_err());
+        answer.headers.remove("content-encoding");
+        answer.headers.insert("content-type", HeaderValue::from_static("text/html"));
+        assert_eq!(check_content(&answer, &["application/json"]).unwrap_err().code, Code::Answer);
+    }
+}

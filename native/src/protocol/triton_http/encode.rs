@@ -1,0 +1,151 @@
+//! Inputs to a request's body: a JSON header, then the bytes of every tensor in order.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::failure::{Code, Problem};
+use crate::node::{DeclaredInput, DeclaredOutput};
+use crate::protocol::kserve;
+use crate::tensor::{InputData, InputTensor};
+
+/// The parts of the JSON header that are the same for every request of a node.
+pub(super) struct Template {
+    inputs: Vec<Input>,
+    /// From the end of the inputs to the end of the header.
+    tail: Vec<u8>,
+}
+
+struct Input {
+    name: String,
+    /// Up to the dimensions.
+    head: Vec<u8>,
+}
+
+/// Bytes that the changing part of one input's header takes, generously.
+const ROOM: usize = 160;
+
+impl Template {
+    pub(super) fn new(inputs: &[DeclaredInput], outputs: &[DeclaredOutput]) -> Self {
+        let wanted: Vec<_> =
+            outputs.iter().map(|output| json!({"name": output.name, "parameters": {"binary_data": true}})).collect();
+        Self {
+            inputs: inputs.iter().map(Input::new).collect(),
+            tail: format!("],\"outputs\":{}}}", json!(wanted)).into_bytes(),
+        }
+    }
+
+    /// The body, and the length of its JSON header.
+    pub(super) fn fill(&self, tensors: &[InputTensor]) -> Result<(Vec<u8>, usize), Problem> {
+        let sizes: Vec<usize> =
+            self.inputs.iter().zip(tensors).map(|(input, tensor)| input.size(tensor)).collect::<Result<_, _>>()?;
+        let header = self.tail.len() + self.inputs.iter().map(|input| input.head.len() + ROOM).sum::<usize>();
+        let mut body = Vec::with_capacity(header + sizes.iter().sum::<usize>());
+        body.extend_from_slice(b"{\"inputs\":[");
+        for (index, ((input, tensor), size)) in self.inputs.iter().zip(tensors).zip(&sizes).enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            input.write_header(&mut body, tensor, *size);
+        }
+        body.extend_from_slice(&self.tail);
+        let header_length = body.len();
+        tensors.iter().for_each(|tensor| write_data(&mut body, tensor));
+        Ok((body, header_length))
+    }
+}
+
+impl Input {
+    fn new(input: &DeclaredInput) -> Self {
+        Self { name: input.name.clone(), head: format!("{{\"name\":{},\"shape\":[", json!(input.name)).into_bytes() }
+    }
+
+    /// Bytes of the tensor on the wire; `Err` if the protocol cannot carry it.
+    fn size(&self, tensor: &InputTensor) -> Result<usize, Problem> {
+        match &tensor.data {
+            InputData::Raw(bytes) => Ok(bytes.len()),
+            InputData::Text(strings) => {
+                if let Some(long) = strings.iter().map(<[u8]>::len).find(|length| u32::try_from(*length).is_err()) {
+                    let message =
+                        format!("input \"{}\" holds a string of {long} bytes, more than BYTES can carry", self.name);
+                    return Err(Problem::new(Code::Input, message));
+                }
+                Ok(strings.content.len() + 4 * strings.starts.len())
+            }
+        }
+    }
+
+    fn write_header(&self, body: &mut Vec<u8>, tensor: &InputTensor, size: usize) {
+        body.extend_from_slice(&self.head);
+        for (axis, dimension) in tensor.shape.iter().enumerate() {
+            let comma = if axis > 0 { "," } else { "" };
+            // Writing to a Vec cannot fail.
+            let _ = write!(body, "{comma}{dimension}");
+        }
+        let datatype = kserve::datatype(tensor.element).unwrap_or_default();
+        let _ = write!(body, "],\"datatype\":\"{datatype}\",\"parameters\":{{\"binary_data_size\":{size}}}}}");
+    }
+}
+
+fn write_data(body: &mut Vec<u8>, tensor: &InputTensor) {
+    match &tensor.data {
+        InputData::Raw(bytes) => body.extend_from_slice(&kserve::little_endian(bytes, tensor.element.size())),
+        InputData::Text(strings) => {
+            for string in strings.iter() {
+                // `size` has refused what does not fit.
+                body.extend_from_slice(&u32::try_from(string.len()).unwrap_or(u32::MAX).to_le_bytes());
+                body.extend_from_slice(string);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::element::ElementType;
+    use crate::shape::Shape;
+
+    fn template(inputs: &[&str], outputs: &[&str]) -> Template {
+        let inputs: Vec<_> =
+            inputs.iter().map(|name| DeclaredInput { name: (*name).into(), shape: Shape::UNKNOWN }).collect();
+        let output =
+            |name: &&str| DeclaredOutput { name: (*name).into(), element: ElementType::Float32, shape: Shape::UNKNOWN };
+        Template::new(&inputs, &outputs.iter().map(output).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_header_describes_the_bytes_behind_it() {
+        let numbers =
+            InputTensor { element: ElementType::Int16, shape: vec![1, 2], data: InputData::Raw(&[1, 0, 2, 0]) };
+        let strings: InputData = InputData::Text(["a", "", "b\0c"].into_iter().collect());
+        let text = InputTensor { element: ElementType::String, shape: vec![3], data: strings };
+        let (body, length) = template(&["x\"y", "t"], &["z"]).fill(&[numbers, text]).unwrap();
+        let header: Value = serde_json::from_slice(&body[..length]).unwrap();
+        assert_eq!(
+            header,
+            json!({
+                "inputs": [
+                    {"name": "x\"y", "shape": [1, 2], "datatype": "INT16", "parameters": {"binary_data_size": 4}},
+                    {"name": "t", "shape": [3], "datatype": "BYTES", "parameters": {"binary_data_size": 16}},
+                ],
+                "outputs": [{"name": "z", "parameters": {"binary_data": true}}],
+            })
+        );
+        assert_eq!(&body[length..], b"\x01\0\x02\0\x01\0\0\0a\0\0\0\0\x03\0\0\0b\0c");
+    }
+
+    #[test]
+    fn empty_and_scalar_tensors_are_described_too() {
+        let empty = InputTensor { element: ElementType::Float32, shape: vec![0, 4], data: InputData::Raw(&[]) };
+        let scalar = InputTensor { element: ElementType::Bool, shape: vec![], data: InputData::Raw(&[1]) };
+        let (body, length) = template(&["e", "s"], &[]).fill(&[empty, scalar]).unwrap();
+        let header: Value = serde_json::from_slice(&body[..length]).unwrap();
+        assert_eq!(header["inputs"][0]["shape"], json!([0, 4]));
+        assert_eq!(header["inputs"][0]["parameters"]["binary_data_size"], 0);
+        assert_eq!(header["inputs"][1]["shape"], json!([]));
+        assert_eq!(&body[length..], [1]);
+    }
+}

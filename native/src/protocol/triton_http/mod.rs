@@ -1,0 +1,98 @@
+//! `triton.http`: KServe v2 over HTTP with Triton's binary tensor data extension in both directions.
+//!
+//! Source: <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
+
+mod decode;
+mod encode;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::{Authentication, Describe, Description, Options, Protocol, ProtocolSpec, check_content, kserve};
+use crate::endpoint::Endpoint;
+use crate::failure::{Code, Problem};
+use crate::node::{DeclaredOutput, Node};
+use crate::tensor::{InputTensor, OutputTensor};
+use crate::transport::{Request, Response};
+
+/// The row of the protocol table.
+pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
+    name: "triton.http",
+    schemes: &["http", "https"],
+    authentication: Authentication::Bearer,
+    attributes: &["model", "version"],
+    required: &["model"],
+    datatypes: kserve::DATATYPES,
+    batch: "request",
+    prepare,
+    describe: Some(Describe { request: metadata_request, description: metadata }),
+};
+
+/// Where the JSON of a body ends and the binary tensors begin.
+const HEADER_LENGTH: &str = "inference-header-content-length";
+
+struct TritonHttp {
+    path: PathAndQuery,
+    template: encode::Template,
+    outputs: Vec<DeclaredOutput>,
+}
+
+fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
+    Ok(Box::new(TritonHttp {
+        path: path(&node.endpoint, &node.options, &["infer"])?,
+        template: encode::Template::new(&node.inputs, &node.outputs),
+        outputs: node.outputs.clone(),
+    }))
+}
+
+fn path(endpoint: &Endpoint, options: &Options, rest: &[&str]) -> Result<PathAndQuery, Problem> {
+    let (model, version) = (options.text("model"), options.text("version"));
+    let mut segments = vec!["v2", "models", model];
+    if !version.is_empty() {
+        segments.extend(["versions", version]);
+    }
+    segments.extend(rest);
+    let message = || format!("model \"{model}\" and version \"{version}\" make no path");
+    endpoint.path(&segments).ok_or_else(|| Problem::new(Code::Node, message()))
+}
+
+impl Protocol for TritonHttp {
+    fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem> {
+        let (body, header_length) = self.template.fill(inputs)?;
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(HEADER_LENGTH, HeaderValue::from(header_length));
+        Ok(Request { method: Method::POST, path: self.path.clone(), headers, body: body.into() })
+    }
+
+    fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
+        decode::outputs(response, &self.outputs)
+    }
+}
+
+fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request, Problem> {
+    let path = path(endpoint, options, &[])?;
+    Ok(Request { method: Method::GET, path, headers: HeaderMap::new(), body: bytes::Bytes::new() })
+}
+
+fn metadata(response: &Response) -> Result<Description, Problem> {
+    check_content(response, &["application/json"])?;
+    kserve::metadata::read(&response.body.join())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path_of(model: &str, version: &str) -> Option<String> {
+        let options = Options(vec![("model", model.into()), ("version", version.into())]);
+        path(&Endpoint::parse("http://h/base").unwrap(), &options, &["infer"]).ok().map(|path| path.to_string())
+    }
+
+    #[test]
+    fn model_and_version_are_encoded_into_the_path() {
+        assert_eq!(path_of("digits", "").unwrap(), "/base/v2/models/digits/infer");
+        assert_eq!(path_of("a/b?", "1 2").unwrap(), "/base/v2/models/a%2Fb%3F/versions/1%202/infer");
+        assert_eq!(path_of("..", ""), None);
+    }
+}

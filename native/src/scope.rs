@@ -1,0 +1,261 @@
+//! A session's scope: its credentials, policy, connections and statistics.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::credential::{Credential, Resolver, Secret, Source, ask, parse_hosts};
+use crate::endpoint::Origin;
+use crate::failure::{Code, Problem};
+use crate::guard::lock;
+use crate::policy::Policy;
+use crate::stats::NodeStats;
+use crate::transport::Peer;
+
+/// What two sessions never share, and all nodes of one session do.
+#[derive(Default)]
+pub struct Scope {
+    credentials: HashMap<String, Credential>,
+    policy: Arc<Policy>,
+    peers: Mutex<HashMap<Origin, Arc<Peer>>>,
+    nodes: Mutex<BTreeMap<String, Counted>>,
+}
+
+/// A node's counters, and where its connections are counted.
+type Counted = (Arc<NodeStats>, Arc<Peer>);
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    credentials: HashMap<String, CredentialConfig>,
+    policy: PolicyConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialConfig {
+    #[serde(default)]
+    value: Option<String>,
+    #[serde(default)]
+    resolver: bool,
+    #[serde(default)]
+    hosts: Option<Vec<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PolicyConfig {
+    allow: Option<Vec<String>>,
+    deny: Vec<String>,
+    max_response_bytes: Option<u64>,
+    max_concurrency: Option<u32>,
+}
+
+impl Scope {
+    /// A scope as `config` (JSON) describes it; `resolver` answers for the credentials that want one.
+    pub fn from_json(config: &str, resolver: Option<Arc<dyn Resolver>>) -> Result<Self, Problem> {
+        let config: Config = serde_json::from_str(config).map_err(|error| malformed(position(&error)))?;
+        let credentials = config.credentials.into_iter().map(|(name, config)| {
+            let credential = config.credential(&name, resolver.as_ref())?;
+            Ok::<_, Problem>((name, credential))
+        });
+        Ok(Self {
+            credentials: credentials.collect::<Result<_, _>>()?,
+            policy: Arc::new(config.policy.policy()?),
+            ..Self::default()
+        })
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The connections to `origin`, shared by all nodes that call it.
+    pub fn peer(&self, origin: &Origin) -> Result<Arc<Peer>, Problem> {
+        if let Some(peer) = lock(&self.peers).get(origin) {
+            return Ok(peer.clone());
+        }
+        let peer = Arc::new(Peer::new(origin.clone(), self.policy.clone())?);
+        Ok(lock(&self.peers).entry(origin.clone()).or_insert(peer).clone())
+    }
+
+    /// The counters of the node called `name`.
+    pub fn node_stats(&self, name: &str, peer: &Arc<Peer>) -> Arc<NodeStats> {
+        let mut nodes = lock(&self.nodes);
+        let entry = nodes.entry(name.to_owned()).or_insert_with(|| (Arc::default(), peer.clone()));
+        entry.1 = peer.clone();
+        entry.0.clone()
+    }
+
+    /// Every node's counters as JSON.
+    pub fn stats(&self) -> Value {
+        let nodes = lock(&self.nodes);
+        let rows = nodes.iter().map(|(name, (stats, peer))| (name.clone(), stats.to_json(peer.opened())));
+        Value::Object(rows.collect::<Map<_, _>>())
+    }
+
+    /// The value of the credential `name`, for `origin` alone.
+    pub async fn secret(&self, name: &str, origin: &Origin) -> Result<Secret, Problem> {
+        let credential = match self.credentials.get(name) {
+            Some(credential) => credential.clone(),
+            None => Credential::from_environment(name, |key| std::env::var(key).ok())?,
+        };
+        credential.check_host(name, origin)?;
+        match credential.source {
+            Source::Value(secret) => Ok(secret),
+            Source::Resolver(resolver) => {
+                let name = name.to_owned();
+                let asked = tokio::task::spawn_blocking(move || ask(&*resolver, &name)).await;
+                asked.unwrap_or_else(|_| {
+                    Err(Problem::new(Code::CredentialProvider, "the credential's provider panicked"))
+                })
+            }
+        }
+    }
+}
+
+impl CredentialConfig {
+    fn credential(self, name: &str, resolver: Option<&Arc<dyn Resolver>>) -> Result<Credential, Problem> {
+        let source = match (self.value, self.resolver, resolver) {
+            (Some(value), false, _) => Source::Value(Secret::new(value.into_bytes())?),
+            (None, true, Some(resolver)) => Source::Resolver(resolver.clone()),
+            (None, true, None) => {
+                return Err(malformed(format!("the credential \"{name}\" wants a resolver, and none was given")));
+            }
+            _ => return Err(malformed(format!("the credential \"{name}\" needs either a value or a resolver"))),
+        };
+        Ok(Credential { source, hosts: self.hosts.map(|hosts| parse_hosts(&hosts)).transpose()? })
+    }
+}
+
+impl PolicyConfig {
+    fn policy(self) -> Result<Policy, Problem> {
+        let mut policy = Policy::new(self.allow.as_deref(), &self.deny)?;
+        if let Some(bytes) = self.max_response_bytes {
+            policy.max_response_bytes = bytes;
+        }
+        if self.max_concurrency == Some(0) {
+            return Err(malformed("max_concurrency is 0".into()));
+        }
+        policy.max_concurrency = self.max_concurrency.map(|requests| requests as usize);
+        Ok(policy)
+    }
+}
+
+/// Where the JSON is wrong, without its text: that may hold a secret.
+fn position(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "an entry is unknown, missing or of the wrong type",
+        _ => "it is no JSON",
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
+fn malformed(message: String) -> Problem {
+    Problem::new(Code::Scope, format!("the scope's configuration is malformed: {message}"))
+}
+
+static SCOPES: LazyLock<Mutex<HashMap<u64, Arc<Scope>>>> = LazyLock::new(Mutex::default);
+
+/// Keeps `scope` under a new id.
+pub fn add(scope: Scope) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    lock(&SCOPES).insert(id, Arc::new(scope));
+    id
+}
+
+/// The scope with this id.
+pub fn find(id: u64) -> Option<Arc<Scope>> {
+    lock(&SCOPES).get(&id).cloned()
+}
+
+/// Forgets the id; whoever holds the scope keeps it.
+pub fn remove(id: u64) {
+    let removed = lock(&SCOPES).remove(&id);
+    // Dropped here, after the lock: closing connections takes its time.
+    drop(removed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::endpoint::Endpoint;
+    use crate::transport::runtime::block_on;
+
+    struct Echo;
+
+    impl Resolver for Echo {
+        fn resolve(&self, name: &str) -> Result<Vec<u8>, String> {
+            match name {
+                "broken" => Err("no\nvalue".into()),
+                "malformed" => Ok(b"a\r\nX-Evil: 1".to_vec()),
+                "slow" => {
+                    std::thread::sleep(Duration::from_millis(300));
+                    Ok(Vec::new())
+                }
+                _ => Ok(name.into()),
+            }
+        }
+    }
+
+    fn secret(scope: &Scope, name: &str) -> Option<Result<String, Code>> {
+        let origin = Endpoint::parse("http://h:8000").unwrap().origin;
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let result = block_on(deadline, scope.secret(name, &origin))?;
+        Some(result.map(|secret| secret.expose().to_owned()).map_err(|problem| problem.code))
+    }
+
+    #[test]
+    fn a_scope_is_read_strictly() {
+        assert!(Scope::from_json("{}", None).is_ok());
+        for config in [
+            "",
+            r#"{"x": 1}"#,
+            r#"{"policy": {"x": 1}}"#,
+            r#"{"policy": {"deny": ["h/x"]}}"#,
+            r#"{"policy": {"max_concurrency": 0}}"#,
+            r#"{"credentials": {"a": {}}}"#,
+            r#"{"credentials": {"a": {"resolver": true}}}"#,
+            r#"{"credentials": {"a": {"value": "v", "resolver": true}}}"#,
+            r#"{"credentials": {"a": {"value": "v", "hosts": ["http://h"]}}}"#,
+        ] {
+            assert_eq!(Scope::from_json(config, None).err().unwrap().code, Code::Scope, "{config}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_scope_does_not_show_its_secrets() {
+        let error = Scope::from_json(r#"{"credentials": {"a": "s3cret"}}"#, None).err().unwrap();
+        assert!(!error.message.contains("s3cret"));
+    }
+
+    #[test]
+    fn secrets_come_from_values_and_resolvers() {
+        let config = r#"{"credentials": {
+            "v": {"value": "token"}, "bound": {"value": "token", "hosts": ["other"]},
+            "r": {"resolver": true}, "broken": {"resolver": true}, "malformed": {"resolver": true}, "slow": {"resolver": true}}}"#;
+        let scope = Scope::from_json(config, Some(Arc::new(Echo))).unwrap();
+        assert_eq!(secret(&scope, "v"), Some(Ok("token".into())));
+        assert_eq!(secret(&scope, "r"), Some(Ok("r".into())));
+        assert_eq!(secret(&scope, "bound"), Some(Err(Code::CredentialHost)));
+        assert_eq!(secret(&scope, "broken"), Some(Err(Code::CredentialProvider)));
+        assert_eq!(secret(&scope, "malformed"), Some(Err(Code::CredentialMalformed)));
+        assert_eq!(secret(&scope, "nobody"), Some(Err(Code::CredentialMissing)));
+        assert_eq!(secret(&scope, "slow"), None);
+    }
+
+    #[test]
+    fn ids_are_forgotten() {
+        let id = add(Scope::default());
+        assert!(find(id).is_some());
+        remove(id);
+        assert!(find(id).is_none());
+    }
+}

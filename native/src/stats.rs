@@ -1,0 +1,104 @@
+//! What a node's calls took and brought.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use crate::failure::Code;
+use crate::guard::lock;
+
+/// The counters of one node; shared by all threads that run it.
+#[derive(Debug, Default)]
+pub struct NodeStats(Mutex<Counters>);
+
+#[derive(Debug)]
+struct Counters {
+    calls: u64,
+    retries: u64,
+    errors: BTreeMap<Code, u64>,
+    bytes_out: u64,
+    bytes_in: u64,
+    /// Microseconds, exact to three digits.
+    latency: Histogram<u32>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let latency = Histogram::new(3).expect("three digits are in range");
+        Self { calls: 0, retries: 0, errors: BTreeMap::new(), bytes_out: 0, bytes_in: 0, latency }
+    }
+}
+
+/// One finished call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Record {
+    /// From the kernel's start to its end.
+    pub latency: Duration,
+    /// Requests that were tried.
+    pub attempts: u32,
+    /// Bytes of all request bodies.
+    pub bytes_out: u64,
+    /// Bytes of all response bodies.
+    pub bytes_in: u64,
+    /// How it failed, if it did.
+    pub error: Option<Code>,
+}
+
+impl NodeStats {
+    /// Adds a call.
+    pub fn add(&self, record: &Record) {
+        let mut counters = lock(&self.0);
+        counters.calls += 1;
+        counters.retries += u64::from(record.attempts.saturating_sub(1));
+        counters.bytes_out += record.bytes_out;
+        counters.bytes_in += record.bytes_in;
+        if let Some(code) = record.error {
+            *counters.errors.entry(code).or_default() += 1;
+        }
+        let micros = u64::try_from(record.latency.as_micros()).unwrap_or(u64::MAX);
+        // An hour is far past every deadline; the bound keeps the histogram small.
+        let _ = counters.latency.record(micros.clamp(1, 3_600_000_000));
+    }
+
+    /// The counters as JSON; `connections` is known to the origin, not to the node.
+    pub fn to_json(&self, connections: u64) -> Value {
+        let counters = lock(&self.0);
+        let errors: BTreeMap<_, _> = counters.errors.iter().map(|(code, count)| (code.as_str(), count)).collect();
+        let seconds =
+            |quantile| (counters.calls > 0).then(|| counters.latency.value_at_quantile(quantile) as f64 / 1e6);
+        json!({
+            "calls": counters.calls, "retries": counters.retries, "errors": errors,
+            "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
+            "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
+            "connections": connections,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_call_there_are_no_quantiles() {
+        let value = NodeStats::default().to_json(0);
+        assert_eq!((&value["calls"], &value["p50"]), (&json!(0), &Value::Null));
+    }
+
+    #[test]
+    fn calls_add_up() {
+        let stats = NodeStats::default();
+        for (millis, error) in [(10, None), (20, Some(Code::Status)), (30, Some(Code::Status))] {
+            let latency = Duration::from_millis(millis);
+            stats.add(&Record { latency, attempts: 2, bytes_out: 5, bytes_in: 7, error });
+        }
+        let value = stats.to_json(4);
+        assert_eq!(value["errors"], json!({"OH503": 2}));
+        assert_eq!((&value["retries"], &value["bytes_out"], &value["bytes_in"]), (&json!(3), &json!(15), &json!(21)));
+        assert!((value["p50"].as_f64().unwrap() - 0.02).abs() < 1e-4);
+        assert_eq!(value["connections"], 4);
+    }
+}

@@ -1,0 +1,78 @@
+//! From a host's name to a connected socket, with every address checked before a packet leaves.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use url::Host;
+
+use super::Trouble;
+use crate::failure::{Code, Problem};
+
+/// How long one address may keep the next from being tried (RFC 8305).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Connects to the first address of `host` that answers; `check` may refuse an address, and with it the host.
+pub(super) async fn connect(
+    host: &Host<String>,
+    port: u16,
+    check: impl Fn(IpAddr) -> Result<(), Problem>,
+) -> Result<TcpStream, Trouble> {
+    let addresses = resolve(host, port).await?;
+    for address in &addresses {
+        check(address.ip()).map_err(Trouble::Final)?;
+    }
+    let stream =
+        race(addresses).await.map_err(|error| Trouble::Unanswered(refused(&format!("{host}:{port}"), &error)))?;
+    // Without it a small request would wait for the acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// The addresses of `host`; at least one.
+pub(super) async fn resolve(host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
+    let name = match host {
+        Host::Ipv4(address) => return Ok(vec![SocketAddr::new(IpAddr::V4(*address), port)]),
+        Host::Ipv6(address) => return Ok(vec![SocketAddr::new(IpAddr::V6(*address), port)]),
+        Host::Domain(name) => name,
+    };
+    let found = lookup_host((name.as_str(), port)).await;
+    let addresses: Vec<_> =
+        found.map_err(|error| Trouble::Final(refused(&format!("the name {name}"), &error)))?.collect();
+    if addresses.is_empty() {
+        return Err(Trouble::Final(Problem::new(Code::Connect, format!("the name {name} has no address"))));
+    }
+    Ok(addresses)
+}
+
+/// The failure of `what` to be reached.
+pub(super) fn refused(what: &str, error: &io::Error) -> Problem {
+    Problem::new(Code::Connect, format!("no connection to {what}: {error}"))
+}
+
+/// Tries the addresses one after the other, each with a head start over the next.
+async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    if let [only] = addresses.as_slice() {
+        return TcpStream::connect(only).await;
+    }
+    let (mut waiting, mut running) = (addresses.into_iter(), JoinSet::new());
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        if let Some(address) = waiting.next() {
+            running.spawn(TcpStream::connect(address));
+        } else if running.is_empty() {
+            return Err(failure);
+        }
+        let next = match waiting.len() {
+            0 => running.join_next().await,
+            _ => tokio::time::timeout(HEAD_START, running.join_next()).await.unwrap_or(None),
+        };
+        match next {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => failure = error,
+            Some(Err(_)) | None => {}
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The connections of one scope to one origin.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Uri};
+use http_body_util::Full;
+use tokio::sync::Semaphore;
+
+use super::connect::{connect, resolve};
+use super::connection::{BoxIo, Connection};
+use super::proxy::Proxy;
+use super::{Limits, Request, Response, Tally, Trouble, tls};
+use crate::endpoint::Origin;
+use crate::failure::{Code, Problem};
+use crate::guard::lock;
+use crate::policy::Policy;
+
+const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
+
+/// How long an unused connection is kept.
+const KEEP: Duration = Duration::from_secs(90);
+
+/// How long the name of a host behind a proxy may take to be looked up for the policy's sake.
+const PRECHECK: Duration = Duration::from_secs(1);
+
+/// An origin, as one scope sees it.
+pub struct Peer {
+    origin: Origin,
+    authority: Authority,
+    host: HeaderValue,
+    policy: Arc<Policy>,
+    /// The policy's answer, the same for every call.
+    refusal: Option<Problem>,
+    proxy: Result<Option<Proxy>, Problem>,
+    permits: Option<Semaphore>,
+    /// Connections that wait for a request, the last used at the end.
+    idle: Mutex<Vec<Connection>>,
+    opened: AtomicU64,
+}
+
+impl Peer {
+    /// The peer at `origin`; nothing is connected before the first exchange.
+    pub fn new(origin: Origin, policy: Arc<Policy>) -> Result<Self, Problem> {
+        let unusable = |_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host));
+        let authority = Authority::try_from(origin.authority()).map_err(unusable)?;
+        let host = HeaderValue::try_from(origin.authority())
+            .map_err(|_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host)))?;
+        Ok(Self {
+            authority,
+            host,
+            refusal: policy.check_origin(&origin).err(),
+            proxy: Proxy::from_environment(&origin),
+            permits: policy.max_concurrency.map(Semaphore::new),
+            idle: Mutex::default(),
+            opened: AtomicU64::new(0),
+            policy,
+            origin,
+        })
+    }
+
+    /// Where the peer is.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Connections opened so far.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// Refuses what the policy refuses by name, before anything else is done.
+    pub fn check(&self) -> Result<(), Problem> {
+        self.refusal.clone().map_or(Ok(()), Err)
+    }
+
+    /// Sends `request` once. A kept connection that turns out to be dead is replaced unseen.
+    pub(super) async fn exchange(
+        &self,
+        request: &Request,
+        limits: &Limits,
+        tally: &Tally,
+    ) -> Result<Response, Trouble> {
+        let _permit = match &self.permits {
+            Some(permits) => permits.acquire().await.ok(),
+            None => None,
+        };
+        if let Some(kept) = self.take().await {
+            match self.exchange_on(kept, request, limits, tally).await {
+                Err(Trouble::Unanswered(_)) => {}
+                outcome => return outcome,
+            }
+        }
+        let fresh = self.open(limits.connect_timeout).await?;
+        self.exchange_on(fresh, request, limits, tally).await
+    }
+
+    async fn exchange_on(
+        &self,
+        mut connection: Connection,
+        request: &Request,
+        limits: &Limits,
+        tally: &Tally,
+    ) -> Result<Response, Trouble> {
+        tally.sent(&request.body);
+        let response = connection.exchange(self.message(request, connection.is_http2()), limits, tally).await?;
+        self.keep(connection).await;
+        Ok(response)
+    }
+
+    /// The request in the form that this connection wants.
+    fn message(&self, request: &Request, http2: bool) -> http::Request<Full<Bytes>> {
+        let mut message = http::Request::new(Full::new(request.body.clone()));
+        *message.method_mut() = request.method.clone();
+        *message.headers_mut() = request.headers.clone();
+        let headers = message.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if !http2 {
+            headers.insert(HOST, self.host.clone());
+        }
+        let forwarded = !self.origin.tls && self.add_proxy_headers(headers);
+        *message.uri_mut() = if http2 || forwarded { self.absolute(request) } else { Uri::from(request.path.clone()) };
+        message
+    }
+
+    /// Whether there is a proxy.
+    fn add_proxy_headers(&self, headers: &mut HeaderMap) -> bool {
+        let Ok(Some(proxy)) = &self.proxy else { return false };
+        if let Some(authorization) = &proxy.authorization {
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        true
+    }
+
+    fn absolute(&self, request: &Request) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(if self.origin.tls { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(request.path.clone());
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    /// A kept connection that is still good.
+    async fn take(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.pop()?;
+            if connection.is_ready().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// The connection used last; one that others may use at the same time stays where it is.
+    fn pop(&self) -> Option<Connection> {
+        let mut idle = lock(&self.idle);
+        let last = idle.pop()?;
+        if last.idle_since.elapsed() > KEEP {
+            idle.clear();
+            return None;
+        }
+        idle.extend(last.share());
+        Some(last)
+    }
+
+    async fn keep(&self, mut connection: Connection) {
+        if connection.is_http2() || !connection.is_ready().await {
+            return;
+        }
+        connection.idle_since = Instant::now();
+        let mut idle = lock(&self.idle);
+        let stale = idle.iter().take_while(|kept| kept.idle_since.elapsed() > KEEP).count();
+        idle.drain(..stale);
+        idle.push(connection);
+    }
+
+    async fn open(&self, timeout: Duration) -> Result<Connection, Trouble> {
+        match tokio::time::timeout(timeout, self.open_unbounded()).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let message = format!("no connection to {} within {} ms", self.origin, timeout.as_millis());
+                Err(Trouble::Unanswered(Problem::new(Code::Connect, message)))
+            }
+        }
+    }
+
+    async fn open_unbounded(&self) -> Result<Connection, Trouble> {
+        let proxy = self.proxy.as_ref().map_err(|problem| Trouble::Final(problem.clone()))?;
+        let check = |address: IpAddr| self.policy.check_address(&self.origin, address);
+        let stream = match proxy {
+            None => connect(&self.origin.host, self.origin.port, check).await?,
+            Some(proxy) => {
+                self.precheck(check).await?;
+                if self.origin.tls { proxy.tunnel(&self.origin).await? } else { proxy.connect().await? }
+            }
+        };
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        if !self.origin.tls {
+            return Connection::http1(Box::new(stream)).await;
+        }
+        let stream = tls::encrypt(stream, &self.origin.host).await?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let stream: BoxIo = Box::new(stream);
+        if !http2 {
+            return Connection::http1(stream).await;
+        }
+        let connection = Connection::http2(stream).await?;
+        lock(&self.idle).extend(connection.share());
+        Ok(connection)
+    }
+
+    /// Behind a proxy the name is looked up there; what it means here is checked as far as it means anything.
+    async fn precheck(&self, check: impl Fn(IpAddr) -> Result<(), Problem>) -> Result<(), Trouble> {
+        if let Ok(Ok(addresses)) = tokio::time::timeout(PRECHECK, resolve(&self.origin.host, self.origin.port)).await {
+            for address in addresses {
+                check(address.ip()).map_err(Trouble::Final)?;
+            }
+        }
+        Ok(())
+    }
+}

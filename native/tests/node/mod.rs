@@ -1,0 +1,59 @@
+//! The node that the tests call: input `x`, two floats, to output `y`, as many floats.
+#![allow(dead_code)] // each test binary uses a part
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use onnxhybrid::call::Call;
+use onnxhybrid::element::ElementType;
+use onnxhybrid::failure::Failure;
+use onnxhybrid::node::{Attributes, Node, Signature};
+use onnxhybrid::scope::Scope;
+use onnxhybrid::tensor::{InputData, InputTensor, OutputData, OutputTensor};
+
+#[derive(Default)]
+struct Fields {
+    texts: HashMap<&'static str, String>,
+    integers: HashMap<&'static str, i64>,
+}
+
+impl Attributes for Fields {
+    fn text(&self, name: &str) -> Option<String> {
+        self.texts.get(name).cloned()
+    }
+
+    fn integer(&self, name: &str) -> Option<i64> {
+        self.integers.get(name).copied()
+    }
+}
+
+/// The node at `url`, in a scope of its own.
+pub fn call(url: &str, config: &str, integers: &[(&'static str, i64)], auth: &str) -> Call {
+    let mut fields = Fields::default();
+    for (name, text) in [
+        ("protocol", "triton.http"),
+        ("endpoint", url),
+        ("model", "m"),
+        ("input_names", "[\"x\"]"),
+        ("output_names", "[\"y\"]"),
+        ("input_shapes", "[[\"n\"]]"),
+        ("output_shapes", "[[\"n\"]]"),
+        ("auth", auth),
+    ] {
+        fields.texts.insert(name, text.into());
+    }
+    fields.integers = [("timeout_ms", 5_000), ("retries", 0)].into_iter().chain(integers.iter().copied()).collect();
+    let inputs = if auth == "input" { 2 } else { 1 };
+    let signature = Signature { name: "node".into(), inputs, outputs: vec![Some(ElementType::Float32)] };
+    let scope = Arc::new(Scope::from_json(config, None).unwrap());
+    Call::new(Node::parse(&fields, signature).unwrap(), scope).unwrap()
+}
+
+pub fn run(call: &Call) -> Result<Vec<OutputTensor>, Failure> {
+    call.run(None, &[InputTensor { element: ElementType::Float32, shape: vec![2], data: InputData::Raw(&[0; 8]) }])
+}
+
+pub fn values(outputs: &[OutputTensor]) -> Vec<f32> {
+    let OutputData::Raw(chunks) = &outputs[0].data else { panic!("strings") };
+    chunks.join().chunks(4).map(|bytes| f32::from_ne_bytes(bytes.try_into().unwrap())).collect()
+}

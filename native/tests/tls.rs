@@ -1,0 +1,137 @@
+//! Calls over TLS: HTTP/1.1 and HTTP/2, with a certificate authority from `SSL_CERT_FILE`.
+//!
+//! A test binary of its own, because the roots are loaded once in a process.
+
+mod node;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use bytes::Bytes;
+use http::{Response, Version};
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use node::{call, run, values};
+use onnxhybrid::failure::Code;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+
+/// The authority that signs the servers' certificates; `SSL_CERT_FILE` names it.
+fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
+    static AUTHORITY: OnceLock<CertifiedIssuer<'static, KeyPair>> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("authority.pem");
+        std::fs::write(&file, authority.pem()).unwrap();
+        // SAFETY: every test comes here first, and all of them wait until it is done.
+        unsafe { std::env::set_var("SSL_CERT_FILE", &file) };
+        authority
+    })
+}
+
+fn server_config(names: &[&str], protocols: &[&[u8]]) -> rustls::ServerConfig {
+    let key = KeyPair::generate().unwrap();
+    let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority()).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    config
+}
+
+struct Server {
+    url: String,
+    http2: Arc<AtomicUsize>,
+}
+
+/// A server that answers as the tests' node wants and counts the requests that came over HTTP/2.
+fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
+    let config = Arc::new(server_config(names, protocols));
+    let http2 = Arc::new(AtomicUsize::new(0));
+    let counter = http2.clone();
+    let (sender, receiver) = std::sync::mpsc::channel::<SocketAddr>();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (acceptor, counter) = (TlsAcceptor::from(config.clone()), counter.clone());
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                        counter.fetch_add(usize::from(request.version() == Version::HTTP_2), Ordering::SeqCst);
+                        let body = r#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#;
+                        async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(body)))) }
+                    });
+                    let io = TokioIo::new(stream);
+                    if is_http2 {
+                        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                            .serve_connection(io, service)
+                            .await;
+                    } else {
+                        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                    }
+                });
+            }
+        });
+    });
+    let port = receiver.recv().unwrap().port();
+    Server { url: format!("https://localhost:{port}"), http2 }
+}
+
+#[test]
+fn http2_is_spoken_where_the_server_offers_it_and_shared_by_all_threads() {
+    let server = serve(&["localhost"], &[b"h2", b"http/1.1"]);
+    let call = call(&server.url, "{}", &[], "none");
+    assert_eq!(values(&run(&call).unwrap()), [1.5, -2.0]);
+    thread::scope(|scope| (0..16).for_each(|_| drop(scope.spawn(|| assert!(run(&call).is_ok())))));
+    assert_eq!(server.http2.load(Ordering::SeqCst), 17);
+    assert_eq!(call.connections(), 1);
+}
+
+#[test]
+fn http1_is_spoken_where_the_server_offers_nothing_else() {
+    let server = serve(&["localhost"], &[b"http/1.1"]);
+    let call = call(&server.url, "{}", &[], "none");
+    for _ in 0..3 {
+        assert_eq!(values(&run(&call).unwrap()), [1.5, -2.0]);
+    }
+    assert_eq!((server.http2.load(Ordering::SeqCst), call.connections()), (0, 1));
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let server = serve(&["other.example"], &[b"http/1.1"]);
+    let failure = run(&call(&server.url, "{}", &[], "none")).unwrap_err();
+    assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+}
+
+#[test]
+fn a_server_without_tls_is_refused() {
+    authority();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let failure = run(&call(&url, "{}", &[], "none")).unwrap_err();
+    assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+}

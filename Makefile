@@ -1,0 +1,60 @@
+# Each target does all of its own set-up, on a fresh clone too: a virtual environment in .venv and an editable install,
+# made again when the packaging or the native sources change. Another interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO := cargo
+MANIFEST := --manifest-path native/Cargo.toml
+FOUND := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+NATIVE := $(shell find native -name target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print)
+# What the tests need holds what the demo needs.
+DEMO := $(if $(wildcard $(VENV)/test.installed),test,demo)
+PACKAGING := pyproject.toml setup.cfg setup.py
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo    train two digit classifiers, serve one, compose both and compare'
+	@echo 'make test    every test, native and Python, the real Triton server included'
+	@echo 'make check   formatting, lint and types of the Python and the Rust code'
+	@echo 'make bench   our operator against the official client on the real Triton server'
+	@echo 'make clean   remove all that the others made'
+
+demo: $(VENV)/$(DEMO).installed
+	@$(BIN)/python samples/digits.py
+
+test: $(VENV)/test.installed
+	$(CARGO) test --locked $(MANIFEST)
+	$(BIN)/python -m pytest
+
+check: $(VENV)/test.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(CARGO) fmt --check $(MANIFEST)
+	$(CARGO) clippy --locked --all-targets $(MANIFEST) -- -D warnings
+
+bench: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.remote
+
+clean:
+	rm -rf $(VENV) .triton build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# The interpreter's version is part of the name: another PYTHON makes the environment anew.
+$(VENV)/python-$(FOUND):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+		{ echo 'onnxhybrid needs Python 3.10 or later, and $(PYTHON) is $(or $(FOUND),not there): name one, as in make PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo 'onnxhybrid needs the venv module of $(PYTHON): install it (on Debian and Ubuntu: apt install python3-venv)'; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/%.installed: $(VENV)/python-$(FOUND) $(PACKAGING) $(NATIVE)
+	@$(PYTHON) -B -c 'import sys, setup; sys.exit(setup.missing_tool())'
+	@echo 'building the native library and installing what "$*" needs (the first time takes some minutes)'
+	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""How fast the operator is, beside the official clients."""

@@ -1,0 +1,88 @@
+"""`python -m onnxhybrid.endpoint digits=large.onnx`: the embedded endpoint from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from onnxhybrid.endpoint import serve
+from onnxhybrid.errors import Error
+
+TOKEN = "ONNXHYBRID_ENDPOINT_TOKEN"
+_CREDENTIAL = "ONNXHYBRID_CREDENTIAL_ENDPOINT"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or a request to terminate; returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        _serve(_parser().parse_args(arguments))
+    except KeyboardInterrupt:
+        return 0
+    except Error as problem:
+        print(f"onnxhybrid.endpoint: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> None:
+    models, token = _models(options.models), os.environ.get(TOKEN)
+    endpoint = serve(models, options.host, options.port, token=token, max_request_bytes=options.max_request_bytes)
+    with endpoint:
+        print(_greeting(endpoint.url, list(models), token is not None), flush=True)
+        while True:  # on Windows a wait without an end keeps Ctrl-C from getting through
+            threading.Event().wait(timeout=1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m onnxhybrid.endpoint",
+        description="Serve ONNX models over HTTP (KServe v2, as the Triton server does).",
+        epilog=f"With {TOKEN} in the environment, requests need that bearer token.",
+    )
+    parser.add_argument("models", nargs="+", metavar="name=file.onnx", help="a model and the name to serve it under")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
+    parser.add_argument("--max-request-bytes", type=int, default=256 << 20, help="the largest request to accept")
+    return parser
+
+
+def _models(pairs: Sequence[str]) -> dict[str, str]:
+    """The models of `name=file` arguments.
+
+    Raises:
+        Error: OH552, an argument is no such pair, or a name comes twice.
+    """
+    models: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, path = pair.partition("=")
+        if not (name and sign and path):
+            raise Error("OH552", f"{pair!r} is no model: write name=file.onnx")
+        if name in models:
+            raise Error("OH552", f"two models are called {name!r}")
+        models[name] = path
+    return models
+
+
+def _greeting(url: str, names: Sequence[str], guarded: bool) -> str:
+    header = f' -H "Authorization: Bearer ${TOKEN}"' if guarded else ""
+    auth = ', auth=oh.Credential("endpoint")' if guarded else ""
+    lines = [
+        f"onnxhybrid endpoint: {url} (KServe v2) serves {', '.join(names)}",
+        f"  look:     curl{header} {url}/v2/models/{names[0]}",
+        f'  compose:  oh.remote.triton("{url}", "{names[0]}"{auth})',
+    ]
+    if guarded:
+        lines.append(
+            f"            with the token in {_CREDENTIAL} and {_CREDENTIAL}_HOSTS={url.removeprefix('http://')}"
+        )
+    return "\n".join((*lines, "Ctrl-C ends it."))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -475,7 +475,7 @@ _RUN = (
         "OH553",
         "Error",
         "A request to the embedded endpoint is malformed",
-        "The endpoint answers 400 with the message; nothing was run.",
+        "The endpoint answers with an error status (400, 404, 413 and the like) and the message; nothing was run.",
         "a request whose tensor has fewer bytes than its shape says",
         "Correct the request as the message says; the official clients make well-formed ones.",
     ),

@@ -151,6 +151,7 @@ def choose_threshold(small: Path, remote: oh.Model, rows: Rows) -> float:
 def runs_in_plain_onnxruntime(hybrid: Path, rows: Rows) -> bool:
     """Whether the file gives the same labels without oh.Session: one registered library is all it needs."""
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # ONNX Runtime warns of inputs with a default, such as our threshold
     oh.register(options)
     plain = onnxruntime.InferenceSession(hybrid, options, providers=["CPUExecutionProvider"])
     ours = oh.Session(hybrid)
@@ -226,7 +227,6 @@ def main() -> None:
         parser.error("--rows has to be 1 or more")
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
-    onnxruntime.set_default_logger_severity(3)  # it warns of inputs with a default, such as our threshold
 
     train, calibrate, (images, digits) = split_rows()
     test = images[: arguments.rows], digits[: arguments.rows]

@@ -17,6 +17,8 @@ from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
 from onnxhybrid.runtime.statistics import NodeStats, parsed
 
+_ERROR = 3
+
 
 class Session:
     """Runs a Model, or the file of one, with ONNX Runtime. Any number of threads may use it at once.
@@ -64,8 +66,10 @@ class Session:
 
         Weights are mapped only through options of our own, since options keep what was attached to them.
         """
+        whole = model if isinstance(model, Model) else load(model)  # whose errors say what is wrong with a file
+        if ours and any(spec.optional for spec in whole.inputs):
+            options.log_severity_level = _ERROR  # ONNX Runtime warns of each input that has a default
         if not isinstance(model, Model):
-            load(model)  # for errors that say what is wrong with the file
             return os.fspath(model)
         if not ours:
             return _whole(model)

@@ -43,6 +43,7 @@ bench: $(VENV)/test.installed
 clean:
 	rm -rf $(VENV) .triton build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The interpreter's version is part of the name: another PYTHON makes the environment anew.
 $(VENV)/python-$(FOUND):

@@ -139,6 +139,30 @@ def _with_probabilities() -> oh.Model:
     return both.rename({"l/label": "label", "p/label": "p"})
 
 
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 4, 3), (0, 3), (2, 0, 3), (0, 0, 3)])
+def test_a_judge_gives_a_verdict_for_each_row_of_any_rank(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).random(shape, np.float32)
+    (verdict,) = oh.Session(oh.judge.max_probability("p") >= 0.7).run(None, {"p": values})
+    np.testing.assert_array_equal(verdict, (values.max(axis=-1, initial=0) >= np.float32(0.7)))
+
+
+@pytest.mark.parametrize("row", [[np.nan, 0.9, 0.1], [0.9, np.nan, 0.1], [0.9, 0.1, np.nan]])
+def test_a_row_that_holds_nan_is_never_accepted(row: list[float]) -> None:
+    values = np.array([row, [0.9, 0.05, 0.05]], np.float32)
+    for judge in (oh.judge.max_probability("p") >= 0.0, oh.judge.max_probability("p") <= 9.0):
+        (verdict,) = oh.Session(judge).run(None, {"p": values})
+        np.testing.assert_array_equal(verdict, [False, True])
+
+
+@pytest.mark.parametrize("name", ["input", "limit", "rows", "score", "accepted", "judge/rows", "threshold_1"])
+def test_a_judge_may_read_a_tensor_of_any_name(name: str) -> None:
+    for other in ("threshold", "accepted_1", "judge/score"):
+        judge = oh.judge.max_probability(name) >= oh.Input(other, default=0.5)
+        assert [value.name for value in judge.inputs] == [name, other]
+        (verdict,) = oh.Session(judge).run(None, {name: np.array([[0.9, 0.1]], np.float32)})
+        assert verdict.tolist() == [True]
+
+
 @pytest.mark.parametrize("kind", ["float16", "float64"])
 def test_a_judge_reads_probabilities_of_any_float_type(kind: str) -> None:
     def cast(model: oh.Model) -> oh.Model:
@@ -354,7 +378,7 @@ def unchecked(value: Any) -> Any:
         ("OH208", lambda: oh.cascade(A, A, accept=A)),
         ("OH208", lambda: oh.judge.max_probability("y") >= unchecked("much")),
         ("OH208", lambda: oh.judge.max_probability("") >= 0.5),
-        ("OH208", lambda: oh.judge.max_probability("y") >= oh.Input("score")),
+        ("OH208", lambda: oh.judge.max_probability("y") >= oh.Input("y")),
         ("OH211", lambda: oh.parallel(a=_with_default(1.0), b=_with_default(2.0))),
         ("OH210", lambda: oh.chain(A, dense("b", "y", "x", (3, 3)))),
     ],

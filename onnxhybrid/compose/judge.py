@@ -1,7 +1,7 @@
 """Judges: Models with one bool output that say whether an answer is good enough, made of standard ONNX operators.
 
-`oh.judge.max_probability("probs") >= 0.8` is a judge. A threshold may be an `oh.Input`, so that it can be tuned at
-run time.
+`oh.judge.max_probability("probs") >= 0.8` is a judge. A threshold may be an `oh.Input`, so that it can be tuned at run
+time.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper, numpy_helper
 
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Input, Model
+from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
 from onnxhybrid.model.tensor_spec import TensorSpec
 
-_OPSET = 13
+_OPSET = 14
 _IR = 7
 
 
@@ -25,13 +26,16 @@ _IR = 7
 class Score:
     """A float32 number for each row of a local output; compare it with a threshold to get a judge.
 
-    `score >= t`, `score > t`, `score <= t` and `score < t` take a number, or an `oh.Input`, which is a float32 input
-    of shape [1].
+    `score >= t`, `score > t`, `score <= t` and `score < t` take a number, or an `oh.Input`, which is a float32 input of
+    shape [1]. A row that holds NaN compares false, whatever the threshold.
+
+    Attributes:
+        tensor: the local output's name.
+        nodes: from `input` (the local output) to `score` (one number a row); names in them are the judge's own.
     """
 
     tensor: str
     nodes: tuple[NodeProto, ...]
-    constants: tuple[TensorProto, ...]
 
     def __ge__(self, threshold: float | Input) -> Model:
         return _judge(self, "GreaterOrEqual", threshold)
@@ -56,36 +60,80 @@ def max_probability(tensor: str, *, softmax: bool = False) -> Score:
     """
     if not isinstance(tensor, str) or not tensor:
         raise ComposeError("OH208", f"a judge reads a local output by its name, not {tensor!r}")
-    source = "probabilities" if softmax else tensor
-    nodes = [
-        *([helper.make_node("Softmax", [tensor], [source], name="softmax", axis=-1)] if softmax else []),
-        helper.make_node("TopK", [source, "one"], ["largest", "class"], name="largest", axis=-1),
-        helper.make_node("Squeeze", ["largest", "last"], ["score"], name="score"),
-    ]
-    constants = (_constant("one", [1]), _constant("last", [-1]))
-    return Score(tensor, tuple(nodes), constants)
+    first = _node("Softmax", ["input"], "probabilities", axis=-1)
+    source = first.output[0] if softmax else "input"
+    rows = _node("Flatten", [source], "rows", axis=-1)
+    return Score(tensor, (*([first] if softmax else []), rows, *_LARGEST, *_BY_ROW))
+
+
+def _node(operator: str, inputs: list[str], output: str, **attributes: Any) -> NodeProto:
+    return helper.make_node(operator, inputs, [output], name=output, **attributes)
+
+
+_CONSTANTS: dict[str, npt.NDArray[Any]] = {
+    "begin": np.array([0]),
+    "one": np.array([1]),
+    "end": np.array([2]),
+    "last": np.array([-1]),
+    "zero": np.array(0, np.float32),
+    "scalar": np.array([], np.int64),
+}
+
+# rows float32[n, c] -> largest float32[n, 1]. ONNX Runtime before 1.31 divides by the number of rows in TopK,
+# so a row is added first and dropped afterwards.
+_LARGEST = (
+    _node("Shape", ["rows"], "rows_shape"),
+    _node("Slice", ["rows_shape", "one", "end"], "width"),
+    _node("Concat", ["one", "width"], "one_row", axis=0),
+    _node("Expand", ["zero", "one_row"], "added"),
+    _node("Concat", ["rows", "added"], "more_rows", axis=0),
+    helper.make_node("TopK", ["more_rows", "one"], ["more_largest", "class"], name="more_largest", axis=-1),
+    _node("Slice", ["more_largest", "begin", "last"], "largest"),
+)
+
+# largest float32[n, 1] -> score, in the input's shape without its last axis, NaN where a row holds NaN: the operators
+# that find the largest element do not agree on what it is then.
+_BY_ROW = (
+    _node("ReduceSum", ["rows", "one"], "sum", keepdims=1),
+    _node("IsNaN", ["sum"], "is_nan"),
+    _node("Where", ["is_nan", "sum", "largest"], "column"),
+    _node("Shape", ["input"], "shape"),
+    _node("Slice", ["shape", "begin", "last"], "lead"),
+    _node("Reshape", ["column", "lead"], "score", allowzero=1),
+)
 
 
 def _judge(score: Score, operator: str, threshold: float | Input) -> Model:
     """The judge `score <operator> threshold`: a bool for each row."""
-    limit = threshold if isinstance(threshold, Input) else Input("limit", threshold)
-    name = limit.name or "threshold"
-    if name in {*(tensor for node in score.nodes for tensor in (*node.input, *node.output)), "accepted"}:
-        raise ComposeError("OH208", f"a threshold cannot be called {name!r} here; give its oh.Input another name")
-    inputs = [TensorSpec(score.tensor, "float32", None).to_value_info()]
-    if limit is threshold:
-        inputs.append(TensorSpec(name, "float32", (1,)).to_value_info())
-    constants = [*score.constants, _constant("scalar", [])]
+    given = isinstance(threshold, Input)
+    limit = threshold if isinstance(threshold, Input) else Input("threshold", threshold)
+    inputs = [TensorSpec("input", "float32", None), *([TensorSpec("limit", "float32", (1,))] if given else [])]
+    constants = dict(_CONSTANTS)
     if limit.default is not None:
-        constants.append(numpy_helper.from_array(_number(limit.default), name))
-    nodes = [
-        *score.nodes,
-        helper.make_node("Reshape", [name, "scalar"], ["one_limit"], name="threshold"),
-        helper.make_node(operator, ["score", "one_limit"], ["accepted"], name="compare"),
-    ]
-    outputs = [TensorSpec("accepted", "bool", None).to_value_info()]
-    graph = helper.make_graph(nodes, "judge", inputs, outputs, constants)
+        constants["limit"] = _number(limit.default)
+    compared = (_node("Reshape", ["limit", "scalar"], "one_limit"), _node(operator, ["score", "one_limit"], "accepted"))
+    graph = helper.make_graph(
+        [*score.nodes, *compared],
+        "judge",
+        [spec.to_value_info() for spec in inputs],
+        [TensorSpec("accepted", "bool", None).to_value_info()],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    threshold_name = (limit.name or "threshold") if given else None
+    rename_tensors(graph, _public_names(tensor_names(graph), score.tensor, threshold_name))
     return Model(helper.make_model(graph, ir_version=_IR, opset_imports=[helper.make_opsetid("", _OPSET)]), {})
+
+
+def _public_names(names: set[str], tensor: str, threshold: str | None) -> dict[str, str]:
+    """What the judge's own names become: those that can be seen their public ones, the others out of their way."""
+    if threshold == tensor:
+        raise ComposeError("OH208", f"the threshold and the local output are both called {tensor!r}; rename one")
+    mapping = {"input": tensor, **({"limit": threshold} if threshold else {})}
+    taken = set(mapping.values())
+    for name in ("accepted", *sorted(names - set(mapping) - {"accepted"})):
+        mapping[name] = free_name(name if name == "accepted" else f"judge/{name}", taken)
+        taken.add(mapping[name])
+    return mapping
 
 
 def _number(value: object) -> npt.NDArray[Any]:
@@ -97,7 +145,3 @@ def _number(value: object) -> npt.NDArray[Any]:
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and np.isfinite(value):
         return np.array([value], np.float32)
     raise ComposeError("OH208", f"a threshold is a finite number or an oh.Input, not {value!r}")
-
-
-def _constant(name: str, values: list[int]) -> TensorProto:
-    return numpy_helper.from_array(np.array(values, np.int64), name)

@@ -67,6 +67,16 @@ def test_tensors_of_every_width_pass_in_and_out_and_as_weights(name: str) -> Non
             np.testing.assert_array_equal(output.view(np.uint8), values.view(np.uint8))
 
 
+def test_strings_beside_bfloat16_are_a_coded_error_that_says_what_to_do() -> None:
+    specs = [oh.TensorSpec("x", "bfloat16", (1,)), oh.TensorSpec("s", "str", (1,))]
+    values = [spec.to_value_info() for spec in specs]
+    outputs = [oh.TensorSpec("y", "bfloat16", (1,)).to_value_info(), oh.TensorSpec("t", "str", (1,)).to_value_info()]
+    nodes = [helper.make_node("Identity", [a], [b]) for a, b in (("x", "y"), ("s", "t"))]
+    session = oh.Session(of_graph(helper.make_graph(nodes, "g", values, outputs)))
+    with pytest.raises(oh.Error, match=r"OH540.*credential"):
+        session.run(None, {"x": np.ones(1, ml_dtypes.bfloat16), "s": np.array(["a"])})
+
+
 def test_options_and_providers_are_the_users_own() -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

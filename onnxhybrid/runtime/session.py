@@ -101,6 +101,8 @@ class Session:
             if self._by_value:
                 return values.run(self._session, output_names, feeds, run_options)
             return list(self._session.run(output_names, feeds, run_options))
+        except Error:
+            raise
         except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
             raise translated(problem) from None
 

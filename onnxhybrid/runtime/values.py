@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from onnxhybrid.errors import Error
 from onnxhybrid.model.dtypes import elem_type, name_of, numpy_dtype
 
 _PLAIN = frozenset("?bBhHiIlLqQefdgFDGOSU")
@@ -41,7 +42,16 @@ def to_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:
 
 
 def _value(feed: Any) -> onnxruntime.OrtValue:
-    return feed if isinstance(feed, onnxruntime.OrtValue) else to_value(np.asarray(feed, order="C"))
+    if isinstance(feed, onnxruntime.OrtValue):
+        return feed
+    array = np.asarray(feed, order="C")
+    if array.dtype.kind in "OUST":
+        raise Error(
+            "OH540",
+            "ONNX Runtime's Python API cannot be fed strings together with bfloat16 or float8 tensors; cast those in "
+            "the graph, and give a token as a credential in place of an input",
+        )
+    return to_value(array)
 
 
 def _array(value: onnxruntime.OrtValue) -> Any:

@@ -420,9 +420,24 @@ def test_a_malformed_remote_node_is_an_error_when_the_session_is_made() -> None:
             assert not oh.validate(model)
 
 
+@pytest.mark.parametrize(
+    ("url", "protocol"),
+    [
+        ("http://h:8000", "triton.http"),
+        ("https://h", "triton.http"),
+        ("grpc://h:8001", "triton.grpc"),
+        ("GRPCS://h", "triton.grpc"),
+    ],
+)
+def test_the_scheme_of_the_url_says_which_protocol_is_spoken(url: str, protocol: str) -> None:
+    spec = [oh.TensorSpec("x", "float32", (1,))]
+    [remote] = oh.remote.triton(url, "m", inputs=spec, outputs=[oh.TensorSpec("y", "float32", (1,))]).remotes
+    assert (remote.protocol, remote.endpoint) == (protocol, url)
+
+
 def test_the_protocol_table_agrees_with_the_builders() -> None:
     table = library.protocols()
-    assert set(table) == {"triton.http"}
+    assert set(table) == {"triton.grpc", "triton.http"}
     names = {name_of(number) for number in TensorProto.DataType.values()}
     for row in table.values():
         assert set(row["dtypes"]) <= names

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::credential::Secret;
 use crate::failure::{Code, Failure, Problem, quote};
 use crate::node::{Auth, Node};
-use crate::protocol::{Protocol, server_message};
+use crate::protocol::Protocol;
 use crate::scope::Scope;
 use crate::shape::Sizes;
 use crate::stats::{NodeStats, Record};
@@ -34,7 +34,7 @@ struct Run {
 impl Call {
     /// Prepares everything that is the same for every run.
     pub fn new(node: Node, scope: Arc<Scope>) -> Result<Self, Problem> {
-        let peer = scope.peer(&node.endpoint.origin)?;
+        let peer = scope.peer(&node.endpoint)?;
         let protocol = (node.protocol.prepare)(&node)?;
         let stats = scope.node_stats(&node.name, &peer);
         Ok(Self { node, scope, peer, protocol, stats })
@@ -48,6 +48,11 @@ impl Call {
     /// Connections that the node's scope has opened to its origin.
     pub fn connections(&self) -> u64 {
         self.peer.opened()
+    }
+
+    /// The status of a call that succeeded.
+    pub fn success(&self) -> u16 {
+        self.protocol.success()
     }
 
     /// Calls the remote model and waits for its answer, at most until the node's deadline.
@@ -85,7 +90,8 @@ impl Call {
         let limits = self.limits(started);
         let answered = block_on(limits.deadline, self.exchange(request, &limits, run));
         let response = answered.unwrap_or_else(|| Err(self.deadline_passed()))?;
-        self.outputs(&mut sizes, &response).map_err(|problem| problem.with_status(response.status.as_u16()))
+        self.protocol.check(&response)?;
+        self.outputs(&mut sizes, &response).map_err(|problem| problem.or_status(self.success()))
     }
 
     async fn exchange(&self, mut request: Request, limits: &Limits, run: &Run) -> Result<Response, Problem> {
@@ -131,25 +137,12 @@ impl Call {
     }
 
     fn outputs(&self, sizes: &mut Sizes, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
-        check_status(response)?;
         let outputs = self.protocol.outputs(response)?;
         for (declared, output) in self.node.outputs.iter().zip(&outputs) {
             sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))?;
         }
         Ok(outputs)
     }
-}
-
-/// Refuses every status but 200, in the server's words. A redirect is among them: it is never followed.
-pub fn check_status(response: &Response) -> Result<(), Problem> {
-    if response.status.as_u16() == 200 {
-        return Ok(());
-    }
-    let message = server_message(response);
-    let reason = response.status.canonical_reason().unwrap_or_default();
-    let separator = if message.is_empty() { "" } else { ": " };
-    let text = format!("the server answered {} {reason}{separator}{message}", response.status.as_u16());
-    Err(Problem::new(Code::Status, text).with_status(response.status.as_u16()))
 }
 
 impl Run {

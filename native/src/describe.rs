@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::call::check_status;
 use crate::credential::Secret;
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Failure, Problem, quote};
@@ -81,8 +80,7 @@ fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Sec
     let answered = block_on(limits.deadline, exchange(scope, query, spec, &endpoint, request, &limits, tally, secret));
     let passed = || Err(Problem::new(Code::Deadline, "no answer before the deadline"));
     let response = answered.unwrap_or_else(passed)?;
-    check_status(&response)?;
-    (describe.description)(&response).map_err(|problem| problem.with_status(200))
+    (describe.description)(&response)
 }
 
 #[allow(clippy::too_many_arguments)] // one call's parts, joined in one place
@@ -96,7 +94,7 @@ async fn exchange(
     tally: &Tally,
     secret: &mut Option<Secret>,
 ) -> Result<Response, Problem> {
-    let peer = scope.peer(&endpoint.origin)?;
+    let peer = scope.peer(endpoint)?;
     peer.check()?;
     let auth = query.auth.as_deref().unwrap_or("none");
     match Auth::parse(auth) {

@@ -86,6 +86,15 @@ pub fn parse_origin(text: &str) -> Option<Origin> {
     endpoint.path.is_empty().then_some(endpoint.origin)
 }
 
+/// What is spoken at an endpoint.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Wire {
+    /// HTTP of whichever version the server offers.
+    Http,
+    /// gRPC: HTTP/2 from the first byte, with deadlines in headers and a status in trailers.
+    Grpc,
+}
+
 /// A base URL.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Endpoint {
@@ -93,21 +102,32 @@ pub struct Endpoint {
     pub text: String,
     /// Where it leads.
     pub origin: Origin,
+    /// What is spoken there.
+    pub wire: Wire,
     path: String,
 }
 
 impl Endpoint {
-    /// Reads an http or https URL without user, query or fragment; `Err` says what is wrong with it.
+    /// Reads an http, https, grpc or grpcs URL without user, query or fragment; `Err` says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| "is no URL")?;
-        let origin = Origin::of(&url).ok_or("is no http or https URL")?;
+        let (wire, url) = parse_url(text).ok_or("is no URL")?;
+        let origin = Origin::of(&url).ok_or("is no http, https, grpc or grpcs URL")?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("holds a user or a password");
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err("is no base URL: it holds a query or a fragment");
         }
-        Ok(Self { text: text.to_owned(), origin, path: url.path().trim_end_matches('/').to_owned() })
+        Ok(Self { text: text.to_owned(), origin, wire, path: url.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// The URL's scheme.
+    pub fn scheme(&self) -> &'static str {
+        match (self.wire, self.origin.tls) {
+            (Wire::Http, _) => self.origin.scheme(),
+            (Wire::Grpc, false) => "grpc",
+            (Wire::Grpc, true) => "grpcs",
+        }
     }
 
     /// The path of the base URL with `segments` added, each of them percent-encoded; `None` for one that cannot be a segment.
@@ -121,6 +141,18 @@ impl Endpoint {
             path.extend(utf8_percent_encode(segment, SEGMENT));
         }
         PathAndQuery::try_from(path).ok()
+    }
+}
+
+/// A URL of gRPC is read as the URL of HTTP that it resembles, so that its host and port have the same spellings.
+fn parse_url(text: &str) -> Option<(Wire, Url)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let resembled = [("grpc", "http"), ("grpcs", "https")].into_iter().find(|row| row.0.eq_ignore_ascii_case(scheme));
+    match resembled {
+        // Of HTTP's schemes a URL may lack the slashes; of others it may not.
+        Some((_, http)) if rest.starts_with("//") => Some((Wire::Grpc, Url::parse(&format!("{http}:{rest}")).ok()?)),
+        Some(_) => None,
+        None => Some((Wire::Http, Url::parse(text).ok()?)),
     }
 }
 
@@ -158,6 +190,22 @@ mod tests {
             "http://h#f",
             "http://",
         ] {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_grpc_url_has_the_origin_of_the_http_url_that_it_resembles() {
+        for (text, scheme, same) in [
+            ("grpc://Example.COM.:8001", "grpc", "http://example.com:8001"),
+            ("GRPC://0x7f.1", "grpc", "http://127.0.0.1"),
+            ("grpcs://h/base/", "grpcs", "https://h"),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!((endpoint.scheme(), endpoint.wire), (scheme, Wire::Grpc));
+            assert_eq!(endpoint.origin, Endpoint::parse(same).unwrap().origin);
+        }
+        for text in ["grpc:h:8001", "grpc:///", "grpc://u@h", "grpcx://h", "grpc://h?q", "grpc://"] {
             assert!(Endpoint::parse(text).is_err(), "{text}");
         }
     }

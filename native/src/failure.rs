@@ -91,6 +91,13 @@ impl Problem {
         self.status = Some(status);
         self
     }
+
+    /// The same problem, with this status unless it has one.
+    #[must_use]
+    pub fn or_status(mut self, status: u16) -> Self {
+        self.status.get_or_insert(status);
+        self
+    }
 }
 
 /// A problem with where it happened.

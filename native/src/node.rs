@@ -141,8 +141,8 @@ impl Node {
 /// Reads an endpoint that `protocol` can be spoken with.
 pub fn endpoint(text: &str, protocol: &ProtocolSpec) -> Result<Endpoint, Problem> {
     let endpoint = Endpoint::parse(text).map_err(|what| malformed(format!("the endpoint {what}")))?;
-    if !protocol.schemes.contains(&endpoint.origin.scheme()) {
-        return Err(malformed(format!("{} is not spoken over {}", protocol.name, endpoint.origin.scheme())));
+    if !protocol.schemes.contains(&endpoint.scheme()) {
+        return Err(malformed(format!("{} is not spoken over {}", protocol.name, endpoint.scheme())));
     }
     Ok(endpoint)
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::credential::{Credential, Resolver, Secret, Source, ask, parse_hosts};
-use crate::endpoint::Origin;
+use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::policy::Policy;
@@ -20,7 +20,7 @@ use crate::transport::Peer;
 pub struct Scope {
     credentials: HashMap<String, Credential>,
     policy: Arc<Policy>,
-    peers: Mutex<HashMap<Origin, Arc<Peer>>>,
+    peers: Mutex<HashMap<(Origin, Wire), Arc<Peer>>>,
     nodes: Mutex<BTreeMap<String, Counted>>,
 }
 
@@ -74,13 +74,14 @@ impl Scope {
         &self.policy
     }
 
-    /// The connections to `origin`, shared by all nodes that call it.
-    pub fn peer(&self, origin: &Origin) -> Result<Arc<Peer>, Problem> {
-        if let Some(peer) = lock(&self.peers).get(origin) {
+    /// The connections to the origin of `endpoint`, shared by all nodes that call it.
+    pub fn peer(&self, endpoint: &Endpoint) -> Result<Arc<Peer>, Problem> {
+        let key = (endpoint.origin.clone(), endpoint.wire);
+        if let Some(peer) = lock(&self.peers).get(&key) {
             return Ok(peer.clone());
         }
-        let peer = Arc::new(Peer::new(origin.clone(), self.policy.clone())?);
-        Ok(lock(&self.peers).entry(origin.clone()).or_insert(peer).clone())
+        let peer = Arc::new(Peer::new(endpoint.origin.clone(), endpoint.wire, self.policy.clone())?);
+        Ok(lock(&self.peers).entry(key).or_insert(peer).clone())
     }
 
     /// The counters of the node called `name`.
@@ -186,7 +187,6 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::endpoint::Endpoint;
     use crate::transport::runtime::block_on;
 
     struct Echo;

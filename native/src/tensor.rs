@@ -120,6 +120,11 @@ impl Chunks {
         self.0.iter().map(Bytes::as_ref)
     }
 
+    /// The pieces themselves; none of them is empty.
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.0
+    }
+
     /// The bytes from `start` on, at most `length` of them, sharing memory with `self`.
     pub fn slice(&self, start: usize, length: usize) -> Self {
         let (mut skip, mut left, mut part) = (start, length, Self::default());

@@ -2,6 +2,7 @@
 //!
 //! A test binary of its own, because the roots are loaded once in a process.
 
+mod h2_server;
 mod node;
 
 use std::convert::Infallible;
@@ -12,7 +13,7 @@ use std::thread;
 
 use bytes::Bytes;
 use http::{Response, Version};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use node::{call, run, values};
@@ -76,8 +77,16 @@ fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
                         counter.fetch_add(usize::from(request.version() == Version::HTTP_2), Ordering::SeqCst);
-                        let body = r#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#;
-                        async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(body)))) }
+                        let body = match request.uri().path() {
+                            "/inference.GRPCInferenceService/ModelInfer" => h2_server::good(),
+                            _ => {
+                                br#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#.to_vec()
+                            }
+                        };
+                        // Nobody asks for trailers but gRPC.
+                        let trailers = h2_server::headers(&[("grpc-status", "0")]);
+                        let body = Full::new(Bytes::from(body)).with_trailers(async { Some(Ok(trailers)) });
+                        async move { Ok::<_, Infallible>(Response::new(body)) }
                     });
                     let io = TokioIo::new(stream);
                     if is_http2 {
@@ -113,6 +122,15 @@ fn http1_is_spoken_where_the_server_offers_nothing_else() {
         assert_eq!(values(&run(&call).unwrap()), [1.5, -2.0]);
     }
     assert_eq!((server.http2.load(Ordering::SeqCst), call.connections()), (0, 1));
+}
+
+#[test]
+fn grpc_over_tls_needs_http2_and_nothing_else() {
+    let (with, without) = (serve(&["localhost"], &[b"h2"]), serve(&["localhost"], &[b"http/1.1"]));
+    let grpc = |server: &Server| call(&server.url.replace("https://", "grpcs://"), "{}", &[], "none");
+    assert_eq!(values(&run(&grpc(&with)).unwrap()), [1.5, -2.0]);
+    let failure = run(&grpc(&without)).unwrap_err();
+    assert_eq!(failure.problem.code, Code::Connect, "{failure}");
 }
 
 #[test]

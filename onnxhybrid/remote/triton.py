@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -20,10 +21,12 @@ def triton(
     outputs: Iterable[TensorSpec] | None = None,
     **common: Any,
 ) -> Model:
-    """A model on a Triton server, called by the KServe v2 protocol with Triton's binary tensor extension.
+    """A model on a Triton server, called by the KServe v2 protocol over HTTP or gRPC.
 
     Args:
-        url: the server's base URL, `http://host:8000` or `https://…`.
+        url: the server's base URL, whose scheme says which of the two: `http://host:8000`, `https://…`,
+            `grpc://host:8001` or `grpcs://…` (with TLS). A port that is left out is 80, with TLS 443. Over HTTP
+            tensors travel by Triton's binary tensor extension.
         model: the model's name on the server.
         version: its version; empty for the server's choice.
         inputs, outputs: what it takes and gives, by the names on the wire; without them the server is asked.
@@ -41,12 +44,17 @@ def triton(
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
     """
     options = Options(**_known(common))
-    target = Target("triton.http", url, model, version)
+    target = Target(_protocol(url), url, model, version)
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
     if inputs is None or outputs is None:
         return invoke(target, *describe(target, options), options)
     return invoke(target, tuple(inputs), tuple(outputs), options)
+
+
+def _protocol(url: object) -> str:
+    scheme = url.partition("://")[0].lower() if isinstance(url, str) else ""
+    return "triton.grpc" if scheme in library.protocols()["triton.grpc"]["schemes"] else "triton.http"
 
 
 def _known(common: dict[str, Any]) -> dict[str, Any]:

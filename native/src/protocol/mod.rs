@@ -1,6 +1,9 @@
 //! Wire protocols: pure functions between tensors and bytes, and the table of all there are.
 
+mod grpc;
 pub mod kserve;
+pub mod protobuf;
+mod triton_grpc;
 mod triton_http;
 
 use std::sync::LazyLock;
@@ -22,7 +25,17 @@ pub trait Protocol: Send + Sync {
     /// The request that carries `inputs`, one for each of the node's input names.
     fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem>;
 
-    /// The outputs in the body of a 200, one for each of the node's output names, of their declared types.
+    /// Refuses an answer that is no success, in the server's words.
+    fn check(&self, response: &Response) -> Result<(), Problem> {
+        check_status(response)
+    }
+
+    /// The status of a success.
+    fn success(&self) -> u16 {
+        200
+    }
+
+    /// The outputs in the body of a success, one for each of the node's output names, of their declared types.
     fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem>;
 }
 
@@ -87,7 +100,7 @@ pub struct Description {
 pub struct Describe {
     /// The question.
     pub request: fn(&Endpoint, &Options) -> Result<Request, Problem>,
-    /// The answer, from the body of a 200.
+    /// The answer, checked like that to a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
 }
 
@@ -114,7 +127,7 @@ pub struct ProtocolSpec {
 }
 
 /// Every protocol that the library speaks.
-pub static PROTOCOLS: &[ProtocolSpec] = &[triton_http::SPEC];
+pub static PROTOCOLS: &[ProtocolSpec] = &[triton_http::SPEC, triton_grpc::SPEC];
 
 /// The protocol called `name`.
 pub fn find(name: &str) -> Option<&'static ProtocolSpec> {
@@ -142,6 +155,23 @@ fn row(spec: &ProtocolSpec) -> Value {
         "batch": spec.batch,
         "describes": spec.describe.is_some(),
     })
+}
+
+/// Refuses every status but 200, in the server's words. A redirect is among them: it is never followed.
+pub fn check_status(response: &Response) -> Result<(), Problem> {
+    let status = response.status.as_u16();
+    if status == 200 {
+        return Ok(());
+    }
+    Err(Problem::new(Code::Status, status_text(response)).with_status(status))
+}
+
+/// A status that is no success, in a sentence.
+pub fn status_text(response: &Response) -> String {
+    let message = server_message(response);
+    let reason = response.status.canonical_reason().unwrap_or_default();
+    let separator = if message.is_empty() { "" } else { ": " };
+    format!("the server answered {} {reason}{separator}{message}", response.status.as_u16())
 }
 
 /// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is.

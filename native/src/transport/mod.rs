@@ -2,8 +2,11 @@
 
 mod connect;
 mod connection;
+mod grpc;
+mod http2;
 mod peer;
 mod proxy;
+mod reading;
 mod retry;
 pub mod runtime;
 mod tls;
@@ -39,7 +42,7 @@ pub struct Request {
 pub struct Response {
     /// The status.
     pub status: StatusCode,
-    /// The headers.
+    /// The headers; of an answer of gRPC also the trailers, which alone have its status.
     pub headers: HeaderMap,
     /// The body as it came.
     pub body: Chunks,
@@ -127,6 +130,7 @@ pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally
             Ok(answer) if is_retryable(answer.status) => {
                 backoff.pause(retry::retry_after(&answer.headers, SystemTime::now()))
             }
+            Ok(answer) if grpc::is_retryable(&answer.headers) => backoff.pause(grpc::pushback(&answer.headers)),
             Err(Trouble::Unanswered(_)) => backoff.pause(None),
             _ => return outcome.map_err(Problem::from),
         };

@@ -6,17 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
+use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, USER_AGENT};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Uri};
-use http_body_util::Full;
 use tokio::sync::Semaphore;
 
 use super::connect::{connect, resolve};
 use super::connection::{BoxIo, Connection};
 use super::proxy::Proxy;
-use super::{Limits, Request, Response, Tally, Trouble, tls};
-use crate::endpoint::Origin;
+use super::{Limits, Request, Response, Tally, Trouble, grpc, tls};
+use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::policy::Policy;
@@ -32,6 +31,7 @@ const PRECHECK: Duration = Duration::from_secs(1);
 /// An origin, as one scope sees it.
 pub struct Peer {
     origin: Origin,
+    wire: Wire,
     authority: Authority,
     host: HeaderValue,
     policy: Arc<Policy>,
@@ -41,12 +41,14 @@ pub struct Peer {
     permits: Option<Semaphore>,
     /// Connections that wait for a request, the last used at the end.
     idle: Mutex<Vec<Connection>>,
+    /// Held while a connection is made that all callers are going to share.
+    opening: tokio::sync::Mutex<()>,
     opened: AtomicU64,
 }
 
 impl Peer {
     /// The peer at `origin`; nothing is connected before the first exchange.
-    pub fn new(origin: Origin, policy: Arc<Policy>) -> Result<Self, Problem> {
+    pub fn new(origin: Origin, wire: Wire, policy: Arc<Policy>) -> Result<Self, Problem> {
         let unusable = |_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host));
         let authority = Authority::try_from(origin.authority()).map_err(unusable)?;
         let host = HeaderValue::try_from(origin.authority())
@@ -58,9 +60,11 @@ impl Peer {
             proxy: Proxy::from_environment(&origin),
             permits: policy.max_concurrency.map(Semaphore::new),
             idle: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
             opened: AtomicU64::new(0),
             policy,
             origin,
+            wire,
         })
     }
 
@@ -91,8 +95,16 @@ impl Peer {
             None => None,
         };
         if let Some(kept) = self.take().await {
+            let shared = kept.share();
             match self.exchange_on(kept, request, limits, tally).await {
-                Err(Trouble::Unanswered(_)) => {}
+                Err(Trouble::Unanswered(problem)) => {
+                    if let Some(mut shared) = shared
+                        && shared.is_ready().await
+                    {
+                        // A connection that lives on has refused this request alone.
+                        return Err(Trouble::Unanswered(problem));
+                    }
+                }
                 outcome => return outcome,
             }
         }
@@ -108,14 +120,15 @@ impl Peer {
         tally: &Tally,
     ) -> Result<Response, Trouble> {
         tally.sent(&request.body);
-        let response = connection.exchange(self.message(request, connection.is_http2()), limits, tally).await?;
+        let message = self.message(request, limits, connection.is_http2());
+        let response = connection.exchange(message, limits, tally).await?;
         self.keep(connection).await;
         Ok(response)
     }
 
     /// The request in the form that this connection wants.
-    fn message(&self, request: &Request, http2: bool) -> http::Request<Full<Bytes>> {
-        let mut message = http::Request::new(Full::new(request.body.clone()));
+    fn message(&self, request: &Request, limits: &Limits, http2: bool) -> http::Request<Bytes> {
+        let mut message = http::Request::new(request.body.clone());
         *message.method_mut() = request.method.clone();
         *message.headers_mut() = request.headers.clone();
         let headers = message.headers_mut();
@@ -123,7 +136,12 @@ impl Peer {
         if !http2 {
             headers.insert(HOST, self.host.clone());
         }
-        let forwarded = !self.origin.tls && self.add_proxy_headers(headers);
+        if self.wire == Wire::Grpc {
+            headers.insert(grpc::TIMEOUT, grpc::timeout(limits.deadline.saturating_duration_since(Instant::now())));
+        } else if http2 && !request.body.is_empty() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+        }
+        let forwarded = !self.is_tunnelled() && self.add_proxy_headers(headers);
         *message.uri_mut() = if http2 || forwarded { self.absolute(request) } else { Uri::from(request.path.clone()) };
         message
     }
@@ -152,6 +170,7 @@ impl Peer {
             if connection.is_ready().await {
                 return Some(connection);
             }
+            lock(&self.idle).retain(|kept| !kept.is_same(&connection));
         }
     }
 
@@ -179,7 +198,17 @@ impl Peer {
     }
 
     async fn open(&self, timeout: Duration) -> Result<Connection, Trouble> {
-        match tokio::time::timeout(timeout, self.open_unbounded()).await {
+        let connection = async {
+            if self.wire == Wire::Http {
+                return self.open_unbounded().await;
+            }
+            let _opening = self.opening.lock().await;
+            match self.take().await {
+                Some(opened) => Ok(opened),
+                None => self.open_unbounded().await,
+            }
+        };
+        match tokio::time::timeout(timeout, connection).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let message = format!("no connection to {} within {} ms", self.origin, timeout.as_millis());
@@ -195,22 +224,34 @@ impl Peer {
             None => connect(&self.origin.host, self.origin.port, check).await?,
             Some(proxy) => {
                 self.precheck(check).await?;
-                if self.origin.tls { proxy.tunnel(&self.origin).await? } else { proxy.connect().await? }
+                if self.is_tunnelled() { proxy.tunnel(&self.origin).await? } else { proxy.connect().await? }
             }
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
-            return Connection::http1(Box::new(stream)).await;
+            return self.begin(Box::new(stream), self.wire == Wire::Grpc).await;
         }
         let stream = tls::encrypt(stream, &self.origin.host).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let stream: BoxIo = Box::new(stream);
-        if !http2 {
-            return Connection::http1(stream).await;
+        self.begin(Box::new(stream), http2).await
+    }
+
+    async fn begin(&self, stream: BoxIo, http2: bool) -> Result<Connection, Trouble> {
+        if http2 {
+            let connection = Connection::http2(stream, self.wire).await?;
+            lock(&self.idle).extend(connection.share());
+            return Ok(connection);
         }
-        let connection = Connection::http2(stream).await?;
-        lock(&self.idle).extend(connection.share());
-        Ok(connection)
+        if self.wire == Wire::Grpc {
+            let message = format!("{} offers no HTTP/2, which gRPC needs", self.origin);
+            return Err(Trouble::Final(Problem::new(Code::Connect, message)));
+        }
+        Connection::http1(stream).await
+    }
+
+    /// Whether a proxy passes bytes on, instead of requests that it reads.
+    fn is_tunnelled(&self) -> bool {
+        self.origin.tls || self.wire == Wire::Grpc
     }
 
     /// Behind a proxy the name is looked up there; what it means here is checked as far as it means anything.

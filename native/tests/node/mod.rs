@@ -31,7 +31,7 @@ impl Attributes for Fields {
 pub fn call(url: &str, config: &str, integers: &[(&'static str, i64)], auth: &str) -> Call {
     let mut fields = Fields::default();
     for (name, text) in [
-        ("protocol", "triton.http"),
+        ("protocol", if url.starts_with("grpc") { "triton.grpc" } else { "triton.http" }),
         ("endpoint", url),
         ("model", "m"),
         ("input_names", "[\"x\"]"),

@@ -26,18 +26,18 @@ pub fn read(body: &[u8]) -> Result<Description, Problem> {
     Ok(Description { inputs: specs(metadata.inputs)?, outputs: specs(metadata.outputs)? })
 }
 
-fn specs(tensors: Vec<Tensor>) -> Result<Vec<TensorSpec>, Problem> {
-    tensors.into_iter().map(spec).collect()
-}
-
-fn spec(tensor: Tensor) -> Result<TensorSpec, Problem> {
-    let Tensor { name, datatype, shape } = tensor;
-    let unknown = || format!("tensor \"{}\" has the unknown datatype {}", quote(&name, []), quote(&datatype, []));
-    let Some(element) = element(&datatype) else { return Err(Problem::new(Code::Answer, unknown())) };
+/// What a server says of one tensor, checked.
+pub fn spec(name: String, datatype: &str, shape: Vec<i64>) -> Result<TensorSpec, Problem> {
+    let unknown = || format!("tensor \"{}\" has the unknown datatype {}", quote(&name, []), quote(datatype, []));
+    let Some(element) = element(datatype) else { return Err(Problem::new(Code::Answer, unknown())) };
     if shape.iter().any(|size| *size < -1) {
         return Err(Problem::new(Code::Answer, format!("tensor \"{}\" has shape {shape:?}", quote(&name, []))));
     }
     Ok(TensorSpec { name, element, shape })
+}
+
+fn specs(tensors: Vec<Tensor>) -> Result<Vec<TensorSpec>, Problem> {
+    tensors.into_iter().map(|tensor| spec(tensor.name, &tensor.datatype, tensor.shape)).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! The KServe v2 inference protocol: datatypes, tensors as JSON, model metadata.
+//! The KServe v2 inference protocol, what its two forms share: datatypes, tensors, outputs checked, model metadata.
 //!
 //! Source: the open inference protocol, <https://github.com/kserve/open-inference-protocol>.
 
+pub mod binary;
 pub mod json_data;
 pub mod metadata;
+pub mod output;
 
 use std::borrow::Cow;
 

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::failure::{Code, Problem};
+use crate::failure::Problem;
 use crate::node::{DeclaredInput, DeclaredOutput};
 use crate::protocol::kserve;
-use crate::tensor::{InputData, InputTensor};
+use crate::tensor::InputTensor;
 
 /// The parts of the JSON header that are the same for every request of a node.
 pub(super) struct Template {
@@ -37,8 +37,12 @@ impl Template {
 
     /// The body, and the length of its JSON header.
     pub(super) fn fill(&self, tensors: &[InputTensor]) -> Result<(Vec<u8>, usize), Problem> {
-        let sizes: Vec<usize> =
-            self.inputs.iter().zip(tensors).map(|(input, tensor)| input.size(tensor)).collect::<Result<_, _>>()?;
+        let sizes: Vec<usize> = self
+            .inputs
+            .iter()
+            .zip(tensors)
+            .map(|(input, tensor)| kserve::binary::size(&input.name, tensor))
+            .collect::<Result<_, _>>()?;
         let header = self.tail.len() + self.inputs.iter().map(|input| input.head.len() + ROOM).sum::<usize>();
         let mut body = Vec::with_capacity(header + sizes.iter().sum::<usize>());
         body.extend_from_slice(b"{\"inputs\":[");
@@ -50,7 +54,7 @@ impl Template {
         }
         body.extend_from_slice(&self.tail);
         let header_length = body.len();
-        tensors.iter().for_each(|tensor| write_data(&mut body, tensor));
+        tensors.iter().for_each(|tensor| kserve::binary::write(&mut body, tensor));
         Ok((body, header_length))
     }
 }
@@ -58,21 +62,6 @@ impl Template {
 impl Input {
     fn new(input: &DeclaredInput) -> Self {
         Self { name: input.name.clone(), head: format!("{{\"name\":{},\"shape\":[", json!(input.name)).into_bytes() }
-    }
-
-    /// Bytes of the tensor on the wire; `Err` if the protocol cannot carry it.
-    fn size(&self, tensor: &InputTensor) -> Result<usize, Problem> {
-        match &tensor.data {
-            InputData::Raw(bytes) => Ok(bytes.len()),
-            InputData::Text(strings) => {
-                if let Some(long) = strings.iter().map(<[u8]>::len).find(|length| u32::try_from(*length).is_err()) {
-                    let message =
-                        format!("input \"{}\" holds a string of {long} bytes, more than BYTES can carry", self.name);
-                    return Err(Problem::new(Code::Input, message));
-                }
-                Ok(strings.content.len() + 4 * strings.starts.len())
-            }
-        }
     }
 
     fn write_header(&self, body: &mut Vec<u8>, tensor: &InputTensor, size: usize) {
@@ -87,19 +76,6 @@ impl Input {
     }
 }
 
-fn write_data(body: &mut Vec<u8>, tensor: &InputTensor) {
-    match &tensor.data {
-        InputData::Raw(bytes) => body.extend_from_slice(&kserve::little_endian(bytes, tensor.element.size())),
-        InputData::Text(strings) => {
-            for string in strings.iter() {
-                // `size` has refused what does not fit.
-                body.extend_from_slice(&u32::try_from(string.len()).unwrap_or(u32::MAX).to_le_bytes());
-                body.extend_from_slice(string);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -107,6 +83,7 @@ mod tests {
     use super::*;
     use crate::element::ElementType;
     use crate::shape::Shape;
+    use crate::tensor::InputData;
 
     fn template(inputs: &[&str], outputs: &[&str]) -> Template {
         let inputs: Vec<_> =

@@ -8,7 +8,9 @@ mod encode;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Authentication, Describe, Description, Options, Protocol, ProtocolSpec, check_content, kserve};
+use super::{
+    Authentication, Describe, Description, Options, Protocol, ProtocolSpec, check_content, check_status, kserve,
+};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::{DeclaredOutput, Node};
@@ -76,8 +78,10 @@ fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request, P
 }
 
 fn metadata(response: &Response) -> Result<Description, Problem> {
-    check_content(response, &["application/json"])?;
-    kserve::metadata::read(&response.body.join())
+    check_status(response)?;
+    let read =
+        check_content(response, &["application/json"]).and_then(|()| kserve::metadata::read(&response.body.join()));
+    read.map_err(|problem| problem.with_status(200))
 }
 
 #[cfg(test)]

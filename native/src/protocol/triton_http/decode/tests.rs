@@ -1,10 +1,12 @@
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::element::ELEMENTS;
+use crate::element::{ELEMENTS, ElementType};
 use crate::shape::Shape;
+use crate::tensor::{OutputData, element_count};
 
 fn declared(outputs: &[(&str, ElementType)]) -> Vec<DeclaredOutput> {
     let output = |(name, element): &(&str, ElementType)| DeclaredOutput {

@@ -1,0 +1,33 @@
+//! Tensors in the binary form: numbers side by side in little-endian order, each string behind its length.
+
+use super::little_endian;
+use crate::failure::{Code, Problem};
+use crate::tensor::{InputData, InputTensor};
+
+/// Bytes that the tensor of input `name` takes; `Err` if the form cannot carry it.
+pub fn size(name: &str, tensor: &InputTensor) -> Result<usize, Problem> {
+    match &tensor.data {
+        InputData::Raw(bytes) => Ok(bytes.len()),
+        InputData::Text(strings) => {
+            if let Some(long) = strings.iter().map(<[u8]>::len).find(|length| u32::try_from(*length).is_err()) {
+                let message = format!("input \"{name}\" holds a string of {long} bytes, more than BYTES can carry");
+                return Err(Problem::new(Code::Input, message));
+            }
+            Ok(strings.content.len() + 4 * strings.starts.len())
+        }
+    }
+}
+
+/// Writes the tensor, which has a [`size`].
+pub fn write(body: &mut Vec<u8>, tensor: &InputTensor) {
+    match &tensor.data {
+        InputData::Raw(bytes) => body.extend_from_slice(&little_endian(bytes, tensor.element.size())),
+        InputData::Text(strings) => {
+            for string in strings.iter() {
+                // `size` has refused what does not fit.
+                body.extend_from_slice(&u32::try_from(string.len()).unwrap_or(u32::MAX).to_le_bytes());
+                body.extend_from_slice(string);
+            }
+        }
+    }
+}

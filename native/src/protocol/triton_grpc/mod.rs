@@ -1,0 +1,95 @@
+//! `triton.grpc`: KServe v2 over gRPC, the methods `ModelInfer` and `ModelMetadata`.
+//!
+//! Source: <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/open_inference_grpc.proto>.
+
+mod decode;
+mod encode;
+
+use http::uri::PathAndQuery;
+
+use super::{Authentication, Describe, Description, Options, Protocol, ProtocolSpec, grpc, kserve, protobuf};
+use crate::endpoint::Endpoint;
+use crate::failure::{Code, Problem};
+use crate::node::{DeclaredOutput, Node};
+use crate::tensor::{InputTensor, OutputTensor};
+use crate::transport::{Request, Response};
+
+/// The row of the protocol table.
+pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
+    name: "triton.grpc",
+    schemes: &["grpc", "grpcs"],
+    authentication: Authentication::Bearer,
+    attributes: &["model", "version"],
+    required: &["model"],
+    datatypes: kserve::DATATYPES,
+    batch: "request",
+    prepare,
+    describe: Some(Describe { request: metadata_request, description: metadata }),
+};
+
+struct TritonGrpc {
+    path: PathAndQuery,
+    template: encode::Template,
+    outputs: Vec<DeclaredOutput>,
+}
+
+fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
+    let (model, version) = (node.options.text("model"), node.options.text("version"));
+    Ok(Box::new(TritonGrpc {
+        path: path(&node.endpoint, "ModelInfer")?,
+        template: encode::Template::new(model, version, &node.inputs, &node.outputs),
+        outputs: node.outputs.clone(),
+    }))
+}
+
+fn path(endpoint: &Endpoint, method: &str) -> Result<PathAndQuery, Problem> {
+    let path = endpoint.path(&["inference.GRPCInferenceService", method]);
+    path.ok_or_else(|| Problem::new(Code::Node, "the endpoint's path is too long"))
+}
+
+impl Protocol for TritonGrpc {
+    fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem> {
+        Ok(grpc::request(self.path.clone(), self.template.fill(inputs)?))
+    }
+
+    fn check(&self, response: &Response) -> Result<(), Problem> {
+        grpc::check(response)
+    }
+
+    fn success(&self) -> u16 {
+        0
+    }
+
+    fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
+        decode::outputs(grpc::message(response)?, &self.outputs)
+    }
+}
+
+fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request, Problem> {
+    let mut fields = Vec::new();
+    for (number, name) in [(1, "model"), (2, "version")] {
+        protobuf::put_bytes(&mut fields, number, options.text(name).as_bytes());
+    }
+    let mut body = grpc::begin(fields.len())?;
+    body.extend_from_slice(&fields);
+    Ok(grpc::request(path(endpoint, "ModelMetadata")?, body))
+}
+
+fn metadata(response: &Response) -> Result<Description, Problem> {
+    grpc::check(response)?;
+    grpc::message(response).and_then(decode::metadata).map_err(|problem| problem.or_status(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_named_in_the_message_and_the_method_in_the_path() {
+        let options = Options(vec![("model", "a/b".into()), ("version", "7".into())]);
+        let request = metadata_request(&Endpoint::parse("grpc://h:8001/base").unwrap(), &options).unwrap();
+        assert_eq!(request.path, "/base/inference.GRPCInferenceService/ModelMetadata");
+        assert_eq!(request.body, &b"\0\0\0\0\x08\x0a\x03a/b\x12\x017"[..]);
+        assert_eq!(request.headers["te"], "trailers");
+    }
+}

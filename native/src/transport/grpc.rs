@@ -1,0 +1,141 @@
+//! What gRPC asks of a transport: the deadline in a header, the trailers, and which failures are worth a retry.
+//!
+//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>; for retries
+//! <https://github.com/grpc/proposal/blob/master/A6-client-retries.md>.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::reading::Reading;
+use crate::failure::Problem;
+use crate::tensor::Chunks;
+
+/// How much time the server has.
+pub(super) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+const STATUS: &str = "grpc-status";
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// What trailers say, and headers must not.
+const TRAILERS: [&str; 3] = [STATUS, "grpc-message", PUSHBACK];
+
+/// The value of [`TIMEOUT`]: at most eight digits and a unit.
+pub(super) fn timeout(left: Duration) -> HeaderValue {
+    let units = [(left.as_micros(), 'u'), (left.as_millis(), 'm'), (left.as_secs().into(), 'S')];
+    let (count, unit) = units.into_iter().find(|(count, _)| *count < 100_000_000).unwrap_or((99_999_999, 'S'));
+    HeaderValue::try_from(format!("{}{unit}", count.max(1))).unwrap_or(HeaderValue::from_static("1u"))
+}
+
+/// Headers and trailers as one; of a status in the headers only that counts which ended the answer.
+pub(super) fn fold(headers: &mut HeaderMap, trailers: Option<HeaderMap>, body: &Chunks) {
+    if trailers.is_some() || !body.is_empty() {
+        TRAILERS.iter().for_each(|name| drop(headers.remove(*name)));
+    }
+    let trailers = trailers.unwrap_or_default();
+    for name in TRAILERS {
+        if let Some(value) = trailers.get(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// Refuses a message as soon as its length is known to be too large, instead of waiting for bytes that may never come.
+pub(super) fn check_length(reading: &Reading) -> Result<(), Problem> {
+    let mut bytes = reading.chunks().iter().flatten();
+    let mut next = || bytes.next().copied();
+    // The first byte says whether the message is compressed.
+    let Some((_, length)) = next().and_then(|flag| Some((flag, [next()?, next()?, next()?, next()?]))) else {
+        return Ok(());
+    };
+    reading.expect(5 + u64::from(u32::from_be_bytes(length)))
+}
+
+/// Whether the server says that the request was not worked on, or may be sent again.
+///
+/// UNAVAILABLE is what HTTP's 503 is. RESOURCE_EXHAUSTED may be a quota that comes back or a message that will always be
+/// too large: it is tried again only where the server says when. A server that asks for no retry is obeyed.
+pub(super) fn is_retryable(headers: &HeaderMap) -> bool {
+    match headers.get(STATUS).map(HeaderValue::as_bytes) {
+        Some(b"14") => headers.get(PUSHBACK).is_none() || pushback(headers).is_some(),
+        Some(b"8") => pushback(headers).is_some(),
+        _ => false,
+    }
+}
+
+/// How long the server wants to be left alone.
+pub(super) fn pushback(headers: &HeaderMap) -> Option<Duration> {
+    let millis = headers.get(PUSHBACK)?.to_str().ok()?.parse::<u32>().ok()?;
+    Some(Duration::from_millis(millis.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::failure::Code;
+    use crate::transport::Tally;
+
+    fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
+        rows.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_status_counts_only_at_the_end_of_an_answer() {
+        let with = |trailers: Option<HeaderMap>, body: &'static [u8]| {
+            let mut folded = headers(&[(STATUS, "0"), ("content-type", "application/grpc")]);
+            fold(&mut folded, trailers, &Bytes::from_static(body).into());
+            folded.get(STATUS).map(|status| status.to_str().unwrap().to_owned())
+        };
+        assert_eq!(with(None, b""), Some("0".into()));
+        assert_eq!(with(None, b"x"), None);
+        assert_eq!(with(Some(HeaderMap::new()), b"x"), None);
+        assert_eq!(with(Some(headers(&[(STATUS, "3")])), b"x"), Some("3".into()));
+    }
+
+    #[test]
+    fn only_what_is_safe_is_tried_again() {
+        for (status, pushback, expected) in [
+            ("14", None, true),
+            ("14", Some("20"), true),
+            ("14", Some("-1"), false),
+            ("8", None, false),
+            ("8", Some("20"), true),
+            ("8", Some("soon"), false),
+            ("13", Some("20"), false),
+            ("4", None, false),
+            ("0", None, false),
+        ] {
+            let rows = [Some((STATUS, status)), pushback.map(|value| (PUSHBACK, value))];
+            let rows: Vec<_> = rows.into_iter().flatten().collect();
+            assert_eq!(is_retryable(&headers(&rows)), expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_announced_as_too_large_is_refused_at_once() {
+        let tally = Tally::default();
+        let mut reading = Reading::new(20, &tally);
+        for piece in [&b"\0\0"[..], b"\0\0"] {
+            reading.add(Bytes::from_static(piece)).unwrap();
+            assert!(check_length(&reading).is_ok());
+        }
+        reading.add(Bytes::from_static(b"\x10")).unwrap();
+        assert_eq!(check_length(&reading).unwrap_err().code, Code::TooLarge);
+    }
+
+    proptest! {
+        #[test]
+        fn a_timeout_has_at_most_eight_digits_and_is_never_longer_than_what_is_left(micros in 1u64..) {
+            let left = Duration::from_micros(micros);
+            let text = timeout(left).to_str().unwrap().to_owned();
+            let (digits, unit) = text.split_at(text.len() - 1);
+            prop_assert!(digits.len() <= 8);
+            let count: u64 = digits.parse().unwrap();
+            let stated = match unit { "u" => Duration::from_micros(count), "m" => Duration::from_millis(count), _ => Duration::from_secs(count) };
+            prop_assert!(stated <= left && stated.as_secs_f64() >= 0.99 * left.as_secs_f64().min(99_999_999.0));
+        }
+    }
+}

@@ -122,6 +122,18 @@ impl Endpoint {
         }
         PathAndQuery::try_from(path).ok()
     }
+
+    /// [`Endpoint::path`] followed by the query `?name=value`.
+    pub fn path_and_query(&self, segments: &[&str], name: &str, value: &str) -> Option<PathAndQuery> {
+        let path = self.path(segments)?;
+        let value = utf8_percent_encode(value, SEGMENT);
+        PathAndQuery::try_from(format!("{path}?{name}={value}")).ok()
+    }
+
+    /// The path of the URL as it is, a slash at its end included.
+    pub fn exact_path(&self) -> Option<PathAndQuery> {
+        PathAndQuery::try_from(Url::parse(&self.text).ok()?.path()).ok()
+    }
 }
 
 /// What may stand in a path segment as it is: RFC 3986's unreserved characters.

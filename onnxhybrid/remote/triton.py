@@ -40,18 +40,10 @@ def triton(
 
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
     """
-    options = Options(**_known(common))
+    options = Options.of(common)
     target = Target("triton.http", url, model, version)
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
     if inputs is None or outputs is None:
         return invoke(target, *describe(target, options), options)
     return invoke(target, tuple(inputs), tuple(outputs), options)
-
-
-def _known(common: dict[str, Any]) -> dict[str, Any]:
-    if unknown := sorted(set(common) - set(Options.__dataclass_fields__)):
-        raise ModelError(
-            "OH304", f"there is no option {unknown[0]!r}; there are {', '.join(Options.__dataclass_fields__)}"
-        )
-    return common

@@ -8,7 +8,9 @@ mod encode;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::{Authentication, Describe, Description, Options, Protocol, ProtocolSpec, check_content, kserve};
+use super::{
+    Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, check_content, kserve,
+};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::{DeclaredOutput, Node};
@@ -22,8 +24,9 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     authentication: Authentication::Bearer,
     attributes: &["model", "version"],
     required: &["model"],
+    options: &[],
     datatypes: kserve::DATATYPES,
-    batch: "request",
+    batch: Batch::Request,
     prepare,
     describe: Some(Describe { request: metadata_request, description: metadata }),
 };
@@ -57,7 +60,7 @@ fn path(endpoint: &Endpoint, options: &Options, rest: &[&str]) -> Result<PathAnd
 }
 
 impl Protocol for TritonHttp {
-    fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem> {
+    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
         let (body, header_length) = self.template.fill(inputs)?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -65,7 +68,7 @@ impl Protocol for TritonHttp {
         Ok(Request { method: Method::POST, path: self.path.clone(), headers, body: body.into() })
     }
 
-    fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
+    fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         decode::outputs(response, &self.outputs)
     }
 }

@@ -16,6 +16,9 @@ use crate::tensor::{InputData, InputTensor, OutputData, OutputTensor, PackedStri
 /// Lists within lists that a tensor may have; numpy's limit, far past what any model needs.
 const MAX_RANK: usize = 64;
 
+/// Empty lists that an input may become.
+const MAX_EMPTY: i64 = 1 << 20;
+
 /// Bytes that a number takes, roughly.
 const NUMBER: usize = 12;
 
@@ -30,14 +33,19 @@ pub(super) fn size_hint(tensor: &InputTensor) -> usize {
 /// Appends `tensor`, the input called `name`; `Err` if it holds something that JSON has no form for.
 pub(super) fn write(body: &mut Vec<u8>, name: &str, tensor: &InputTensor) -> Result<(), Problem> {
     let refused = |what: &str| Problem::new(Code::Input, format!("input \"{name}\" holds {what}"));
-    if tensor.shape.contains(&0) {
-        write_empty(body, &tensor.shape);
+    if let Some(first) = tensor.shape.iter().position(|size| *size == 0) {
+        // Such a tensor takes no memory, so that its sizes may be anything, another server's lie among them.
+        let lists = tensor.shape[..first].iter().try_fold(1i64, |lists, size| lists.checked_mul(*size));
+        if lists.is_none_or(|lists| lists > MAX_EMPTY) {
+            return Err(refused("no element, and more empty lists than can be sent"));
+        }
+        write_empty(body, &tensor.shape[..=first]);
         return Ok(());
     }
     write_elements(body, tensor).map_err(refused)
 }
 
-/// Lists down to the first dimension of size 0.
+/// Lists down to the last dimension, which has the size 0.
 fn write_empty(body: &mut Vec<u8>, shape: &[i64]) {
     let Some((&size, rest)) = shape.split_first() else { return };
     body.push(b'[');

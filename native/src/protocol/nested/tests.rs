@@ -56,6 +56,14 @@ fn empty_tensors_keep_what_their_lists_can_say() {
 }
 
 #[test]
+fn an_empty_tensor_of_absurd_size_is_refused() {
+    for shape in [&[i64::MAX, 0][..], &[1 << 40, 1 << 40, 0], &[1 << 20, 2, 0]] {
+        assert_eq!(raw(ElementType::Float32, shape, &[]), Err(Code::Input));
+    }
+    assert_eq!(raw(ElementType::Float32, &[0, i64::MAX], &[]).unwrap(), "[]");
+}
+
+#[test]
 fn numbers_are_written_as_json_has_them() {
     assert_eq!(raw(ElementType::Bool, &[2], &[1, 0]).unwrap(), "[true,false]");
     assert_eq!(raw(ElementType::Int64, &[], &i64::MIN.to_ne_bytes()).unwrap(), "-9223372036854775808");

@@ -157,14 +157,19 @@ def error_of(failure: dict[str, Any]) -> errors.Error:
     return kind(code, failure["message"], **{name: value for name, value in details.items() if value is not None})
 
 
+_BATCHES = {"request": "one request", "row": "one request a row, side by side"}
+
+
 def reference() -> str:
     """The protocol table as Markdown: the end of docs/operator.md."""
     sections = []
     for name, row in protocols().items():
         dtypes = ", ".join(f"{ours} → {theirs}" for ours, theirs in row["dtypes"].items())
+        options = ", ".join(f"{option} ({dtype})" for option, dtype in row["options"].items())
         sections.append(
             f"## Protocol `{name}`\n\nSchemes: {', '.join(row['schemes'])}. Token: `{row['authentication']}`. "
-            f"Attributes of its own: {', '.join(row['attributes'])}.\n\nTypes: {dtypes}.\n"
+            f"Attributes of its own: {', '.join(row['attributes']) or 'none'}. Options, which may be inputs: "
+            f"{options or 'none'}. A batch is {_BATCHES[row['batch']]}.\n\nTypes: {dtypes}.\n"
         )
     return "\n".join(sections)
 

@@ -14,6 +14,18 @@ NAMES = {
 }  # fmt: skip
 
 
+BUILDERS = {
+    "Credential", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings", "azureml", "openai_audio",
+    "openai_chat", "openai_embeddings", "triton",
+}  # fmt: skip
+
+
+def test_the_package_of_builders_offers_exactly_these_names() -> None:
+    assert set(oh.remote.__all__) == BUILDERS
+    for name in BUILDERS:
+        assert inspect.getdoc(getattr(oh.remote, name)), name
+
+
 def test_the_package_offers_exactly_these_names() -> None:
     assert set(oh.__all__) == NAMES
     for name in NAMES:

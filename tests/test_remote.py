@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 import onnxhybrid as oh
 from onnxhybrid import library
 from onnxhybrid.model.dtypes import name_of
+from onnxhybrid.model.remote_spec import attributes_of
 from tests.servers.raw import Behaviour, answer, raw_server, send_and_close, silence
 from tests.strategies import dense, of_graph, rows, run
 
@@ -437,11 +438,33 @@ def test_the_scheme_of_the_url_says_which_protocol_is_spoken(url: str, protocol:
 
 def test_the_protocol_table_agrees_with_the_builders() -> None:
     table = library.protocols()
-    assert set(table) == {"triton.grpc", "triton.http"}
     names = {name_of(number) for number in TensorProto.DataType.values()}
     for row in table.values():
         assert set(row["dtypes"]) <= names
-        assert set(row["required"]) <= {"model", "version"}
+        assert set(row["options"].values()) <= {"str", "float32", "int64"}
+    specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
+    url, option = "https://h", oh.Input()
+    models = [
+        oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1]),
+        oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1]),
+        oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
+                               prompt=option, temperature=option),
+        oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option),
+        oh.remote.openai_embeddings(option, url=url, dimensions=option),
+        oh.remote.azure_openai_audio(url, option, api_version="1", audio_format=option, response_format=option,
+                                     language=option, prompt=option, temperature=option),
+        oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, max_tokens=option),
+        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option),
+        oh.remote.azureml(url, inputs=specs[0], outputs=specs[1], deployment=option),
+    ]  # fmt: skip
+    nodes = {model.remotes[0].protocol: attributes_of(model.to_proto().graph.node[0]) for model in models}
+    assert set(nodes) == set(table)
+    shared = {"protocol", "endpoint", "model", "version", "input_names", "output_names", "input_shapes", "auth",
+              "output_shapes", "option_names", "timeout_ms", "connect_timeout_ms", "retries", "on_error"}  # fmt: skip
+    for protocol, attributes in nodes.items():
+        assert set(attributes) - shared == set(table[protocol]["attributes"]) - shared
+        assert set(json.loads(attributes.get("option_names", b"[]"))) == set(table[protocol]["options"])
+        assert all(attributes[name] for name in table[protocol]["required"])
 
 
 def test_a_library_that_is_not_there_is_a_coded_error(monkeypatch: pytest.MonkeyPatch) -> None:

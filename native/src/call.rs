@@ -6,13 +6,16 @@ use std::time::Instant;
 use crate::credential::Secret;
 use crate::failure::{Code, Failure, Problem, quote};
 use crate::node::{Auth, Node};
-use crate::protocol::Protocol;
+use crate::protocol::{Asked, Batch, Protocol};
 use crate::scope::Scope;
 use crate::shape::Sizes;
 use crate::stats::{NodeStats, Record};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
 use crate::transport::runtime::block_on;
-use crate::transport::{Limits, Peer, Request, Response, Tally, send};
+use crate::transport::{Limits, Peer, Request, Response, Tally, send, side_by_side};
+
+/// Requests of one call that are under way at a time.
+const SIDE_BY_SIDE: usize = 16;
 
 /// A node, ready to be called by any number of threads at once.
 pub struct Call {
@@ -56,12 +59,14 @@ impl Call {
     }
 
     /// Calls the remote model and waits for its answer, at most until the node's deadline.
+    ///
+    /// `inputs` are the options that the node takes as inputs, then the tensors that travel.
     pub fn run(&self, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Result<Vec<OutputTensor>, Failure> {
         let (started, run) = (Instant::now(), Run::default());
         let outcome = self.attempt(started, &run, token, inputs);
         self.stats.add(&Record {
             latency: started.elapsed(),
-            attempts: run.tally.attempts(),
+            retries: run.tally.retries(),
             bytes_out: run.tally.bytes_out(),
             bytes_in: run.tally.bytes_in(),
             error: outcome.as_ref().err().map(|problem| problem.code),
@@ -85,25 +90,64 @@ impl Call {
         if let Some(token) = token {
             let _ = run.secret.set(token_secret(token)?);
         }
-        let mut sizes = self.check_inputs(inputs)?;
-        let request = self.protocol.request(inputs)?;
+        let (options, tensors) = inputs.split_at_checked(self.node.option_inputs.len()).unwrap_or_default();
+        let mut sizes = self.check_inputs(tensors)?;
+        let asked = self.asked(options, tensors)?;
+        if asked.rows == 0 && self.node.protocol.batch != Batch::Request {
+            return Ok(self.node.emptied());
+        }
+        let requests = self.requests(tensors, &asked)?;
         let limits = self.limits(started);
-        let answered = block_on(limits.deadline, self.exchange(request, &limits, run));
-        let response = answered.unwrap_or_else(|| Err(self.deadline_passed()))?;
-        self.protocol.check(&response)?;
-        self.outputs(&mut sizes, &response).map_err(|problem| problem.or_status(self.success()))
+        let answered = block_on(limits.deadline, self.exchange(requests, &limits, run));
+        let responses = answered.unwrap_or_else(|| Err(self.deadline_passed()))?;
+        self.outputs(&mut sizes, &responses, &asked).map_err(|problem| problem.or_status(self.success()))
     }
 
-    async fn exchange(&self, mut request: Request, limits: &Limits, run: &Run) -> Result<Response, Problem> {
+    fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
+        let rows = tensors.first().map_or(1, InputTensor::rows);
+        Ok(Asked { settings: self.node.settings.with(&self.node.option_inputs, options)?, rows })
+    }
+
+    /// One request, or one for each row.
+    fn requests(&self, tensors: &[InputTensor], asked: &Asked) -> Result<Vec<Request>, Problem> {
+        if self.node.protocol.batch != Batch::Row {
+            return Ok(vec![self.protocol.request(tensors, asked)?]);
+        }
+        if tensors.iter().any(|tensor| tensor.rows() != asked.rows) {
+            return Err(Problem::new(Code::Input, "the inputs differ in their number of rows"));
+        }
+        let request = |row| {
+            let tensors: Vec<_> = tensors.iter().map(|tensor| tensor.row(row)).collect();
+            self.protocol.request(&tensors, asked).map_err(|problem| of_row(problem, row, asked.rows))
+        };
+        (0..asked.rows).map(request).collect()
+    }
+
+    /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
+    async fn exchange(&self, mut requests: Vec<Request>, limits: &Limits, run: &Run) -> Result<Vec<Response>, Problem> {
         if let Auth::Credential(name) = &self.node.auth {
             let _ = run.secret.set(self.scope.secret(name, self.peer.origin()).await?);
         }
         if let Some(secret) = run.secret.get().filter(|secret| !secret.is_empty()) {
-            request
-                .headers
-                .extend(self.node.protocol.authentication.header(secret).map(|(name, value)| (Some(name), value)));
+            let header = self.node.protocol.authentication.header(secret);
+            for request in &mut requests {
+                request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
+            }
         }
-        send(&self.peer, &request, limits, &run.tally).await
+        if let [only] = requests.as_slice() {
+            return Ok(vec![self.answer(only, limits, run).await?]);
+        }
+        let answers = requests.iter().enumerate().map(|(row, request)| {
+            let count = requests.len();
+            async move { self.answer(request, limits, run).await.map_err(|problem| of_row(problem, row, count)) }
+        });
+        side_by_side(answers, SIDE_BY_SIDE).await
+    }
+
+    async fn answer(&self, request: &Request, limits: &Limits, run: &Run) -> Result<Response, Problem> {
+        let response = send(&self.peer, request, limits, &run.tally).await?;
+        self.protocol.check(&response)?;
+        Ok(response)
     }
 
     fn limits(&self, started: Instant) -> Limits {
@@ -136,13 +180,36 @@ impl Call {
         Ok(sizes)
     }
 
-    fn outputs(&self, sizes: &mut Sizes, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
-        let outputs = self.protocol.outputs(response)?;
+    fn outputs(&self, sizes: &mut Sizes, responses: &[Response], asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+        let outputs = match responses {
+            [only] => self.protocol.outputs(only, asked)?,
+            several => self.stacked(several, asked)?,
+        };
         for (declared, output) in self.node.outputs.iter().zip(&outputs) {
             sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))?;
         }
         Ok(outputs)
     }
+
+    /// The rows' outputs, each put together.
+    fn stacked(&self, responses: &[Response], asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+        let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
+        for (row, response) in responses.iter().enumerate() {
+            let outputs = self.protocol.outputs(response, asked);
+            let outputs = outputs.map_err(|problem| of_row(problem, row, responses.len()))?;
+            columns.iter_mut().zip(outputs).for_each(|(column, output)| column.push(output));
+        }
+        let unfit = || Problem::new(Code::OutputShape, "the answers to the rows differ in their shapes");
+        columns.iter().map(|rows| OutputTensor::stack(rows).ok_or_else(unfit)).collect()
+    }
+}
+
+/// Says which of several rows a problem befell.
+fn of_row(mut problem: Problem, row: usize, rows: usize) -> Problem {
+    if rows > 1 {
+        problem.message = format!("row {row}: {}", problem.message);
+    }
+    problem
 }
 
 impl Run {

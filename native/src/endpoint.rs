@@ -142,6 +142,18 @@ impl Endpoint {
         }
         PathAndQuery::try_from(path).ok()
     }
+
+    /// [`Endpoint::path`] followed by the query `?name=value`.
+    pub fn path_and_query(&self, segments: &[&str], name: &str, value: &str) -> Option<PathAndQuery> {
+        let path = self.path(segments)?;
+        let value = utf8_percent_encode(value, SEGMENT);
+        PathAndQuery::try_from(format!("{path}?{name}={value}")).ok()
+    }
+
+    /// The path of the URL as it is, a slash at its end included.
+    pub fn exact_path(&self) -> Option<PathAndQuery> {
+        PathAndQuery::try_from(Url::parse(&self.text).ok()?.path()).ok()
+    }
 }
 
 /// A URL of gRPC is read as the URL of HTTP that it resembles, so that its host and port have the same spellings.

@@ -28,7 +28,7 @@ impl Kernel for Invoke {
         let outcome = self.inputs(context).and_then(|(token, inputs)| self.0.run(token.as_ref(), &inputs));
         let outputs = match outcome {
             Ok(outputs) => self.with_flags(outputs, None),
-            Err(failure) if self.0.node().flag => self.with_flags(self.emptied(), Some(&failure)),
+            Err(failure) if self.0.node().flag => self.with_flags(self.0.node().emptied(), Some(&failure)),
             Err(failure) => return Err(failure),
         };
         outputs
@@ -69,10 +69,6 @@ impl Invoke {
             outputs.push(OutputTensor { element: ElementType::String, shape: Vec::new(), data: text });
         }
         outputs
-    }
-
-    fn emptied(&self) -> Vec<OutputTensor> {
-        self.0.node().outputs.iter().map(|output| OutputTensor::empty(output.element, output.shape.emptied())).collect()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod guard;
 pub mod invoke;
 pub mod node;
+pub mod official;
 pub mod op;
 pub mod ort;
 pub mod policy;

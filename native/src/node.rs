@@ -8,8 +8,10 @@ use serde_json::Value;
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
+use crate::protocol::options::{OptionSpec, Settings};
 use crate::protocol::{self, Options, ProtocolSpec};
 use crate::shape::{Shape, ShapeParser};
+use crate::tensor::OutputTensor;
 
 /// Where a node's attributes are read from.
 pub trait Attributes {
@@ -17,6 +19,10 @@ pub trait Attributes {
     fn text(&self, name: &str) -> Option<String>;
     /// An integer attribute, if it is there.
     fn integer(&self, name: &str) -> Option<i64>;
+    /// A float attribute, if it is there.
+    fn float(&self, _name: &str) -> Option<f32> {
+        None
+    }
 }
 
 /// How a node gets its token.
@@ -75,9 +81,13 @@ pub struct Node {
     pub endpoint: Endpoint,
     /// The protocol's own attributes.
     pub options: Options,
+    /// The options that are constant.
+    pub settings: Settings,
+    /// The options that are inputs, between the token and the inputs that travel.
+    pub option_inputs: Vec<OptionSpec>,
     /// How it gets its token.
     pub auth: Auth,
-    /// The inputs that travel; the token is not among them.
+    /// The inputs that travel; the token and the options are not among them.
     pub inputs: Vec<DeclaredInput>,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
@@ -119,13 +129,17 @@ impl Node {
             .ok_or_else(|| malformed(format!("auth \"{auth}\" is none of none, input, credential:NAME")))?;
         let flag = reader.flag()?;
         let mut shapes = ShapeParser::default();
-        let inputs = reader.inputs(&mut shapes, signature.inputs, auth == Auth::Input)?;
+        let option_inputs = reader.option_inputs(protocol)?;
+        let given = usize::from(auth == Auth::Input) + option_inputs.len();
+        let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
         let outputs = reader.outputs(&mut shapes, &signature.outputs, flag)?;
         Ok(Self {
             name: signature.name,
             protocol,
             endpoint: endpoint(&reader.required("endpoint")?, protocol)?,
             options: options(protocol, |name| attributes.text(name))?,
+            settings: settings(protocol, &option_inputs, attributes)?,
+            option_inputs,
             auth,
             inputs,
             outputs,
@@ -135,6 +149,13 @@ impl Node {
             retries: reader.retries()?,
             flag,
         })
+    }
+}
+
+impl Node {
+    /// The outputs without elements, as far as their shapes allow.
+    pub fn emptied(&self) -> Vec<OutputTensor> {
+        self.outputs.iter().map(|output| OutputTensor::empty(output.element, output.shape.emptied())).collect()
     }
 }
 
@@ -153,6 +174,16 @@ pub fn options(protocol: &ProtocolSpec, text: impl Fn(&str) -> Option<String>) -
     match protocol.required.iter().find(|name| options.text(name).is_empty()) {
         Some(missing) => Err(malformed(format!("the attribute {missing} is missing"))),
         None => Ok(options),
+    }
+}
+
+/// Reads the options that are constant; none of them may be an input too.
+fn settings(protocol: &ProtocolSpec, inputs: &[OptionSpec], attributes: &dyn Attributes) -> Result<Settings, Problem> {
+    let settings = Settings::constant(protocol.options, attributes);
+    match inputs.iter().find(|option| settings.has(option.name)) {
+        Some(option) => Err(malformed(format!("{} is both an attribute and an input", option.name))),
+        // Checked here once, so that a number that cannot be sent is known before the first call.
+        None => settings.with(&[], &[]).map_err(|problem| malformed(problem.message)),
     }
 }
 
@@ -188,13 +219,23 @@ impl Reader<'_> {
         }
     }
 
-    fn inputs(&self, shapes: &mut ShapeParser, count: usize, token: bool) -> Result<Vec<DeclaredInput>, Problem> {
+    fn option_inputs(&self, protocol: &ProtocolSpec) -> Result<Vec<OptionSpec>, Problem> {
+        if self.0.text("option_names").is_none_or(|text| text.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let find = |name: &String| {
+            let option = protocol.options.iter().find(|option| option.name == name);
+            option.copied().ok_or_else(|| malformed(format!("{} has no option \"{name}\"", protocol.name)))
+        };
+        self.names("option_names")?.iter().map(find).collect()
+    }
+
+    fn inputs(&self, shapes: &mut ShapeParser, count: usize, given: usize) -> Result<Vec<DeclaredInput>, Problem> {
         let names = self.names("input_names")?;
-        if names.len() + usize::from(token) != count {
+        if names.len() + given != count {
             return Err(malformed(format!(
-                "it has {count} inputs, but names {} beside {}",
-                names.len(),
-                if token { "the token" } else { "no token" }
+                "it has {count} inputs, but names {} beside {given} for token and options",
+                names.len()
             )));
         }
         let shapes = self.shapes(shapes, "input_shapes", names.len())?;

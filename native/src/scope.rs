@@ -11,6 +11,7 @@ use crate::credential::{Credential, Resolver, Secret, Source, ask, parse_hosts};
 use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
+use crate::official;
 use crate::policy::Policy;
 use crate::stats::NodeStats;
 use crate::transport::Peer;
@@ -103,7 +104,7 @@ impl Scope {
     pub async fn secret(&self, name: &str, origin: &Origin) -> Result<Secret, Problem> {
         let credential = match self.credentials.get(name) {
             Some(credential) => credential.clone(),
-            None => Credential::from_environment(name, |key| std::env::var(key).ok())?,
+            None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
         };
         credential.check_host(name, origin)?;
         match credential.source {

@@ -38,8 +38,17 @@ impl Shape {
         sizes
     }
 
-    fn rank(&self) -> Option<usize> {
+    /// How many dimensions there are, if that is known.
+    pub fn rank(&self) -> Option<usize> {
         self.0.as_ref().map(Vec::len)
+    }
+
+    /// The size of dimension `axis`, if it is fixed.
+    pub fn fixed(&self, axis: usize) -> Option<i64> {
+        match self.0.as_ref()?.get(axis)? {
+            Dimension::Fixed(size) => Some(*size),
+            _ => None,
+        }
     }
 }
 

@@ -37,8 +37,8 @@ impl Default for Counters {
 pub struct Record {
     /// From the kernel's start to its end.
     pub latency: Duration,
-    /// Requests that were tried.
-    pub attempts: u32,
+    /// Requests that were tried again.
+    pub retries: u32,
     /// Bytes of all request bodies.
     pub bytes_out: u64,
     /// Bytes of all response bodies.
@@ -52,7 +52,7 @@ impl NodeStats {
     pub fn add(&self, record: &Record) {
         let mut counters = lock(&self.0);
         counters.calls += 1;
-        counters.retries += u64::from(record.attempts.saturating_sub(1));
+        counters.retries += u64::from(record.retries);
         counters.bytes_out += record.bytes_out;
         counters.bytes_in += record.bytes_in;
         if let Some(code) = record.error {
@@ -93,7 +93,7 @@ mod tests {
         let stats = NodeStats::default();
         for (millis, error) in [(10, None), (20, Some(Code::Status)), (30, Some(Code::Status))] {
             let latency = Duration::from_millis(millis);
-            stats.add(&Record { latency, attempts: 2, bytes_out: 5, bytes_in: 7, error });
+            stats.add(&Record { latency, retries: 1, bytes_out: 5, bytes_in: 7, error });
         }
         let value = stats.to_json(4);
         assert_eq!(value["errors"], json!({"OH503": 2}));

@@ -1,5 +1,7 @@
 //! Tensors on their way: inputs as ONNX Runtime lends them, outputs as a response brought them.
 
+mod rows;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::element::ElementType;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from onnxhybrid.model.model import Model
 from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.remote.credential import Auth, Credential, checked
+from onnxhybrid.remote.settings import Settings
 
 OnError = Literal["raise", "flag"]
 
@@ -54,6 +55,18 @@ class Options:
         if self.name is not None and (not isinstance(self.name, str) or not self.name):
             raise ModelError("OH304", f"name is a non-empty string or None, not {self.name!r}")
 
+    @classmethod
+    def of(cls, common: Mapping[str, Any], **defaults: Any) -> Options:
+        """The options that a builder was given, over defaults of its own.
+
+        Raises:
+            ModelError: OH303 or OH304, there is no such option, or one has a value that it cannot have.
+        """
+        if unknown := sorted(set(common) - set(cls.__dataclass_fields__)):
+            known = ", ".join(cls.__dataclass_fields__)
+            raise ModelError("OH304", f"there is no option {unknown[0]!r}; there are {known}")
+        return cls(**{**defaults, **common})
+
     def attributes(self) -> dict[str, str | int]:
         """The options as attributes of the node."""
         return {
@@ -67,7 +80,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Target:
-    """What a call goes to: the protocol, the base URL, and the model there.
+    """What a call goes to: the protocol, the base URL, and the model there, where the protocol has one.
 
     Raises:
         ModelError: OH301, the endpoint is no base URL of the protocol, or the model has no name; OH303, the endpoint
@@ -76,17 +89,18 @@ class Target:
 
     protocol: str
     endpoint: str
-    model: str
+    model: str = ""
     version: str = ""
 
     def __post_init__(self) -> None:
+        row = library.protocols()[self.protocol]
         for what in ("endpoint", "model", "version"):
             value = getattr(self, what)
-            if not isinstance(value, str) or (not value and what != "version"):
+            if not isinstance(value, str) or (not value and what in ("endpoint", *row["required"])):
                 raise ModelError("OH301", f"{what} is a non-empty string, not {value!r}")
         if problem := endpoint_problem(self.endpoint):
             raise ModelError(*problem)
-        schemes = library.protocols()[self.protocol]["schemes"]
+        schemes = row["schemes"]
         if self.endpoint.split("://")[0].lower() not in schemes:
             raise ModelError("OH301", f"{self.protocol} speaks {' and '.join(schemes)}; {self.endpoint!r} is neither")
 
@@ -108,17 +122,23 @@ def describe(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], 
     return _specs(answer["inputs"]), _specs(answer["outputs"])
 
 
-def invoke(target: Target, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], options: Options) -> Model:
+def invoke(
+    target: Target,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    options: Options,
+    settings: Settings | None = None,
+) -> Model:
     """A Model of one Invoke node; its tensors are called as on the wire.
 
     Raises:
         ModelError: OH110, a description is malformed; OH301, two tensors have one name.
     """
-    token = _token(options.auth)
-    public = (*((token,) if token else ()), *inputs)
+    token, settings = _token(options.auth), settings or Settings()
+    public = (*((token,) if token else ()), *settings.inputs, *inputs)
     results = (*outputs, *(FLAGS if options.on_error == "flag" else ()))
     _distinct((*public, *results))
-    node = _node(target, inputs, outputs, options)
+    node = _node(target, inputs, outputs, options, settings)
     node.input.extend(spec.name for spec in public)
     node.output.extend(spec.name for spec in results)
     graph = helper.make_graph(
@@ -126,6 +146,7 @@ def invoke(target: Target, inputs: Sequence[TensorSpec], outputs: Sequence[Tenso
         node.name,
         [spec.to_value_info() for spec in public],
         [_result(spec, options.on_error) for spec in results],
+        settings.defaults,
     )
     return Model(_model(graph), {})
 
@@ -135,13 +156,21 @@ def _model(graph: GraphProto) -> ModelProto:
     return helper.make_model(graph, ir_version=_IR, opset_imports=imports, producer_name="onnxhybrid")
 
 
-def _node(target: Target, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], options: Options) -> NodeProto:
-    attributes: dict[str, Any] = {**vars(target), **options.attributes()}
+def _node(
+    target: Target,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    options: Options,
+    settings: Settings,
+) -> NodeProto:
+    attributes: dict[str, Any] = {**vars(target), **options.attributes(), **settings.attributes}
+    if settings.names:
+        attributes["option_names"] = json.dumps(settings.names)
     return helper.make_node(
         INVOKE,
         [],
         [],
-        name=options.name or target.model,
+        name=options.name or target.model or target.protocol,
         domain=DOMAIN,
         input_names=json.dumps([spec.name for spec in inputs]),
         output_names=json.dumps([spec.name for spec in outputs]),

@@ -43,7 +43,7 @@ def triton(
 
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
     """
-    options = Options(**_known(common))
+    options = Options.of(common)
     target = Target(_protocol(url), url, model, version)
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
@@ -55,11 +55,3 @@ def triton(
 def _protocol(url: object) -> str:
     scheme = url.partition("://")[0].lower() if isinstance(url, str) else ""
     return "triton.grpc" if scheme in library.protocols()["triton.grpc"]["schemes"] else "triton.http"
-
-
-def _known(common: dict[str, Any]) -> dict[str, Any]:
-    if unknown := sorted(set(common) - set(Options.__dataclass_fields__)):
-        raise ModelError(
-            "OH304", f"there is no option {unknown[0]!r}; there are {', '.join(Options.__dataclass_fields__)}"
-        )
-    return common

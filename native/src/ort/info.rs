@@ -97,4 +97,12 @@ impl Attributes for KernelInfo<'_> {
         let status = unsafe { (self.api.0.KernelInfoGetAttribute_int64)(self.raw, name.as_ptr(), &mut value) };
         self.api.check(status).ok().map(|()| value)
     }
+
+    fn float(&self, name: &str) -> Option<f32> {
+        let name = CString::new(name).ok()?;
+        let mut value = 0.0;
+        // SAFETY: `raw` and `name` are valid and `value` outlives the call; a missing attribute is an error status.
+        let status = unsafe { (self.api.0.KernelInfoGetAttribute_float)(self.raw, name.as_ptr(), &mut value) };
+        self.api.check(status).ok().map(|()| value)
+    }
 }

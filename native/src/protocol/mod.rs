@@ -1,7 +1,11 @@
 //! Wire protocols: pure functions between tensors and bytes, and the table of all there are.
 
+mod azureml;
 mod grpc;
 pub mod kserve;
+mod nested;
+mod openai;
+pub mod options;
 pub mod protobuf;
 mod triton_grpc;
 mod triton_http;
@@ -17,13 +21,17 @@ use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::Node;
+use crate::protocol::options::{OptionSpec, Settings};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
 /// A protocol, prepared for one node. It knows no network: it can be tested with bytes alone.
+///
+/// Where a batch becomes a request for each row ([`Batch::Row`]) both methods see one row: the caller takes the batch
+/// apart and puts it together again.
 pub trait Protocol: Send + Sync {
     /// The request that carries `inputs`, one for each of the node's input names.
-    fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem>;
+    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem>;
 
     /// Refuses an answer that is no success, in the server's words.
     fn check(&self, response: &Response) -> Result<(), Problem> {
@@ -36,7 +44,37 @@ pub trait Protocol: Send + Sync {
     }
 
     /// The outputs in the body of a success, one for each of the node's output names, of their declared types.
-    fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem>;
+    fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem>;
+}
+
+/// What one call asks for beside its tensors; it is kept until the answer has been read.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The options of the call.
+    pub settings: Settings,
+    /// The size of the first input's first dimension; 1 for a scalar.
+    pub rows: usize,
+}
+
+/// What a batch becomes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Batch {
+    /// One request.
+    Request,
+    /// One request, and none where there is no row: the service takes no empty batch.
+    Filled,
+    /// A request for each row, side by side.
+    Row,
+}
+
+impl Batch {
+    /// As the protocol table shows it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Request | Self::Filled => "request",
+            Self::Row => "row",
+        }
+    }
 }
 
 /// How a protocol carries a token.
@@ -44,6 +82,8 @@ pub trait Protocol: Send + Sync {
 pub enum Authentication {
     /// `Authorization: Bearer <token>`.
     Bearer,
+    /// `api-key: <token>`.
+    ApiKey,
 }
 
 impl Authentication {
@@ -51,6 +91,7 @@ impl Authentication {
     fn name(self) -> &'static str {
         match self {
             Self::Bearer => "Authorization: Bearer",
+            Self::ApiKey => "api-key",
         }
     }
 
@@ -58,6 +99,7 @@ impl Authentication {
     pub fn header(self, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
         let (name, text) = match self {
             Self::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", secret.expose())),
+            Self::ApiKey => (HeaderName::from_static("api-key"), secret.expose().to_owned()),
         };
         let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
@@ -116,10 +158,12 @@ pub struct ProtocolSpec {
     pub attributes: &'static [&'static str],
     /// Those of them that must not be empty.
     pub required: &'static [&'static str],
+    /// Attributes that may be inputs instead, named in `option_names`.
+    pub options: &'static [OptionSpec],
     /// Element types that can travel, with their names on the wire.
     pub datatypes: &'static [(ElementType, &'static str)],
-    /// What a batch becomes: one `request`, or one for each `row`.
-    pub batch: &'static str,
+    /// What a batch becomes.
+    pub batch: Batch,
     /// Prepares the protocol for a node, once, when its session is created.
     pub prepare: fn(&Node) -> Result<Box<dyn Protocol>, Problem>,
     /// How it discovers a model's interface, if it can.
@@ -127,7 +171,17 @@ pub struct ProtocolSpec {
 }
 
 /// Every protocol that the library speaks.
-pub static PROTOCOLS: &[ProtocolSpec] = &[triton_http::SPEC, triton_grpc::SPEC];
+pub static PROTOCOLS: &[ProtocolSpec] = &[
+    triton_http::SPEC,
+    triton_grpc::SPEC,
+    openai::audio::OPENAI,
+    openai::chat::OPENAI,
+    openai::embeddings::OPENAI,
+    openai::audio::AZURE,
+    openai::chat::AZURE,
+    openai::embeddings::AZURE,
+    azureml::SPEC,
+];
 
 /// The protocol called `name`.
 pub fn find(name: &str) -> Option<&'static ProtocolSpec> {
@@ -146,13 +200,16 @@ pub fn table() -> &'static str {
 fn row(spec: &ProtocolSpec) -> Value {
     let dtypes: Map<_, _> =
         spec.datatypes.iter().map(|(element, name)| (element.name().to_owned(), json!(name))).collect();
+    let options: Map<_, _> =
+        spec.options.iter().map(|option| (option.name.to_owned(), json!(option.kind.element().name()))).collect();
     json!({
         "schemes": spec.schemes,
         "authentication": spec.authentication.name(),
         "attributes": spec.attributes,
         "required": spec.required,
+        "options": options,
         "dtypes": dtypes,
-        "batch": spec.batch,
+        "batch": spec.batch.name(),
         "describes": spec.describe.is_some(),
     })
 }

@@ -10,6 +10,7 @@ mod reading;
 mod retry;
 pub mod runtime;
 mod tls;
+mod together;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,6 +24,7 @@ use crate::tensor::Chunks;
 
 pub use peer::Peer;
 pub use retry::{Backoff, is_retryable};
+pub use together::side_by_side;
 
 /// A request, whole and ready to be sent more than once.
 #[derive(Clone, Debug)]
@@ -72,6 +74,7 @@ pub struct Limits {
 #[derive(Debug, Default)]
 pub struct Tally {
     attempts: AtomicU32,
+    retries: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
 }
@@ -80,6 +83,11 @@ impl Tally {
     /// Requests that were tried.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were tried again.
+    pub fn retries(&self) -> u32 {
+        self.retries.load(Ordering::Relaxed)
     }
 
     /// Bytes of request bodies that were sent, or at least begun.
@@ -122,9 +130,9 @@ impl From<Trouble> for Problem {
 ///
 /// The caller cuts it off at the deadline; it only sees to it that no pause goes past that.
 pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut retries) = (Backoff::default(), 0);
     loop {
-        let attempt = tally.attempts.fetch_add(1, Ordering::Relaxed) + 1;
+        tally.attempts.fetch_add(1, Ordering::Relaxed);
         let outcome = peer.exchange(request, limits, tally).await;
         let pause = match &outcome {
             Ok(answer) if is_retryable(answer.status) => {
@@ -134,9 +142,11 @@ pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally
             Err(Trouble::Unanswered(_)) => backoff.pause(None),
             _ => return outcome.map_err(Problem::from),
         };
-        if attempt > limits.retries || Instant::now() + pause >= limits.deadline {
+        if retries >= limits.retries || Instant::now() + pause >= limits.deadline {
             return outcome.map_err(Problem::from);
         }
         tokio::time::sleep(pause).await;
+        retries += 1;
+        tally.retries.fetch_add(1, Ordering::Relaxed);
     }
 }

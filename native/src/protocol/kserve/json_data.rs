@@ -25,9 +25,10 @@ pub fn read(text: &str, element: ElementType) -> Result<Elements, serde_json::Er
     Ok(elements)
 }
 
-struct Collector<'a> {
-    element: ElementType,
-    elements: &'a mut Elements,
+/// Reads what comes, arrays of any depth or a single value, into `elements`.
+pub(crate) struct Collector<'a> {
+    pub(crate) element: ElementType,
+    pub(crate) elements: &'a mut Elements,
 }
 
 impl Collector<'_> {

@@ -7,7 +7,7 @@ mod encode;
 
 use http::uri::PathAndQuery;
 
-use super::{Authentication, Describe, Description, Options, Protocol, ProtocolSpec, grpc, kserve, protobuf};
+use super::{Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, grpc, kserve, protobuf};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::{DeclaredOutput, Node};
@@ -22,7 +22,8 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     attributes: &["model", "version"],
     required: &["model"],
     datatypes: kserve::DATATYPES,
-    batch: "request",
+    options: &[],
+    batch: Batch::Request,
     prepare,
     describe: Some(Describe { request: metadata_request, description: metadata }),
 };
@@ -48,7 +49,7 @@ fn path(endpoint: &Endpoint, method: &str) -> Result<PathAndQuery, Problem> {
 }
 
 impl Protocol for TritonGrpc {
-    fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem> {
+    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
         Ok(grpc::request(self.path.clone(), self.template.fill(inputs)?))
     }
 
@@ -60,7 +61,7 @@ impl Protocol for TritonGrpc {
         0
     }
 
-    fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
+    fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         decode::outputs(grpc::message(response)?, &self.outputs)
     }
 }

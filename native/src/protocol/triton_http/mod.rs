@@ -9,7 +9,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{
-    Authentication, Describe, Description, Options, Protocol, ProtocolSpec, check_content, check_status, kserve,
+    Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, check_content, check_status,
+    kserve,
 };
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
@@ -24,8 +25,9 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     authentication: Authentication::Bearer,
     attributes: &["model", "version"],
     required: &["model"],
+    options: &[],
     datatypes: kserve::DATATYPES,
-    batch: "request",
+    batch: Batch::Request,
     prepare,
     describe: Some(Describe { request: metadata_request, description: metadata }),
 };
@@ -59,7 +61,7 @@ fn path(endpoint: &Endpoint, options: &Options, rest: &[&str]) -> Result<PathAnd
 }
 
 impl Protocol for TritonHttp {
-    fn request(&self, inputs: &[InputTensor]) -> Result<Request, Problem> {
+    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
         let (body, header_length) = self.template.fill(inputs)?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -67,7 +69,7 @@ impl Protocol for TritonHttp {
         Ok(Request { method: Method::POST, path: self.path.clone(), headers, body: body.into() })
     }
 
-    fn outputs(&self, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
+    fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         decode::outputs(response, &self.outputs)
     }
 }

@@ -1,0 +1,244 @@
+//! `openai.chat`: a prompt to a completion, for each row of a batch.
+
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Service, answer, json_body, malformed, parse, strings};
+use crate::element::ElementType;
+use crate::failure::{Code, Problem};
+use crate::node::Node;
+use crate::protocol::options::OptionSpec;
+use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec, server_message};
+use crate::tensor::{InputTensor, OutputTensor};
+use crate::transport::{Request, Response};
+
+/// The row of the protocol table.
+pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
+    name: "openai.chat",
+    schemes: &["http", "https"],
+    authentication: Authentication::Bearer,
+    attributes: &["form"],
+    required: &[],
+    options: &[
+        OptionSpec::text("model"),
+        OptionSpec::text("system"),
+        OptionSpec::float("temperature"),
+        OptionSpec::integer("max_tokens"),
+    ],
+    datatypes: &[(ElementType::String, "string")],
+    batch: Batch::Row,
+    prepare,
+    describe: None,
+};
+
+/// The row of Azure's form.
+pub(in crate::protocol) const AZURE: ProtocolSpec = ProtocolSpec {
+    name: "azure_openai.chat",
+    authentication: Authentication::ApiKey,
+    attributes: &["form", "api_version"],
+    required: &["api_version"],
+    ..OPENAI
+};
+
+const OPERATION: [&str; 2] = ["chat", "completions"];
+
+struct Chat {
+    service: Service,
+    /// Whether rows are whole bodies.
+    raw: bool,
+}
+
+fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
+    let raw = match node.options.text("form") {
+        "" | "text" => false,
+        "raw" => true,
+        _ => return Err(malformed("the form is neither text nor raw")),
+    };
+    Ok(Box::new(Chat { service: Service::new(node, ElementType::String)?, raw }))
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+impl Protocol for Chat {
+    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem> {
+        let prompt = match inputs.first().map(strings).transpose()?.as_deref() {
+            Some([prompt]) => *prompt,
+            _ => return Err(Problem::new(Code::Input, "the input has more dimensions than that of its rows")),
+        };
+        if self.raw {
+            return self.raw_request(prompt, asked);
+        }
+        let system = asked.settings.text("system").map(|content| Message { role: "system", content });
+        let body = Body {
+            model: asked.settings.required("model")?,
+            messages: system.into_iter().chain([Message { role: "user", content: prompt }]).collect(),
+            temperature: asked.settings.float("temperature"),
+            max_tokens: asked.settings.integer("max_tokens"),
+        };
+        self.service.post_json(&OPERATION, asked, &body)
+    }
+
+    fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+        let body = json_body(response)?;
+        let text = if self.raw { whole(&body, response)? } else { content(&body, response)? };
+        Ok(vec![OutputTensor::text(&text)])
+    }
+}
+
+impl Chat {
+    fn raw_request(&self, body: &str, asked: &Asked) -> Result<Request, Problem> {
+        match serde_json::from_str(body) {
+            Ok(Value::Object(_)) => {
+                self.service.post(&OPERATION, asked, HeaderValue::from_static("application/json"), body.into())
+            }
+            _ => Err(Problem::new(Code::Input, "a raw prompt is no JSON object")),
+        }
+    }
+}
+
+fn whole(body: &[u8], response: &Response) -> Result<String, Problem> {
+    let object: serde_json::Map<String, Value> = parse(body, response)?;
+    if object.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(answer(server_message(response)));
+    }
+    Ok(String::from_utf8_lossy(body).into_owned())
+}
+
+fn content(body: &[u8], response: &Response) -> Result<String, Problem> {
+    #[derive(Deserialize)]
+    struct Completion {
+        choices: Vec<Choice>,
+    }
+    #[derive(Deserialize)]
+    struct Choice {
+        message: Reply,
+    }
+    #[derive(Deserialize)]
+    struct Reply {
+        #[serde(default)]
+        content: Option<String>,
+        #[serde(default)]
+        refusal: Option<String>,
+    }
+    let completion: Completion = parse(body, response)?;
+    let first = completion.choices.into_iter().next().ok_or_else(|| answer("it has no choices"))?;
+    match first.message {
+        Reply { refusal: Some(refusal), .. } => Err(answer(format!("the model refused: {refusal}"))),
+        Reply { content: Some(content), .. } => Ok(content),
+        Reply { content: None, .. } => Err(answer("the first choice has no content")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::tests::{asked, prepared, response, texts};
+    use super::*;
+    use crate::protocol::options::Settings;
+    use crate::tensor::OutputData;
+
+    const NODE: [(&str, &str); 2] = [("protocol", "openai.chat"), ("model", "m")];
+    const RAW: [(&str, &str); 3] = [NODE[0], NODE[1], ("form", "raw")];
+
+    fn read(attributes: &[(&'static str, &str)], body: impl Into<Vec<u8>>) -> Result<String, Problem> {
+        let (node, protocol) = prepared(attributes, ElementType::String).unwrap();
+        let outputs = protocol.outputs(&response("application/json", body), &asked(&node, 1))?;
+        let OutputData::Text(strings) = &outputs[0].data else { panic!("numbers") };
+        Ok(String::from_utf8(strings.iter().next().unwrap().to_vec()).unwrap())
+    }
+
+    fn completion(message: Value) -> String {
+        json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {}}).to_string()
+    }
+
+    #[test]
+    fn a_prompt_is_a_message_behind_the_system_s() {
+        let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
+        let settings = Settings::from_iter([("model", "m"), ("system", "be brief")]);
+        let settings = settings.and_float("temperature", 0.2).and_integer("max_tokens", 7);
+        let request = protocol.request(&[texts(&["hi \"é\""])], &Asked { settings, ..asked(&node, 1) }).unwrap();
+        assert_eq!(request.path, "/v1/chat/completions");
+        let expected = json!({"model": "m", "temperature": 0.2, "max_tokens": 7, "messages": [
+            {"role": "system", "content": "be brief"}, {"role": "user", "content": "hi \"é\""}]});
+        assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_not_set_is_not_sent() {
+        let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
+        let request = protocol.request(&[texts(&[""])], &asked(&node, 1)).unwrap();
+        let expected = json!({"model": "m", "messages": [{"role": "user", "content": ""}]});
+        assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_raw_prompt_is_the_body_as_it_is() {
+        let (node, protocol) = prepared(&RAW, ElementType::String).unwrap();
+        let body = r#"{ "model": "x", "n": 1 }"#;
+        assert_eq!(protocol.request(&[texts(&[body])], &asked(&node, 1)).unwrap().body, body);
+        for body in ["", "[]", "{", "NaN", "{\"t\": NaN}"] {
+            assert_eq!(protocol.request(&[texts(&[body])], &asked(&node, 1)).unwrap_err().code, Code::Input, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_content_of_the_first_choice_is_the_text() {
+        assert_eq!(read(&NODE, completion(json!({"role": "assistant", "content": "hé"}))).unwrap(), "hé");
+        assert_eq!(read(&NODE, completion(json!({"content": "", "refusal": null}))).unwrap(), "");
+        let body = completion(json!({"content": "x"}));
+        assert_eq!(read(&RAW, body.clone()).unwrap(), body);
+    }
+
+    #[test]
+    fn no_content_is_no_answer() {
+        for body in [
+            "{}".into(),
+            r#"{"choices": []}"#.into(),
+            r#"{"choices": null}"#.into(),
+            r#"{"choices": [{}]}"#.into(),
+            completion(json!({"content": null})),
+            completion(json!({"content": ["x"]})),
+            completion(json!({"tool_calls": []})),
+            "null".into(),
+            String::new(),
+        ] {
+            assert_eq!(read(&NODE, body.clone()).unwrap_err().code, Code::Answer, "{body}");
+        }
+        let refusal = read(&NODE, completion(json!({"content": null, "refusal": "no way"}))).unwrap_err();
+        assert!(refusal.message.contains("no way"));
+        for node in [&NODE[..], &RAW] {
+            let failed = read(node, r#"{"error": {"message": "overloaded"}}"#).unwrap_err();
+            assert!(failed.code == Code::Answer && failed.message.contains("overloaded"), "{}", failed.message);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_answers_never_panic(body in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = read(&NODE, body.clone());
+            let _ = read(&RAW, body);
+        }
+
+        #[test]
+        fn any_text_comes_back(text in any::<String>()) {
+            prop_assert_eq!(read(&NODE, completion(json!({"content": text}))).unwrap(), text);
+        }
+    }
+}

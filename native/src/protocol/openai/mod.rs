@@ -1,0 +1,187 @@
+//! The OpenAI API, and the same API as Azure deploys it.
+//!
+//! Sources: <https://platform.openai.com/docs/api-reference> and
+//! <https://learn.microsoft.com/azure/ai-services/openai/reference>; where they are silent, the official client decides.
+
+pub(super) mod audio;
+pub(super) mod chat;
+pub(super) mod embeddings;
+mod multipart;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Asked, check_content, server_message};
+use crate::element::ElementType;
+use crate::endpoint::Endpoint;
+use crate::failure::{Code, Problem};
+use crate::node::Node;
+use crate::tensor::{InputData, InputTensor};
+use crate::transport::{Request, Response};
+
+/// Where a node's requests go.
+struct Service {
+    endpoint: Endpoint,
+    /// The version of Azure's API; empty for OpenAI's own.
+    api_version: String,
+}
+
+impl Service {
+    /// The service of a node that has one input, one output of type `output`, and a model.
+    fn new(node: &Node, output: ElementType) -> Result<Self, Problem> {
+        if node.inputs.len() != 1 || node.outputs.len() != 1 || node.outputs[0].element != output {
+            let what = format!("{} has one input, and one output of type {}", node.protocol.name, output.name());
+            return Err(malformed(&what));
+        }
+        if !node.settings.has("model") && !node.option_inputs.iter().any(|option| option.name == "model") {
+            return Err(malformed("the attribute model is missing"));
+        }
+        Ok(Self { endpoint: node.endpoint.clone(), api_version: node.options.text("api_version").to_owned() })
+    }
+
+    fn post(&self, operation: &[&str], asked: &Asked, kind: HeaderValue, body: Vec<u8>) -> Result<Request, Problem> {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(http::header::CONTENT_TYPE, kind);
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+        let path = self.path(operation, asked)?;
+        Ok(Request { method: Method::POST, path, headers, body: Bytes::from(body) })
+    }
+
+    fn post_json(&self, operation: &[&str], asked: &Asked, body: &impl serde::Serialize) -> Result<Request, Problem> {
+        let body = serde_json::to_vec(body).map_err(|error| Problem::new(Code::Input, error.to_string()))?;
+        self.post(operation, asked, HeaderValue::from_static("application/json"), body)
+    }
+
+    /// Azure's deployment is part of the path, and bears the name that the model has elsewhere.
+    fn path(&self, operation: &[&str], asked: &Asked) -> Result<PathAndQuery, Problem> {
+        if self.api_version.is_empty() {
+            let unfit = || Problem::new(Code::Node, "the endpoint has no path that can be sent");
+            return self.endpoint.path(operation).ok_or_else(unfit);
+        }
+        let model = asked.settings.required("model")?;
+        let segments = [&["openai", "deployments", model], operation].concat();
+        let unfit = || Problem::new(Code::Input, format!("the deployment \"{model}\" makes no path"));
+        self.endpoint.path_and_query(&segments, "api-version", &self.api_version).ok_or_else(unfit)
+    }
+}
+
+fn malformed(what: &str) -> Problem {
+    Problem::new(Code::Node, format!("the node is malformed: {what}"))
+}
+
+fn answer(what: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Answer, format!("the answer is not what the service promises: {what}"))
+}
+
+/// The strings of `tensor`; `Err` if there are none but bytes, or one is no UTF-8.
+fn strings<'a>(tensor: &'a InputTensor) -> Result<Vec<&'a str>, Problem> {
+    let InputData::Text(strings) = &tensor.data else {
+        return Err(Problem::new(Code::Input, format!("the input is {}, not str", tensor.element.name())));
+    };
+    let text = |(index, string)| {
+        let refused = || Problem::new(Code::Input, format!("string {index} of the input is no UTF-8"));
+        std::str::from_utf8(string).map_err(|_| refused())
+    };
+    strings.iter().enumerate().map(text).collect()
+}
+
+/// The body of an answer that is JSON.
+fn json_body(response: &Response) -> Result<Bytes, Problem> {
+    check_content(response, &["application/json"])?;
+    let body = response.body.join();
+    std::str::from_utf8(&body).map_err(|_| answer("it is no UTF-8"))?;
+    Ok(body)
+}
+
+/// Reads JSON that a service wrote. Some report a failure as `{"error": …}` with status 200.
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], response: &Response) -> Result<T, Problem> {
+    #[derive(Deserialize)]
+    struct Failure {
+        error: Value,
+    }
+    serde_json::from_slice(body).map_err(|problem| match serde_json::from_slice::<Failure>(body) {
+        Ok(failure) if !failure.error.is_null() => answer(server_message(response)),
+        _ => answer(problem),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use http::StatusCode;
+
+    use super::*;
+    use crate::node::{Attributes, Signature};
+    use crate::protocol::Protocol;
+
+    pub(super) struct Fields(pub HashMap<&'static str, String>);
+
+    impl Attributes for Fields {
+        fn text(&self, name: &str) -> Option<String> {
+            self.0.get(name).cloned()
+        }
+
+        fn integer(&self, _: &str) -> Option<i64> {
+            None
+        }
+    }
+
+    /// A node with one input and one output, prepared.
+    pub(super) fn prepared(
+        attributes: &[(&'static str, &str)],
+        output: ElementType,
+    ) -> Result<(Node, Box<dyn Protocol>), Problem> {
+        let defaults = [("endpoint", "http://h/v1"), ("input_names", "[\"x\"]"), ("output_names", "[\"y\"]")];
+        let fields = defaults.iter().chain(attributes).map(|(name, text)| (*name, (*text).to_owned())).collect();
+        let signature = Signature { name: "n".into(), inputs: 1, outputs: vec![Some(output)] };
+        let node = Node::parse(&Fields(fields), signature)?;
+        let protocol = (node.protocol.prepare)(&node)?;
+        Ok((node, protocol))
+    }
+
+    pub(super) fn asked(node: &Node, rows: usize) -> Asked {
+        Asked { settings: node.settings.clone(), rows }
+    }
+
+    pub(super) fn texts(items: &[&str]) -> InputTensor<'static> {
+        let data = InputData::Text(items.iter().collect());
+        InputTensor { element: ElementType::String, shape: vec![items.len() as i64], data }
+    }
+
+    pub(super) fn response(kind: &'static str, body: impl Into<Vec<u8>>) -> Response {
+        let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+        Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into() }
+    }
+
+    #[test]
+    fn azure_puts_deployment_and_version_into_the_path() {
+        let attributes = [
+            ("protocol", "azure_openai.chat"),
+            ("endpoint", "https://r.openai.azure.com/"),
+            ("model", "my dep/1"),
+            ("api_version", "2024-10-21&x=1"),
+        ];
+        let (node, protocol) = prepared(&attributes, ElementType::String).unwrap();
+        let request = protocol.request(&[texts(&["hi"])], &asked(&node, 1)).unwrap();
+        assert_eq!(request.path, "/openai/deployments/my%20dep%2F1/chat/completions?api-version=2024-10-21%26x%3D1");
+        for missing in ["model", "api_version"] {
+            let rest: Vec<_> = attributes.iter().copied().filter(|(name, _)| *name != missing).collect();
+            assert_eq!(prepared(&rest, ElementType::String).err().unwrap().code, Code::Node, "{missing}");
+        }
+        let mut walking = attributes;
+        walking[2].1 = "..";
+        let (node, protocol) = prepared(&walking, ElementType::String).unwrap();
+        assert_eq!(protocol.request(&[texts(&["hi"])], &asked(&node, 1)).unwrap_err().code, Code::Input);
+    }
+
+    #[test]
+    fn a_node_of_another_form_is_malformed() {
+        let attributes = [("protocol", "openai.chat"), ("model", "m")];
+        assert!(prepared(&attributes, ElementType::String).is_ok());
+        assert_eq!(prepared(&attributes, ElementType::Float32).err().unwrap().code, Code::Node);
+    }
+}

@@ -1,0 +1,166 @@
+//! A batch taken apart into its rows, and results put together again.
+
+use bytes::{BufMut, BytesMut};
+
+use super::{InputData, InputTensor, OutputData, OutputTensor, PackedStrings, Strings};
+use crate::element::ElementType;
+
+impl InputTensor<'_> {
+    /// The size of the first dimension; 1 for a scalar.
+    pub fn rows(&self) -> usize {
+        self.shape.first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0))
+    }
+
+    /// Row `index` of [`Self::rows`], as a tensor of one row.
+    pub fn row(&self, index: usize) -> InputTensor<'_> {
+        let (rows, mut shape) = (self.rows(), self.shape.clone());
+        if let Some(first) = shape.first_mut() {
+            *first = 1;
+        }
+        let data = match &self.data {
+            InputData::Raw(bytes) => {
+                let size = bytes.len() / rows.max(1);
+                InputData::Raw(&bytes[index * size..(index + 1) * size])
+            }
+            InputData::Text(strings) => InputData::Text(strings.row(index, rows)),
+        };
+        InputTensor { element: self.element, shape, data }
+    }
+}
+
+impl Strings {
+    fn row(&self, index: usize, rows: usize) -> Self {
+        let size = self.starts.len() / rows.max(1);
+        let (first, next) = (index * size, (index + 1) * size);
+        let start = |string: usize| self.starts.get(string).copied().unwrap_or(self.content.len());
+        Self {
+            content: self.content[start(first)..start(next)].to_vec(),
+            starts: self.starts[first..next].iter().map(|at| at - start(first)).collect(),
+        }
+    }
+}
+
+impl OutputTensor {
+    /// A string tensor of shape [1].
+    pub fn text(text: &str) -> Self {
+        let data = OutputData::Text([text].into_iter().collect());
+        Self { element: ElementType::String, shape: vec![1], data }
+    }
+
+    /// `rows` one below the other; `None` if there are none, or they differ in type or in the shape of a row.
+    pub fn stack(rows: &[Self]) -> Option<Self> {
+        let first = rows.first()?;
+        let element = first.element;
+        let (_, row_shape) = first.shape.split_first()?;
+        let (mut count, mut data) = (0i64, Vec::with_capacity(rows.len()));
+        for row in rows {
+            let (size, shape) = row.shape.split_first()?;
+            if row.element != element || shape != row_shape {
+                return None;
+            }
+            count = count.checked_add(*size)?;
+            data.push(&row.data);
+        }
+        let shape = [&[count], row_shape].concat();
+        Some(Self { element, shape, data: OutputData::concatenated(&data) })
+    }
+}
+
+impl OutputData {
+    /// All of one kind: the elements of one type are.
+    fn concatenated(parts: &[&Self]) -> Self {
+        if let Some(Self::Text(_)) = parts.first() {
+            let strings =
+                parts.iter().filter_map(|part| if let Self::Text(strings) = part { Some(strings) } else { None });
+            return Self::Text(PackedStrings::concatenated(strings));
+        }
+        let mut chunks = super::Chunks::default();
+        for part in parts {
+            if let Self::Raw(more) = part {
+                more.0.iter().for_each(|piece| chunks.push(piece.clone()));
+            }
+        }
+        Self::Raw(chunks)
+    }
+}
+
+impl PackedStrings {
+    fn concatenated<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let (mut packed, mut count) = (BytesMut::new(), 0);
+        for part in parts {
+            packed.put_slice(&part.packed);
+            count += part.count;
+        }
+        Self { packed: packed.freeze(), count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn strings(tensor: &OutputTensor) -> Vec<Vec<u8>> {
+        let OutputData::Text(strings) = &tensor.data else { panic!("numbers") };
+        strings.iter().map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn rows_of_numbers_are_slices_and_stack_to_the_whole() {
+        let bytes: Vec<u8> = (0..12).collect();
+        let whole = InputTensor { element: ElementType::Int16, shape: vec![3, 2], data: InputData::Raw(&bytes) };
+        assert_eq!(whole.rows(), 3);
+        let rows: Vec<_> = (0..3)
+            .map(|index| {
+                let row = whole.row(index);
+                let InputData::Raw(bytes) = row.data else { panic!("strings") };
+                OutputTensor {
+                    element: row.element,
+                    shape: row.shape,
+                    data: OutputData::Raw(Bytes::copy_from_slice(bytes).into()),
+                }
+            })
+            .collect();
+        assert_eq!(rows[1].shape, [1, 2]);
+        let stacked = OutputTensor::stack(&rows).unwrap();
+        let OutputData::Raw(chunks) = &stacked.data else { panic!("strings") };
+        assert_eq!((stacked.shape.as_slice(), chunks.join().to_vec()), (&[3, 2][..], bytes));
+    }
+
+    #[test]
+    fn a_scalar_is_one_row() {
+        let scalar = InputTensor { element: ElementType::Bool, shape: vec![], data: InputData::Raw(&[1]) };
+        assert_eq!((scalar.rows(), scalar.row(0).shape.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_differs_does_not_stack() {
+        let row = |element, shape: &[i64]| OutputTensor::empty(element, shape.to_vec());
+        assert!(OutputTensor::stack(&[]).is_none());
+        assert!(OutputTensor::stack(&[row(ElementType::Bool, &[])]).is_none());
+        assert!(OutputTensor::stack(&[row(ElementType::Bool, &[1]), row(ElementType::UInt8, &[1])]).is_none());
+        assert!(OutputTensor::stack(&[row(ElementType::Bool, &[1, 2]), row(ElementType::Bool, &[1, 3])]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn strings_survive_their_way_through_rows(items in proptest::collection::vec(any::<String>(), 1..12)) {
+            let whole = InputTensor {
+                element: ElementType::String,
+                shape: vec![items.len() as i64],
+                data: InputData::Text(items.iter().collect()),
+            };
+            let rows: Vec<_> = (0..whole.rows())
+                .map(|index| {
+                    let InputData::Text(row) = whole.row(index).data else { panic!("numbers") };
+                    OutputTensor::text(std::str::from_utf8(row.iter().next().unwrap()).unwrap())
+                })
+                .collect();
+            let stacked = OutputTensor::stack(&rows).unwrap();
+            prop_assert_eq!(&stacked.shape, &whole.shape);
+            prop_assert_eq!(strings(&stacked), items.into_iter().map(String::into_bytes).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,196 @@
+"""Remote models of the OpenAI API: speech to text, chat and embeddings.
+
+Source: https://platform.openai.com/docs/api-reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model.model import Model
+from onnxhybrid.model.tensor_spec import Input, TensorSpec
+from onnxhybrid.remote.credential import Credential
+from onnxhybrid.remote.invoke import Options, Target, invoke
+from onnxhybrid.remote.settings import Settings, chosen, flag
+
+URL = "https://api.openai.com/v1"
+RESPONSE_FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+
+Text = str | Input
+Number = float | Input
+Integer = int | Input
+
+
+def openai_audio(
+    model: Text = "whisper-1",
+    *,
+    url: str = URL,
+    audio_format: Text = "wav",
+    response_format: Text = "text",
+    language: Text | None = None,
+    prompt: Text | None = None,
+    temperature: Number | None = None,
+    translate: bool = False,
+    **common: Any,
+) -> Model:
+    """Speech to text on a service of the OpenAI API.
+
+    Input `file` uint8["bytes"], an audio file as it is on disk; output `text` str[1].
+
+    Args:
+        model: what the service calls the model.
+        url: the base URL, as the official client's `base_url`.
+        audio_format: the file's name extension, such as wav, mp3 or flac.
+        response_format: json and text give the text; srt, vtt and verbose_json give the body as it came.
+        language: the language that is spoken (ISO 639-1); not for a translation.
+        prompt: text that guides the model's style.
+        temperature: the sampling temperature.
+        translate: translate into English instead of transcribing.
+        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, retries, on_error and name, as
+            for `oh.remote.triton`.
+
+    Each option but `translate` may be an `oh.Input()`: a graph input of shape [1], str or (temperature) float32. One
+    that is None, or an empty text, is not sent.
+
+    Raises:
+        ModelError: OH301, OH303 or OH304, an argument is wrong.
+    """
+    given = {
+        "model": model,
+        "audio_format": audio_format,
+        "response_format": response_format,
+        "language": language,
+        "prompt": prompt,
+        "temperature": temperature,
+    }
+    return audio(Service("openai", url), given, translate, common)
+
+
+def openai_chat(
+    model: Text,
+    *,
+    url: str = URL,
+    system: Text | None = None,
+    temperature: Number | None = None,
+    max_tokens: Integer | None = None,
+    raw: bool = False,
+    **common: Any,
+) -> Model:
+    """Chat completions of a service of the OpenAI API, one request for each row, side by side.
+
+    Input `prompt` str["n"], output `text` str["n"]: the content of each answer's first choice.
+
+    Args:
+        model: what the service calls the model.
+        url: the base URL, as the official client's `base_url`.
+        system: the system message.
+        temperature: the sampling temperature.
+        max_tokens: the most tokens that an answer may have.
+        raw: each row is a whole JSON request body, sent as it is, and gives the whole JSON answer.
+        **common: auth (`oh.Credential("openai")` by default), timeout (for all rows together), connect_timeout, retries
+            (for each row), on_error and name, as for `oh.remote.triton`.
+
+    Each option but `raw` may be an `oh.Input()`: a graph input of shape [1], str, float32 (temperature) or int64. One
+    that is None, or an empty text, is not sent.
+
+    Raises:
+        ModelError: OH301, OH303 or OH304, an argument is wrong.
+    """
+    given = {"model": model, "system": system, "temperature": temperature, "max_tokens": max_tokens}
+    return chat(Service("openai", url), given, raw, common)
+
+
+def openai_embeddings(model: Text, *, url: str = URL, dimensions: Integer | None = None, **common: Any) -> Model:
+    """Embeddings of a service of the OpenAI API, a batch in one request.
+
+    Input `text` str["n"], output `embedding` float32["n", d], where d is `dimensions` if that is given.
+
+    Args:
+        model: what the service calls the model.
+        url: the base URL, as the official client's `base_url`.
+        dimensions: the length of a vector, where the model can shorten it.
+        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, retries, on_error and name, as
+            for `oh.remote.triton`.
+
+    Both options may be an `oh.Input()`: a graph input of shape [1], str or int64.
+
+    Raises:
+        ModelError: OH301, OH303 or OH304, an argument is wrong.
+    """
+    return embeddings(Service("openai", url), {"model": model, "dimensions": dimensions}, common)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the OpenAI API: `openai`, or `azure_openai` with the version of its API."""
+
+    family: str
+    url: str
+    api_version: str = ""
+
+    def protocol(self, operation: str) -> str:
+        """The protocol of one of its operations."""
+        return f"{self.family}.{operation}"
+
+    def model(
+        self,
+        operation: str,
+        tensors: tuple[TensorSpec, TensorSpec],
+        given: Mapping[str, object],
+        common: Mapping[str, Any],
+        **constant: str,
+    ) -> Model:
+        """A Model of one call that takes and gives one tensor.
+
+        Raises:
+            ModelError: OH301, OH303 or OH304, an argument is wrong.
+        """
+        options = Options.of(common, auth=Credential(self.family))
+        if self.api_version:
+            constant["api_version"] = self.api_version
+        settings = Settings.of(self.protocol(operation), _named_model(given), **constant)
+        # A model that is known is an attribute by the target, which is also where RemoteSpec looks.
+        name = settings.attributes.pop("model", "")
+        target = Target(self.protocol(operation), self.url, str(name))
+        taken, result = tensors
+        return invoke(target, (taken,), (result,), options, settings)
+
+
+def audio(service: Service, given: Mapping[str, object], translate: object, common: Mapping[str, Any]) -> Model:
+    """The Model of `openai_audio`, on any service."""
+    task = "translations" if flag("translate", translate) else "transcriptions"
+    if task == "translations" and given["language"] is not None:
+        raise ModelError("OH304", "a translation takes no language: it is always into English")
+    chosen("response_format", given["response_format"], RESPONSE_FORMATS)
+    tensors = TensorSpec("file", "uint8", ("bytes",)), TensorSpec("text", "str", (1,))
+    return service.model("audio", tensors, given, common, task=task)
+
+
+def chat(service: Service, given: Mapping[str, object], raw: object, common: Mapping[str, Any]) -> Model:
+    """The Model of `openai_chat`, on any service."""
+    form = "raw" if flag("raw", raw) else "text"
+    useless = [name for name, value in given.items() if name != "model" and value is not None]
+    if form == "raw" and useless:
+        raise ModelError("OH304", f"with raw=True a row is the whole body, and {useless[0]} has no place in it")
+    tensors = TensorSpec("prompt", "str", ("n",)), TensorSpec("text", "str", ("n",))
+    return service.model("chat", tensors, given, common, form=form)
+
+
+def embeddings(service: Service, given: Mapping[str, object], common: Mapping[str, Any]) -> Model:
+    """The Model of `openai_embeddings`, on any service."""
+    dimensions = given["dimensions"]
+    width = dimensions if isinstance(dimensions, int) and not isinstance(dimensions, bool) else None
+    if width is not None and width < 1:
+        raise ModelError("OH304", f"dimensions is an int from 1, not {width}")
+    tensors = TensorSpec("text", "str", ("n",)), TensorSpec("embedding", "float32", ("n", width))
+    return service.model("embeddings", tensors, given, common)
+
+
+def _named_model(given: Mapping[str, object]) -> Mapping[str, object]:
+    model = given["model"]
+    if isinstance(model, Input) or (isinstance(model, str) and model):
+        return given
+    raise ModelError("OH304", f"the model is a non-empty string or an oh.Input, not {model!r}")

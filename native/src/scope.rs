@@ -13,6 +13,7 @@ use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::policy::Policy;
 use crate::stats::NodeStats;
+use crate::ticket::Tickets;
 use crate::transport::Peer;
 
 /// What two sessions never share, and all nodes of one session do.
@@ -22,6 +23,7 @@ pub struct Scope {
     policy: Arc<Policy>,
     peers: Mutex<HashMap<Origin, Arc<Peer>>>,
     nodes: Mutex<BTreeMap<String, Counted>>,
+    tickets: Arc<Tickets>,
 }
 
 /// A node's counters, and where its connections are counted.
@@ -72,6 +74,11 @@ impl Scope {
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The calls that were begun and not yet awaited.
+    pub fn tickets(&self) -> &Arc<Tickets> {
+        &self.tickets
     }
 
     /// The connections to `origin`, shared by all nodes that call it.

@@ -20,6 +20,7 @@ use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::policy::Policy;
+use crate::process::PerProcess;
 
 const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
 
@@ -38,9 +39,9 @@ pub struct Peer {
     /// The policy's answer, the same for every call.
     refusal: Option<Problem>,
     proxy: Result<Option<Proxy>, Problem>,
-    permits: Option<Semaphore>,
+    permits: Option<PerProcess<Semaphore>>,
     /// Connections that wait for a request, the last used at the end.
-    idle: Mutex<Vec<Connection>>,
+    idle: PerProcess<Mutex<Vec<Connection>>>,
     opened: AtomicU64,
 }
 
@@ -56,8 +57,8 @@ impl Peer {
             host,
             refusal: policy.check_origin(&origin).err(),
             proxy: Proxy::from_environment(&origin),
-            permits: policy.max_concurrency.map(Semaphore::new),
-            idle: Mutex::default(),
+            permits: policy.max_concurrency.map(|most| PerProcess::new(move || Semaphore::new(most))),
+            idle: PerProcess::default(),
             opened: AtomicU64::new(0),
             policy,
             origin,

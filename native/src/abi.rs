@@ -151,15 +151,15 @@ pub extern "C" fn onnxhybrid_run_create() -> u64 {
     guard(|| 0, running::create)
 }
 
-/// Says that kernels on this thread belong to the run `id`, or with 0 to one without an id, until
-/// `onnxhybrid_run_leave` on the same thread; 1 if done, 0 if the id is unknown. `check`, unless null, is called on this
-/// thread while it waits, many times a second: anything but 0 ends the run's waits.
+/// Says that kernels on this thread belong to the run `id`, or with 0 (or an id that is unknown) to one without an id,
+/// until `onnxhybrid_run_leave` on the same thread. `check`, unless null, is called on this thread while it waits, many
+/// times a second: anything but 0 ends the wait.
 ///
 /// # Safety
 /// `check` is null or may be called on this thread until it leaves the run.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn onnxhybrid_run_enter(id: u64, check: Option<running::Check>) -> u32 {
-    guard(|| 0, || u32::from(running::enter(id, check)))
+pub unsafe extern "C" fn onnxhybrid_run_enter(id: u64, check: Option<running::Check>) {
+    guard(|| (), || running::enter(id, check));
 }
 
 /// Ends the run that this thread entered last, forgets its id, and drops what it began and did not await.

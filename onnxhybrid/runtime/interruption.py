@@ -55,7 +55,7 @@ def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Ca
         Error: what ONNX Runtime raised, in our terms.
         BaseException: what a signal handler raised while the run waited.
     """
-    if run_options is None and threading.current_thread() is not threading.main_thread():
+    if run_options is None and threading.get_ident() != threading.main_thread().ident:
         return _within(run, library.UNCHECKED, work)
     watch = _watches.pop() if _watches else _Watch()
     watch.options = run_options

@@ -6,6 +6,7 @@ threads of ours instead: as many as there are runs under way, made when they are
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import queue
@@ -51,7 +52,7 @@ class Workers:
 
     def _add(self, work: Work) -> bool:
         try:
-            _Worker(self, work).start()
+            _Worker(self).start(work)
         except RuntimeError as problem:  # no more threads
             if self._count == 0:
                 raise Error("OH541", str(problem)) from None
@@ -82,18 +83,21 @@ class Workers:
             self._closed = True
 
 
-class _Worker(threading.Thread):
-    def __init__(self, workers: Workers, first: Work) -> None:
-        super().__init__(name="onnxhybrid-run", daemon=True)
+class _Worker:
+    def __init__(self, workers: Workers) -> None:
         self.work: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._workers = workers
-        self._first: Work | None = first
 
-    def run(self) -> None:
-        work, self._first = self._first, None
+    def start(self, first: Work) -> None:
+        # threading.Thread.start waits until the thread runs: with many at once that takes milliseconds each.
+        _thread.start_new_thread(self._run, (first,))
+
+    def _run(self, first: Work) -> None:
+        work: Work | None = first
+        del first  # what it holds is not kept while there is nothing to do
         while work is not None:
             work()
-            work = None  # what it holds is not kept while there is nothing to do
+            work = None
             work = self._workers.next_of(self)
 
 

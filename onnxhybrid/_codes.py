@@ -423,6 +423,35 @@ _RUN = (
         "See the message; the callable must return a str.",
     ),
     _row(
+        "OH514",
+        "RemoteError",
+        "The run was cancelled",
+        "What waited for a remote call was ended before the answer came: a future or a task was cancelled, "
+        "RunOptions.terminate was set, a signal came, the graph cancelled the call, or the process was ending. Also "
+        "with on_error='flag', since the run is to end.",
+        "future = session.submit(…); future.cancel()",
+        "Nothing, where that was meant. The request may have reached the server.",
+    ),
+    _row(
+        "OH515",
+        "RemoteError",
+        "The ticket is unknown",
+        "Await or Cancel was given something else than a ticket of a Begin node of the same session that is still "
+        "good. A ticket is good once, until its run is over; where the host does not tell the library of runs, as a "
+        "plain InferenceSession does not, until its deadline.",
+        "two Await nodes that read one ticket",
+        "Give each Begin one Await or one Cancel in every branch that can be taken, in the same graph.",
+    ),
+    _row(
+        "OH516",
+        "RemoteError",
+        "Await declares other outputs than Begin",
+        "The types of an Await node's outputs are declared in the graph; they have to be the output_types of the "
+        "Begin node that gave the ticket, followed by bool, int64 and str with on_error='flag'.",
+        "Begin with output_types='[\"float32\"]' whose Await declares an int64",
+        "Correct the declaration (value_info or graph output), or output_types.",
+    ),
+    _row(
         "OH520",
         "PolicyDenied",
         "The policy refuses this address",
@@ -446,6 +475,14 @@ _RUN = (
         "ONNX Runtime could not load the model or run it with these inputs; its own words are in the message.",
         "a feed that is missing or has another type",
         "Compare the feeds with Session.get_inputs(), and the model with oh.validate(model).",
+    ),
+    _row(
+        "OH541",
+        "Error",
+        "There is no thread to run on",
+        "submit, arun and run_async run on threads of their own; there is none at all to be had.",
+        "submit in a function that atexit calls",
+        "Run earlier, or with Session.run; raise the limit of threads of the process.",
     ),
     _row(
         "OH550",

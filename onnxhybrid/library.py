@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import json
@@ -20,6 +21,16 @@ _FILE = {"win32": "onnxhybrid.dll", "darwin": "libonnxhybrid.dylib"}.get(sys.pla
 
 _Put = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t)
 _Resolver = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p, _Put)
+
+Check = ctypes.CFUNCTYPE(ctypes.c_int32)
+"""Makes a function that the library calls while a run waits; anything but 0 ends the wait."""
+
+CheckFunction = Any  # an instance of Check, which is no type to mypy
+UNCHECKED: CheckFunction = Check()
+"""No function: the library asks nobody."""
+
+_PATIENCE = 500
+"""Milliseconds that runs have to return when the interpreter ends."""
 
 Resolve = Callable[[str], str]
 """Gives the value of the credential of a name; called at each remote call, on a thread of the library's."""
@@ -51,6 +62,8 @@ def _library() -> ctypes.CDLL:
     if version != ABI_VERSION:
         raise errors.Error("OH550", f"the operator library {path} has ABI {version}, this package needs {ABI_VERSION}")
     _declare(library)
+    # A thread that came back from a wait after the interpreter's end would bring the process down.
+    atexit.register(library.onnxhybrid_exit, _PATIENCE)
     return library
 
 
@@ -68,6 +81,18 @@ def _declare(library: ctypes.CDLL) -> None:
     library.onnxhybrid_scope_assign.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
     library.onnxhybrid_describe.restype = pointer
     library.onnxhybrid_describe.argtypes = [ctypes.c_uint64, ctypes.c_char_p]
+    library.onnxhybrid_run_create.restype = ctypes.c_uint64
+    library.onnxhybrid_run_create.argtypes = []
+    library.onnxhybrid_run_enter.restype = None
+    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check]
+    library.onnxhybrid_run_leave.restype = None
+    library.onnxhybrid_run_leave.argtypes = []
+    library.onnxhybrid_run_cancel.restype = None
+    library.onnxhybrid_run_cancel.argtypes = [ctypes.c_uint64]
+    library.onnxhybrid_run_release.restype = None
+    library.onnxhybrid_run_release.argtypes = [ctypes.c_uint64]
+    library.onnxhybrid_exit.restype = None
+    library.onnxhybrid_exit.argtypes = [ctypes.c_uint32]
     library.onnxhybrid_free.restype = None
     library.onnxhybrid_free.argtypes = [pointer]
 
@@ -132,6 +157,36 @@ class Scope:
     def __del__(self) -> None:
         if getattr(self, "id", 0) and _library is not None:  # at interpreter exit globals may be gone
             _library().onnxhybrid_scope_release(self.id)
+
+
+class Run:
+    """A run of a session, as the library knows it, from before it begins until it is over."""
+
+    def __init__(self) -> None:
+        self.id: int = _library().onnxhybrid_run_create()
+
+    def cancel(self) -> None:
+        """End its waits, those to come included; from any thread."""
+        _library().onnxhybrid_run_cancel(self.id)
+
+    def __del__(self) -> None:
+        if getattr(self, "id", 0) and _library is not None:  # at interpreter exit globals may be gone
+            _library().onnxhybrid_run_release(self.id)
+
+
+def enter(run: int, check: CheckFunction = UNCHECKED) -> None:
+    """Say that this thread now runs the run of this id, or with 0 one without a name; `leave` has to follow.
+
+    Args:
+        run: the id of a `Run`, or 0.
+        check: called on this thread while the run waits, several times a second.
+    """
+    _library().onnxhybrid_run_enter(run, check)
+
+
+def leave() -> None:
+    """Say that the run that this thread entered last is over; calls that it began and did not await are dropped."""
+    _library().onnxhybrid_run_leave()
 
 
 def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ort_sys::{OrtApiBase, OrtSessionOptions, OrtStatusPtr};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use crate::failure::{Code, Failure, Problem};
 use crate::guard::guard;
 use crate::ort::{API_VERSION, Api, SessionOptions, success};
 use crate::scope::{self, Scope};
-use crate::{describe, protocol, register};
+use crate::{describe, protocol, register, running};
 
 /// The version of these functions; it changes when one of them does.
 const ABI_VERSION: u32 = 1;
@@ -142,6 +143,48 @@ pub unsafe extern "C" fn onnxhybrid_describe(scope: u64, request: *const c_char)
     let answer = guard(|| Err(Failure::without_node(internal())), ask);
     let answer: Value = answer.unwrap_or_else(|failure| json!({"failure": failure.to_json_with_message()}));
     text(&answer.to_string())
+}
+
+/// Makes a run, to be entered on the thread that will call ONNX Runtime, and gives its id; 0 on failure.
+#[unsafe(no_mangle)]
+pub extern "C" fn onnxhybrid_run_create() -> u64 {
+    guard(|| 0, running::create)
+}
+
+/// Says that kernels on this thread belong to the run `id`, or with 0 (or an id that is unknown) to one without an id,
+/// until `onnxhybrid_run_leave` on the same thread. `check`, unless null, is called on this thread while it waits, many
+/// times a second: anything but 0 ends the wait.
+///
+/// # Safety
+/// `check` is null or may be called on this thread until it leaves the run.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onnxhybrid_run_enter(id: u64, check: Option<running::Check>) {
+    guard(|| (), || running::enter(id, check));
+}
+
+/// Ends the run that this thread entered last, forgets its id, and drops what it began and did not await.
+#[unsafe(no_mangle)]
+pub extern "C" fn onnxhybrid_run_leave() {
+    guard(|| (), running::leave);
+}
+
+/// Ends the waits of a run with OH514, from any thread; those that it has not come to yet, too.
+#[unsafe(no_mangle)]
+pub extern "C" fn onnxhybrid_run_cancel(id: u64) {
+    guard(|| (), || running::cancel(id));
+}
+
+/// Forgets the id of a run that will not be entered.
+#[unsafe(no_mangle)]
+pub extern "C" fn onnxhybrid_run_release(id: u64) {
+    guard(|| (), || running::release(id));
+}
+
+/// Ends all waits of the process for good, and gives runs at most `patience_ms` milliseconds to return to the host,
+/// which is about to end. The host's functions are not called again afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn onnxhybrid_exit(patience_ms: u32) {
+    guard(|| (), || running::exit(Duration::from_millis(patience_ms.into())));
 }
 
 /// Frees a text that one of these functions returned.

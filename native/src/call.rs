@@ -1,17 +1,23 @@
 //! One node's remote call: inputs to a request, over the transport, and the answer to checked outputs.
+//!
+//! A call either runs on the thread that makes it, or is begun on the runtime and finished later.
 
+use std::future::Future;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
 
 use crate::credential::Secret;
 use crate::failure::{Code, Failure, Problem, quote};
 use crate::node::{Auth, Node};
+use crate::process;
 use crate::protocol::{Asked, Batch, Protocol};
 use crate::scope::Scope;
 use crate::shape::Sizes;
 use crate::stats::{NodeStats, Record};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
-use crate::transport::runtime::block_on;
+use crate::transport::runtime::{Ended, runtime, wait};
 use crate::transport::{Limits, Peer, Request, Response, Tally, send, side_by_side};
 
 /// Requests of one call that are under way at a time.
@@ -32,6 +38,13 @@ struct Run {
     tally: Tally,
     /// The token in use, so that no message can show it.
     secret: OnceLock<Secret>,
+}
+
+/// What the answers of one call have to fit.
+struct Expected {
+    /// The sizes that the inputs give to names.
+    sizes: Sizes,
+    asked: Asked,
 }
 
 impl Call {
@@ -64,14 +77,44 @@ impl Call {
     pub fn run(&self, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Result<Vec<OutputTensor>, Failure> {
         let (started, run) = (Instant::now(), Run::default());
         let outcome = self.attempt(started, &run, token, inputs);
+        self.end(started.elapsed(), &run, outcome)
+    }
+
+    /// Sends the request and returns at once. The deadline counts from now; whatever fails is told by the end.
+    pub fn begin(self: &Arc<Self>, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Begun {
+        let (started, run) = (Instant::now(), Arc::<Run>::default());
+        let limits = self.limits(started);
+        let under_way = self.prepare(&run, token, inputs).map(|(requests, expected)| {
+            let (call, run) = (self.clone(), run.clone());
+            let answer = Task::spawn(async move {
+                let exchange = call.exchange(requests, &limits, &run);
+                let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
+                (answer.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
+            });
+            UnderWay { answer, expected }
+        });
+        Begun { call: self.clone(), run, deadline: limits.deadline, under_way }
+    }
+
+    /// Counts a call that is over.
+    fn end(
+        &self,
+        latency: Duration,
+        run: &Run,
+        outcome: Result<Vec<OutputTensor>, Problem>,
+    ) -> Result<Vec<OutputTensor>, Failure> {
+        self.count(latency, run, outcome.as_ref().err().map(|problem| problem.code));
+        outcome.map_err(|problem| self.failure(run.blot(problem), run.tally.attempts()))
+    }
+
+    fn count(&self, latency: Duration, run: &Run, error: Option<Code>) {
         self.stats.add(&Record {
-            latency: started.elapsed(),
+            latency,
             retries: run.tally.retries(),
             bytes_out: run.tally.bytes_out(),
             bytes_in: run.tally.bytes_in(),
-            error: outcome.as_ref().err().map(|problem| problem.code),
+            error,
         });
-        outcome.map_err(|problem| self.failure(run.blot(problem), run.tally.attempts()))
     }
 
     /// A failure of this node.
@@ -86,21 +129,33 @@ impl Call {
         token: Option<&InputTensor>,
         inputs: &[InputTensor],
     ) -> Result<Vec<OutputTensor>, Problem> {
+        let (requests, mut expected) = self.prepare(run, token, inputs)?;
+        let limits = self.limits(started);
+        let answered = wait(limits.deadline, self.exchange(requests, &limits, run));
+        let responses = answered.unwrap_or_else(|ended| Err(self.ended(ended)))?;
+        self.answer(&mut expected, &responses)
+    }
+
+    /// The requests, and what their answers have to fit.
+    fn prepare(
+        &self,
+        run: &Run,
+        token: Option<&InputTensor>,
+        inputs: &[InputTensor],
+    ) -> Result<(Vec<Request>, Expected), Problem> {
         self.peer.check()?;
         if let Some(token) = token {
             let _ = run.secret.set(token_secret(token)?);
         }
         let (options, tensors) = inputs.split_at_checked(self.node.option_inputs.len()).unwrap_or_default();
-        let mut sizes = self.check_inputs(tensors)?;
+        let sizes = self.check_inputs(tensors)?;
         let asked = self.asked(options, tensors)?;
-        if asked.rows == 0 && self.node.protocol.batch != Batch::Request {
-            return Ok(self.node.emptied());
-        }
         let requests = self.requests(tensors, &asked)?;
-        let limits = self.limits(started);
-        let answered = block_on(limits.deadline, self.exchange(requests, &limits, run));
-        let responses = answered.unwrap_or_else(|| Err(self.deadline_passed()))?;
-        self.outputs(&mut sizes, &responses, &asked).map_err(|problem| problem.or_status(self.success()))
+        Ok((requests, Expected { sizes, asked }))
+    }
+
+    fn answer(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
+        self.outputs(expected, responses).map_err(|problem| problem.or_status(self.success()))
     }
 
     fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
@@ -108,8 +163,11 @@ impl Call {
         Ok(Asked { settings: self.node.settings.with(&self.node.option_inputs, options)?, rows })
     }
 
-    /// One request, or one for each row.
+    /// One request, or one for each row; none where the service takes no empty batch.
     fn requests(&self, tensors: &[InputTensor], asked: &Asked) -> Result<Vec<Request>, Problem> {
+        if asked.rows == 0 && self.node.protocol.batch != Batch::Request {
+            return Ok(Vec::new());
+        }
         if self.node.protocol.batch != Batch::Row {
             return Ok(vec![self.protocol.request(tensors, asked)?]);
         }
@@ -125,6 +183,9 @@ impl Call {
 
     /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
     async fn exchange(&self, mut requests: Vec<Request>, limits: &Limits, run: &Run) -> Result<Vec<Response>, Problem> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
         if let Auth::Credential(name) = &self.node.auth {
             let _ = run.secret.set(self.scope.secret(name, self.peer.origin()).await?);
         }
@@ -135,16 +196,20 @@ impl Call {
             }
         }
         if let [only] = requests.as_slice() {
-            return Ok(vec![self.answer(only, limits, run).await?]);
+            return Ok(vec![self.one(only, limits, run).await?]);
         }
-        let answers = requests.iter().enumerate().map(|(row, request)| {
-            let count = requests.len();
-            async move { self.answer(request, limits, run).await.map_err(|problem| of_row(problem, row, count)) }
-        });
-        side_by_side(answers, SIDE_BY_SIDE).await
+        let mut answers = Vec::with_capacity(requests.len());
+        for row in 0..requests.len() {
+            answers.push(self.row(row, &requests, limits, run));
+        }
+        side_by_side(answers.into_iter(), SIDE_BY_SIDE).await
     }
 
-    async fn answer(&self, request: &Request, limits: &Limits, run: &Run) -> Result<Response, Problem> {
+    async fn row(&self, row: usize, of: &[Request], limits: &Limits, run: &Run) -> Result<Response, Problem> {
+        self.one(&of[row], limits, run).await.map_err(|problem| of_row(problem, row, of.len()))
+    }
+
+    async fn one(&self, request: &Request, limits: &Limits, run: &Run) -> Result<Response, Problem> {
         let response = send(&self.peer, request, limits, &run.tally).await?;
         self.protocol.check(&response)?;
         Ok(response)
@@ -159,8 +224,14 @@ impl Call {
         }
     }
 
-    fn deadline_passed(&self) -> Problem {
-        Problem::new(Code::Deadline, format!("no answer within {} ms", self.node.timeout.as_millis()))
+    /// The problem of a wait that ended without an answer.
+    pub fn ended(&self, ended: Ended) -> Problem {
+        match ended {
+            Ended::Deadline => {
+                Problem::new(Code::Deadline, format!("no answer within {} ms", self.node.timeout.as_millis()))
+            }
+            Ended::Cancelled => Problem::new(Code::Cancelled, "the run was cancelled before the answer came"),
+        }
     }
 
     fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
@@ -180,8 +251,10 @@ impl Call {
         Ok(sizes)
     }
 
-    fn outputs(&self, sizes: &mut Sizes, responses: &[Response], asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+    fn outputs(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
+        let Expected { sizes, asked } = expected;
         let outputs = match responses {
+            [] => return Ok(self.node.emptied()),
             [only] => self.protocol.outputs(only, asked)?,
             several => self.stacked(several, asked)?,
         };
@@ -210,6 +283,81 @@ fn of_row(mut problem: Problem, row: usize, rows: usize) -> Problem {
         problem.message = format!("row {row}: {}", problem.message);
     }
     problem
+}
+
+/// A call that was begun: it goes on by itself, until its answer, its deadline, or the end of this value.
+pub struct Begun {
+    call: Arc<Call>,
+    run: Arc<Run>,
+    deadline: Instant,
+    under_way: Result<UnderWay, Problem>,
+}
+
+struct UnderWay {
+    /// The answers, and how long they took.
+    answer: Task<(Result<Vec<Response>, Problem>, Duration)>,
+    expected: Expected,
+}
+
+/// How long past the deadline a call may take to notice it.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Begun {
+    /// The call of the node.
+    pub fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+
+    /// When it ends, whatever it is doing.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the answer came, or the call failed.
+    pub fn is_over(&self) -> bool {
+        self.under_way.as_ref().map_or(true, |under_way| under_way.answer.0.is_finished())
+    }
+
+    /// Waits for the answer.
+    pub fn finish(self) -> Result<Vec<OutputTensor>, Failure> {
+        let (mut latency, call) = (Duration::ZERO, &self.call);
+        let outcome = self.under_way.and_then(|UnderWay { mut answer, mut expected }| {
+            let answered = wait(self.deadline + GRACE, &mut answer.0).map_err(|ended| call.ended(ended))?;
+            let (responses, took) = answered.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
+            latency = took;
+            call.answer(&mut expected, &responses?)
+        });
+        call.end(latency, &self.run, outcome)
+    }
+
+    /// Drops the call, and counts it as one that ended with `code` unless it was over.
+    pub fn abandon(self, code: Code) {
+        let error = match &self.under_way {
+            Ok(under_way) => (!under_way.answer.0.is_finished()).then_some(code),
+            Err(problem) => Some(problem.code),
+        };
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.call.count(self.call.node.timeout.saturating_sub(left), &self.run, error);
+    }
+}
+
+/// Work on the runtime, which ends with this value.
+pub struct Task<T>(JoinHandle<T>, u64);
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts `work`.
+    pub fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(runtime().spawn(work), process::generation())
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        // That of a parent process is out of a child's reach.
+        if self.1 == process::generation() {
+            self.0.abort();
+        }
+    }
 }
 
 impl Run {

@@ -45,6 +45,11 @@ impl ElementType {
         ELEMENTS.iter().map(|row| row.0).find(|element| *element as i32 == code)
     }
 
+    /// The type with this numpy name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        ELEMENTS.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+
     /// The numpy name, as the host language writes it.
     pub fn name(self) -> &'static str {
         self.row().1
@@ -68,6 +73,7 @@ mod tests {
     fn codes_find_their_type_again() {
         for (element, ..) in ELEMENTS {
             assert_eq!(ElementType::from_code(*element as i32), Some(*element));
+            assert_eq!(ElementType::from_name(element.name()), Some(*element));
         }
         assert_eq!(ElementType::from_code(14), None);
     }

@@ -37,6 +37,12 @@ pub enum Code {
     CredentialMalformed,
     /// OH513: the credential's provider failed.
     CredentialProvider,
+    /// OH514: the run was cancelled.
+    Cancelled,
+    /// OH515: the ticket is unknown.
+    Ticket,
+    /// OH516: what is awaited is not what was begun.
+    TicketOutputs,
     /// OH520: refused by policy.
     Policy,
     /// OH530: the scope is unknown, or its configuration malformed.
@@ -62,6 +68,9 @@ impl Code {
             Code::CredentialHost => "OH511",
             Code::CredentialMalformed => "OH512",
             Code::CredentialProvider => "OH513",
+            Code::Cancelled => "OH514",
+            Code::Ticket => "OH515",
+            Code::TicketOutputs => "OH516",
             Code::Policy => "OH520",
             Code::Scope => "OH530",
         }

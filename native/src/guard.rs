@@ -1,6 +1,10 @@
 //! The one catch of panics, behind every function that foreign code calls.
 
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::process::NoFork;
 
 /// Runs `body`; a panic becomes the value of `instead`.
 ///
@@ -14,9 +18,31 @@ pub fn guard<T>(instead: impl FnOnce() -> T, body: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Locks `mutex`, whether or not a thread panicked while holding it.
-pub fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Locks `mutex`, whether or not a thread panicked while holding it. The process does not fork meanwhile, since the
+/// child would find it locked for ever.
+pub fn lock<T>(mutex: &Mutex<T>) -> Locked<'_, T> {
+    let no_fork = NoFork::new();
+    Locked { guard: mutex.lock().unwrap_or_else(PoisonError::into_inner), _no_fork: no_fork }
+}
+
+/// A locked mutex. Dropped in this order.
+pub struct Locked<'a, T> {
+    guard: MutexGuard<'a, T>,
+    _no_fork: NoFork,
+}
+
+impl<T> Deref for Locked<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for Locked<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
 }
 
 #[cfg(test)]

@@ -115,9 +115,15 @@ pub struct Signature {
 }
 
 /// The types of the outputs `ok`, `status` and `error`.
-const FLAG_OUTPUTS: [ElementType; 3] = [ElementType::Bool, ElementType::Int64, ElementType::String];
+pub const FLAG_OUTPUTS: [ElementType; 3] = [ElementType::Bool, ElementType::Int64, ElementType::String];
 
 impl Node {
+    /// The types of all of its outputs, those of `on_error="flag"` included.
+    pub fn elements(&self) -> impl Iterator<Item = ElementType> {
+        let flags: &[_] = if self.flag { &FLAG_OUTPUTS } else { &[] };
+        self.outputs.iter().map(|output| output.element).chain(flags.iter().copied())
+    }
+
     /// Reads a node; every `Err` is an OH301.
     pub fn parse(attributes: &dyn Attributes, signature: Signature) -> Result<Self, Problem> {
         let reader = Reader(attributes);
@@ -302,6 +308,20 @@ fn declared_output(name: String, element: Option<ElementType>, shape: Shape) -> 
         Some(element) => Ok(DeclaredOutput { name, element, shape }),
         None => Err(malformed(format!("output \"{name}\" is declared as something that cannot travel"))),
     }
+}
+
+/// The types that the attribute `output_types` names, and those of `on_error="flag"`: for a node that gives its outputs
+/// elsewhere, and so cannot be asked for them.
+pub fn output_types(attributes: &dyn Attributes) -> Result<Vec<Option<ElementType>>, Problem> {
+    let reader = Reader(attributes);
+    let names: Vec<String> = serde_json::from_str(&reader.required("output_types")?)
+        .map_err(|_| malformed("output_types is no JSON array of names".into()))?;
+    let mut elements: Vec<_> = names.iter().map(|name| ElementType::from_name(name)).collect();
+    if let Some(unknown) = elements.iter().position(Option::is_none) {
+        return Err(malformed(format!("output_types names \"{}\", which is no type", names[unknown])));
+    }
+    elements.extend(reader.flag()?.then_some(FLAG_OUTPUTS.map(Some)).into_iter().flatten());
+    Ok(elements)
 }
 
 fn malformed(message: String) -> Problem {

@@ -2,8 +2,9 @@
 
 use std::ffi::CStr;
 
+use crate::begin::{Await, Begin, Cancel};
 use crate::invoke::Invoke;
-use crate::ort::table::{Operator, OrtCustomOp};
+use crate::ort::table::{Kernel, Operator, OrtCustomOp};
 use crate::register::ScopeSlot;
 
 /// The domain of every operator.
@@ -14,6 +15,21 @@ const PROVIDERS: [Option<&CStr>; 2] = [None, Some(c"AzureExecutionProvider")];
 
 /// The tables of one registration; they live as long as the process, as the sessions that use them may.
 pub fn tables(slot: &'static ScopeSlot) -> Vec<&'static OrtCustomOp> {
-    let invoke = |provider| Box::leak(Box::new(Operator::<Invoke>::new(c"Invoke", provider, slot))).table();
-    PROVIDERS.into_iter().map(invoke).collect()
+    let tables = |provider| {
+        [
+            table::<Invoke>(c"Invoke", provider, slot),
+            table::<Begin>(c"Begin", provider, slot),
+            table::<Await>(c"Await", provider, slot),
+            table::<Cancel>(c"Cancel", provider, slot),
+        ]
+    };
+    PROVIDERS.into_iter().flat_map(tables).collect()
+}
+
+fn table<K: Kernel<Shared = ScopeSlot>>(
+    name: &'static CStr,
+    provider: Option<&'static CStr>,
+    slot: &'static ScopeSlot,
+) -> &'static OrtCustomOp {
+    Box::leak(Box::new(Operator::<K>::new(name, provider, slot))).table()
 }

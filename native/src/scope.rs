@@ -14,6 +14,7 @@ use crate::guard::lock;
 use crate::official;
 use crate::policy::Policy;
 use crate::stats::NodeStats;
+use crate::ticket::Tickets;
 use crate::transport::Peer;
 
 /// What two sessions never share, and all nodes of one session do.
@@ -23,6 +24,7 @@ pub struct Scope {
     policy: Arc<Policy>,
     peers: Mutex<HashMap<(Origin, Wire), Arc<Peer>>>,
     nodes: Mutex<BTreeMap<String, Counted>>,
+    tickets: Arc<Tickets>,
 }
 
 /// A node's counters, and where its connections are counted.
@@ -73,6 +75,11 @@ impl Scope {
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The calls that were begun and not yet awaited.
+    pub fn tickets(&self) -> &Arc<Tickets> {
+        &self.tickets
     }
 
     /// The connections to the origin of `endpoint`, shared by all nodes that call it.

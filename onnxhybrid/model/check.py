@@ -12,7 +12,7 @@ from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
-from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
+from onnxhybrid.model.remote_spec import RemoteSpec, gives_results, is_remote, result_count
 
 _TOKEN = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
@@ -71,7 +71,7 @@ def _remote_nodes(model: ModelProto) -> Iterator[Finding]:
             yield Finding("OH301", str(problem), _label(node))
             continue
         yield from _endpoint(spec, _label(node))
-        wanted = len(spec.outputs) + (3 if spec.on_error == "flag" else 0)
+        wanted = result_count(node, spec)
         if len(node.output) != wanted:
             yield Finding("OH301", f"it has {len(node.output)} outputs and names {wanted}", _label(node))
 
@@ -98,9 +98,9 @@ def endpoint_problem(endpoint: str) -> tuple[str, str] | None:
 
 
 def _remote_types(graph: GraphProto) -> Iterator[Finding]:
-    """OH114: each output of a remote node has a declared element type."""
+    """OH114: each output of a remote call has a declared element type, where the call ends."""
     for inner in nested_graphs(graph):
-        remote = list(_remote_of(inner.node))
+        remote = [node for node in inner.node if gives_results(node)]
         if not remote:
             continue
         known = {value.name for value in (*inner.value_info, *inner.output) if not is_container(type_name(value.type))}

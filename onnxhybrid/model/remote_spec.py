@@ -14,6 +14,15 @@ DOMAIN = "ai.onnxhybrid"
 INVOKE = "Invoke"
 """The operator type of a remote call."""
 
+BEGIN = "Begin"
+"""The operator type of a remote call that goes on while other nodes run; its one output is a ticket."""
+
+AWAIT = "Await"
+"""The operator type that gives what the call of a ticket brought."""
+
+CANCEL = "Cancel"
+"""The operator type that drops the call of a ticket."""
+
 REQUIRED = ("protocol", "endpoint", "input_names", "output_names", "auth", "timeout_ms")
 
 
@@ -54,13 +63,14 @@ class RemoteSpec:
 
     @classmethod
     def of(cls, node: NodeProto) -> RemoteSpec:
-        """The description of an Invoke node.
+        """The description of an Invoke or Begin node.
 
         Raises:
             ValueError: the node lacks an attribute, or one has another type; the message says which.
         """
         values = attributes_of(node)
-        if missing := [name for name in REQUIRED if name not in values]:
+        required = (*REQUIRED, *(("output_types",) if node.op_type == BEGIN else ()))
+        if missing := [name for name in required if name not in values]:
             raise ValueError(f"attribute {missing[0]!r} is missing")
         try:
             return cls(
@@ -83,7 +93,19 @@ class RemoteSpec:
 
 def is_remote(node: NodeProto) -> bool:
     """Whether the node makes a remote call."""
-    return node.domain == DOMAIN and node.op_type == INVOKE
+    return node.domain == DOMAIN and node.op_type in (INVOKE, BEGIN)
+
+
+def gives_results(node: NodeProto) -> bool:
+    """Whether the node's outputs come from a remote call, and so need a declared type."""
+    return node.domain == DOMAIN and node.op_type in (INVOKE, AWAIT)
+
+
+def result_count(node: NodeProto, spec: RemoteSpec) -> int:
+    """How many outputs a remote node has: those of the call, or the ticket."""
+    if node.op_type == BEGIN:
+        return 1
+    return len(spec.outputs) + (3 if spec.on_error == "flag" else 0)
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
 from typing import Any
 
 import onnxruntime
@@ -13,9 +17,12 @@ from onnxhybrid.model import Model, load
 from onnxhybrid.runtime import values
 from onnxhybrid.runtime.artifact import Artifact
 from onnxhybrid.runtime.failures import translated
+from onnxhybrid.runtime.interruption import interruptible
 from onnxhybrid.runtime.policy import Policy
+from onnxhybrid.runtime.run_future import RunFuture
 from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
 from onnxhybrid.runtime.statistics import NodeStats, parsed
+from onnxhybrid.runtime.workers import do
 
 _ERROR = 3
 
@@ -97,14 +104,87 @@ class Session:
             RemoteError: a remote call failed; see its subclasses.
             Error: OH540, ONNX Runtime refused, for example a feed of another type.
         """
-        try:
-            if self._by_value:
-                return values.run(self._session, output_names, feeds, run_options)
-            return list(self._session.run(output_names, feeds, run_options))
-        except Error:
-            raise
-        except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
-            raise translated(problem) from None
+        return interruptible(0, run_options, functools.partial(self._run, output_names, feeds, run_options))
+
+    def _run(
+        self,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        run_options: onnxruntime.RunOptions | None,
+    ) -> list[Any]:
+        if self._by_value:
+            return values.run(self._session, output_names, feeds, run_options)
+        return list(self._session.run(output_names, feeds, run_options))
+
+    def submit(
+        self,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        run_options: onnxruntime.RunOptions | None = None,
+    ) -> Future[list[Any]]:
+        """Run the model without waiting for it, on a thread of onnxhybrid's own.
+
+        Args:
+            output_names: as for `run`.
+            feeds: as for `run`; the arrays have to stay as they are until the run is over.
+            run_options: as for `run`.
+
+        Returns:
+            A future of what `run` returns or raises. It can be cancelled while it runs: its remote calls end at once.
+
+        Raises:
+            Error: OH541, there is no thread to run on.
+        """
+        future = RunFuture()
+        work = functools.partial(self._run, output_names, feeds, run_options)
+        do(functools.partial(copy_context().run, future.fulfil, run_options, work))
+        return future
+
+    async def arun(
+        self,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        run_options: onnxruntime.RunOptions | None = None,
+    ) -> list[Any]:
+        """Run the model from a coroutine: `run`, awaited. A task that is cancelled ends its remote calls at once.
+
+        Args:
+            output_names: as for `run`.
+            feeds: as for `run`; the arrays have to stay as they are until the run is over.
+            run_options: as for `run`.
+
+        Raises:
+            RemoteError: a remote call failed; see its subclasses.
+            Error: OH540, ONNX Runtime refused; OH541, there is no thread to run on.
+        """
+        return await asyncio.wrap_future(self.submit(output_names, feeds, run_options))
+
+    def run_async(
+        self,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        callback: Callable[[list[Any], Any, str], object],
+        user_data: Any,
+        run_options: onnxruntime.RunOptions | None = None,
+    ) -> None:
+        """Run the model without waiting for it: exactly `InferenceSession.run_async`, without its pool's threads.
+
+        Args:
+            output_names: as for `run`.
+            feeds: as for `run`; the arrays have to stay as they are until the run is over.
+            callback: called once, on a thread of onnxhybrid's own, with the outputs, `user_data` and the error: an
+                empty text, or the text of what `run` would have raised, and then there are no outputs.
+            user_data: anything, given to the callback.
+            run_options: as for `run`.
+
+        Raises:
+            Error: OH540, an input is missing from the feeds; OH541, there is no thread to run on.
+        """
+        if missing := [argument.name for argument in self._session.get_inputs() if argument.name not in feeds]:
+            raise Error("OH540", f"the inputs {missing} are missing from the feeds")
+        self.submit(output_names, feeds, run_options).add_done_callback(
+            functools.partial(_call_back, callback, user_data)
+        )
 
     def get_inputs(self) -> Sequence[onnxruntime.NodeArg]:
         """The inputs without a default, as `InferenceSession.get_inputs` gives them."""
@@ -129,6 +209,14 @@ class Session:
     def stats(self) -> dict[str, NodeStats]:
         """What the remote nodes did since the session began, by node name."""
         return parsed(self._scope.stats())
+
+
+def _call_back(callback: Callable[[list[Any], Any, str], object], user_data: Any, future: Future[list[Any]]) -> None:
+    problem = future.exception()
+    if problem is None:
+        callback(future.result(), user_data, "")
+    else:
+        callback([], user_data, str(problem))
 
 
 def _whole(model: Model) -> bytes:

@@ -45,7 +45,7 @@ def raw_server(behave: Behaviour) -> Iterator[RawServer]:
 
 
 def _talk(connection: socket.socket, server: RawServer, behave: Behaviour) -> None:
-    with contextlib.suppress(OSError, ConnectionError):
+    with contextlib.suppress(OSError, ConnectionError), connection:
         while request := _request(connection):
             server.requests.append(request)
             behave(connection, request)

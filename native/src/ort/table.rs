@@ -11,6 +11,7 @@ use ort_sys::{
 pub use ort_sys::OrtCustomOp;
 
 use super::{API_VERSION, Api, Context, KernelInfo, success};
+use crate::element::ElementType;
 use crate::failure::{Code, Failure, Problem};
 use crate::guard::guard;
 
@@ -18,6 +19,9 @@ use crate::guard::guard;
 pub trait Kernel: Send + Sync + Sized + 'static {
     /// What all kernels of one registration share when they are created.
     type Shared: Send + Sync + 'static;
+
+    /// The type of its one output; `None` for any number of outputs, of the types that the graph declares.
+    const OUTPUT: Option<ElementType> = None;
 
     /// Creates the kernel of a node.
     fn create(shared: &Self::Shared, info: &KernelInfo) -> Result<Self, Failure>;
@@ -29,7 +33,7 @@ pub trait Kernel: Send + Sync + Sized + 'static {
     fn failure(&self, problem: impl Into<Problem>) -> Failure;
 }
 
-/// An operator with any number of inputs and outputs, of any types.
+/// An operator with any number of inputs of any types, and the outputs that its kernel says.
 #[repr(C)]
 pub struct Operator<K: Kernel> {
     /// Must come first: ONNX Runtime hands out its address as the operator's.
@@ -66,12 +70,12 @@ fn table<K: Kernel>() -> OrtCustomOp {
         GetExecutionProviderType: Some(provider::<K>),
         GetInputType: Some(any_type),
         GetInputTypeCount: Some(one_variadic),
-        GetOutputType: Some(any_type),
+        GetOutputType: Some(output_type::<K>),
         GetOutputTypeCount: Some(one_variadic),
         KernelCompute: None,
         KernelDestroy: Some(destroy::<K>),
         GetInputCharacteristic: Some(variadic),
-        GetOutputCharacteristic: Some(variadic),
+        GetOutputCharacteristic: Some(output_characteristic::<K>),
         GetInputMemoryType: Some(cpu_memory),
         GetVariadicInputMinArity: Some(at_least_one),
         GetVariadicInputHomogeneity: Some(mixed_types),
@@ -146,6 +150,24 @@ fn internal() -> Problem {
 
 unsafe extern "system" fn any_type(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
     ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED
+}
+
+unsafe extern "system" fn output_type<K: Kernel>(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
+    match K::OUTPUT {
+        Some(ElementType::Int64) => ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
+        Some(ElementType::Bool) => ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL,
+        _ => ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED,
+    }
+}
+
+unsafe extern "system" fn output_characteristic<K: Kernel>(
+    _: *const OrtCustomOp,
+    _: usize,
+) -> OrtCustomOpInputOutputCharacteristic {
+    match K::OUTPUT {
+        Some(_) => OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED,
+        None => OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_VARIADIC,
+    }
 }
 
 unsafe extern "system" fn one_variadic(_: *const OrtCustomOp) -> usize {

@@ -19,6 +19,7 @@ use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::policy::Policy;
+use crate::process::PerProcess;
 
 const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
 
@@ -38,11 +39,11 @@ pub struct Peer {
     /// The policy's answer, the same for every call.
     refusal: Option<Problem>,
     proxy: Result<Option<Proxy>, Problem>,
-    permits: Option<Semaphore>,
+    permits: Option<PerProcess<Semaphore>>,
     /// Connections that wait for a request, the last used at the end.
-    idle: Mutex<Vec<Connection>>,
+    idle: PerProcess<Mutex<Vec<Connection>>>,
     /// Held while a connection is made that all callers are going to share.
-    opening: tokio::sync::Mutex<()>,
+    opening: PerProcess<tokio::sync::Mutex<()>>,
     opened: AtomicU64,
 }
 
@@ -58,9 +59,9 @@ impl Peer {
             host,
             refusal: policy.check_origin(&origin).err(),
             proxy: Proxy::from_environment(&origin),
-            permits: policy.max_concurrency.map(Semaphore::new),
-            idle: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
+            permits: policy.max_concurrency.map(|most| PerProcess::new(move || Semaphore::new(most))),
+            idle: PerProcess::default(),
+            opening: PerProcess::default(),
             opened: AtomicU64::new(0),
             policy,
             origin,

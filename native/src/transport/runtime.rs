@@ -3,19 +3,22 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::process::PerProcess;
+use crate::running::{self, Active, EXIT, Entered, PAUSE};
+
 /// Threads that watch sockets and timers. Requests themselves run on the threads that call.
 const WORKERS: usize = 2;
 
-/// The runtime, started by the first call.
+/// The runtime, started by the first call of each process.
 pub fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    static RUNTIME: LazyLock<PerProcess<OnceLock<Runtime>>> = LazyLock::new(PerProcess::default);
     RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(WORKERS).thread_name("onnxhybrid").enable_all();
@@ -23,21 +26,39 @@ pub fn runtime() -> &'static Runtime {
     })
 }
 
-/// Runs `future` on this thread until it is done, or `None` at the deadline.
+/// Why a wait ended without a result.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// The deadline passed.
+    Deadline,
+    /// The host ended the run, or the process ends.
+    Cancelled,
+}
+
+/// Runs `future` on this thread until it is done, or `None` at the deadline and where the host ends the run.
+pub fn block_on<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    wait(deadline, future).ok()
+}
+
+/// Runs `future` on this thread until it is done, the deadline passes, or the host ends the run.
 ///
 /// Unlike the runtime's own `block_on` this may be called from a thread of another tokio runtime, as a
 /// host written in Rust may do, and it registers no timer for the deadline, which nearly every call meets.
-pub fn block_on<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
-    let _context = runtime().enter();
+pub fn wait<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Ended> {
+    let (_context, _active, entered) = (runtime().enter(), Active::new(), running::current());
     let sleeper = Arc::new(Sleeper { thread: thread::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(sleeper.clone());
-    let mut context = Context::from_waker(&waker);
+    let cancelled = entered.as_ref().map(|entered| &entered.run.cancelled);
+    let _listening = (EXIT.listen(&waker), cancelled.map(|cancelled| cancelled.listen(&waker)));
     let mut future = pin!(future);
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return Some(output);
+        if EXIT.is_raised() || cancelled.is_some_and(|cancelled| cancelled.is_raised()) {
+            return Err(Ended::Cancelled);
         }
-        sleeper.sleep(deadline)?;
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Ok(output);
+        }
+        sleeper.sleep(deadline, entered.as_ref().filter(|entered| entered.is_checked()))?;
     }
 }
 
@@ -47,13 +68,24 @@ struct Sleeper {
 }
 
 impl Sleeper {
-    /// Sleeps until woken; `None` at the deadline.
-    fn sleep(&self, deadline: Instant) -> Option<()> {
+    /// Sleeps until woken, and asks the host now and then if it wants to be asked.
+    fn sleep(&self, deadline: Instant, host: Option<&Entered>) -> Result<(), Ended> {
+        let mut ask = Instant::now() + PAUSE;
         while !self.woken.swap(false, Ordering::Acquire) {
-            let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-            thread::park_timeout(left);
+            let now = Instant::now();
+            let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero()).ok_or(Ended::Deadline)?;
+            match host {
+                None => thread::park_timeout(left),
+                Some(host) if now >= ask => {
+                    if host.is_interrupted() {
+                        return Err(Ended::Cancelled);
+                    }
+                    ask = Instant::now() + PAUSE;
+                }
+                Some(_) => thread::park_timeout(left.min(ask - now)),
+            }
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -82,6 +114,31 @@ mod tests {
     #[test]
     fn a_future_that_is_never_done_ends_at_the_deadline() {
         assert_eq!(block_on(soon(), std::future::pending::<()>()), None);
+    }
+
+    #[test]
+    fn a_run_that_is_cancelled_ends_its_wait() {
+        let id = running::create();
+        let waiting = thread::spawn(move || {
+            running::enter(id, None);
+            let ended = wait(Instant::now() + Duration::from_secs(60), std::future::pending::<()>());
+            running::leave();
+            ended
+        });
+        running::cancel(id);
+        assert_eq!(waiting.join().unwrap(), Err(Ended::Cancelled));
+    }
+
+    unsafe extern "C" fn end() -> i32 {
+        1
+    }
+
+    #[test]
+    fn a_host_that_is_asked_can_end_the_wait() {
+        running::enter(0, Some(end));
+        let ended = wait(Instant::now() + Duration::from_secs(60), std::future::pending::<()>());
+        running::leave();
+        assert_eq!(ended, Err(Ended::Cancelled));
     }
 
     #[test]

@@ -50,7 +50,12 @@ pub fn call(url: &str, config: &str, integers: &[(&'static str, i64)], auth: &st
 }
 
 pub fn run(call: &Call) -> Result<Vec<OutputTensor>, Failure> {
-    call.run(None, &[InputTensor { element: ElementType::Float32, shape: vec![2], data: InputData::Raw(&[0; 8]) }])
+    call.run(None, &[input()])
+}
+
+/// What the node takes.
+pub fn input() -> InputTensor<'static> {
+    InputTensor { element: ElementType::Float32, shape: vec![2], data: InputData::Raw(&[0; 8]) }
 }
 
 pub fn values(outputs: &[OutputTensor]) -> Vec<f32> {

@@ -7,7 +7,9 @@ mod encode;
 
 use http::uri::PathAndQuery;
 
-use super::{Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, grpc, kserve, protobuf};
+use super::{
+    Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, grpc, kserve, protobuf,
+};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::{DeclaredOutput, Node};

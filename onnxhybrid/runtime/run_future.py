@@ -1,0 +1,61 @@
+"""`RunFuture`: the outputs of a run that goes on elsewhere, and the way to end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from typing import Any
+
+import onnxruntime
+
+from onnxhybrid import library
+from onnxhybrid.runtime.interruption import interruptible
+
+
+class RunFuture(Future[list[Any]]):
+    """The outputs of a run, in the order of the names that were asked for.
+
+    Other than a plain Future it can be cancelled while it runs: its remote calls end at once, and whoever waits for
+    the result gets CancelledError. `concurrent.futures.wait` returns when the run has ended too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run = library.Run()
+        self._begun = False
+
+    def cancel(self) -> bool:
+        """End the run; False if it is over already."""
+        cancelled = super().cancel()
+        if cancelled:
+            self._run.cancel()
+        return cancelled
+
+    def running(self) -> bool:
+        """Whether the run has begun and is not over."""
+        # To the base class a run is pending all the time, or it could not be cancelled.
+        return self._begun and not self.done()
+
+    def fulfil(self, run_options: onnxruntime.RunOptions | None, work: Callable[[], list[Any]]) -> None:
+        """Do the run on this thread; what it raises becomes the future's."""
+        try:
+            if not self.cancelled():
+                self._begun = True
+                outputs = interruptible(self._run.id, run_options, work)
+                self.set_result(outputs)
+        except InvalidStateError:  # cancelled meanwhile
+            pass
+        except BaseException as problem:  # noqa: BLE001  # belongs to whoever asks for the result
+            self._fail(problem)
+            self = None  # type: ignore[assignment]  # noqa: PLW0642  # the exception refers to this frame
+            return
+        if self.cancelled():
+            self.set_running_or_notify_cancel()
+
+    def _fail(self, problem: BaseException) -> None:
+        try:
+            self.set_exception(problem)
+        except InvalidStateError:
+            self.set_running_or_notify_cancel()
+        finally:
+            del problem

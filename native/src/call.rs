@@ -202,7 +202,7 @@ impl Call {
         for row in 0..requests.len() {
             answers.push(self.row(row, &requests, limits, run));
         }
-        side_by_side(answers.into_iter(), SIDE_BY_SIDE).await
+        side_by_side(answers, SIDE_BY_SIDE).await
     }
 
     async fn row(&self, row: usize, of: &[Request], limits: &Limits, run: &Run) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! One node's remote call: inputs to a request, over the transport, and the answer to checked outputs.
 
+mod taped;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -12,7 +14,7 @@ use crate::shape::Sizes;
 use crate::stats::{NodeStats, Record};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
 use crate::transport::runtime::block_on;
-use crate::transport::{Limits, Peer, Request, Response, Tally, send};
+use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, send};
 
 /// A node, ready to be called by any number of threads at once.
 pub struct Call {
@@ -21,10 +23,10 @@ pub struct Call {
     peer: Arc<Peer>,
     protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
+    watch: Watch,
 }
 
 /// What one run has come to know.
-#[derive(Default)]
 struct Run {
     tally: Tally,
     /// The token in use, so that no message can show it.
@@ -37,7 +39,8 @@ impl Call {
         let peer = scope.peer(&node.endpoint.origin)?;
         let protocol = (node.protocol.prepare)(&node)?;
         let stats = scope.node_stats(&node.name, &peer);
-        Ok(Self { node, scope, peer, protocol, stats })
+        let watch = scope.watch(&node);
+        Ok(Self { node, scope, peer, protocol, stats, watch })
     }
 
     /// The node.
@@ -52,8 +55,8 @@ impl Call {
 
     /// Calls the remote model and waits for its answer, at most until the node's deadline.
     pub fn run(&self, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Result<Vec<OutputTensor>, Failure> {
-        let (started, run) = (Instant::now(), Run::default());
-        let outcome = self.attempt(started, &run, token, inputs);
+        let (started, run) = (Instant::now(), Run::watched(&self.watch));
+        let outcome = self.taped(&run, inputs, || self.attempt(started, &run, token, inputs));
         self.stats.add(&Record {
             latency: started.elapsed(),
             attempts: run.tally.attempts(),
@@ -61,12 +64,20 @@ impl Call {
             bytes_in: run.tally.bytes_in(),
             error: outcome.as_ref().err().map(|problem| problem.code),
         });
-        outcome.map_err(|problem| self.failure(run.blot(problem), run.tally.attempts()))
+        outcome.map_err(|problem| self.heard(self.failure(run.blot(problem), run.tally.attempts())))
     }
 
     /// A failure of this node.
     pub fn failure(&self, problem: Problem, attempts: u32) -> Failure {
         Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.text.clone(), attempts }
+    }
+
+    /// Keeps a failure for the host's log.
+    fn heard(&self, failure: Failure) -> Failure {
+        if let Some(events) = self.scope.events() {
+            events.add(&failure);
+        }
+        failure
     }
 
     fn attempt(
@@ -133,10 +144,14 @@ impl Call {
     fn outputs(&self, sizes: &mut Sizes, response: &Response) -> Result<Vec<OutputTensor>, Problem> {
         check_status(response)?;
         let outputs = self.protocol.outputs(response)?;
-        for (declared, output) in self.node.outputs.iter().zip(&outputs) {
-            sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))?;
-        }
+        self.fit(sizes, &outputs)?;
         Ok(outputs)
+    }
+
+    fn fit(&self, sizes: &mut Sizes, outputs: &[OutputTensor]) -> Result<(), Problem> {
+        self.node.outputs.iter().zip(outputs).try_for_each(|(declared, output)| {
+            sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))
+        })
     }
 }
 
@@ -153,6 +168,10 @@ pub fn check_status(response: &Response) -> Result<(), Problem> {
 }
 
 impl Run {
+    fn watched(watch: &Watch) -> Self {
+        Self { tally: Tally::watched(watch), secret: OnceLock::new() }
+    }
+
     /// The problem with its text fit to be shown.
     fn blot(&self, mut problem: Problem) -> Problem {
         problem.message = quote(&problem.message, self.secret.get().map(Secret::expose));

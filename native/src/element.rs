@@ -45,6 +45,11 @@ impl ElementType {
         ELEMENTS.iter().map(|row| row.0).find(|element| *element as i32 == code)
     }
 
+    /// The type with this numpy name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        ELEMENTS.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+
     /// The numpy name, as the host language writes it.
     pub fn name(self) -> &'static str {
         self.row().1

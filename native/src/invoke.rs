@@ -28,7 +28,9 @@ impl Kernel for Invoke {
         let outcome = self.inputs(context).and_then(|(token, inputs)| self.0.run(token.as_ref(), &inputs));
         let outputs = match outcome {
             Ok(outputs) => self.with_flags(outputs, None),
-            Err(failure) if self.0.node().flag => self.with_flags(self.emptied(), Some(&failure)),
+            Err(failure) if self.0.node().flag && !failure.problem.code.is_of_the_session() => {
+                self.with_flags(self.emptied(), Some(&failure))
+            }
             Err(failure) => return Err(failure),
         };
         outputs

@@ -6,11 +6,14 @@
 #![deny(unsafe_op_in_unsafe_fn, missing_docs)]
 
 pub mod abi;
+pub mod breaker;
+pub mod budget;
 pub mod call;
 pub mod credential;
 pub mod describe;
 pub mod element;
 pub mod endpoint;
+pub mod events;
 pub mod failure;
 pub mod guard;
 pub mod invoke;
@@ -23,5 +26,7 @@ pub mod register;
 pub mod scope;
 pub mod shape;
 pub mod stats;
+pub mod tape;
 pub mod tensor;
+pub mod trace;
 pub mod transport;

@@ -1,5 +1,6 @@
 //! Requests and answers on their way: one deadline, safe retries, bounded bodies, pooled connections.
 
+mod admission;
 mod connect;
 mod connection;
 mod peer;
@@ -7,6 +8,8 @@ mod proxy;
 mod retry;
 pub mod runtime;
 mod tls;
+mod trust;
+mod watch;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,6 +23,8 @@ use crate::tensor::Chunks;
 
 pub use peer::Peer;
 pub use retry::{Backoff, is_retryable};
+pub use trust::{ClientCertificate, Trust};
+pub use watch::Watch;
 
 /// A request, whole and ready to be sent more than once.
 #[derive(Clone, Debug)]
@@ -71,9 +76,21 @@ pub struct Tally {
     attempts: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
+    /// What the call's requests are held to and carry.
+    pub watch: Watch,
 }
 
 impl Tally {
+    /// The tally of a call that is watched.
+    pub fn watched(watch: &Watch) -> Self {
+        Self { watch: watch.begin(), ..Self::default() }
+    }
+
+    /// Takes over the attempts of a call that was made before.
+    pub fn replay(&self, attempts: u32) {
+        self.attempts.store(attempts, Ordering::Relaxed);
+    }
+
     /// Requests that were tried.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
@@ -95,6 +112,7 @@ impl Tally {
 
     fn received(&self, piece: &Bytes) {
         self.bytes_in.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        self.watch.received(piece.len() as u64);
     }
 }
 
@@ -119,10 +137,17 @@ impl From<Trouble> for Problem {
 ///
 /// The caller cuts it off at the deadline; it only sees to it that no pause goes past that.
 pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut before) = (Backoff::default(), None);
     loop {
+        let mut place = match peer.admit(request, limits, &tally.watch).await {
+            Ok(place) => place,
+            // What a repeat is refused for says less than what it was to repeat.
+            Err(problem) => return before.unwrap_or(Err(problem)),
+        };
         let attempt = tally.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let outcome = peer.exchange(request, limits, tally).await;
+        place.settle(&outcome);
+        drop(place);
         let pause = match &outcome {
             Ok(answer) if is_retryable(answer.status) => {
                 backoff.pause(retry::retry_after(&answer.headers, SystemTime::now()))
@@ -133,6 +158,8 @@ pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally
         if attempt > limits.retries || Instant::now() + pause >= limits.deadline {
             return outcome.map_err(Problem::from);
         }
+        tally.watch.repeated(attempt, &outcome);
+        before = Some(outcome.map_err(Problem::from));
         tokio::time::sleep(pause).await;
     }
 }

@@ -16,6 +16,7 @@ use super::connect::{connect, resolve};
 use super::connection::{BoxIo, Connection};
 use super::proxy::Proxy;
 use super::{Limits, Request, Response, Tally, Trouble, tls};
+use crate::breaker::Breaker;
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
@@ -35,10 +36,13 @@ pub struct Peer {
     authority: Authority,
     host: HeaderValue,
     policy: Arc<Policy>,
+    /// The process's own policy; both must allow.
+    process: Option<Policy>,
     /// The policy's answer, the same for every call.
     refusal: Option<Problem>,
     proxy: Result<Option<Proxy>, Problem>,
-    permits: Option<Semaphore>,
+    pub(super) permits: Option<Semaphore>,
+    pub(super) breaker: Option<Breaker>,
     /// Connections that wait for a request, the last used at the end.
     idle: Mutex<Vec<Connection>>,
     opened: AtomicU64,
@@ -51,15 +55,19 @@ impl Peer {
         let authority = Authority::try_from(origin.authority()).map_err(unusable)?;
         let host = HeaderValue::try_from(origin.authority())
             .map_err(|_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host)))?;
+        let process = Policy::of_process()?;
+        let refused = |policy: &Policy| policy.check_origin(&origin).err();
         Ok(Self {
             authority,
             host,
-            refusal: policy.check_origin(&origin).err(),
+            refusal: refused(&policy).or_else(|| process.as_ref().and_then(refused)),
             proxy: Proxy::from_environment(&origin),
             permits: policy.max_concurrency.map(Semaphore::new),
+            breaker: policy.breaker.map(Breaker::new),
             idle: Mutex::default(),
             opened: AtomicU64::new(0),
             policy,
+            process,
             origin,
         })
     }
@@ -86,10 +94,6 @@ impl Peer {
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
-        let _permit = match &self.permits {
-            Some(permits) => permits.acquire().await.ok(),
-            None => None,
-        };
         if let Some(kept) = self.take().await {
             match self.exchange_on(kept, request, limits, tally).await {
                 Err(Trouble::Unanswered(_)) => {}
@@ -108,7 +112,9 @@ impl Peer {
         tally: &Tally,
     ) -> Result<Response, Trouble> {
         tally.sent(&request.body);
-        let response = connection.exchange(self.message(request, connection.is_http2()), limits, tally).await?;
+        let mut message = self.message(request, connection.is_http2());
+        tally.watch.mark(message.headers_mut());
+        let response = connection.exchange(message, limits, tally).await?;
         self.keep(connection).await;
         Ok(response)
     }
@@ -190,7 +196,10 @@ impl Peer {
 
     async fn open_unbounded(&self) -> Result<Connection, Trouble> {
         let proxy = self.proxy.as_ref().map_err(|problem| Trouble::Final(problem.clone()))?;
-        let check = |address: IpAddr| self.policy.check_address(&self.origin, address);
+        let check = |address: IpAddr| {
+            let policies = [Some(&*self.policy), self.process.as_ref()];
+            policies.into_iter().flatten().try_for_each(|policy| policy.check_address(&self.origin, address))
+        };
         let stream = match proxy {
             None => connect(&self.origin.host, self.origin.port, check).await?,
             Some(proxy) => {
@@ -202,7 +211,7 @@ impl Peer {
         if !self.origin.tls {
             return Connection::http1(Box::new(stream)).await;
         }
-        let stream = tls::encrypt(stream, &self.origin.host).await?;
+        let stream = tls::encrypt(stream, &self.origin, &self.policy.trust).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let stream: BoxIo = Box::new(stream);
         if !http2 {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,12 @@ BUSY = answer(b'{"error": "busy"}', status="429 Too Many Requests")
 def numbered() -> Behaviour:
     """Every answer another one."""
     return in_turn(answer(reply(data=[float(n), 0.0, 0.0, 0.0])) for n in itertools.count())
+
+
+def by_content(connection: socket.socket, request: bytes) -> None:
+    """The first number of the request in the answer."""
+    first_number = float(np.frombuffer(request[-24:-20], np.float32)[0])
+    answer(reply(data=[first_number, 0.0, 0.0, 0.0]))(connection, request)
 
 
 @pytest.fixture
@@ -194,3 +202,15 @@ def test_a_damaged_record_is_a_coded_error_and_never_another_value(
         assert error.code in {"OH532", "OH533"}
     else:
         assert values in ([0, 1], [0, 0], [1, 1])  # whole lines may be gone, and white space added
+
+
+def test_threads_record_into_one_file_and_replay_from_it_at_once(path: Path) -> None:
+    inputs = [rows(2, 3, seed) for seed in range(12)]
+
+    def together(session: oh.Session) -> list[float]:
+        with ThreadPoolExecutor(6) as pool:
+            return list(pool.map(lambda x: first(session, x), inputs * 3))
+
+    model = recorded(path, by_content, together)
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 1 + 3 * len(inputs)
+    assert together(oh.Session(model, replay=path)) == [float(x[0, 0]) for x in inputs * 3]

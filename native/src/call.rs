@@ -5,6 +5,7 @@ mod taped;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use self::taped::Recalled;
 use crate::credential::Secret;
 use crate::failure::{Code, Failure, Problem, quote};
 use crate::node::{Auth, Node};
@@ -56,7 +57,10 @@ impl Call {
     /// Calls the remote model and waits for its answer, at most until the node's deadline.
     pub fn run(&self, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Result<Vec<OutputTensor>, Failure> {
         let (started, run) = (Instant::now(), Run::watched(&self.watch));
-        let outcome = self.taped(&run, inputs, || self.attempt(started, &run, token, inputs));
+        let outcome = match self.recall(&run, inputs) {
+            Recalled::Known(outcome) => outcome,
+            Recalled::Unknown(key) => self.keep(&run, key, self.attempt(started, &run, token, inputs)),
+        };
         self.stats.add(&Record {
             latency: started.elapsed(),
             attempts: run.tally.attempts(),

@@ -5,28 +5,38 @@ use crate::failure::{Code, Problem};
 use crate::tape::{Answer, Tape, key};
 use crate::tensor::{InputTensor, OutputTensor};
 
+/// What a record says to a call before it is made.
+pub(super) enum Recalled {
+    /// The outcome that takes the place of the call's.
+    Known(Result<Vec<OutputTensor>, Problem>),
+    /// That it has to be made; with a fingerprint, to be kept.
+    Unknown(Option<String>),
+}
+
 impl Call {
-    /// The outcome of `live`, recorded where the scope records, or what is recorded in its place.
-    pub(super) fn taped(
-        &self,
-        run: &Run,
-        inputs: &[InputTensor],
-        live: impl FnOnce() -> Result<Vec<OutputTensor>, Problem>,
-    ) -> Result<Vec<OutputTensor>, Problem> {
+    /// Looks for the call in the record that the scope replays, if it does.
+    pub(super) fn recall(&self, run: &Run, inputs: &[InputTensor]) -> Recalled {
         match self.scope.tape() {
-            Tape::Off => live(),
-            Tape::Replay(replay) => {
-                let answer = replay.answer(&key::of(&self.node, inputs))?;
+            Tape::Off => Recalled::Unknown(None),
+            Tape::Record(_) => Recalled::Unknown(Some(key::of(&self.node, inputs))),
+            Tape::Replay(replay) => Recalled::Known(replay.answer(&key::of(&self.node, inputs)).and_then(|answer| {
                 run.tally.replay(answer.attempts);
                 self.fitting(inputs, answer)
-            }
-            Tape::Record(record) => {
-                let outcome = live().map_err(|problem| run.blot(problem));
-                let answer = Answer { attempts: run.tally.attempts(), outcome };
-                record.keep(&key::of(&self.node, inputs), &self.node.name, &answer, run.secret.get())?;
-                answer.outcome
-            }
+            })),
         }
+    }
+
+    /// The outcome of a call that was made, once it is in the record, if it has to be.
+    pub(super) fn keep(
+        &self,
+        run: &Run,
+        key: Option<String>,
+        outcome: Result<Vec<OutputTensor>, Problem>,
+    ) -> Result<Vec<OutputTensor>, Problem> {
+        let (Tape::Record(record), Some(key)) = (self.scope.tape(), key) else { return outcome };
+        let answer = Answer { attempts: run.tally.attempts(), outcome: outcome.map_err(|problem| run.blot(problem)) };
+        record.keep(&key, &self.node.name, &answer, run.secret.get())?;
+        answer.outcome
     }
 
     /// A recorded answer, which must fit the node as if it came from the server.

@@ -23,10 +23,8 @@ pub fn of(node: &Node, inputs: &[InputTensor]) -> String {
         print.add(output.element.name().as_bytes());
     }
     print.add(b"inputs");
-    for (declared, input) in node.inputs.iter().zip(inputs) {
-        print.add(declared.name.as_bytes());
-        print.tensor(input);
-    }
+    node.inputs.iter().for_each(|declared| print.add(declared.name.as_bytes()));
+    inputs.iter().for_each(|input| print.tensor(input));
     hex(&print.0.finish().as_ref()[..16])
 }
 
@@ -57,4 +55,38 @@ impl Print {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::element::ElementType;
+
+    fn print(parts: &[&str]) -> String {
+        let mut print = Print(Context::new(&SHA256));
+        parts.iter().for_each(|part| print.add(part.as_bytes()));
+        hex(print.0.finish().as_ref())
+    }
+
+    fn tensor(shape: &[i64], data: InputData) -> String {
+        let element = if matches!(data, InputData::Text(_)) { ElementType::String } else { ElementType::UInt8 };
+        let mut print = Print(Context::new(&SHA256));
+        print.tensor(&InputTensor { element, shape: shape.to_vec(), data });
+        hex(print.0.finish().as_ref())
+    }
+
+    #[test]
+    fn parts_do_not_run_into_one_another() {
+        assert_ne!(print(&["ab", "c"]), print(&["a", "bc"]));
+        assert_ne!(print(&["a", ""]), print(&["a"]));
+        let text = |items: &[&str]| tensor(&[items.len() as i64], InputData::Text(items.iter().collect()));
+        assert_ne!(text(&["ab", "c"]), text(&["a", "bc"]));
+        assert_eq!(text(&["a", "b"]), text(&["a", "b"]));
+    }
+
+    #[test]
+    fn one_content_in_two_shapes_is_two_tensors() {
+        assert_ne!(tensor(&[2, 3], InputData::Raw(b"abcdef")), tensor(&[3, 2], InputData::Raw(b"abcdef")));
+        assert_ne!(tensor(&[6], InputData::Raw(b"abcdef")), tensor(&[6], InputData::Raw(b"abcdeg")));
+    }
 }

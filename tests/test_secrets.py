@@ -29,6 +29,7 @@ def _echo(form: str) -> Any:
         token = request.split(b"Bearer ", 1)[1].split(b"\r\n")[0].decode()
         forms = {
             "json": (json.dumps({"error": f"bad token {token}"}), "401 Unauthorized", ""),
+            "detail": (json.dumps({"detail": f"bad token {token}"}), "403 Forbidden", ""),
             "text": (f"bad token {token}!", "503 Service Unavailable", ""),
             "header": ("", "401 Unauthorized", f"WWW-Authenticate: {token}\r\nContent-Encoding: {token}\r\n"),
             "type": ("{}", "200 OK", f"Content-Encoding: {token}\r\n"),
@@ -42,7 +43,7 @@ def _echo(form: str) -> Any:
     return behave
 
 
-@pytest.mark.parametrize("form", ["json", "text", "header", "type", "output", "datatype", "status"])
+@pytest.mark.parametrize("form", ["json", "detail", "text", "header", "type", "output", "datatype", "status"])
 @pytest.mark.parametrize("auth", ["credential", "input"])
 @given(token=TOKENS)
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

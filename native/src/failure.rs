@@ -207,7 +207,7 @@ pub fn quote<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Stri
     let mut text = text.trim().to_owned();
     for secret in secrets {
         if !secret.is_empty() {
-            text = text.replace(secret, "***");
+            text = text.replace(secret, "***").replace(escaped(secret).as_str(), "***");
         }
     }
     let line = one_line(&text);
@@ -215,6 +215,12 @@ pub fn quote<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Stri
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// A text as it stands in JSON, without its quotation marks.
+fn escaped(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
 }
 
 #[cfg(test)]
@@ -263,6 +269,7 @@ mod tests {
     #[test]
     fn a_quote_holds_no_secret_and_has_a_limit() {
         assert_eq!(quote("token s3cret\n is bad", ["s3cret", ""]), "token ***\\n is bad");
+        assert_eq!(quote(r#"{"detail": "a\"b\\c"}"#, [r#"a"b\c"#]), r#"{"detail": "***"}"#);
         assert_eq!(quote(&"é".repeat(2000), []).chars().count(), QUOTED + 1);
     }
 }

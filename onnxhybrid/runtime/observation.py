@@ -8,6 +8,7 @@ from types import TracebackType
 
 from onnxhybrid import library
 
+_API = "opentelemetry.trace"
 _LOG = logging.getLogger("onnxhybrid")
 _LOG.addHandler(logging.NullHandler())
 
@@ -23,7 +24,7 @@ class Observation:
             library.trace(traceparent)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if current_traceparent() is not None:
+        if _API in sys.modules:
             library.trace(None)
         report(self._scope)
 
@@ -33,7 +34,7 @@ def current_traceparent() -> str | None:
 
     Where nobody imported OpenTelemetry's API no span is current, so that this imports nothing.
     """
-    api = sys.modules.get("opentelemetry.trace")
+    api = sys.modules.get(_API)
     if api is None:
         return None
     context = api.get_current_span().get_span_context()

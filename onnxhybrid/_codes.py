@@ -461,12 +461,67 @@ _RUN = (
         "If the address is meant, allow it: oh.Policy(allow=[…]).",
     ),
     _row(
+        "OH521",
+        "PolicyDenied",
+        "The budget is used up",
+        "The request would go over the budget of oh.Policy: calls, bytes or cost, counted since the session began, "
+        "repeats included. It was not sent.",
+        'the third call of a session with oh.Policy(budget={"calls": 2})',
+        "Raise the budget, or make a new session, which begins at nothing.",
+    ),
+    _row(
+        "OH522",
+        "PolicyDenied",
+        "The budget has no price for a model",
+        "A budget that limits the cost needs the price of every request, since one without a price would be free. "
+        "Nothing was sent.",
+        'oh.Policy(budget={"cost": 5.0, "price": {"whisper-1": 0.006}}) and a call of another model',
+        'Add the model\'s price, or one for all others: {"*": 0.01}.',
+    ),
+    _row(
+        "OH523",
+        "PolicyDenied",
+        "The circuit breaker is open",
+        "The origin failed as often in a row as the breaker of oh.Policy allows, so that nothing is sent to it until "
+        "the pause is over; then one request is let through to see whether it works again.",
+        'oh.Policy(breaker={"failures": 5, "pause": 30.0}) and a server that answers 503 to everything',
+        "Let a fallback answer, or wait; the failures before this one say what is wrong.",
+    ),
+    _row(
         "OH530",
         "Error",
         "The session's settings cannot be used",
         "A credential, a policy or the scope given to the operator library is malformed or unknown.",
         'oh.Policy(max_response_bytes=-1), or oh.Session(model, credentials={"yolo": 5})',
         "Correct what the message names.",
+    ),
+    _row(
+        "OH531",
+        "RemoteRefused",
+        "A certificate's file cannot be used",
+        "A file of oh.Policy (ca_file, client_certificate) or of the environment (ONNXHYBRID_CA_FILE, "
+        "ONNXHYBRID_CLIENT_CERT, ONNXHYBRID_CLIENT_KEY) is missing, is not PEM, or the key is not the certificate's.",
+        "ONNXHYBRID_CA_FILE=/no/such/file.pem",
+        "Name files in PEM form that this process may read.",
+    ),
+    _row(
+        "OH532",
+        "RemoteError",
+        "The request is not in the record",
+        "A session that replays sends nothing, and its record holds no answer to this request: the inputs, the "
+        'endpoint, the model or the declared outputs differ from those that were recorded. on_error="flag" does not '
+        "hide this.",
+        "other inputs than at the time of recording",
+        "Record again: oh.Session(model, record=path).",
+    ),
+    _row(
+        "OH533",
+        "Error",
+        "The record's file cannot be used",
+        "The file of record= cannot be written, or is no record and is therefore not overwritten; the file of replay= "
+        "is missing, damaged, no record, or of another version.",
+        'oh.Session(model, replay="photo.jpg")',
+        "Check the path; record again if the file is damaged.",
     ),
     _row(
         "OH540",

@@ -67,6 +67,17 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+@functools.cache
+def _quick() -> ctypes.PyDLL:
+    """The functions around every run. They never wait, so that they need not let go of the interpreter's lock."""
+    library = ctypes.PyDLL(_library()._name)
+    library.onnxhybrid_scope_events.restype = ctypes.c_void_p
+    library.onnxhybrid_scope_events.argtypes = [ctypes.c_uint64]
+    library.onnxhybrid_trace.restype = None
+    library.onnxhybrid_trace.argtypes = [ctypes.c_char_p]
+    return library
+
+
 def _declare(library: ctypes.CDLL) -> None:
     pointer = ctypes.c_void_p  # returned text stays a pointer, since it has to be freed
     library.onnxhybrid_protocols.restype = pointer
@@ -113,6 +124,11 @@ def protocols() -> dict[str, Any]:
     return table
 
 
+def trace(traceparent: str | None) -> None:
+    """Let calls that this thread makes from now on carry a W3C `traceparent`; None ends that."""
+    _quick().onnxhybrid_trace(None if traceparent is None else traceparent.encode())
+
+
 class Scope:
     """A session's scope in the library: its credentials, policy and statistics. Freed with the object."""
 
@@ -138,6 +154,11 @@ class Scope:
         """The statistics by node."""
         table: dict[str, Any] = _json(_library().onnxhybrid_scope_stats(self.id))
         return table
+
+    def events(self) -> dict[str, Any] | None:
+        """The failed attempts since the last question, if there are any and the configuration asks for them."""
+        text = _quick().onnxhybrid_scope_events(self.id)
+        return _json(text) if text else None
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """What a server says of a model's inputs and outputs.

@@ -21,10 +21,10 @@ import pytest
 import onnxhybrid as oh
 from onnxhybrid.runtime.workers import Workers
 from tests.begun import await_, barrier, begin, floats, graph
+from tests.remotes import X, adder, reply
 from tests.servers.raw import answer, raw_server
 from tests.strategies import dense, rows
 from tests.test_begin import LONG, SOON, Gate, in_turn, plain
-from tests.test_remote import X, adder, reply
 
 ROOT = Path(__file__).parent.parent
 
@@ -283,7 +283,7 @@ def test_with_parallel_execution_a_cancelled_run_ends_by_its_deadline() -> None:
 
 def script(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a Python program of its own."""
-    program = "import sys\nimport numpy as np\nimport onnxhybrid as oh\nfrom tests.test_remote import X, adder\n"
+    program = "import sys\nimport numpy as np\nimport onnxhybrid as oh\nfrom tests.remotes import X, adder\n"
     return subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program + textwrap.dedent(text), *arguments],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120, check=False,

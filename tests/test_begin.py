@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 
 import onnxhybrid as oh
 from tests.begun import await_, barrier, begin, cancel, floats, graph, ticket_value
+from tests.remotes import X, adder, reply
 from tests.servers.raw import Behaviour, answer, raw_server, silence
-from tests.test_remote import X, adder, reply
 
 SOON = 20.0
 """Seconds that a thing which happens at once may take on a machine under load; every call's own deadline is later."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -19,29 +17,9 @@ import onnxhybrid as oh
 from onnxhybrid import library
 from onnxhybrid.model.dtypes import name_of
 from onnxhybrid.model.remote_spec import attributes_of
+from tests.remotes import TOKEN, X, adder, in_turn, reply
 from tests.servers.raw import Behaviour, answer, raw_server, send_and_close, silence
-from tests.strategies import dense, of_graph, rows, run
-
-TOKEN = "token-0123456789abcdef"
-X = rows(2, 3)
-
-
-def adder(url: str, **options: Any) -> oh.Model:
-    """A remote model x (n, 3) -> y (n, 2)."""
-    settings: dict[str, Any] = {"timeout": 3.0, "retries": 0, **options}
-    return oh.remote.triton(
-        url,
-        "adder",
-        inputs=[oh.TensorSpec("x", "float32", ("n", 3))],
-        outputs=[oh.TensorSpec("y", "float32", ("n", 2))],
-        **settings,
-    )
-
-
-def reply(**changes: object) -> bytes:
-    """The JSON form of a right answer to two rows, with one output changed."""
-    output = {"name": "y", "datatype": "FP32", "shape": [2, 2], "data": [1.0, 2.0, 3.0, 4.0], **changes}
-    return json.dumps({"model_name": "adder", "model_version": "1", "outputs": [output]}).encode()
+from tests.strategies import dense, of_graph, run
 
 
 def test_an_answer_in_json_is_the_output() -> None:
@@ -51,15 +29,6 @@ def test_an_answer_in_json_is_the_output() -> None:
 
 
 OUTPUT = b'{"name": "y", "datatype": "FP32", "shape": [2, 2], "data": [0, 0, 0, 0]}'
-
-
-def in_turn(behaviours: Iterator[Behaviour]) -> Behaviour:
-    """Another behaviour for each request."""
-
-    def behave(connection: socket.socket, request: bytes) -> None:
-        next(behaviours)(connection, request)
-
-    return behave
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -13,7 +13,7 @@ use crate::failure::{Code, Failure, Problem};
 use crate::guard::guard;
 use crate::ort::{API_VERSION, Api, SessionOptions, success};
 use crate::scope::{self, Scope};
-use crate::{describe, protocol, register, running};
+use crate::{describe, protocol, register, running, trace};
 
 /// The version of these functions; it changes when one of them does.
 const ABI_VERSION: u32 = 1;
@@ -118,6 +118,24 @@ pub extern "C" fn onnxhybrid_scope_release(id: u64) {
 pub extern "C" fn onnxhybrid_scope_stats(id: u64) -> *mut c_char {
     let stats = || scope::find(id).map_or_else(|| json!({}), |scope| scope.stats());
     guard(ptr::null_mut, || text(&stats().to_string()))
+}
+
+/// The failed attempts of a scope since the last question, `{"events": […], "forgotten": n}`; null if there are none.
+#[unsafe(no_mangle)]
+pub extern "C" fn onnxhybrid_scope_events(id: u64) -> *mut c_char {
+    let take = || scope::find(id).and_then(|scope| scope.events()?.take());
+    guard(ptr::null_mut, || take().map_or(ptr::null_mut(), |events| text(&events.to_string())))
+}
+
+/// Sets the W3C `traceparent` that calls of this thread carry from now on; null clears it.
+///
+/// # Safety
+/// `traceparent` is null or a valid text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onnxhybrid_trace(traceparent: *const c_char) {
+    // SAFETY: the caller vouches for `traceparent`.
+    let traceparent = unsafe { read(traceparent) };
+    guard(|| (), || trace::set(traceparent));
 }
 
 /// Lets kernels that are created from now on through the registration made under `registered` belong to `scope`;

@@ -2,12 +2,15 @@
 //!
 //! A call either runs on the thread that makes it, or is begun on the runtime and finished later.
 
+mod taped;
+
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use self::taped::Recalled;
 use crate::credential::Secret;
 use crate::failure::{Code, Failure, Problem, quote};
 use crate::node::{Auth, Node};
@@ -18,7 +21,7 @@ use crate::shape::Sizes;
 use crate::stats::{NodeStats, Record};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
 use crate::transport::runtime::{Ended, runtime, wait};
-use crate::transport::{Limits, Peer, Request, Response, Tally, send, side_by_side};
+use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, send, side_by_side};
 
 /// Requests of one call that are under way at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -30,10 +33,10 @@ pub struct Call {
     peer: Arc<Peer>,
     protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
+    watch: Watch,
 }
 
 /// What one run has come to know.
-#[derive(Default)]
 struct Run {
     tally: Tally,
     /// The token in use, so that no message can show it.
@@ -53,7 +56,8 @@ impl Call {
         let peer = scope.peer(&node.endpoint)?;
         let protocol = (node.protocol.prepare)(&node)?;
         let stats = scope.node_stats(&node.name, &peer);
-        Ok(Self { node, scope, peer, protocol, stats })
+        let watch = scope.watch(&node);
+        Ok(Self { node, scope, peer, protocol, stats, watch })
     }
 
     /// The node.
@@ -75,25 +79,37 @@ impl Call {
     ///
     /// `inputs` are the options that the node takes as inputs, then the tensors that travel.
     pub fn run(&self, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Result<Vec<OutputTensor>, Failure> {
-        let (started, run) = (Instant::now(), Run::default());
-        let outcome = self.attempt(started, &run, token, inputs);
+        let (started, run) = (Instant::now(), Run::watched(&self.watch));
+        let outcome = match self.recall(&run, inputs) {
+            Recalled::Known(outcome) => outcome,
+            Recalled::Unknown(key) => self.keep(&run, key, self.attempt(started, &run, token, inputs)),
+        };
         self.end(started.elapsed(), &run, outcome)
     }
 
     /// Sends the request and returns at once. The deadline counts from now; whatever fails is told by the end.
     pub fn begin(self: &Arc<Self>, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Begun {
-        let (started, run) = (Instant::now(), Arc::<Run>::default());
+        let (started, run) = (Instant::now(), Arc::new(Run::watched(&self.watch)));
         let limits = self.limits(started);
-        let under_way = self.prepare(&run, token, inputs).map(|(requests, expected)| {
-            let (call, run) = (self.clone(), run.clone());
-            let answer = Task::spawn(async move {
-                let exchange = call.exchange(requests, &limits, &run);
-                let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
-                (answer.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
-            });
-            UnderWay { answer, expected }
-        });
-        Begun { call: self.clone(), run, deadline: limits.deadline, under_way }
+        let progress = match self.recall(&run, inputs) {
+            Recalled::Known(outcome) => Progress::Recalled(outcome),
+            Recalled::Unknown(key) => match self.prepare(&run, token, inputs) {
+                Ok((requests, expected)) => {
+                    Progress::UnderWay(UnderWay { answer: self.spawn(&run, requests, limits, started), expected, key })
+                }
+                Err(problem) => Progress::Failed(problem, key),
+            },
+        };
+        Begun { call: self.clone(), run, deadline: limits.deadline, progress }
+    }
+
+    fn spawn(self: &Arc<Self>, run: &Arc<Run>, requests: Vec<Request>, limits: Limits, started: Instant) -> Answers {
+        let (call, run) = (self.clone(), run.clone());
+        Task::spawn(async move {
+            let exchange = call.exchange(requests, &limits, &run);
+            let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
+            (answer.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
+        })
     }
 
     /// Counts a call that is over.
@@ -104,7 +120,7 @@ impl Call {
         outcome: Result<Vec<OutputTensor>, Problem>,
     ) -> Result<Vec<OutputTensor>, Failure> {
         self.count(latency, run, outcome.as_ref().err().map(|problem| problem.code));
-        outcome.map_err(|problem| self.failure(run.blot(problem), run.tally.attempts()))
+        outcome.map_err(|problem| self.heard(self.failure(run.blot(problem), run.tally.attempts())))
     }
 
     fn count(&self, latency: Duration, run: &Run, error: Option<Code>) {
@@ -120,6 +136,14 @@ impl Call {
     /// A failure of this node.
     pub fn failure(&self, problem: Problem, attempts: u32) -> Failure {
         Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.text.clone(), attempts }
+    }
+
+    /// Keeps a failure for the host's log.
+    fn heard(&self, failure: Failure) -> Failure {
+        if let Some(events) = self.scope.events() {
+            events.add(&failure);
+        }
+        failure
     }
 
     fn attempt(
@@ -258,10 +282,14 @@ impl Call {
             [only] => self.protocol.outputs(only, asked)?,
             several => self.stacked(several, asked)?,
         };
-        for (declared, output) in self.node.outputs.iter().zip(&outputs) {
-            sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))?;
-        }
+        self.fit(sizes, &outputs)?;
         Ok(outputs)
+    }
+
+    fn fit(&self, sizes: &mut Sizes, outputs: &[OutputTensor]) -> Result<(), Problem> {
+        self.node.outputs.iter().zip(outputs).try_for_each(|(declared, output)| {
+            sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))
+        })
     }
 
     /// The rows' outputs, each put together.
@@ -290,13 +318,26 @@ pub struct Begun {
     call: Arc<Call>,
     run: Arc<Run>,
     deadline: Instant,
-    under_way: Result<UnderWay, Problem>,
+    progress: Progress,
+}
+
+/// The answers of a call, and how long they took.
+type Answers = Task<(Result<Vec<Response>, Problem>, Duration)>;
+
+enum Progress {
+    /// It was sent.
+    UnderWay(UnderWay),
+    /// It could not be sent; with its fingerprint, if it is to be recorded.
+    Failed(Problem, Option<String>),
+    /// A record has its outcome.
+    Recalled(Result<Vec<OutputTensor>, Problem>),
 }
 
 struct UnderWay {
-    /// The answers, and how long they took.
-    answer: Task<(Result<Vec<Response>, Problem>, Duration)>,
+    answer: Answers,
     expected: Expected,
+    /// Its fingerprint, if it is to be recorded.
+    key: Option<String>,
 }
 
 /// How long past the deadline a call may take to notice it.
@@ -315,26 +356,37 @@ impl Begun {
 
     /// Whether the answer came, or the call failed.
     pub fn is_over(&self) -> bool {
-        self.under_way.as_ref().map_or(true, |under_way| under_way.answer.0.is_finished())
+        match &self.progress {
+            Progress::UnderWay(under_way) => under_way.answer.0.is_finished(),
+            _ => true,
+        }
     }
 
     /// Waits for the answer.
     pub fn finish(self) -> Result<Vec<OutputTensor>, Failure> {
-        let (mut latency, call) = (Duration::ZERO, &self.call);
-        let outcome = self.under_way.and_then(|UnderWay { mut answer, mut expected }| {
-            let answered = wait(self.deadline + GRACE, &mut answer.0).map_err(|ended| call.ended(ended))?;
-            let (responses, took) = answered.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
-            latency = took;
-            call.answer(&mut expected, &responses?)
-        });
-        call.end(latency, &self.run, outcome)
+        let (mut latency, call, run) = (Duration::ZERO, &self.call, &self.run);
+        let outcome = match self.progress {
+            Progress::Recalled(outcome) => outcome,
+            Progress::Failed(problem, key) => call.keep(run, key, Err(problem)),
+            Progress::UnderWay(UnderWay { mut answer, mut expected, key }) => {
+                let answered = wait(self.deadline + GRACE, &mut answer.0).map_err(|ended| call.ended(ended));
+                let outcome = answered.and_then(|answered| {
+                    let (responses, took) = answered.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
+                    latency = took;
+                    call.answer(&mut expected, &responses?)
+                });
+                call.keep(run, key, outcome)
+            }
+        };
+        call.end(latency, run, outcome)
     }
 
     /// Drops the call, and counts it as one that ended with `code` unless it was over.
     pub fn abandon(self, code: Code) {
-        let error = match &self.under_way {
-            Ok(under_way) => (!under_way.answer.0.is_finished()).then_some(code),
-            Err(problem) => Some(problem.code),
+        let error = match &self.progress {
+            Progress::UnderWay(under_way) => (!under_way.answer.0.is_finished()).then_some(code),
+            Progress::Failed(problem, _) | Progress::Recalled(Err(problem)) => Some(problem.code),
+            Progress::Recalled(Ok(_)) => None,
         };
         let left = self.deadline.saturating_duration_since(Instant::now());
         self.call.count(self.call.node.timeout.saturating_sub(left), &self.run, error);
@@ -361,6 +413,10 @@ impl<T> Drop for Task<T> {
 }
 
 impl Run {
+    fn watched(watch: &Watch) -> Self {
+        Self { tally: Tally::watched(watch), secret: OnceLock::new() }
+    }
+
     /// The problem with its text fit to be shown.
     fn blot(&self, mut problem: Problem) -> Problem {
         problem.message = quote(&problem.message, self.secret.get().map(Secret::expose));

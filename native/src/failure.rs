@@ -45,8 +45,20 @@ pub enum Code {
     TicketOutputs,
     /// OH520: refused by policy.
     Policy,
+    /// OH521: over the budget.
+    Budget,
+    /// OH522: the budget knows no price.
+    NoPrice,
+    /// OH523: the circuit breaker is open.
+    Breaker,
     /// OH530: the scope is unknown, or its configuration malformed.
     Scope,
+    /// OH531: certificates that were added cannot be used.
+    Trust,
+    /// OH532: the request is not in the record.
+    Unrecorded,
+    /// OH533: the record's file cannot be used.
+    Record,
 }
 
 impl Code {
@@ -72,8 +84,33 @@ impl Code {
             Code::Ticket => "OH515",
             Code::TicketOutputs => "OH516",
             Code::Policy => "OH520",
+            Code::Budget => "OH521",
+            Code::NoPrice => "OH522",
+            Code::Breaker => "OH523",
             Code::Scope => "OH530",
+            Code::Trust => "OH531",
+            Code::Unrecorded => "OH532",
+            Code::Record => "OH533",
         }
+    }
+
+    /// Every code; a test sees to it that none is left out.
+    #[rustfmt::skip]
+    pub const ALL: &'static [Self] = &[
+        Self::Node, Self::Internal, Self::Connect, Self::Deadline, Self::Status, Self::Answer, Self::OutputType,
+        Self::OutputShape, Self::TooLarge, Self::CutShort, Self::Input, Self::CredentialMissing, Self::CredentialHost,
+        Self::CredentialMalformed, Self::CredentialProvider, Self::Policy, Self::Budget, Self::NoPrice, Self::Breaker,
+        Self::Scope, Self::Trust, Self::Unrecorded, Self::Record,
+    ];
+
+    /// The code that people write as `text`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+
+    /// Whether it is about the session and not about a remote: then a flag or a fallback would hide a mistake.
+    pub fn is_of_the_session(self) -> bool {
+        matches!(self, Self::Internal | Self::Unrecorded | Self::Record)
     }
 }
 
@@ -186,7 +223,7 @@ pub fn quote<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Stri
     let mut text = text.trim().to_owned();
     for secret in secrets {
         if !secret.is_empty() {
-            text = text.replace(secret, "***");
+            text = text.replace(secret, "***").replace(escaped(secret).as_str(), "***");
         }
     }
     let line = one_line(&text);
@@ -196,6 +233,12 @@ pub fn quote<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> Stri
     }
 }
 
+/// A text as it stands in JSON, without its quotation marks.
+fn escaped(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +246,16 @@ mod tests {
     fn failure(message: &str) -> Failure {
         let problem = Problem::new(Code::Status, message).with_status(401);
         Failure { problem, node: "cloud/digits".into(), endpoint: "http://127.0.0.1:8000".into(), attempts: 1 }
+    }
+
+    #[test]
+    fn every_code_is_found_by_its_text() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+        }
+        let written = include_str!("failure.rs").split("Code::").filter(|part| part.contains(" => \"OH")).count();
+        assert_eq!(Code::ALL.len(), written);
+        assert_eq!(Code::parse("OH"), None);
     }
 
     #[test]
@@ -232,6 +285,7 @@ mod tests {
     #[test]
     fn a_quote_holds_no_secret_and_has_a_limit() {
         assert_eq!(quote("token s3cret\n is bad", ["s3cret", ""]), "token ***\\n is bad");
+        assert_eq!(quote(r#"{"detail": "a\"b\\c"}"#, [r#"a"b\c"#]), r#"{"detail": "***"}"#);
         assert_eq!(quote(&"é".repeat(2000), []).chars().count(), QUOTED + 1);
     }
 }

@@ -62,7 +62,9 @@ pub(crate) fn write(
     let outputs = match outcome {
         Ok(outputs) => with_flags(call, outputs, None),
         // A run that was cancelled is to end, not to go on without the answer.
-        Err(failure) if node.flag && failure.problem.code != Code::Cancelled => {
+        Err(failure)
+            if node.flag && failure.problem.code != Code::Cancelled && !failure.problem.code.is_of_the_session() =>
+        {
             with_flags(call, node.emptied(), Some(&failure))
         }
         Err(failure) => return Err(failure),

@@ -7,11 +7,14 @@
 
 pub mod abi;
 pub mod begin;
+pub mod breaker;
+pub mod budget;
 pub mod call;
 pub mod credential;
 pub mod describe;
 pub mod element;
 pub mod endpoint;
+pub mod events;
 pub mod failure;
 pub mod guard;
 pub mod invoke;
@@ -27,6 +30,8 @@ pub mod running;
 pub mod scope;
 pub mod shape;
 pub mod stats;
+pub mod tape;
 pub mod tensor;
 pub mod ticket;
+pub mod trace;
 pub mod transport;

@@ -1,30 +1,54 @@
 //! What a session may connect to, and how much it may read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use url::Host;
 
+use crate::breaker::BreakerConfig;
+use crate::budget::Budget;
 use crate::endpoint::{Origin, parse_host_and_port, parse_origin};
 use crate::failure::{Code, Problem};
+use crate::transport::Trust;
 
 /// A session's policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// What a refusal calls it.
+    name: &'static str,
     allow: Option<Vec<Entry>>,
     deny: Vec<Entry>,
     /// Bytes that the body of an answer may have.
     pub max_response_bytes: u64,
     /// Requests that may be under way to one origin; `None` for any number.
     pub max_concurrency: Option<usize>,
+    /// What all requests of the scope may take together.
+    pub budget: Option<Arc<Budget>>,
+    /// When to leave an origin alone that keeps failing; `None` for never.
+    pub breaker: Option<BreakerConfig>,
+    /// Certificates beside the system's.
+    pub trust: Arc<Trust>,
 }
+
+/// Restricts a whole process: comma-separated entries, of which an origin must have one beside its session's policy.
+const ALLOW: &str = "ONNXHYBRID_ALLOW";
 
 /// Bytes that an answer may have unless the policy says otherwise.
 pub const MAX_RESPONSE_BYTES: u64 = 1 << 30;
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { allow: None, deny: Vec::new(), max_response_bytes: MAX_RESPONSE_BYTES, max_concurrency: None }
+        Self {
+            name: "the policy",
+            allow: None,
+            deny: Vec::new(),
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            max_concurrency: None,
+            budget: None,
+            breaker: None,
+            trust: Arc::default(),
+        }
     }
 }
 
@@ -83,10 +107,29 @@ impl Policy {
         Ok(Self { allow: allow.map(parse_entries).transpose()?, deny: parse_entries(deny)?, ..Self::default() })
     }
 
+    /// The policy of the whole process, if its environment has one; set and empty it allows nothing.
+    pub fn of_process() -> Result<Option<Self>, Problem> {
+        let Some(text) = std::env::var_os(ALLOW) else { return Ok(None) };
+        let text = text.into_string().map_err(|_| Problem::new(Code::Scope, format!("{ALLOW} is no text")))?;
+        Self::of_list(&text).map(Some)
+    }
+
+    fn of_list(text: &str) -> Result<Self, Problem> {
+        let entries: Vec<_> =
+            text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect();
+        let policy = Self::new(Some(&entries), &[])
+            .map_err(|problem| Problem::new(Code::Scope, format!("{ALLOW} is malformed: {}", problem.message)))?;
+        Ok(Self { name: ALLOW, ..policy })
+    }
+
+    fn refusal(&self, origin: &Origin, why: &str) -> Problem {
+        Problem::new(Code::Policy, format!("{} refuses {origin}: it {why}", self.name))
+    }
+
     /// Refuses an origin that cannot be allowed whatever its host resolves to.
     pub fn check_origin(&self, origin: &Origin) -> Result<(), Problem> {
         if self.deny.iter().any(|entry| entry.names(origin)) {
-            return Err(refusal(origin, "denies it"));
+            return Err(self.refusal(origin, "denies it"));
         }
         if let Some(address) = literal(&origin.host) {
             return self.check_address(origin, address);
@@ -96,7 +139,7 @@ impl Policy {
         };
         match &self.allow {
             Some(allow) if !allow.iter().any(|entry| entry.names(origin) || by_address(entry)) => {
-                Err(refusal(origin, "does not allow it"))
+                Err(self.refusal(origin, "does not allow it"))
             }
             _ => Ok(()),
         }
@@ -106,17 +149,17 @@ impl Policy {
     pub fn check_address(&self, origin: &Origin, address: IpAddr) -> Result<(), Problem> {
         for form in forms(address) {
             if self.deny.iter().any(|entry| entry.covers(origin, form)) {
-                return Err(refusal(origin, &format!("denies its address {address}")));
+                return Err(self.refusal(origin, &format!("denies its address {address}")));
             }
             let allowed = self.allow.iter().flatten().any(|entry| entry.covers(origin, form));
             if is_special(form) && !allowed {
                 let why = "allows no link-local, metadata or unspecified address that it does not name, and this is";
-                return Err(refusal(origin, &format!("{why} {address}")));
+                return Err(self.refusal(origin, &format!("{why} {address}")));
             }
         }
         match &self.allow {
             Some(allow) if !allow.iter().any(|entry| entry.names(origin) || entry.covers(origin, address)) => {
-                Err(refusal(origin, &format!("does not allow its address {address}")))
+                Err(self.refusal(origin, &format!("does not allow its address {address}")))
             }
             _ => Ok(()),
         }
@@ -129,10 +172,6 @@ fn parse_entries(entries: &[String]) -> Result<Vec<Entry>, Problem> {
         Entry::parse(text).ok_or_else(|| Problem::new(Code::Scope, message()))
     };
     entries.iter().map(parse).collect()
-}
-
-fn refusal(origin: &Origin, why: &str) -> Problem {
-    Problem::new(Code::Policy, format!("the policy refuses {origin}: it {why}"))
 }
 
 fn literal(host: &Host<String>) -> Option<IpAddr> {
@@ -279,6 +318,18 @@ mod tests {
         assert!(!passes(&policy, "http://EVIL.example."));
         assert!(!reaches(&policy, "http://good.example", "192.168.1.1"));
         assert!(!reaches(&policy, "http://good.example", "::ffff:192.168.1.1"));
+    }
+
+    #[test]
+    fn a_process_may_be_restricted_by_a_list() {
+        let process = Policy::of_list(" https://a.example , 10.0.0.0/8,").unwrap();
+        assert!(passes(&process, "https://a.example"));
+        assert!(!passes(&process, "http://127.0.0.1"));
+        assert!(!reaches(&process, "http://b.example", "8.8.8.8"));
+        assert!(!passes(&Policy::of_list("").unwrap(), "http://127.0.0.1"));
+        let problem = process.check_origin(&origin("http://127.0.0.1")).unwrap_err();
+        assert!(problem.message.starts_with("ONNXHYBRID_ALLOW refuses"), "{}", problem.message);
+        assert_eq!(Policy::of_list("http://").unwrap_err().code, Code::Scope);
     }
 
     #[test]

@@ -7,15 +7,20 @@ use std::sync::{Arc, LazyLock, Mutex};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::breaker::BreakerConfig;
+use crate::budget::{Budget, BudgetConfig};
 use crate::credential::{Credential, Resolver, Secret, Source, ask, parse_hosts};
 use crate::endpoint::{Endpoint, Origin, Wire};
+use crate::events::Events;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
+use crate::node::Node;
 use crate::official;
 use crate::policy::Policy;
 use crate::stats::NodeStats;
+use crate::tape::Tape;
 use crate::ticket::Tickets;
-use crate::transport::Peer;
+use crate::transport::{ClientCertificate, Peer, Trust, Watch};
 
 /// What two sessions never share, and all nodes of one session do.
 #[derive(Default)]
@@ -25,6 +30,8 @@ pub struct Scope {
     peers: Mutex<HashMap<(Origin, Wire), Arc<Peer>>>,
     nodes: Mutex<BTreeMap<String, Counted>>,
     tickets: Arc<Tickets>,
+    events: Option<Arc<Events>>,
+    tape: Tape,
 }
 
 /// A node's counters, and where its connections are counted.
@@ -35,6 +42,12 @@ type Counted = (Arc<NodeStats>, Arc<Peer>);
 struct Config {
     credentials: HashMap<String, CredentialConfig>,
     policy: PolicyConfig,
+    /// Whether the host fetches failed attempts.
+    events: bool,
+    /// The file that keeps answers.
+    record: Option<String>,
+    /// The file that gives them.
+    replay: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +68,11 @@ struct PolicyConfig {
     deny: Vec<String>,
     max_response_bytes: Option<u64>,
     max_concurrency: Option<u32>,
+    budget: Option<BudgetConfig>,
+    breaker: Option<BreakerConfig>,
+    ca_file: Option<String>,
+    /// The files of the certificate and of its key.
+    client_certificate: Option<(String, String)>,
 }
 
 impl Scope {
@@ -68,8 +86,35 @@ impl Scope {
         Ok(Self {
             credentials: credentials.collect::<Result<_, _>>()?,
             policy: Arc::new(config.policy.policy()?),
+            events: config.events.then(Arc::default),
+            // Last, since it may make a file.
+            tape: Tape::open(config.record.as_deref(), config.replay.as_deref())?,
             ..Self::default()
         })
+    }
+
+    /// Failed attempts that the host has not fetched yet, if it does so at all.
+    pub fn events(&self) -> Option<&Events> {
+        self.events.as_deref()
+    }
+
+    /// Where answers are recorded, or come from.
+    pub fn tape(&self) -> &Tape {
+        &self.tape
+    }
+
+    /// What `node`'s requests are held to and who hears of them.
+    pub fn watch(&self, node: &Node) -> Watch {
+        let priced = |budget: &Arc<Budget>| {
+            (budget.clone(), budget.price(&[&node.name, node.options.text("model"), node.options.text("deployment")]))
+        };
+        Watch {
+            budget: self.policy.budget.as_ref().map(priced),
+            events: self.events.clone(),
+            node: node.name.as_str().into(),
+            endpoint: node.endpoint.text.as_str().into(),
+            traceparent: None,
+        }
     }
 
     /// The policy.
@@ -151,6 +196,13 @@ impl PolicyConfig {
             return Err(malformed("max_concurrency is 0".into()));
         }
         policy.max_concurrency = self.max_concurrency.map(|requests| requests as usize);
+        policy.budget = self.budget.map(Budget::new).transpose().map_err(malformed)?.map(Arc::new);
+        if let Some(breaker) = &self.breaker {
+            breaker.check().map_err(|what| malformed(what.into()))?;
+        }
+        policy.breaker = self.breaker;
+        let client = self.client_certificate.map(|(certificate, key)| ClientCertificate::new(certificate, key, None));
+        policy.trust = Arc::new(Trust::new(self.ca_file.map(Into::into), client)?);
         Ok(policy)
     }
 }

@@ -40,16 +40,22 @@ def register(
         attach(sess_options, make_scope(credentials, policy))
 
 
-def make_scope(credentials: Credentials | None, policy: Policy | None) -> Scope:
+def make_scope(credentials: Credentials | None, policy: Policy | None, **more: Any) -> Scope:
     """A scope of the library with these settings.
 
+    Args:
+        credentials: token by name.
+        policy: what the calls may do.
+        more: further entries of the library's configuration.
+
     Raises:
-        Error: OH530, they are malformed.
+        Error: OH530, they are malformed; OH533, a record's file cannot be used.
     """
     secrets = {name: _secret(name, value) for name, value in (credentials or {}).items()}
     config: dict[str, Any] = {"credentials": {name: _described(secret) for name, secret in secrets.items()}}
     if policy is not None:
         config["policy"] = policy.config()
+    config.update(more)
     return Scope(config, lambda name: secrets[name].resolve())
 
 

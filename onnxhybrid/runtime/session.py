@@ -18,6 +18,8 @@ from onnxhybrid.runtime import values
 from onnxhybrid.runtime.artifact import Artifact
 from onnxhybrid.runtime.failures import translated
 from onnxhybrid.runtime.interruption import interruptible
+from onnxhybrid.runtime.observation import Observation
+from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.run_future import RunFuture
 from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
@@ -38,11 +40,13 @@ class Session:
         policy: what its remote calls may do.
         sess_options: ONNX Runtime's options.
         providers: ONNX Runtime's execution providers, in order of preference.
+        record: a file that is made anew and keeps what the remote nodes answered, failures included.
+        replay: a file that was recorded; its answers take the place of the remote nodes', and nothing is sent.
 
     Raises:
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
-        Error: OH530, credentials or policy are malformed; OH540, ONNX Runtime refused the model; OH550, the operator
-            library cannot be loaded.
+        Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
+            refused the model; OH550, the operator library cannot be loaded.
     """
 
     def __init__(
@@ -53,11 +57,15 @@ class Session:
         policy: Policy | None = None,
         sess_options: onnxruntime.SessionOptions | None = None,
         providers: Sequence[Any] | None = None,
+        record: str | os.PathLike[str] | None = None,
+        replay: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._scope = make_scope(credentials, policy)
         self._artifact: Artifact | None = None
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
         source = self._source(model_or_path, options, ours=sess_options is None)
+        tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
+        self._scope = make_scope(credentials, policy, events=True, **tape)
+        self._observation = Observation(self._scope)
         with lock():
             attach(options, self._scope)
             try:
@@ -112,9 +120,10 @@ class Session:
         feeds: Mapping[str, Any],
         run_options: onnxruntime.RunOptions | None,
     ) -> list[Any]:
-        if self._by_value:
-            return values.run(self._session, output_names, feeds, run_options)
-        return list(self._session.run(output_names, feeds, run_options))
+        with self._observation:
+            if self._by_value:
+                return values.run(self._session, output_names, feeds, run_options)
+            return list(self._session.run(output_names, feeds, run_options))
 
     def submit(
         self,

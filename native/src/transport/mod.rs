@@ -1,5 +1,6 @@
 //! Requests and answers on their way: one deadline, safe retries, bounded bodies, pooled connections.
 
+mod admission;
 mod connect;
 mod connection;
 mod grpc;
@@ -11,6 +12,8 @@ mod retry;
 pub mod runtime;
 mod tls;
 mod together;
+mod trust;
+mod watch;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -25,6 +28,8 @@ use crate::tensor::Chunks;
 pub use peer::Peer;
 pub use retry::{Backoff, is_retryable};
 pub use together::side_by_side;
+pub use trust::{ClientCertificate, Trust};
+pub use watch::Watch;
 
 /// A request, whole and ready to be sent more than once.
 #[derive(Clone, Debug)]
@@ -77,9 +82,22 @@ pub struct Tally {
     retries: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
+    /// What the call's requests are held to and carry.
+    pub watch: Watch,
 }
 
 impl Tally {
+    /// The tally of a call that is watched.
+    pub fn watched(watch: &Watch) -> Self {
+        Self { watch: watch.begin(), ..Self::default() }
+    }
+
+    /// Takes over the attempts of a call that was made before.
+    pub fn replay(&self, attempts: u32) {
+        self.attempts.store(attempts, Ordering::Relaxed);
+        self.retries.store(attempts.saturating_sub(1), Ordering::Relaxed);
+    }
+
     /// Requests that were tried.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
@@ -106,6 +124,7 @@ impl Tally {
 
     fn received(&self, piece: &Bytes) {
         self.bytes_in.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        self.watch.received(piece.len() as u64);
     }
 }
 
@@ -130,10 +149,17 @@ impl From<Trouble> for Problem {
 ///
 /// The caller cuts it off at the deadline; it only sees to it that no pause goes past that.
 pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-    let (mut backoff, mut retries) = (Backoff::default(), 0);
+    let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
     loop {
-        tally.attempts.fetch_add(1, Ordering::Relaxed);
+        let mut place = match peer.admit(request, limits, &tally.watch).await {
+            Ok(place) => place,
+            // What a repeat is refused for says less than what it was to repeat.
+            Err(problem) => return before.unwrap_or(Err(problem)),
+        };
+        let attempt = tally.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let outcome = peer.exchange(request, limits, tally).await;
+        place.settle(&outcome);
+        drop(place);
         let pause = match &outcome {
             Ok(answer) if is_retryable(answer.status) => {
                 backoff.pause(retry::retry_after(&answer.headers, SystemTime::now()))
@@ -145,6 +171,8 @@ pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally
         if retries >= limits.retries || Instant::now() + pause >= limits.deadline {
             return outcome.map_err(Problem::from);
         }
+        tally.watch.repeated(attempt, &outcome);
+        before = Some(outcome.map_err(Problem::from));
         tokio::time::sleep(pause).await;
         retries += 1;
         tally.retries.fetch_add(1, Ordering::Relaxed);

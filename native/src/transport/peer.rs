@@ -15,6 +15,7 @@ use super::connect::{connect, resolve};
 use super::connection::{BoxIo, Connection};
 use super::proxy::Proxy;
 use super::{Limits, Request, Response, Tally, Trouble, grpc, tls};
+use crate::breaker::Breaker;
 use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
@@ -36,10 +37,13 @@ pub struct Peer {
     authority: Authority,
     host: HeaderValue,
     policy: Arc<Policy>,
+    /// The process's own policy; both must allow.
+    process: Option<Policy>,
     /// The policy's answer, the same for every call.
     refusal: Option<Problem>,
     proxy: Result<Option<Proxy>, Problem>,
-    permits: Option<PerProcess<Semaphore>>,
+    pub(super) permits: Option<PerProcess<Semaphore>>,
+    pub(super) breaker: Option<Breaker>,
     /// Connections that wait for a request, the last used at the end.
     idle: PerProcess<Mutex<Vec<Connection>>>,
     /// Held while a connection is made that all callers are going to share.
@@ -54,16 +58,20 @@ impl Peer {
         let authority = Authority::try_from(origin.authority()).map_err(unusable)?;
         let host = HeaderValue::try_from(origin.authority())
             .map_err(|_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host)))?;
+        let process = Policy::of_process()?;
+        let refused = |policy: &Policy| policy.check_origin(&origin).err();
         Ok(Self {
             authority,
             host,
-            refusal: policy.check_origin(&origin).err(),
+            refusal: refused(&policy).or_else(|| process.as_ref().and_then(refused)),
             proxy: Proxy::from_environment(&origin),
             permits: policy.max_concurrency.map(|most| PerProcess::new(move || Semaphore::new(most))),
+            breaker: policy.breaker.map(Breaker::new),
             idle: PerProcess::default(),
             opening: PerProcess::default(),
             opened: AtomicU64::new(0),
             policy,
+            process,
             origin,
             wire,
         })
@@ -91,10 +99,6 @@ impl Peer {
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
-        let _permit = match &self.permits {
-            Some(permits) => permits.acquire().await.ok(),
-            None => None,
-        };
         if let Some(kept) = self.take().await {
             let shared = kept.share();
             match self.exchange_on(kept, request, limits, tally).await {
@@ -121,7 +125,8 @@ impl Peer {
         tally: &Tally,
     ) -> Result<Response, Trouble> {
         tally.sent(&request.body);
-        let message = self.message(request, limits, connection.is_http2());
+        let mut message = self.message(request, limits, connection.is_http2());
+        tally.watch.mark(message.headers_mut());
         let response = connection.exchange(message, limits, tally).await?;
         self.keep(connection).await;
         Ok(response)
@@ -220,7 +225,10 @@ impl Peer {
 
     async fn open_unbounded(&self) -> Result<Connection, Trouble> {
         let proxy = self.proxy.as_ref().map_err(|problem| Trouble::Final(problem.clone()))?;
-        let check = |address: IpAddr| self.policy.check_address(&self.origin, address);
+        let check = |address: IpAddr| {
+            let policies = [Some(&*self.policy), self.process.as_ref()];
+            policies.into_iter().flatten().try_for_each(|policy| policy.check_address(&self.origin, address))
+        };
         let stream = match proxy {
             None => connect(&self.origin.host, self.origin.port, check).await?,
             Some(proxy) => {
@@ -232,7 +240,7 @@ impl Peer {
         if !self.origin.tls {
             return self.begin(Box::new(stream), self.wire == Wire::Grpc).await;
         }
-        let stream = tls::encrypt(stream, &self.origin.host).await?;
+        let stream = tls::encrypt(stream, &self.origin, &self.policy.trust).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         self.begin(Box::new(stream), http2).await
     }

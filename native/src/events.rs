@@ -1,0 +1,69 @@
+//! Failed attempts, kept until the host fetches them for its log.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, one_line};
+use crate::guard::lock;
+
+/// Events that wait at most; beyond them the oldest are forgotten.
+const KEPT: usize = 256;
+
+/// The events of one scope.
+#[derive(Debug, Default)]
+pub struct Events(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Value>,
+    forgotten: u64,
+}
+
+impl Events {
+    /// Adds an attempt that failed; the failure's text must be fit to be shown.
+    pub fn add(&self, failure: &Failure) {
+        let event = json!({
+            "node": one_line(&failure.node),
+            "endpoint": one_line(&failure.endpoint),
+            "code": failure.problem.code.as_str(),
+            "status": failure.problem.status.unwrap_or(0),
+            "attempt": failure.attempts,
+            "message": one_line(&failure.problem.message),
+        });
+        let mut waiting = lock(&self.0);
+        if waiting.events.len() == KEPT {
+            waiting.events.pop_front();
+            waiting.forgotten += 1;
+        }
+        waiting.events.push_back(event);
+    }
+
+    /// What waits, `{"events": […], "forgotten": n}`, which is then gone; `None` if nothing does.
+    pub fn take(&self) -> Option<Value> {
+        let waiting = std::mem::take(&mut *lock(&self.0));
+        (!waiting.events.is_empty()).then(|| json!({"events": waiting.events, "forgotten": waiting.forgotten}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Code, Problem};
+
+    #[test]
+    fn events_are_taken_once_in_order_and_their_number_is_bounded() {
+        let events = Events::default();
+        assert_eq!(events.take(), None);
+        for attempts in 0..300 {
+            let problem = Problem::new(Code::Status, "the server\nanswered 503").with_status(503);
+            events.add(&Failure { attempts, node: "n".into(), ..Failure::without_node(problem) });
+        }
+        let taken = events.take().unwrap();
+        assert_eq!((taken["forgotten"].as_u64(), taken["events"].as_array().unwrap().len()), (Some(44), KEPT));
+        assert_eq!(taken["events"][0]["attempt"], 44);
+        assert_eq!(taken["events"][0]["message"], "the server\\nanswered 503");
+        assert_eq!(events.take(), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! A request's place among those under way to an origin: free, let through by the breaker, within the budget.
+
+use std::time::Instant;
+
+use tokio::sync::SemaphorePermit;
+
+use super::{Limits, Peer, Request, Response, Trouble, Watch, grpc};
+use crate::breaker::{Breaker, Pass};
+use crate::failure::{Code, Problem};
+
+/// The place of a request until it is dropped.
+pub(super) struct Place<'a> {
+    passed: Option<(&'a Breaker, Pass)>,
+    /// Whether the origin works, as far as it was seen.
+    worked: Option<bool>,
+    deadline: Instant,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Place<'_> {
+    /// Says what became of the request.
+    pub(super) fn settle(&mut self, outcome: &Result<Response, Trouble>) {
+        self.worked = worked(outcome);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some((breaker, pass)) = self.passed {
+            let now = Instant::now();
+            // No answer by the deadline is a failure; a call that was given up before says nothing.
+            let worked = self.worked.or_else(|| (now >= self.deadline).then_some(false));
+            breaker.leave(pass, worked, now);
+        }
+    }
+}
+
+impl Peer {
+    /// Waits for a free place, and refuses what breaker or budget do not let through.
+    pub(super) async fn admit(&self, request: &Request, limits: &Limits, watch: &Watch) -> Result<Place<'_>, Problem> {
+        let permit = match &self.permits {
+            Some(permits) => permits.acquire().await.ok(),
+            None => None,
+        };
+        let passed = match &self.breaker {
+            Some(breaker) => Some((breaker, breaker.enter(Instant::now()).ok_or_else(|| self.open_circuit())?)),
+            None => None,
+        };
+        watch.spend(request.body.len() as u64).inspect_err(|_| {
+            if let Some((breaker, pass)) = passed {
+                breaker.leave(pass, None, Instant::now());
+            }
+        })?;
+        Ok(Place { passed, worked: None, deadline: limits.deadline, _permit: permit })
+    }
+
+    fn open_circuit(&self) -> Problem {
+        let message = format!("the circuit breaker of {} is open after failures in a row", self.origin());
+        Problem::new(Code::Breaker, message)
+    }
+}
+
+/// Whether an outcome says that the origin works; `None` where it says nothing of the origin.
+fn worked(outcome: &Result<Response, Trouble>) -> Option<bool> {
+    match outcome {
+        Ok(answer) if grpc::is_retryable(&answer.headers) => Some(false),
+        Ok(answer) => Some(answer.status.as_u16() < 500 && !matches!(answer.status.as_u16(), 408 | 429)),
+        Err(Trouble::Unanswered(_)) => Some(false),
+        Err(Trouble::Final(problem)) => match problem.code {
+            Code::Policy | Code::Trust => None,
+            Code::TooLarge => Some(true),
+            _ => Some(false),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::tensor::Chunks;
+
+    #[test]
+    fn the_clients_own_mistakes_do_not_speak_against_an_origin() {
+        let answered = |status| {
+            let status = StatusCode::from_u16(status).unwrap();
+            worked(&Ok(Response { status, headers: HeaderMap::new(), body: Chunks::default() }))
+        };
+        let failed = |code| worked(&Err(Trouble::Final(Problem::new(code, ""))));
+        assert!([200, 302, 400, 401, 404].into_iter().all(|status| answered(status) == Some(true)));
+        assert!([408, 429, 500, 502, 503, 504].into_iter().all(|status| answered(status) == Some(false)));
+        assert_eq!((failed(Code::Policy), failed(Code::TooLarge)), (None, Some(true)));
+        assert_eq!((failed(Code::Connect), failed(Code::CutShort)), (Some(false), Some(false)));
+    }
+}

@@ -1,0 +1,185 @@
+//! Certificates beside the system's: authorities that are trusted too, and what a client shows of itself.
+//!
+//! They come from a policy's files, or from those that `ONNXHYBRID_CA_FILE`, `ONNXHYBRID_CLIENT_CERT`,
+//! `ONNXHYBRID_CLIENT_KEY` and `ONNXHYBRID_CLIENT_CERT_HOSTS` name. Files that change are read again.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use rustls::ClientConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::tls;
+use crate::credential::{Binding, parse_hosts};
+use crate::endpoint::Origin;
+use crate::failure::{Code, Problem};
+use crate::guard::lock;
+
+/// The files of a client's certificate and key, and the hosts that may see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientCertificate {
+    certificate: PathBuf,
+    key: PathBuf,
+    /// `None` for any endpoint of the session's model.
+    hosts: Option<Vec<Binding>>,
+}
+
+impl ClientCertificate {
+    /// A certificate for `hosts`, or for any endpoint of the session's model.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>, hosts: Option<Vec<Binding>>) -> Self {
+        Self { certificate: certificate.into(), key: key.into(), hosts }
+    }
+
+    fn is_for(&self, origin: &Origin) -> bool {
+        let bound = |(host, port): &Binding| *host == origin.host && port.is_none_or(|port| port == origin.port);
+        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(bound))
+    }
+}
+
+/// What a session trusts and shows.
+#[derive(Debug, Default)]
+pub struct Trust {
+    ca_file: Option<PathBuf>,
+    client: Option<ClientCertificate>,
+    /// Configurations that were made, each for its files as they were.
+    made: Mutex<Vec<(Files, Arc<ClientConfig>)>>,
+}
+
+/// The files behind a configuration, and when they were last changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Files {
+    ca_file: Option<(PathBuf, SystemTime)>,
+    client: Option<[(PathBuf, SystemTime); 2]>,
+}
+
+/// Configurations that are kept: with and without a client's certificate, and some from before a change.
+const KEPT: usize = 4;
+
+impl Trust {
+    /// Reads the files once, so that a mistake shows at once.
+    pub fn new(ca_file: Option<PathBuf>, client: Option<ClientCertificate>) -> Result<Self, Problem> {
+        let files = Files::stamped(ca_file.as_deref(), client.as_ref()).map_err(as_settings)?;
+        if files.is_some() {
+            files.load().map_err(as_settings)?;
+        }
+        Ok(Self { ca_file, client, made: Mutex::default() })
+    }
+
+    /// The configuration of a connection to `origin`.
+    pub(super) fn config(&self, origin: &Origin) -> Result<Arc<ClientConfig>, Problem> {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let ca_file = self.ca_file.clone().or_else(|| variable("ONNXHYBRID_CA_FILE").map(PathBuf::from));
+        let client = match &self.client {
+            Some(client) => Some(client.clone()),
+            None => from_environment(|name| variable(name).map(PathBuf::from))?,
+        };
+        let client = client.filter(|client| client.is_for(origin));
+        let files = Files::stamped(ca_file.as_deref(), client.as_ref())?;
+        if files.is_some() { self.made(files) } else { tls::plain() }
+    }
+
+    fn made(&self, files: Files) -> Result<Arc<ClientConfig>, Problem> {
+        if let Some((_, config)) = lock(&self.made).iter().find(|(made, _)| *made == files) {
+            return Ok(config.clone());
+        }
+        let config = files.load()?;
+        let mut made = lock(&self.made);
+        if made.len() == KEPT {
+            made.remove(0);
+        }
+        made.push((files, config.clone()));
+        Ok(config)
+    }
+}
+
+impl Files {
+    fn stamped(ca_file: Option<&Path>, client: Option<&ClientCertificate>) -> Result<Self, Problem> {
+        let client = client.map(|client| Ok::<_, Problem>([stamp(&client.certificate)?, stamp(&client.key)?]));
+        Ok(Self { ca_file: ca_file.map(stamp).transpose()?, client: client.transpose()? })
+    }
+
+    fn is_some(&self) -> bool {
+        self.ca_file.is_some() || self.client.is_some()
+    }
+
+    fn load(&self) -> Result<Arc<ClientConfig>, Problem> {
+        let authorities = self.ca_file.as_ref().map(|(path, _)| certificates(path)).transpose()?;
+        let client = self.client.as_ref().map(|[(certificate, _), (key, _)]| {
+            // The error of a key's file could quote it.
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|_| unusable(key, "holds no private key in PEM"))?;
+            Ok::<_, Problem>((certificates(certificate)?, key))
+        });
+        tls::configured(authorities.unwrap_or_default(), client.transpose()?)
+    }
+}
+
+/// The certificate that the environment names, for the hosts without which it goes nowhere.
+fn from_environment(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Option<ClientCertificate>, Problem> {
+    let Some(certificate) = variable("ONNXHYBRID_CLIENT_CERT") else { return Ok(None) };
+    let key = variable("ONNXHYBRID_CLIENT_KEY").unwrap_or_else(|| certificate.clone());
+    let hosts = variable("ONNXHYBRID_CLIENT_CERT_HOSTS").unwrap_or_default();
+    let hosts = hosts.to_string_lossy();
+    let hosts: Vec<_> = hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).collect();
+    Ok(Some(ClientCertificate::new(certificate, key, Some(parse_hosts(&hosts)?))))
+}
+
+fn stamp(path: &Path) -> Result<(PathBuf, SystemTime), Problem> {
+    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    changed
+        .map(|changed| (path.to_owned(), changed))
+        .map_err(|error| unusable(path, &format!("cannot be read: {error}")))
+}
+
+/// The certificates in a PEM file; at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(unusable(path, "holds no certificate in PEM")),
+    }
+}
+
+fn unusable(path: &Path, what: &str) -> Problem {
+    Problem::new(Code::Trust, format!("{} {what}", path.display()))
+}
+
+fn as_settings(problem: Problem) -> Problem {
+    Problem { code: Code::Scope, ..problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Endpoint;
+
+    fn origin(text: &str) -> Origin {
+        Endpoint::parse(text).unwrap().origin
+    }
+
+    #[test]
+    fn the_environments_certificate_goes_to_the_hosts_that_it_names() {
+        let variables = |hosts: Option<&'static str>| {
+            move |name: &str| match name {
+                "ONNXHYBRID_CLIENT_CERT" => Some(PathBuf::from("c.pem")),
+                "ONNXHYBRID_CLIENT_CERT_HOSTS" => hosts.map(PathBuf::from),
+                _ => None,
+            }
+        };
+        let bound = from_environment(variables(Some("a.example, b.example:8443"))).unwrap().unwrap();
+        assert!(bound.is_for(&origin("https://a.example")) && bound.is_for(&origin("https://b.example:8443")));
+        assert!(!bound.is_for(&origin("https://b.example")) && !bound.is_for(&origin("https://c.example")));
+        let unbound = from_environment(variables(None)).unwrap().unwrap();
+        assert!(!unbound.is_for(&origin("https://a.example")));
+        assert_eq!(from_environment(|_| None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_no_certificate_is_a_mistake_in_the_settings() {
+        for file in ["/no/such/file.pem", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            let problem = Trust::new(Some(file.into()), None).unwrap_err();
+            assert!(problem.code == Code::Scope && problem.message.contains(file), "{}", problem.message);
+        }
+    }
+}

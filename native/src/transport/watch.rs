@@ -1,0 +1,77 @@
+//! What a call's requests are held to beside its limits, what they carry for others, and who hears of those that fail.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Response, Trouble};
+use crate::budget::{Budget, Nanos};
+use crate::events::Events;
+use crate::failure::{Code, Failure, Problem};
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The same for all calls of a node; by default nothing is held, carried or heard.
+#[derive(Clone, Default)]
+pub struct Watch {
+    /// The scope's budget, and the price of one request.
+    pub budget: Option<(Arc<Budget>, Option<Nanos>)>,
+    /// Where failed attempts are kept for the host's log.
+    pub events: Option<Arc<Events>>,
+    /// The node's name, for that log.
+    pub node: Arc<str>,
+    /// The node's endpoint, for that log.
+    pub endpoint: Arc<str>,
+    /// The trace that the call is part of.
+    pub traceparent: Option<HeaderValue>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl Watch {
+    /// The watch of one call, which the thread that calls begins.
+    #[must_use]
+    pub fn begin(&self) -> Self {
+        Self { traceparent: crate::trace::current(), ..self.clone() }
+    }
+
+    /// Adds the headers that a request carries for others.
+    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+        if let Some(traceparent) = &self.traceparent {
+            headers.insert(&TRACEPARENT, traceparent.clone());
+        }
+    }
+
+    /// Spends a request of the budget, or refuses it.
+    pub(super) fn spend(&self, body: u64) -> Result<(), Problem> {
+        self.budget.as_ref().map_or(Ok(()), |(budget, price)| budget.spend(*price, body))
+    }
+
+    /// Spends bytes of an answer.
+    pub(super) fn received(&self, bytes: u64) {
+        if let Some((budget, _)) = &self.budget {
+            budget.received(bytes);
+        }
+    }
+
+    /// Keeps the failure of an attempt that will be repeated. Of what a server said only the status is told.
+    pub(super) fn repeated(&self, attempt: u32, outcome: &Result<Response, Trouble>) {
+        let Some(events) = &self.events else { return };
+        let problem = match outcome {
+            Ok(answer) => {
+                // A gRPC server says 200 and means its own status.
+                let grpc = answer.header("grpc-status").and_then(|status| status.parse().ok());
+                let status = grpc.unwrap_or(answer.status.as_u16());
+                Problem::new(Code::Status, format!("the server answered {status}")).with_status(status)
+            }
+            Err(Trouble::Unanswered(problem) | Trouble::Final(problem)) => problem.clone(),
+        };
+        let (node, endpoint) = (self.node.to_string(), self.endpoint.to_string());
+        events.add(&Failure { problem, node, endpoint, attempts: attempt });
+    }
+}

@@ -1,0 +1,221 @@
+"""What a policy limits beside addresses: requests at a time, requests in all, origins that fail, whole processes."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import onnxhybrid as oh
+from tests.remotes import X, adder, reply
+from tests.servers.raw import answer, raw_server, silence
+
+BUSY = answer(b'{"error": "busy"}', status="503 Service Unavailable")
+
+
+def budgeted(url: str, budget: Mapping[str, Any], **options: Any) -> oh.Session:
+    return oh.Session(adder(url, **options), policy=oh.Policy(budget=budget))
+
+
+def test_no_more_requests_are_under_way_than_the_policy_allows_and_who_waits_in_vain_meets_its_deadline() -> None:
+    arrived, leave = threading.Event(), threading.Event()
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        arrived.set()
+        leave.wait(10)
+        answer(reply())(connection, request)
+
+    options = onnxruntime.SessionOptions()
+    oh.register(options, policy=oh.Policy(max_concurrency=1))
+    with raw_server(behave) as server:
+        patient, hasty = (
+            onnxruntime.InferenceSession(adder(server.url, timeout=timeout).to_proto().SerializeToString(), options)
+            for timeout in (10.0, 0.3)
+        )
+        first = threading.Thread(target=patient.run, args=(None, {"x": X}))
+        first.start()
+        assert arrived.wait(10)
+        with pytest.raises(Exception, match=r'OH502.*"attempts":0'):
+            hasty.run(None, {"x": X})
+        assert len(server.requests) == 1
+        leave.set()
+        first.join()
+        hasty.run(None, {"x": X})
+
+
+@pytest.mark.parametrize(
+    ("budget", "passed"),
+    [
+        ({"calls": 2}, 2),
+        ({"calls": 0}, 0),
+        ({"bytes": 1000}, 2),
+        ({"cost": 0.006, "price": {"adder": 0.002}}, 3),
+        ({"cost": 1, "price": {"adder": 0.4, "*": 0.0}}, 2),
+        ({"cost": 1, "price": {"*": 0.5}}, 2),
+        ({"calls": 5, "bytes": 1_000_000, "cost": 0.5, "price": {"adder": 0.5}}, 1),
+    ],
+)
+def test_what_is_over_the_budget_is_not_sent(budget: dict[str, Any], passed: int) -> None:
+    body = reply().ljust(400)
+    with raw_server(answer(body)) as server:
+        session = budgeted(server.url, budget)
+        for _ in range(passed):
+            session.run(None, {"x": X})
+        for _ in range(2):
+            with pytest.raises(oh.PolicyDenied, match="OH521") as caught:
+                session.run(None, {"x": X})
+            assert (caught.value.attempts, caught.value.node) == (0, "adder")
+    assert len(server.requests) == passed
+    assert session.stats()["adder"].errors == {"OH521": 2}
+
+
+def test_repeats_count_and_a_repeat_over_the_budget_leaves_the_servers_own_failure() -> None:
+    with raw_server(BUSY) as server:
+        session = budgeted(server.url, {"calls": 2}, retries=5)
+        with pytest.raises(oh.RemoteStatusError, match="busy") as caught:
+            session.run(None, {"x": X})
+        assert caught.value.attempts == 2
+        with pytest.raises(oh.PolicyDenied, match="OH521"):
+            session.run(None, {"x": X})
+    assert len(server.requests) == 2
+
+
+def test_a_cost_without_a_price_is_refused_rather_than_free() -> None:
+    with raw_server(answer(reply())) as server:
+        with pytest.raises(oh.PolicyDenied, match="OH522"):
+            budgeted(server.url, {"cost": 5.0, "price": {"other": 1.0}}).run(None, {"x": X})
+        assert not server.requests
+        budgeted(server.url, {"cost": 5.0, "price": {"*": 0}}).run(None, {"x": X})
+
+
+def test_a_budget_holds_for_all_nodes_and_threads_of_a_session_together() -> None:
+    with raw_server(answer(reply())) as server:
+        model = oh.parallel(a=adder(server.url, on_error="flag"), b=adder(server.url, on_error="flag")).bind(x=X)
+        session = oh.Session(model, policy=oh.Policy(budget={"calls": 11}))
+        results: list[Any] = []
+        threads = [threading.Thread(target=lambda: results.append(session.run(["a/ok", "b/ok"], {}))) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sum(bool(ok) for both in results for ok in both) == 11
+    assert len(server.requests) == 11
+
+
+def test_a_breaker_lets_an_origin_that_fails_alone_and_probes_it_after_the_pause() -> None:
+    works = threading.Event()
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        (answer(reply()) if works.is_set() else BUSY)(connection, request)
+
+    with raw_server(behave) as server:
+        policy = oh.Policy(breaker={"failures": 3, "pause": 0.2})
+        session = oh.Session(adder(server.url, retries=1), policy=policy)
+        for attempts in (2, 1):  # the third failure in a row opens it, and no repeat follows
+            with pytest.raises(oh.RemoteStatusError, match="OH503") as caught:
+                session.run(None, {"x": X})
+            assert caught.value.attempts == attempts
+        with pytest.raises(oh.PolicyDenied, match="OH523"):
+            session.run(None, {"x": X})
+        assert len(server.requests) == 3
+        works.set()
+        refused = oh.Session(adder(server.url), policy=policy)  # another session, another breaker
+        refused.run(None, {"x": X})
+        while True:
+            try:
+                session.run(None, {"x": X})
+                break
+            except oh.PolicyDenied:
+                continue
+        session.run(None, {"x": X})
+
+
+def test_a_breaker_does_not_mind_mistakes_of_the_caller() -> None:
+    refusing = answer(b'{"error": "no"}', status="404 Not Found")
+    with raw_server(refusing) as server:
+        session = oh.Session(adder(server.url), policy=oh.Policy(breaker={"failures": 1}))
+        for _ in range(3):
+            with pytest.raises(oh.RemoteStatusError):
+                session.run(None, {"x": X})
+    assert len(server.requests) == 3
+
+
+def test_a_server_that_stays_silent_opens_the_breaker() -> None:
+    with raw_server(silence) as server:
+        session = oh.Session(adder(server.url, timeout=0.2), policy=oh.Policy(breaker={"failures": 1}))
+        with pytest.raises(oh.RemoteTimeout):
+            session.run(None, {"x": X})
+        with pytest.raises(oh.PolicyDenied, match="OH523"):
+            session.run(None, {"x": X})
+
+
+@pytest.mark.parametrize("allow", ["", "example.com", "https://127.0.0.1, 10.0.0.0/8"])
+def test_the_environment_restricts_every_session_of_the_process(allow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNXHYBRID_ALLOW", allow)
+    with raw_server(answer(reply())) as server:
+        for policy in (None, oh.Policy(allow=["127.0.0.1"])):
+            with pytest.raises(oh.PolicyDenied, match=r"OH520.*ONNXHYBRID_ALLOW"):
+                oh.Session(adder(server.url), policy=policy).run(None, {"x": X})
+    assert not server.requests
+
+
+def test_the_environment_and_the_sessions_policy_must_both_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNXHYBRID_ALLOW", "example.com, 127.0.0.1")
+    with raw_server(answer(reply())) as server:
+        (y,) = oh.Session(adder(server.url)).run(None, {"x": X})
+        assert y.shape == (2, 2)
+        with pytest.raises(oh.PolicyDenied, match="OH520"):
+            oh.Session(adder(server.url), policy=oh.Policy(allow=["example.com"])).run(None, {"x": X})
+        monkeypatch.setenv("ONNXHYBRID_ALLOW", "http://[")
+        with pytest.raises(oh.Error, match=r"OH530.*ONNXHYBRID_ALLOW"):
+            oh.Session(adder(server.url))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("settings", [
+    {"max_concurrency": 0}, {"max_concurrency": 1.5}, {"budget": 5}, {"budget": {"call": 1}}, {"budget": {"calls": -1}},
+    {"budget": {"bytes": 1.5}}, {"budget": {"cost": float("nan")}}, {"budget": {"cost": "5"}},
+    {"budget": {"price": {"a": -1}}}, {"budget": {"price": [1]}}, {"breaker": 5}, {"breaker": {"failures": 0}},
+    {"breaker": {"pause": -1}}, {"breaker": {"errors": 1}}, {"ca_file": 5}, {"ca_file": ""},
+    {"client_certificate": "c.pem"}, {"client_certificate": ("c.pem",)}, {"client_certificate": ("c.pem", 5)},
+])  # fmt: skip
+def test_a_limit_that_cannot_be_is_refused_where_it_is_made(settings: dict[str, Any]) -> None:
+    with pytest.raises(oh.Error, match="OH530"):
+        oh.Policy(**settings)
+
+
+_LIMIT = st.none() | st.integers(0, 2**62)
+_MONEY = st.floats(0, 1e9)
+_PRICES = st.dictionaries(st.text(), _MONEY)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={"calls": _LIMIT, "bytes": _LIMIT, "cost": st.none() | _MONEY, "price": _PRICES},
+    ),
+    st.none() | st.integers(1, 1 << 20),
+    st.none() | st.fixed_dictionaries({}, optional={"failures": st.integers(1, 9), "pause": st.floats(0, 86_400)}),
+)  # fmt: skip
+def test_every_policy_that_can_be_made_is_one_for_the_library(
+    budget: dict[str, Any], concurrency: int | None, breaker: dict[str, float] | None
+) -> None:
+    policy = oh.Policy(budget=budget, max_concurrency=concurrency, breaker=breaker)
+    oh.register(onnxruntime.SessionOptions(), policy=policy)
+
+
+def test_the_values_pass_a_policy_with_every_limit_unchanged() -> None:
+    policy = oh.Policy(
+        allow=["127.0.0.1"], max_concurrency=4, budget={"calls": 9, "bytes": 10**6, "cost": 1, "price": {"*": 0.1}},
+        breaker={"failures": 2},
+    )  # fmt: skip
+    with raw_server(answer(reply())) as server:
+        (y,) = oh.Session(adder(server.url), policy=policy).run(None, {"x": X})
+    np.testing.assert_array_equal(y, np.array([[1, 2], [3, 4]], np.float32))

@@ -1,0 +1,135 @@
+"""What can be seen of a session's calls from outside: traces, log lines, statistics."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import onnxruntime
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+import onnxhybrid as oh
+from tests.remotes import X, adder, in_turn, reply
+from tests.servers.raw import answer, raw_server
+
+BUSY = answer(b'{"error": "words of the server"}', status="503 Service Unavailable")
+
+
+def span(number: int) -> NonRecordingSpan:
+    context = SpanContext(trace_id=number, span_id=number + 1, is_remote=False, trace_flags=TraceFlags(1))
+    return NonRecordingSpan(context)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.WARNING, "onnxhybrid"):
+        yield caplog
+
+
+def test_a_call_within_a_span_carries_its_traceparent_and_one_outside_carries_none() -> None:
+    with raw_server(answer(reply())) as server:
+        session = oh.Session(adder(server.url))
+        with trace.use_span(span(7)):
+            session.run(None, {"x": X})
+        session.run(None, {"x": X})
+    assert b"\r\ntraceparent: 00-%032x-%016x-01\r\n" % (7, 8) in server.requests[0]
+    assert b"traceparent" not in server.requests[1]
+
+
+def test_each_thread_carries_its_own_trace() -> None:
+    with raw_server(answer(reply())) as server:
+        session = oh.Session(adder(server.url))
+
+        def work(number: int) -> None:
+            with trace.use_span(span(number)):
+                for _ in range(5):
+                    session.run(None, {"x": X})
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(100, 108)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    seen = [request.split(b"traceparent: ")[1].split(b"\r\n")[0] for request in server.requests]
+    assert sorted(seen) == sorted(b"00-%032x-%016x-01" % (n, n + 1) for n in range(100, 108) for _ in range(5))
+
+
+def test_a_run_that_fails_leaves_no_trace_behind() -> None:
+    with raw_server(in_turn(iter([BUSY, answer(reply())]))) as server:
+        session = oh.Session(adder(server.url))
+        with trace.use_span(span(7)), pytest.raises(oh.RemoteStatusError):
+            session.run(None, {"x": X})
+        session.run(None, {"x": X})
+    assert [b"traceparent" in request for request in server.requests] == [True, False]
+
+
+def test_each_failed_attempt_is_one_log_line_with_its_fields(log: pytest.LogCaptureFixture) -> None:
+    with raw_server(in_turn(iter([BUSY, BUSY, answer(b"}{")]))) as server:
+        session = oh.Session(adder(server.url, retries=2))
+        with pytest.raises(oh.ProtocolError):
+            session.run(None, {"x": X})
+    fields = [tuple(vars(r)[name] for name in ("node", "endpoint", "code", "status", "attempt")) for r in log.records]
+    where = ("adder", server.url)
+    assert fields == [(*where, "OH503", 503, 1), (*where, "OH503", 503, 2), (*where, "OH504", 200, 3)]
+    assert all(record.name == "onnxhybrid" and record.levelno == logging.WARNING for record in log.records)
+    assert "attempt 1 of node 'adder'" in log.records[0].getMessage()
+    assert "words of the server" not in log.records[0].getMessage()
+
+
+def test_a_failure_that_is_data_is_logged_too(log: pytest.LogCaptureFixture) -> None:
+    with raw_server(BUSY) as server:
+        session = oh.Session(adder(server.url, on_error="flag"))
+        session.run(None, {"x": X})
+        session.run(None, {"x": X})
+    assert [vars(record)["code"] for record in log.records] == ["OH503", "OH503"]
+
+
+def test_what_was_refused_before_it_was_sent_is_attempt_0(log: pytest.LogCaptureFixture) -> None:
+    session = oh.Session(adder("http://127.0.0.1:1"), policy=oh.Policy(deny=["127.0.0.1"]))
+    with pytest.raises(oh.PolicyDenied):
+        session.run(None, {"x": X})
+    assert [(vars(record)["code"], vars(record)["attempt"]) for record in log.records] == [("OH520", 0)]
+
+
+def test_success_says_nothing(log: pytest.LogCaptureFixture) -> None:
+    with raw_server(answer(reply())) as server:
+        oh.Session(adder(server.url)).run(None, {"x": X})
+    assert not log.records
+
+
+def test_more_failures_than_are_kept_are_counted(log: pytest.LogCaptureFixture) -> None:
+    many = oh.parallel(**{f"m{n}": adder("http://127.0.0.1:1", on_error="flag") for n in range(300)}).bind(x=X)
+    oh.Session(many, policy=oh.Policy(deny=["127.0.0.1"])).run(None, {})
+    assert len(log.records) == 257
+    assert log.records[-1].getMessage().startswith("44 more")
+
+
+def test_statistics_tell_calls_repeats_errors_bytes_times_and_connections() -> None:
+    with raw_server(in_turn(iter([answer(reply()), BUSY, answer(reply()), answer(b"}{")]))) as server:
+        session = oh.Session(adder(server.url, retries=1))
+        assert session.stats() == {"adder": oh.NodeStats()}
+        for _ in range(2):
+            session.run(None, {"x": X})
+        with pytest.raises(oh.ProtocolError):
+            session.run(None, {"x": X})
+        bodies = [request.split(b"\r\n\r\n", 1)[1] for request in server.requests]
+    stats = session.stats()["adder"]
+    assert (stats.calls, stats.retries, stats.errors, stats.connections) == (3, 1, {"OH504": 1}, 1)
+    assert stats.bytes_out == sum(map(len, bodies))
+    assert stats.bytes_in == 2 * len(reply()) + len(b'{"error": "words of the server"}') + 2
+    assert stats.p50 is not None
+    assert stats.p90 is not None
+    assert stats.p99 is not None
+    assert 0 < stats.p50 <= stats.p90 <= stats.p99 < 3
+
+
+def test_a_plain_session_with_registered_options_runs_without_a_log() -> None:
+    options = onnxruntime.SessionOptions()
+    oh.register(options)
+    with raw_server(BUSY) as server:
+        model = adder(server.url).to_proto().SerializeToString()
+        with pytest.raises(Exception, match="OH503"):
+            onnxruntime.InferenceSession(model, options).run(None, {"x": X})

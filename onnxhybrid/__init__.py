@@ -2,10 +2,10 @@
 
 >>> import onnxhybrid as oh
 >>> local = oh.load("small.onnx")
->>> remote = oh.remote.triton("https://gpu.example:8000", "digits", auth=oh.Credential("gpu"))
+>>> remote = oh.remote.triton("http://127.0.0.1:8000", "digits")  # asks the server what the model takes and gives
 >>> hybrid = oh.cascade(local, remote, accept=oh.judge.max_probability("probabilities") >= 0.8)
 >>> hybrid.save("hybrid.onnx")
->>> oh.Session("hybrid.onnx", credentials={"gpu": token}).run(None, {"image": image})
+>>> oh.Session("hybrid.onnx").run(None, {"image": image})
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import remote as remote
-    from onnxhybrid.compose import cascade, chain, judge, parallel, switch
+    from onnxhybrid.compose import judge
+    from onnxhybrid.compose.cascade import cascade
+    from onnxhybrid.compose.chain import chain
+    from onnxhybrid.compose.parallel import parallel
+    from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
     from onnxhybrid.errors import (
         ComposeError,

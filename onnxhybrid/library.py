@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from onnxhybrid import errors
+import onnxhybrid.errors as errors
 from onnxhybrid.diagnostics import REGISTER
 
 ABI_VERSION = 1
@@ -119,7 +119,7 @@ def _json(text: int | None) -> Any:
 
 
 def protocols() -> dict[str, Any]:
-    """The protocol table of the library: protocol -> schemes, attributes, dtypes (see docs/protocols.md)."""
+    """The protocol table of the library: protocol -> schemes, attributes, dtypes (see docs/operator.md)."""
     table: dict[str, Any] = _json(_library().onnxhybrid_protocols())
     return table
 

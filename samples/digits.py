@@ -3,14 +3,15 @@
     python samples/digits.py
 
 It trains both on real data (scikit-learn's handwritten digits), serves the large one over HTTP on this machine, and
-composes a hybrid: the small model answers where it is sure, and only the other rows travel. The table shows what that
-is worth.
+composes a hybrid: run row by row, the small model answers where it is sure, and only the other rows travel. The table
+shows what that is worth.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -205,7 +206,7 @@ def next_steps(folder: Path, url: str) -> str:
 The artifact is one ordinary file: {folder / "hybrid.onnx"}
   look at it     https://netron.app, or: pip install netron && netron {folder / "hybrid.onnx"}
   see the plot   {folder / "accuracy.png"}
-  run it again   python -m onnxhybrid.endpoint digits={folder / "large.onnx"} --port {port}
+  run it again   {sys.executable} -m onnxhybrid.endpoint digits={folder / "large.onnx"} --port {port}
                  and in another terminal:
                    import numpy as np, onnxruntime, onnxhybrid as oh
                    options = onnxruntime.SessionOptions()

@@ -345,6 +345,23 @@ def _needs_w() -> oh.Model:
     return of_graph(helper.make_graph([helper.make_node("Neg", ["w"], ["y"])], "g", values[:1], values[1:]))
 
 
+def _ir3(source: str, target: str) -> oh.Model:
+    """A model of the oldest files, where the weight `w` is an input that nobody can feed."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in (source, "w", target)]
+    weight = numpy_helper.from_array(np.full((4, 3), 2, np.float32), "w")
+    nodes = [helper.make_node("Mul", [source, "w"], [target])]
+    return of_graph(helper.make_graph(nodes, "old", values[:2], values[2:], [weight]), opset=9, ir_version=3)
+
+
+def test_the_weights_of_the_oldest_files_are_no_inputs_for_any_combinator() -> None:
+    both = oh.parallel(a=dense("a", "x", "y", (3, 3)), b=dense("b", "x", "y", (3, 3))).rename({"a/y": "u", "b/y": "w"})
+    composed = oh.chain(both, _ir3("u", "v"))
+    assert [value.name for value in composed.outputs] == ["w", "v"]
+    np.testing.assert_allclose(run(composed, {"x": X})["v"], run(both, {"x": X})["u"] * 2, rtol=1e-6)
+    assert [value.name for value in oh.chain(_ir3("x", "y"), dense("n", "y", "w", (3, 3))).outputs] == ["w"]
+    assert [value.name for value in oh.switch("c", _ir3("x", "y"), dense("n", "x", "y", (3, 3))).inputs] == ["x", "c"]
+
+
 A = dense("a", "x", "y", (3, 3))
 
 
@@ -378,6 +395,9 @@ def unchecked(value: Any) -> Any:
         ("OH208", lambda: oh.cascade(A, A, accept=A)),
         ("OH208", lambda: oh.judge.max_probability("y") >= unchecked("much")),
         ("OH208", lambda: oh.judge.max_probability("") >= 0.5),
+        ("OH208", lambda: oh.judge.max_probability("y") >= unchecked(None)),
+        ("OH205", lambda: oh.chain(unchecked([A, A]))),
+        ("OH205", oh.chain),
         ("OH208", lambda: oh.judge.max_probability("y") >= oh.Input("y")),
         ("OH211", lambda: oh.parallel(a=_with_default(1.0), b=_with_default(2.0))),
         ("OH210", lambda: oh.chain(A, dense("b", "y", "x", (3, 3)))),

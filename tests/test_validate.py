@@ -78,12 +78,12 @@ def test_a_file_newer_than_the_runtime_is_found() -> None:
     relu = [helper.make_node("Relu", ["x"], ["y"])]
     assert _codes(_graph(relu, ir_version=onnx.IR_VERSION + 5)) == ["OH103"]
     assert _codes(_graph(relu, opset=500)) == ["OH106"]
-    assert _codes(_graph(relu, opset=21, ir_version=10), target="onnxruntime==1.17") == ["OH103", "OH106"]
+    assert _codes(_graph(relu, opset=22, ir_version=11), target="onnxruntime==1.18") == ["OH103", "OH106"]
     assert _codes(_graph(relu, opset=17), target="opset 16") == ["OH106"]
     assert not _codes(_graph(relu, opset=17), target="onnxruntime==1.18")
 
 
-@pytest.mark.parametrize("target", ["tensorrt==8", "onnxruntime", "opset", "onnxruntime==0.1"])
+@pytest.mark.parametrize("target", ["tensorrt==8", "onnxruntime", "opset", "onnxruntime==0.1", "opset 99"])
 def test_a_target_that_is_not_known_is_a_coded_error(target: str) -> None:
     with pytest.raises(oh.ModelError, match="OH304"):
         oh.validate(dense("a", "x", "y", (3, 3)), target=target)

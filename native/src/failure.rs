@@ -100,7 +100,7 @@ impl Code {
         Self::Node, Self::Internal, Self::Connect, Self::Deadline, Self::Status, Self::Answer, Self::OutputType,
         Self::OutputShape, Self::TooLarge, Self::CutShort, Self::Input, Self::CredentialMissing, Self::CredentialHost,
         Self::CredentialMalformed, Self::CredentialProvider, Self::Policy, Self::Budget, Self::NoPrice, Self::Breaker,
-        Self::Scope, Self::Trust, Self::Unrecorded, Self::Record,
+        Self::Scope, Self::Trust, Self::Unrecorded, Self::Record, Self::Cancelled, Self::Ticket, Self::TicketOutputs,
     ];
 
     /// The code that people write as `text`.

@@ -30,9 +30,11 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
         ComposeError: OH201 or OH202, types or shapes differ; OH203, no way or several ways to connect; OH204, connect
             names what is not there; OH210, the chain's input and output have one name.
     """
-    if len(models) < 2:
-        raise ComposeError("OH205", f"chain takes two or more models, not {len(models)}")
+    if len(models) == 1 and isinstance(models[0], Model):
+        raise ComposeError("OH205", "chain takes two or more models, not 1")
     parts = parts_of(_labelled(models))
+    if not parts:
+        raise ComposeError("OH205", "chain takes two or more models, not 0")
     plan = _plan(parts, dict(connect or {}))
     consumed = {source for feeds in plan.values() for source in feeds.values()}
     public = {(p.label, name) for p in parts for name in p.outputs} - consumed

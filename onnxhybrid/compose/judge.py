@@ -106,7 +106,7 @@ _BY_ROW = (
 def _judge(score: Score, operator: str, threshold: float | Input) -> Model:
     """The judge `score <operator> threshold`: a bool for each row."""
     given = isinstance(threshold, Input)
-    limit = threshold if isinstance(threshold, Input) else Input("threshold", threshold)
+    limit = threshold if isinstance(threshold, Input) else Input("threshold", float(_number(threshold)[0]))
     inputs = [TensorSpec("input", "float32", None), *([TensorSpec("limit", "float32", (1,))] if given else [])]
     constants = dict(_CONSTANTS)
     if limit.default is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from onnx import GraphProto, ValueInfoProto, helper
 
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
+from onnxhybrid.model.alignment import lifted
 from onnxhybrid.model.naming import free_name, rename_nodes, rename_sizes, rename_tensors, size_names, tensor_names
 
 
@@ -114,8 +116,17 @@ def parts_of(models: Mapping[str, object]) -> list[Part]:
     Raises:
         ComposeError: OH205, one of them is no Model, or a label cannot be used.
     """
+    parts = []
     for label, model in models.items():
         if not isinstance(model, Model):
-            hint = "; load a file with oh.load(path)" if isinstance(model, str) else ""
-            raise ComposeError("OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{hint}")
-    return [Part(checked_label(label), model) for label, model in models.items() if isinstance(model, Model)]
+            raise ComposeError("OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{_hint(model)}")
+        parts.append(Part(checked_label(label), lifted(model)))
+    return parts
+
+
+def _hint(given: object) -> str:
+    if isinstance(given, (str, os.PathLike)):
+        return "; load a file with oh.load(path)"
+    if isinstance(given, (list, tuple)):
+        return "; give the models one by one"
+    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "nodes") else ""

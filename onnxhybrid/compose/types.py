@@ -8,7 +8,7 @@ from __future__ import annotations
 from onnx import TypeProto, ValueInfoProto
 
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model.dtypes import type_name
+from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.tensor_spec import Dim, Shape, TensorSpec, shape_of
 
 
@@ -36,6 +36,8 @@ def require(given: ValueInfoProto, source: str, wanted: ValueInfoProto, target: 
     """
     if problem := mismatch(given, wanted):
         code, sides = problem
+        if is_container(type_name(given.type)) != is_container(type_name(wanted.type)):
+            hint = "no operator turns one into the other; skl2onnx gives tensors with options={'zipmap': False}"
         raise ComposeError(
             code, f"{source} {given.name!r} does not fit {target} {wanted.name!r}: it is {sides}; {hint}"
         )
@@ -44,7 +46,7 @@ def require(given: ValueInfoProto, source: str, wanted: ValueInfoProto, target: 
 def shared_sizes(given: ValueInfoProto, wanted: ValueInfoProto) -> dict[str, str]:
     """The names of sizes of `wanted` that are, in `given`, called otherwise (or the same)."""
     one, other = shape_of(given), shape_of(wanted)
-    if one is None or other is None:
+    if one is None or other is None or len(one) != len(other):
         return {}
     return {b: a for a, b in zip(one, other, strict=True) if isinstance(a, str) and isinstance(b, str)}
 
@@ -52,7 +54,7 @@ def shared_sizes(given: ValueInfoProto, wanted: ValueInfoProto) -> dict[str, str
 def narrow(value: ValueInfoProto, other: ValueInfoProto) -> None:
     """Make `value`, an input that two parts share, promise what both want; they fit each other."""
     one, two = shape_of(value), shape_of(other)
-    if two is not None:
+    if two is not None and (one is None or len(one) == len(two)):
         both = two if one is None else tuple(_narrower(a, b) for a, b in zip(one, two, strict=True))
         _set_shape(value.type, both)
 

@@ -22,7 +22,7 @@ GLUE_OPSET = 17
 
 
 def align(models: Sequence[Model]) -> list[Model]:
-    """The models, all on the newest opsets among them, none with initializers that have to be inputs.
+    """The models, all on the newest opsets among them.
 
     Raises:
         ComposeError: OH102, a step to a newer opset is not proven.
@@ -42,27 +42,28 @@ def newest(opsets: Iterable[Opsets]) -> Opsets:
 
 def _aligned(model: Model, target: Opsets) -> Model:
     behind = {domain: target[domain] for domain, version in model.opsets.items() if version < target[domain]}
-    if not behind and model.ir_version >= 4:
+    if not behind:
         return model
     proto = ModelProto()
     proto.CopyFrom(model.skeleton)
-    _free_initializers(proto)
     for domain, version in behind.items():
         _raise_opset(proto, domain, version)
     return Model(proto, model.weights)
 
 
-def _free_initializers(model: ModelProto) -> None:
-    """Lift a model above IR 3, where initializers had to be inputs although nobody could feed them."""
+def lifted(model: Model) -> Model:
+    """The model above IR 3, where initializers had to be inputs although nobody could feed them."""
     if model.ir_version >= 4:
-        return
-    constant = {tensor.name for tensor in model.graph.initializer}
-    kept = [value for value in model.graph.input if value.name not in constant]
-    typed = [value for value in model.graph.input if value.name in constant]
-    del model.graph.input[:]
-    model.graph.input.extend(kept)
-    model.graph.value_info.extend(typed)
-    model.ir_version = 4
+        return model
+    proto = ModelProto()
+    proto.CopyFrom(model.skeleton)
+    constant = {tensor.name for tensor in proto.graph.initializer}
+    kept = [value for value in proto.graph.input if value.name not in constant]
+    proto.graph.value_info.extend(value for value in proto.graph.input if value.name in constant)
+    del proto.graph.input[:]
+    proto.graph.input.extend(kept)
+    proto.ir_version = 4
+    return Model(proto, model.weights)
 
 
 def _raise_opset(model: ModelProto, domain: str, version: int) -> None:

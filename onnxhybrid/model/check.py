@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from onnx import GraphProto, ModelProto, NodeProto
 
 from onnxhybrid.diagnostics import Finding
+from onnxhybrid.library import protocols
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
@@ -70,19 +71,18 @@ def _remote_nodes(model: ModelProto) -> Iterator[Finding]:
         except ValueError as problem:
             yield Finding("OH301", str(problem), _label(node))
             continue
-        yield from _endpoint(spec, _label(node))
+        if flaw := endpoint_problem(spec.protocol, spec.endpoint):
+            yield Finding(*flaw, _label(node))
         wanted = result_count(node, spec)
         if len(node.output) != wanted:
             yield Finding("OH301", f"it has {len(node.output)} outputs and names {wanted}", _label(node))
 
 
-def _endpoint(spec: RemoteSpec, where: str) -> Iterator[Finding]:
-    if problem := endpoint_problem(spec.endpoint):
-        yield Finding(*problem, where)
-
-
-def endpoint_problem(endpoint: str) -> tuple[str, str] | None:
-    """The code and text of what is wrong with an endpoint's URL; None when nothing is."""
+def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
+    """The code and text of what is wrong with an endpoint of a protocol; None when nothing is."""
+    table = protocols()
+    if protocol not in table:
+        return "OH301", f"the protocol {protocol!r} is not known; there are {', '.join(table)}"
     try:
         url = urlsplit(endpoint)
         host, _ = url.hostname, url.port
@@ -91,9 +91,15 @@ def endpoint_problem(endpoint: str) -> tuple[str, str] | None:
     if url.username is not None or url.password is not None:
         return "OH303", f"the endpoint at {host!r} holds a user name or password"
     if not host or any(character <= " " or character == "\x7f" for character in endpoint):
-        return "OH301", f"the endpoint {endpoint!r} is no URL with a host"
+        return (
+            "OH301",
+            f"the endpoint {endpoint!r} is no URL with a host, such as {table[protocol]['schemes'][0]}://host",
+        )
     if url.query or url.fragment:
         return "OH301", f"the endpoint {endpoint!r} is a base URL and takes no query or fragment"
+    schemes = table[protocol]["schemes"]
+    if url.scheme.lower() not in schemes:
+        return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and the endpoint is {endpoint!r}"
     return None
 
 

@@ -225,7 +225,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     try:
         skeleton = _skeleton_of(file)
     except (OSError, ValueError) as problem:
-        raise ModelError("OH100", f"{file} cannot be read: {problem}") from None
+        reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
+        raise ModelError("OH100", f"{file} cannot be read: {reason}") from None
     except ModelError as problem:
         raise ModelError(problem.code, f"{file}: {problem.message}") from None
     return Model._read(skeleton, itself=file, folder=file.parent)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from onnxhybrid import library
-from onnxhybrid.errors import ModelError
+from onnxhybrid.errors import CredentialError, ModelError
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
@@ -97,12 +97,10 @@ class Target:
         for what in ("endpoint", "model", "version"):
             value = getattr(self, what)
             if not isinstance(value, str) or (not value and what in ("endpoint", *row["required"])):
-                raise ModelError("OH301", f"{what} is a non-empty string, not {value!r}")
-        if problem := endpoint_problem(self.endpoint):
+                kind = "a string" if what == "version" else "a non-empty string"
+                raise ModelError("OH301", f"{what} is {kind}, not {value!r}")
+        if problem := endpoint_problem(self.protocol, self.endpoint):
             raise ModelError(*problem)
-        schemes = row["schemes"]
-        if self.endpoint.split("://")[0].lower() not in schemes:
-            raise ModelError("OH301", f"{self.protocol} speaks {' and '.join(schemes)}; {self.endpoint!r} is neither")
 
 
 def describe(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -118,7 +116,16 @@ def describe(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], 
         del request[name]
     if isinstance(options.auth, Input):
         request["auth"] = "none"
-    answer = library.Scope({}).describe(request)
+    try:
+        answer = library.Scope({}).describe(request)
+    except CredentialError as problem:
+        if problem.code != "OH510":
+            raise
+        message = (
+            f"the server is asked for the model's metadata now, and the environment holds no {options.auth}: set "
+            "ONNXHYBRID_CREDENTIAL_<NAME> and ONNXHYBRID_CREDENTIAL_<NAME>_HOSTS, or give inputs= and outputs="
+        )
+        raise CredentialError("OH510", message, endpoint=problem.endpoint) from None
     return _specs(answer["inputs"]), _specs(answer["outputs"])
 
 

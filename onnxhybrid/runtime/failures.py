@@ -19,7 +19,7 @@ def translated(problem: BaseException) -> Error:
     text = str(problem)
     found = _CODED.search(text)
     if found is None or found[1] not in REGISTER:
-        return Error("OH540", text)
+        return Error("OH540", " ".join(text.split()))
     message, details = _split(text[found.end() :])
     return error_of({**details, "code": found[1], "message": message})
 

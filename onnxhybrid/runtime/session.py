@@ -26,7 +26,7 @@ from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
 from onnxhybrid.runtime.statistics import NodeStats, parsed
 from onnxhybrid.runtime.workers import do
 
-_ERROR = 3
+_ERROR, _FATAL = 3, 4
 
 
 class Session:
@@ -72,6 +72,8 @@ class Session:
                 self._session = onnxruntime.InferenceSession(source, options, providers=providers)
             except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
                 raise translated(problem) from None
+        self._quiet = onnxruntime.RunOptions()
+        self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too
         self._by_value = values.needs_values([*self._session.get_inputs(), *self._session.get_outputs()])
 
     def _source(
@@ -120,10 +122,11 @@ class Session:
         feeds: Mapping[str, Any],
         run_options: onnxruntime.RunOptions | None,
     ) -> list[Any]:
+        options = run_options if run_options is not None else self._quiet
         with self._observation:
             if self._by_value:
-                return values.run(self._session, output_names, feeds, run_options)
-            return list(self._session.run(output_names, feeds, run_options))
+                return values.run(self._session, output_names, feeds, options)
+            return list(self._session.run(output_names, feeds, options))
 
     def submit(
         self,

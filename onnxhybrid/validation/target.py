@@ -10,11 +10,10 @@ from onnxhybrid.errors import ModelError
 
 # onnxruntime -> newest ai.onnx opset, newest IR version. Source: https://onnxruntime.ai/docs/reference/compatibility.html
 _SUPPORT = {
-    (1, 16): (19, 9),
-    (1, 17): (20, 9),
     (1, 18): (21, 10),
     (1, 19): (21, 10),
     (1, 20): (21, 10),
+    (1, 23): (23, 11),
 }
 
 
@@ -45,7 +44,11 @@ class Target:
         """
         installed = cls.installed()
         if found := re.fullmatch(r"opset\s*(\d+)", text.strip()):
-            return cls(text.strip(), min(int(found[1]), installed.opset), installed.ir_version)
+            if int(found[1]) <= installed.opset:
+                return cls(text.strip(), int(found[1]), installed.ir_version)
+            raise ModelError(
+                "OH304", f"{text.strip()!r} is beyond opset {installed.opset}, the newest that is known here"
+            )
         if found := re.fullmatch(r"onnxruntime\s*==\s*(\d+)\.(\d+)(\.\d+)?", text.strip()):
             version = int(found[1]), int(found[2])
             if installed.name.startswith(f"onnxruntime {version[0]}.{version[1]}."):

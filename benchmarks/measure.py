@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 Call = Callable[[], object]
@@ -60,6 +61,46 @@ def p50(calls: int) -> Measure:
         return statistics.median(times[0]) * 1e3, statistics.median(times[1]) * 1e3
 
     return measure
+
+
+def cpu(calls: int) -> Measure:
+    """Milliseconds of this process's own processor time a call, all of its threads together."""
+
+    def measure(ours: Call, peer: Call) -> Figures:
+        return _processor_time(ours, calls), _processor_time(peer, calls)
+
+    return measure
+
+
+def throughput(threads: int, seconds: float) -> Measure:
+    """Calls a second of so many threads, each as fast as it can."""
+
+    def measure(ours: Call, peer: Call) -> Figures:
+        return _rate(ours, threads, seconds), _rate(peer, threads, seconds)
+
+    return measure
+
+
+def _processor_time(call: Call, calls: int) -> float:
+    start = time.process_time()
+    for _ in range(calls):
+        call()
+    return (time.process_time() - start) / calls * 1e3
+
+
+def _rate(call: Call, threads: int, seconds: float) -> float:
+    def work(until: float) -> int:
+        count = 0
+        while time.perf_counter() < until:
+            call()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda _: call(), range(threads)))  # connections are made before the clock runs
+        start = time.perf_counter()
+        counts = list(pool.map(work, [start + seconds] * threads))
+        return sum(counts) / (time.perf_counter() - start)
 
 
 def _timed(call: Call) -> float:

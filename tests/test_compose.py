@@ -362,6 +362,19 @@ def test_the_weights_of_the_oldest_files_are_no_inputs_for_any_combinator() -> N
     assert [value.name for value in oh.switch("c", _ir3("x", "y"), dense("n", "x", "y", (3, 3))).inputs] == ["x", "c"]
 
 
+def test_a_sequence_can_come_out_of_a_branch_whatever_the_opset_of_the_parts() -> None:
+    def pair(first: str, second: str) -> oh.Model:
+        node = helper.make_node("SequenceConstruct", [first, second], ["s"])
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("a", "b")]
+        sequence = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, [1])
+        return of_graph(helper.make_graph([node], "pair", values, [sequence]), opset=11)
+
+    feeds = {name: np.array([value], np.float32) for name, value in (("a", 1), ("b", 2))}
+    composed = oh.switch("c", pair("a", "b"), pair("b", "a"))
+    for chosen, expected in ((True, [1, 2]), (False, [2, 1])):
+        assert [int(value[0]) for value in run(composed, {**feeds, "c": np.array(chosen)})["s"]] == expected
+
+
 A = dense("a", "x", "y", (3, 3))
 
 

@@ -18,7 +18,7 @@ from onnxhybrid.compose.types import narrow, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align
-from onnxhybrid.model.dtypes import elem_type
+from onnxhybrid.model.dtypes import elem_type, is_container, type_name
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,21 @@ class Assembly:
         public = set(inputs)
         if both := [name for name in outputs if name in public]:
             raise ComposeError("OH210", f"{both[0]!r} would be an input and an output; rename one of them in its part")
-        models = align([part.model for part in parts])
+        models = align([part.model for part in parts], self._needed_opset(kind, outputs, parts))
         self._kind = kind
         self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
         self._names = Names(tensors=public | set(outputs))
         self._graph = GraphProto(name=kind)
         self._inputs: dict[str, InputSlot] = {}
         self._values: dict[str, ValueInfoProto] = {}
+
+    @staticmethod
+    def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
+        """The oldest opset whose If gives such outputs: sequences since 13, optional values since 16."""
+        if kind not in ("switch", "cascade"):
+            return 0
+        kinds = {type_name(part.outputs[name].type) for part in parts for name in outputs if name in part.outputs}
+        return 16 if any(name.startswith("optional(") for name in kinds) else 13 if any(map(is_container, kinds)) else 0
 
     def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
         """Place a part in the main graph.

@@ -21,13 +21,15 @@ GLUE_OPSET = 17
 """The standard opset of a composition whose parts import none."""
 
 
-def align(models: Sequence[Model]) -> list[Model]:
-    """The models, all on the newest opsets among them.
+def align(models: Sequence[Model], at_least: int = 0) -> list[Model]:
+    """The models, all on the newest opsets among them, the standard one no older than `at_least`.
 
     Raises:
         ComposeError: OH102, a step to a newer opset is not proven.
     """
     target = newest(model.opsets for model in models)
+    if "" in target:
+        target[""] = max(target[""], at_least)
     return [_aligned(model, target) for model in models]
 
 

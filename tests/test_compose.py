@@ -375,6 +375,43 @@ def test_a_sequence_can_come_out_of_a_branch_whatever_the_opset_of_the_parts() -
         assert [int(value[0]) for value in run(composed, {**feeds, "c": np.array(chosen)})["s"]] == expected
 
 
+def _odd(change: str) -> oh.Model:
+    """X -> y = x + 1 (4, 3), in a form that some files have."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in ("x", "y", "stale")]
+    ones = numpy_helper.from_array(np.ones((4, 3), np.float32), "ones")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "ones"], ["y"])], "odd", values[:1], values[1:2], [ones])
+    if change == "output twice":
+        graph.output.append(values[1])
+    elif change == "stale value_info":
+        graph.value_info.append(values[2])
+    elif change == "unused weights":
+        graph.initializer.append(numpy_helper.from_array(np.ones((64, 64), np.float32), "unused"))
+    elif change == "domain ai.onnx":
+        graph.node[0].domain = "ai.onnx"
+    elif change == "sparse weights":
+        sparse = graph.sparse_initializer.add(dims=[4, 3])
+        sparse.values.CopyFrom(numpy_helper.from_array(np.ones(12, np.float32), "ones"))
+        sparse.indices.CopyFrom(numpy_helper.from_array(np.arange(12), ""))
+        del graph.initializer[:]
+    return of_graph(graph)
+
+
+@pytest.mark.parametrize(
+    "change", ["output twice", "stale value_info", "unused weights", "domain ai.onnx", "sparse weights"]
+)
+def test_what_files_write_in_several_forms_composes_in_each(change: str) -> None:
+    odd, judge = _odd(change), oh.judge.max_probability("y") >= 99.0
+    chained = oh.chain(odd.rename({"y": "z"}), dense("d", "z", "w", (3, 2)))
+    for composed in (oh.parallel(a=odd, b=odd), oh.switch("c", odd, odd), oh.cascade(odd, odd, accept=judge), chained):
+        feeds = {"x": X, "c": np.array(True)}
+        names = [value.name for value in composed.inputs]
+        session = oh.Session(composed)
+        outputs = session.run(None, {name: feeds[name] for name in names})
+        if composed is not chained:
+            for output in outputs:
+                np.testing.assert_array_equal(output, X + 1)
+
+
 A = dense("a", "x", "y", (3, 3))
 
 

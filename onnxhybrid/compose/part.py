@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from onnx import GraphProto, ValueInfoProto, helper
 
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
+from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.naming import free_name, rename_nodes, rename_sizes, rename_tensors, size_names, tensor_names
+from onnxhybrid.model.opsets import standard
 
 
 @dataclass
@@ -74,6 +77,7 @@ class Part:
         """
         graph = GraphProto()
         graph.CopyFrom(self.model.skeleton.graph)
+        _tidy(graph)
         fixed = {**inputs, **dict(zip(_written(graph), outputs.values(), strict=True))}
         rename_tensors(graph, fixed | self._inner(tensor_names(graph) - set(fixed), names))
         rename_sizes(graph, {**self._sizes(size_names(graph) - set(sizes), names), **sizes})
@@ -86,6 +90,23 @@ class Part:
     def _sizes(self, own: set[str], names: Names) -> dict[str, str]:
         """One name never stands for the sizes of two parts that need not agree."""
         return {n: names.size(n if n not in names.sizes else f"{self.label}/{n}") for n in sorted(own)}
+
+
+def _tidy(graph: GraphProto) -> None:
+    """Put into one form what files write in several, and ONNX Runtime or onnx.compose take in one of them only."""
+    _keep(graph.output, {value.name: value for value in graph.output})  # some list an output twice
+    known = tensor_names(graph)
+    _keep(graph.value_info, {value.name: value for value in graph.value_info if value.name in known})
+    for sparse in graph.sparse_initializer:
+        sparse.indices.name = sparse.indices.name or f"{sparse.values.name}/indices"
+    for node in nodes_of(graph.node):
+        node.domain = standard(node.domain)
+
+
+def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
+    if len(kept) < len(values):
+        del values[:]
+        values.extend(kept.values())
 
 
 def _written(graph: GraphProto) -> list[str]:

@@ -76,6 +76,13 @@ def prune(graph: GraphProto) -> None:
     _keep(graph.sparse_initializer, [entry for entry in graph.sparse_initializer if entry.values.name in needed])
 
 
+def drop_unused(graph: GraphProto) -> None:
+    """Drop the initializers that nothing reads."""
+    read = {name for node in graph.node for name in _reads(node)}
+    read.update(value.name for value in (*graph.input, *graph.output))
+    _keep(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
+
+
 def _reads(node: NodeProto) -> Iterator[str]:
     """The names that a node reads, those that its nested graphs take from outside included."""
     yield from node.input

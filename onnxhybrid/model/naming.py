@@ -19,7 +19,8 @@ def tensor_names(graph: GraphProto) -> set[str]:
     for inner in nested_graphs(graph):
         names.update(value.name for value in (*inner.input, *inner.output))
         names.update(tensor.name for tensor in inner.initializer)
-        names.update(sparse.values.name for sparse in inner.sparse_initializer)
+        for sparse in inner.sparse_initializer:
+            names.update((sparse.values.name, sparse.indices.name))
         for node in inner.node:
             names.update(node.input)
             names.update(node.output)
@@ -89,6 +90,8 @@ def _named(graph: GraphProto) -> Iterator[ValueInfoProto | TensorProto]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield sparse.values
+        if sparse.indices.name:
+            yield sparse.indices
 
 
 def _rename_all(node: NodeProto, mapping: Mapping[str, str]) -> None:

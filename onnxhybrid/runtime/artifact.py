@@ -12,6 +12,7 @@ from onnx import ModelProto, TensorProto
 
 from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import name_of, numpy_dtype
+from onnxhybrid.model.editing import drop_unused
 from onnxhybrid.model.graphs import nested_tensors
 from onnxhybrid.model.weights import materialize, source_of
 from onnxhybrid.runtime.values import to_value
@@ -36,6 +37,7 @@ class Artifact:
         for tensor in nested_tensors(proto):
             materialize(tensor, model.weights)
         arrays = {}
+        drop_unused(proto.graph)  # ONNX Runtime does so too, before it looks for what is attached
         for tensor in proto.graph.initializer:
             if (array := _mapped(tensor, model)) is None:
                 materialize(tensor, model.weights)

@@ -262,6 +262,8 @@ def test_editing_what_is_not_there_names_what_is() -> None:
     model = dense("m", "image", "y", (3, 2))
     with pytest.raises(oh.ModelError, match=r"OH109.*'image'"):
         model.rename({"imag": "x"})
+    with pytest.raises(oh.ModelError, match="OH109"):
+        model.rename("image")  # type: ignore[arg-type]
     with pytest.raises(oh.ModelError, match=r"OH109.*'y'"):
         model.select(["z"])
     with pytest.raises(oh.ModelError, match=r"OH109.*'image'"):

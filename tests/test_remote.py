@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -271,6 +272,14 @@ def test_a_description_of_one_side_only_or_with_a_doubled_name_is_refused() -> N
         oh.remote.triton("http://127.0.0.1:1", "m", inputs=[spec])
     with pytest.raises(oh.ModelError, match="OH301"):
         oh.remote.triton("http://127.0.0.1:1", "m", inputs=[spec], outputs=[spec])
+
+
+@pytest.mark.parametrize("given", [["x"], "x", oh.TensorSpec("x", "float32", (1,)), 5])
+def test_descriptions_that_are_none_are_refused(given: Any) -> None:
+    with pytest.raises(oh.ModelError, match="OH110"):
+        oh.remote.triton("http://127.0.0.1:1", "m", inputs=given, outputs=given)
+    with pytest.raises(oh.ModelError, match="OH301"):
+        oh.remote.triton("http://127.0.0.1:1", "m", inputs=[], outputs=[])
 
 
 def test_a_credentials_name_has_plain_characters() -> None:

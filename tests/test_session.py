@@ -99,6 +99,8 @@ def test_inputs_with_a_default_are_listed_apart_as_in_onnx_runtime() -> None:
 
 def test_what_onnx_runtime_refuses_is_a_coded_error(tmp_path: Path) -> None:
     session = oh.Session(dense("m", "x", "y", (3, 3)))
+    with pytest.raises(oh.Error, match="OH540"):
+        session.run(None, None)  # type: ignore[arg-type]
     for feeds in ({}, {"q": rows(1, 3)}, {"x": rows(1, 4)}, {"x": rows(1, 3).astype(np.float64)}):
         with pytest.raises(oh.Error, match="OH540"):
             session.run(None, feeds)

@@ -32,6 +32,10 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
     """
     if len(models) == 1 and isinstance(models[0], Model):
         raise ComposeError("OH205", "chain takes two or more models, not 1")
+    if connect is not None and not isinstance(connect, Mapping):
+        raise ComposeError(
+            "OH204", f"connect maps inputs to outputs, as in {{'b_input': 'a_output'}}; it is {connect!r}"
+        )
     parts = parts_of(_labelled(models))
     if not parts:
         raise ComposeError("OH205", "chain takes two or more models, not 0")

@@ -26,6 +26,8 @@ def tensors(model: ModelProto) -> Iterator[TensorProto]:
 
 def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     """Rename tensors; inner tensors that are in the way move."""
+    if not isinstance(names, Mapping):
+        raise ModelError("OH109", f"rename takes a mapping such as {{'old': 'new'}}, not {names!r}")
     existing = tensor_names(model.graph)
     for old, new in names.items():
         _known(old, existing, "tensor")

@@ -12,7 +12,7 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.credential import Credential
-from onnxhybrid.remote.invoke import Options, Target, invoke
+from onnxhybrid.remote.invoke import Options, Target, invoke, specs
 from onnxhybrid.remote.settings import Settings, chosen
 
 PROTOCOL = "azureml.score"
@@ -45,7 +45,7 @@ def azureml(
         ModelError: OH301, OH303 or OH304, an argument is wrong.
     """
     options = Options.of(common, auth=Credential("azureml"))
-    taken, given = tuple(inputs), tuple(outputs)
+    taken, given = specs(inputs), specs(outputs)
     chosen("form", form, ("named", "data"))
     if form == "data" and (len(taken), len(given)) != (1, 1):
         raise ModelError("OH304", f"form='data' has one input and one output, not {len(taken)} and {len(given)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -142,6 +142,8 @@ def invoke(
         ModelError: OH110, a description is malformed; OH301, two tensors have one name.
     """
     token, settings = _token(options.auth), settings or Settings()
+    if not outputs:
+        raise ModelError("OH301", "a remote model has at least one output")
     public = (*((token,) if token else ()), *settings.inputs, *inputs)
     results = (*outputs, *(FLAGS if options.on_error == "flag" else ()))
     _distinct((*public, *results))
@@ -224,6 +226,19 @@ def _milliseconds(seconds: float) -> int:
 
 def _specs(rows: Sequence[dict[str, object]]) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(row["name"], row["dtype"], row["shape"]) for row in rows)  # type: ignore[arg-type]
+
+
+def specs(given: object) -> tuple[TensorSpec, ...]:
+    """The descriptions that a user gave.
+
+    Raises:
+        ModelError: OH110, they are no list of TensorSpec.
+    """
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        listed = tuple(given)
+        if all(isinstance(spec, TensorSpec) for spec in listed):
+            return listed
+    raise ModelError("OH110", f"inputs and outputs are lists of oh.TensorSpec, not {given!r}")
 
 
 def _distinct(specs: Sequence[TensorSpec]) -> None:

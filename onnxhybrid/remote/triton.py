@@ -9,7 +9,7 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
-from onnxhybrid.remote.invoke import Options, Target, describe, invoke
+from onnxhybrid.remote.invoke import Options, Target, describe, invoke, specs
 
 
 def triton(
@@ -49,7 +49,7 @@ def triton(
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
     if inputs is None or outputs is None:
         return invoke(target, *describe(target, options), options)
-    return invoke(target, tuple(inputs), tuple(outputs), options)
+    return invoke(target, specs(inputs), specs(outputs), options)
 
 
 def _protocol(url: object) -> str:

@@ -51,6 +51,10 @@ def make_scope(credentials: Credentials | None, policy: Policy | None, **more: A
     Raises:
         Error: OH530, they are malformed; OH533, a record's file cannot be used.
     """
+    if credentials is not None and not isinstance(credentials, Mapping):
+        raise Error("OH530", f"credentials is a mapping of names to tokens, not a {type(credentials).__name__}")
+    if policy is not None and not isinstance(policy, Policy):
+        raise Error("OH530", f"policy is an oh.Policy, not a {type(policy).__name__}")
     secrets = {name: _secret(name, value) for name, value in (credentials or {}).items()}
     config: dict[str, Any] = {"credentials": {name: _described(secret) for name, secret in secrets.items()}}
     if policy is not None:

@@ -114,6 +114,8 @@ class Session:
             RemoteError: a remote call failed; see its subclasses.
             Error: OH540, ONNX Runtime refused, for example a feed of another type.
         """
+        if not isinstance(feeds, Mapping):
+            raise Error("OH540", f"feeds map inputs to arrays; they are a {type(feeds).__name__}")
         return interruptible(0, run_options, functools.partial(self._run, output_names, feeds, run_options))
 
     def _run(

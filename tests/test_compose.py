@@ -412,6 +412,34 @@ def test_what_files_write_in_several_forms_composes_in_each(change: str) -> None
                 np.testing.assert_array_equal(output, X + 1)
 
 
+def test_a_conversion_that_is_known_to_change_values_is_refused() -> None:
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 4, 4]) for name in "xy"]
+    nodes = [helper.make_node("Resize", ["x", "scales"], ["y"], mode="linear")]
+    old = of_graph(helper.make_graph(nodes, "old", values[:1], values[1:], [scales]), opset=10, ir_version=5)
+    with pytest.raises(oh.ComposeError, match=r"OH102.*Resize"):
+        oh.parallel(old=old, new=dense("b", "z", "y", (3, 3)))
+
+
+def test_a_chain_of_comparisons_does_not_drop_a_condition() -> None:
+    score = oh.judge.max_probability("p")
+    with pytest.raises(oh.ComposeError, match="OH208"):
+        unchecked(0.2 <= score <= 0.9)
+
+
+def test_an_input_of_the_remote_may_be_called_like_a_judged_output() -> None:
+    local = _with_probabilities()
+    remote = dense("remote", "p", "label", (5, 5))
+    composed = oh.cascade(local, remote, accept=oh.judge.max_probability("p") >= 2.0)
+    assert [value.name for value in composed.inputs] == ["x", "p"]
+    feeds = {"x": X, "p": rows(4, 5)}
+    same(run(composed, feeds), run(remote, feeds))
+
+
+def test_binding_a_model_of_the_oldest_files_leaves_its_weights_constant() -> None:
+    assert not _ir3("x", "y").bind(x=np.ones((4, 3), np.float32)).inputs
+
+
 A = dense("a", "x", "y", (3, 3))
 
 
@@ -449,6 +477,7 @@ def unchecked(value: Any) -> Any:
         ("OH205", lambda: oh.chain(unchecked([A, A]))),
         ("OH205", oh.chain),
         ("OH208", lambda: oh.judge.max_probability("y") >= oh.Input("y")),
+        ("OH210", lambda: oh.parallel(**{"a": A.rename({"y": "b/y"}), "a/b": A})),
         ("OH211", lambda: oh.parallel(a=_with_default(1.0), b=_with_default(2.0))),
         ("OH210", lambda: oh.chain(A, dense("b", "y", "x", (3, 3)))),
     ],

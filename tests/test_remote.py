@@ -274,6 +274,22 @@ def test_a_description_of_one_side_only_or_with_a_doubled_name_is_refused() -> N
         oh.remote.triton("http://127.0.0.1:1", "m", inputs=[spec], outputs=[spec])
 
 
+def test_a_token_cannot_reach_the_artifact_as_a_constant(tmp_path: Path) -> None:
+    remote = adder("http://127.0.0.1:1", auth=oh.Input("token"))
+    values = [helper.make_tensor_value_info(name, TensorProto.STRING, [1]) for name in ("key", "token")]
+    given = of_graph(helper.make_graph([helper.make_node("Identity", ["key"], ["token"])], "k", values[:1], values[1:]))
+    with pytest.raises(oh.ValidationError, match="OH303"):
+        oh.chain(given, remote).bind(key=[TOKEN]).save(tmp_path / "m.onnx")
+    proto = remote.to_proto()
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([TOKEN], object), "token"))
+    with pytest.raises(oh.ValidationError, match="OH303"):
+        oh.Model.from_proto(proto).save(tmp_path / "m.onnx")
+    for url in (f"http://h/?key={TOKEN}", f"u:{TOKEN}@h:8000", f"http:/u:{TOKEN}@h", f"http://h/{TOKEN} "):
+        with pytest.raises(oh.ModelError) as caught:
+            adder(url)
+        assert TOKEN not in str(caught.value)
+
+
 @pytest.mark.parametrize("given", [["x"], "x", oh.TensorSpec("x", "float32", (1,)), 5])
 def test_descriptions_that_are_none_are_refused(given: Any) -> None:
     with pytest.raises(oh.ModelError, match="OH110"):

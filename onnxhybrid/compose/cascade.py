@@ -33,7 +33,7 @@ def cascade(local: Model, remote: Model, accept: Model) -> Model:
     parts = {part.label: part for part in parts_of(models)}
     outputs = _common_outputs(parts)
     read = _read_by_judge(parts)
-    inputs = {name for part in parts.values() for name in part.inputs} - set(read)
+    inputs = {*parts["local"].inputs, *parts["remote"].inputs, *(set(parts["judge"].inputs) - set(read))}
     assembly = Assembly("cascade", list(parts.values()), inputs, outputs)
     tensors = assembly.add("local", {}, {})
     (verdict,) = assembly.add(

@@ -24,6 +24,8 @@ def parallel(**models: Model) -> Model:
         raise ComposeError("OH205", "parallel takes one or more models by name, as in parallel(edge=a, cloud=b)")
     parts = parts_of(models)
     outputs = [f"{part.label}/{name}" for part in parts for name in part.outputs]
+    if doubled := sorted({name for name in outputs if outputs.count(name) > 1}):
+        raise ComposeError("OH210", f"two outputs would be called {doubled[0]!r}; use other labels")
     assembly = Assembly("parallel", parts, [name for part in parts for name in part.inputs], outputs)
     for part in parts:
         assembly.add(part.label, {}, {name: f"{part.label}/{name}" for name in part.outputs})

@@ -70,6 +70,12 @@ def weaker(name: str, one: ValueInfoProto, other: ValueInfoProto) -> ValueInfoPr
             "OH206",
             f"the branches offer {name!r} as {TensorSpec.of(one).describe()} and {TensorSpec.of(other).describe()}",
         )
+    if "map(" in type_name(one.type):
+        raise ComposeError(
+            "OH206",
+            f"the branches offer {name!r} as {type_name(one.type)}, which ONNX Runtime cannot give from a branch; "
+            "skl2onnx gives tensors with options={'zipmap': False}",
+        )
     result = ValueInfoProto(name=name)
     result.type.CopyFrom(one.type)
     if result.type.WhichOneof("value") == "tensor_type":

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from onnx import ModelProto, TensorProto, helper, version_converter
 
 from onnxhybrid.errors import ComposeError
+from onnxhybrid.model.editing import free_initializers
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
 from onnxhybrid.model.model import Model, value_infos
 from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets, standard
@@ -59,12 +60,7 @@ def lifted(model: Model) -> Model:
         return model
     proto = ModelProto()
     proto.CopyFrom(model.skeleton)
-    constant = {tensor.name for tensor in proto.graph.initializer}
-    kept = [value for value in proto.graph.input if value.name not in constant]
-    proto.graph.value_info.extend(value for value in proto.graph.input if value.name in constant)
-    del proto.graph.input[:]
-    proto.graph.input.extend(kept)
-    proto.ir_version = 4
+    free_initializers(proto)
     return Model(proto, model.weights)
 
 
@@ -104,6 +100,8 @@ def _convert(model: ModelProto, domain: str, version: int, changed: list[str]) -
         raise _unproven(model, domain, old, version, changed, "the version converter knows the standard domain only")
     if any(True for node in model.graph.node for _ in attribute_graphs(node)):
         raise _unproven(model, domain, old, version, changed, "the version converter does not enter nested graphs")
+    if wrong := sorted(_MISCONVERTED.intersection(changed)):
+        raise _unproven(model, domain, old, version, wrong, "the version converter does not keep what it means")
     try:
         converted = version_converter.convert_version(_convertible(model), version)
     except (RuntimeError, ValueError, version_converter.ConvertError) as problem:
@@ -112,6 +110,10 @@ def _convert(model: ModelProto, domain: str, version: int, changed: list[str]) -
     model.graph.node.extend(converted.graph.node)
     known = {tensor.name for tensor in model.graph.initializer}
     model.graph.initializer.extend(t for t in converted.graph.initializer if t.name not in known)
+
+
+_MISCONVERTED = frozenset({"GroupNormalization", "Hardmax", "Resize", "Upsample"})
+"""Operators whose conversion by onnx gives other values, or a model that does not load."""
 
 
 def _convertible(model: ModelProto) -> ModelProto:

@@ -13,11 +13,13 @@ from onnxhybrid.library import protocols
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
-from onnxhybrid.model.remote_spec import RemoteSpec, gives_results, is_remote, result_count
+from onnxhybrid.model.remote_spec import RemoteSpec, attributes_of, gives_results, is_remote, result_count
 
 _TOKEN = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
 )
+
+_PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
 _FEW = 16  # a tensor with more strings is a vocabulary, not a setting
 
@@ -28,6 +30,7 @@ def check(model: ModelProto) -> Iterator[Finding]:
     yield from _names(model.graph, (), "the graph")
     yield from _remote_nodes(model)
     yield from _remote_types(model.graph)
+    yield from _tokens(model)
     yield from _secrets(model)
 
 
@@ -91,15 +94,12 @@ def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
     if url.username is not None or url.password is not None:
         return "OH303", f"the endpoint at {host!r} holds a user name or password"
     if not host or any(character <= " " or character == "\x7f" for character in endpoint):
-        return (
-            "OH301",
-            f"the endpoint {endpoint!r} is no URL with a host, such as {table[protocol]['schemes'][0]}://host",
-        )
+        return "OH301", f"the endpoint is no URL with a host, such as {table[protocol]['schemes'][0]}://host"
     if url.query or url.fragment:
-        return "OH301", f"the endpoint {endpoint!r} is a base URL and takes no query or fragment"
+        return "OH301", f"the endpoint at {host!r} is a base URL and takes no query or fragment"
     schemes = table[protocol]["schemes"]
     if url.scheme.lower() not in schemes:
-        return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and the endpoint is {endpoint!r}"
+        return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and the endpoint at {host!r} has another scheme"
     return None
 
 
@@ -114,6 +114,19 @@ def _remote_types(graph: GraphProto) -> Iterator[Finding]:
             for name in node.output:
                 if name and name not in known:
                     yield Finding("OH114", f"the output {name!r} has no declared element type", _label(node))
+
+
+def _tokens(model: ModelProto) -> Iterator[Finding]:
+    """OH303: a token that is given at run time is no constant, and has no default."""
+    constants = {tensor.name for graph in nested_graphs(model.graph) for tensor in graph.initializer}
+    producers = {name: node for node in nodes_of(model.graph.node) for name in node.output}
+    for node in nodes_of(model.graph.node):
+        if is_remote(node) and attributes_of(node).get("auth") == b"input" and node.input:
+            name, steps = node.input[0], 0
+            while name in producers and producers[name].op_type in _PASSING and steps < len(producers):
+                name, steps = producers[name].input[0], steps + 1
+            if name in constants or (name in producers and producers[name].op_type == "Constant"):
+                yield Finding("OH303", f"the token {name!r} is a constant, or has one as its default", _label(node))
 
 
 def _secrets(model: ModelProto) -> Iterator[Finding]:

@@ -100,8 +100,19 @@ def _keep(field: Any, entries: list[Any]) -> None:
         field.extend(entries)
 
 
+def free_initializers(model: ModelProto) -> None:
+    """Lift a model above IR 3, where initializers had to be inputs although nobody could feed them."""
+    if model.ir_version >= 4:
+        return
+    constant = {tensor.name for tensor in model.graph.initializer}
+    model.graph.value_info.extend(value for value in model.graph.input if value.name in constant)
+    _keep(model.graph.input, [value for value in model.graph.input if value.name not in constant])
+    model.ir_version = 4
+
+
 def bind(model: ModelProto, values: Mapping[str, object]) -> None:
     """Make inputs constant."""
+    free_initializers(model)
     inputs = {value.name: value for value in model.graph.input}
     tokens = {node.input[0] for node in all_nodes(model) if is_remote(node) and _takes_token(node)}
     for name, value in values.items():
@@ -112,7 +123,6 @@ def bind(model: ModelProto, values: Mapping[str, object]) -> None:
         _keep(model.graph.initializer, [entry for entry in model.graph.initializer if entry.name != name])
         model.graph.initializer.append(tensor)
         model.graph.input.remove(inputs[name])
-    model.ir_version = max(model.ir_version, 4)  # before IR 4 each initializer had to be an input
 
 
 def _takes_token(node: NodeProto) -> bool:

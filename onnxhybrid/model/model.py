@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from onnxhybrid.diagnostics import Report
-from onnxhybrid.errors import ModelError, ValidationError
+from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import editing, saving
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes
@@ -205,6 +205,12 @@ class Model:
         proto = ModelProto()
         proto.CopyFrom(self._skeleton)
         return proto
+
+    def __bool__(self) -> bool:
+        """A Model has no truth value: `a <= score <= b` and `judge and judge` would drop a condition in silence."""
+        raise ComposeError(
+            "OH208", "a Model has no truth value, and a chain of comparisons or `and` would drop a condition of a judge"
+        )
 
     def __repr__(self) -> str:
         def listed(specs: Iterable[TensorSpec]) -> str:

@@ -17,6 +17,7 @@ _CHANGED = {
     "GroupNormalization": {21},  # scale and bias by channel instead of by group
     "Hardmax": {13},  # one axis instead of all from it on
     "LogSoftmax": {13},
+    "RoiAlign": {16},  # half a pixel
     "Resize": {11, 13, 18, 19},
     "Softmax": {13},
     "Split": {18},  # without sizes it needs num_outputs

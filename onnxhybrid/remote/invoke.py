@@ -98,7 +98,7 @@ class Target:
             value = getattr(self, what)
             if not isinstance(value, str) or (not value and what in ("endpoint", *row["required"])):
                 kind = "a string" if what == "version" else "a non-empty string"
-                raise ModelError("OH301", f"{what} is {kind}, not {value!r}")
+                raise ModelError("OH301", f"{what} is {kind}, not {type(value).__name__ if value else value!r}")
         if problem := endpoint_problem(self.protocol, self.endpoint):
             raise ModelError(*problem)
 

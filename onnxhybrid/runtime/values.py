@@ -51,7 +51,7 @@ def _value(feed: Any) -> onnxruntime.OrtValue:
             "ONNX Runtime's Python API cannot be fed strings together with bfloat16 or float8 tensors; cast those in "
             "the graph, and give a token as a credential in place of an input",
         )
-    return to_value(array)
+    return to_value(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def _array(value: onnxruntime.OrtValue) -> Any:

@@ -234,6 +234,12 @@ def test_metadata_of_all_parts_is_kept() -> None:
     assert (metadata["author"], metadata["b/author"], metadata["labels"]) == ("ann", "bob", "digits")
 
 
+@pytest.mark.parametrize("text", ["not json", "[" * 100_000])
+def test_a_foreign_entry_of_our_own_name_is_no_hindrance(text: str) -> None:
+    foreign = dense("a", "x", "y", (3, 3)).with_metadata({"onnxhybrid.parts": text})
+    assert oh.chain(foreign, dense("b", "y", "z", (3, 3))).outputs
+
+
 def test_sizes_of_one_name_stay_apart_where_nothing_says_that_they_are_equal() -> None:
     a, b = dense("a", "x", "y", (3, 3)), dense("b", "u", "v", (3, 3))
     composed = oh.parallel(a=a, b=b)

@@ -169,6 +169,14 @@ def test_damaged_bytes_are_a_model_or_a_coded_error(noise: bytes, position: int)
         assert problem.code == "OH100"
 
 
+def test_a_large_tensor_in_an_attribute_without_a_type_is_not_lost() -> None:
+    node = helper.make_node("Constant", [], ["y"], value=numpy_helper.from_array(np.ones(1000, np.float32)))
+    node.attribute[0].ClearField("type")
+    value = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1000])
+    proto = of_graph(helper.make_graph([node], "g", [], [value])).to_proto()
+    np.testing.assert_array_equal(numpy_helper.to_array(proto.graph.node[0].attribute[0].t), np.ones(1000))
+
+
 def test_a_missing_file_and_a_folder_are_coded_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.onnx", tmp_path):
         with pytest.raises(oh.ModelError, match="OH100"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 
@@ -88,7 +89,8 @@ def _described(part: Part) -> dict[str, object]:
     if endpoints := sorted({remote.endpoint for remote in part.model.remotes}):
         described["endpoints"] = endpoints
     if nested := part.model.metadata.get(PARTS):
-        described["made of"] = json.loads(nested)
+        with contextlib.suppress(ValueError, RecursionError):  # somebody else's entry of that name
+            described["made of"] = json.loads(nested)
     return described
 
 

@@ -10,10 +10,9 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 def attribute_graphs(node: NodeProto) -> Iterator[GraphProto]:
     """The graphs that a node (If, Loop, Scan, …) holds."""
     for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
+        if attribute.HasField("g"):
             yield attribute.g
-        elif attribute.type == AttributeProto.GRAPHS:
-            yield from attribute.graphs
+        yield from attribute.graphs
 
 
 def nested_graphs(graph: GraphProto) -> Iterator[GraphProto]:
@@ -63,10 +62,11 @@ def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
 
 
 def _attribute_tensors(attribute: AttributeProto) -> Iterator[TensorProto]:
-    if attribute.type == AttributeProto.TENSOR:
+    # By what is there, and not by the attribute's type, which files leave out: no reference may stay behind.
+    if attribute.HasField("t"):
         yield attribute.t
-    elif attribute.type == AttributeProto.TENSORS:
-        yield from attribute.tensors
-    elif attribute.type == AttributeProto.SPARSE_TENSOR:
-        yield attribute.sparse_tensor.values
-        yield attribute.sparse_tensor.indices
+    yield from attribute.tensors
+    sparse = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+    for tensor in (*sparse, *attribute.sparse_tensors):
+        yield tensor.values
+        yield tensor.indices

@@ -27,21 +27,34 @@ def raw_server(behave: Behaviour) -> Iterator[RawServer]:
     server = RawServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
     connections: list[socket.socket] = []
 
+    threads: list[threading.Thread] = []
+
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
                 connections.append(connection)
-                threading.Thread(target=_talk, args=(connection, server, behave), daemon=True).start()
+                threads.append(threading.Thread(target=_talk, args=(connection, server, behave), daemon=True))
+                threads[-1].start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
     try:
         yield server
     finally:
-        for opened in (listener, *connections):
-            with contextlib.suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
-            opened.close()
+        # Each thread closes its own socket: closed from here, its number could be another's before the thread looks.
+        _wake(listener)
+        accepting.join(5)
+        listener.close()
+        for connection in connections:
+            _wake(connection)
+        for thread in threads:
+            thread.join(5)
+
+
+def _wake(waited_for: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        waited_for.shutdown(socket.SHUT_RDWR)
 
 
 def _talk(connection: socket.socket, server: RawServer, behave: Behaviour) -> None:

@@ -8,20 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_tensors, nodes_of
+from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
 from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
-
-
-def tensors(model: ModelProto) -> Iterator[TensorProto]:
-    """Every tensor of a model: initializers, and those in attributes, nested graphs and functions."""
-    yield from model.graph.initializer
-    yield from nested_tensors(model)
 
 
 def rename(model: ModelProto, names: Mapping[str, str]) -> None:

@@ -39,6 +39,12 @@ def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
         yield from nodes_of(function.node)
 
 
+def all_tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Every tensor of a model: the main graph's initializers, then the nested ones."""
+    yield from model.graph.initializer
+    yield from nested_tensors(model)
+
+
 def nested_tensors(model: ModelProto) -> Iterator[TensorProto]:
     """Every tensor but the main graph's initializers: in attributes, nested graphs, functions and sparse tensors."""
     for sparse in model.graph.sparse_initializer:

@@ -16,7 +16,7 @@ from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import editing, saving
 from onnxhybrid.model.check import check
-from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -74,7 +74,7 @@ class Model:
         if not saving.fits_one_message(self._skeleton, self._weights):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
         proto = self._copy()
-        for tensor in editing.tensors(proto):
+        for tensor in all_tensors(proto):
             materialize(tensor, self._weights)
         return proto
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.graphs import nested_tensors
+from onnxhybrid.model.graphs import all_tensors
 from onnxhybrid.model.wire import SPAN
 
 _CHUNK = 4 << 20
@@ -188,12 +188,12 @@ def detached(tensor: TensorProto) -> TensorProto:
 def size_of(model: ModelProto, weights: Weights) -> int:
     """The number of bytes that the model has with all of its weights inside."""
     size: int = model.ByteSize()
-    return size + sum(source.length for tensor in _tensors(model) if (source := source_of(tensor, weights)))
+    return size + sum(source.length for tensor in all_tensors(model) if (source := source_of(tensor, weights)))
 
 
 def used(model: ModelProto, weights: Weights) -> Weights:
     """The part of the table that the model refers to."""
-    keys = {t.external_data[0].value for t in _tensors(model) if t.data_location == TensorProto.EXTERNAL}
+    keys = {t.external_data[0].value for t in all_tensors(model) if t.data_location == TensorProto.EXTERNAL}
     return {key: weights[key] for key in sorted(keys)}
 
 
@@ -209,17 +209,12 @@ def resolve(model: ModelProto, *, itself: Path | bytes, folder: Path | None) -> 
         ModelError: OH107, external data is missing, too short, or outside of the folder.
     """
     sources: dict[str, Source] = {}
-    for tensor in _tensors(model):
+    for tensor in all_tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             source = _source(tensor, itself, folder)
             sources[source.key] = source
             reference(tensor, source)
     return sources
-
-
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    yield from model.graph.initializer
-    yield from nested_tensors(model)
 
 
 def _source(tensor: TensorProto, itself: Path | bytes, folder: Path | None) -> Source:

@@ -17,12 +17,14 @@ CODE = re.compile(r"OH\d{3}")
 
 
 def _codes_in(folder: str, pattern: str, *, but: str = "") -> set[str]:
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob(pattern) if path.name != but]
+    """The codes in the files of a folder, but for those that are called `but` or lie in a folder of that name."""
+    paths = [path for path in (ROOT / folder).rglob(pattern) if but not in path.parts]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
     return {code for text in texts for code in CODE.findall(text)}
 
 
 def test_every_code_is_raised_somewhere() -> None:
-    raisers = _codes_in("onnxhybrid", "*.py", but="_codes.py") | _codes_in("native/src", "*.rs")
+    raisers = _codes_in("onnxhybrid", "*.py", but="_codes") | _codes_in("native/src", "*.rs")
     assert set(REGISTER) <= raisers
 
 

@@ -1,0 +1,101 @@
+"""OH2xx: composition."""
+
+from __future__ import annotations
+
+from onnxhybrid._codes.diagnostic import row
+
+ROWS = (
+    row(
+        "OH201",
+        "ComposeError",
+        "Types differ",
+        "A tensor was to be connected to an input of another dtype, or two parts share an input by name and want "
+        "different dtypes.",
+        'chain(a, b), where a gives "features" as float32 and b takes it as float16',
+        "Put a Cast between them, or rename one of the tensors if they are not meant to be the same.",
+    ),
+    row(
+        "OH202",
+        "ComposeError",
+        "Shapes differ",
+        "A tensor was to be connected to an input whose rank or fixed sizes it cannot have, or two parts share an "
+        "input by name and want different sizes.",
+        'chain(a, b), where a gives "features" as (n, 64) and b takes (n, 32)',
+        "Put a Reshape between them, or rename one of the tensors if they are not meant to be the same.",
+    ),
+    row(
+        "OH203",
+        "ComposeError",
+        "Nothing, or more than one thing, can be connected",
+        "chain connects by name. Where no name fits it connects one to one, if there is only one possible way.",
+        "chain(a, b), where a gives y and z, and b takes u, and both y and z fit",
+        'Say it: oh.chain(a, b, connect={"u": "y"}).',
+    ),
+    row(
+        "OH204",
+        "ComposeError",
+        "A connection names what is not there",
+        "connect maps an input of a later part to an output of an earlier one; one of the names is unknown.",
+        'oh.chain(a, b, connect={"imag": "y"}) where the input is called "image"',
+        "Use the names that the message lists.",
+    ),
+    row(
+        "OH205",
+        "ComposeError",
+        "An argument is no Model, or a part's label cannot be used",
+        "Combinators take Models: oh.load gives one for a file, oh.remote one for an endpoint. Labels of parts become "
+        "prefixes of names and must be non-empty, different and without control characters.",
+        'oh.chain("a.onnx", b)',
+        'oh.chain(oh.load("a.onnx"), b)',
+    ),
+    row(
+        "OH206",
+        "ComposeError",
+        "The branches offer different outputs",
+        "Whichever branch runs, the same outputs must come out, with the same types.",
+        "switch(c, then=a, else_=b), where a gives label and score, and b gives label only",
+        'Drop what is not common with a.select(["label"]), or rename outputs so that they meet.',
+    ),
+    row(
+        "OH207",
+        "ComposeError",
+        "The condition is no bool",
+        "A switch needs the name of a graph input (bool, one element), or a Model with exactly one output, a bool.",
+        "switch(classifier, then=a, else_=b), where the classifier gives an int64 label",
+        "Use a judge, or a Model whose one output is a comparison.",
+    ),
+    row(
+        "OH208",
+        "ComposeError",
+        "The judge does not fit the local model",
+        "A judge is a Model with exactly one bool output, and it reads outputs of the local model by name.",
+        'cascade(local, remote, accept=oh.judge.max_probability("probs") >= 0.8), where local gives "probabilities"',
+        "Name one of the local outputs that the message lists.",
+    ),
+    row(
+        "OH209",
+        "ComposeError",
+        "One function name has two meanings",
+        "Two parts hold model-local functions of one domain, name and overload with different bodies; a model can hold "
+        "only one of them.",
+        "two exports of a network whose helper function Attention changed between them",
+        "Inline the functions of one part first (onnx.inliner.inline_local_functions).",
+    ),
+    row(
+        "OH210",
+        "ComposeError",
+        "One name would be an input and an output",
+        "Public names are kept as they are, and a graph cannot have an input and an output of one name that are "
+        "different tensors.",
+        "chain(a: x -> y, b: y -> x)",
+        'Rename one of them: oh.chain(a, b.rename({"x": "x_out"})).',
+    ),
+    row(
+        "OH211",
+        "ComposeError",
+        "One input would have two defaults",
+        "Two parts share an input by name, and each says something else for when it is left out.",
+        'a cascade inside a cascade, both with oh.Input("threshold", default=…) and different defaults',
+        "Rename the input in one of the parts, or give both the same default.",
+    ),
+)

@@ -1,0 +1,133 @@
+"""OH1xx: graphs, opsets, domains, IR and types."""
+
+from __future__ import annotations
+
+from onnxhybrid._codes.diagnostic import row
+
+ROWS = (
+    row(
+        "OH100",
+        "ModelError",
+        "The file is no ONNX model",
+        "The file cannot be read, or its bytes are no ONNX ModelProto with a graph.",
+        'oh.load("weights.bin")',
+        "Give the path of an .onnx file; open it in Netron to see whether it is whole.",
+    ),
+    row(
+        "OH101",
+        "ValidationError",
+        "An operator's domain is not imported",
+        "Every domain that a node uses needs an opset import in the model, and a model-local function brings its own.",
+        "a node of domain com.example in a model that imports ai.onnx only",
+        "Add the domain to the model's opset_import, with the version that the operator was written for.",
+    ),
+    row(
+        "OH102",
+        "ComposeError",
+        "The opsets of the parts cannot be aligned",
+        "Parts of different opsets are brought up to the newest one. That is done only where it provably keeps the "
+        "meaning: every operator used is the same in both versions, or the version converter of onnx knows the step.",
+        "a part of ai.onnx.ml 1 whose operator changed in version 3, beside a part of version 3",
+        "Export the parts with one opset, or convert the older one with onnx.version_converter and test it.",
+    ),
+    row(
+        "OH103",
+        "ValidationError",
+        "The IR version is newer than the runtime accepts",
+        "ONNX Runtime refuses a file whose IR version it does not know, whatever is in it.",
+        "IR version 14 under onnxruntime 1.31, which accepts up to 13",
+        "Save the model again through onnxhybrid (it writes the least IR version that holds the model), or update "
+        "onnxruntime.",
+    ),
+    row(
+        "OH104",
+        "ValidationError",
+        "A name is defined twice",
+        "In ONNX each tensor has one producer (static single assignment); a second node, input or initializer of the "
+        "name makes the graph ambiguous.",
+        'two nodes that both write the tensor "y"',
+        "Rename one of them.",
+    ),
+    row(
+        "OH105",
+        "ValidationError",
+        "A tensor is used before it is defined, or never defined",
+        "A node or a graph output reads a name that no input, initializer or earlier node provides.",
+        'a node reads "features" and nothing writes it',
+        "Sort the nodes topologically, or declare the missing input or initializer.",
+    ),
+    row(
+        "OH106",
+        "ValidationError",
+        "The opset is newer than the runtime knows",
+        "ONNX Runtime refuses a model that imports an opset version which it was not built for.",
+        "ai.onnx 28 under onnxruntime 1.31, which knows up to 26",
+        "Export the model with an older opset, or update onnxruntime.",
+    ),
+    row(
+        "OH107",
+        "ModelError",
+        "Weights cannot be read",
+        "A model refers to weights in a file (its own, or external data). That file is missing, too short, was changed "
+        "since the model was loaded, or lies outside of the model's folder, which ONNX Runtime refuses too.",
+        'external data at "../weights.bin", or a file that was overwritten after oh.load',
+        "Keep external data beside the .onnx file, and load the model again after its files changed.",
+    ),
+    row(
+        "OH108",
+        "ModelError",
+        "The model is too large for one protobuf message",
+        "A protobuf message holds less than 2 GiB; to_proto() and external_data=False need the whole model in one.",
+        "to_proto() on a model with 3 GB of weights",
+        "Use model.save(path), which writes external data where it must.",
+    ),
+    row(
+        "OH109",
+        "ModelError",
+        "No such tensor",
+        "rename, select or bind was given a name that the model does not have.",
+        'model.select(["probs"]) on a model whose output is "probabilities"',
+        "Use one of the names that the message lists; Model.inputs and Model.outputs have them.",
+    ),
+    row(
+        "OH110",
+        "ModelError",
+        "A tensor description is malformed",
+        "A TensorSpec needs a name, a dtype that ONNX knows, and a shape of sizes (0 or more), names and None.",
+        'oh.TensorSpec("x", "float31", (1,))',
+        "Use a numpy dtype or its name, such as float32, float16, bfloat16, int64, bool or str.",
+    ),
+    row(
+        "OH111",
+        "ModelError",
+        "A value does not fit the input it is bound to",
+        "bind makes an input constant; the value must have, or safely convert to, the input's dtype and fit its shape.",
+        "model.bind(threshold=[0.5, 0.6]) on an input of one element",
+        "Give a value of the dtype and shape that Model.inputs shows.",
+    ),
+    row(
+        "OH112",
+        "ModelError",
+        "The model cannot be written",
+        "The operating system refused to write the file. Nothing was changed: a file is replaced when it is whole.",
+        'model.save("/no/such/folder/model.onnx")',
+        "Check the folder, its permissions and the free space.",
+    ),
+    row(
+        "OH113",
+        "ModelError",
+        "Two tensors would get one name",
+        "After rename, prefix or select each input and output still needs a name of its own.",
+        'model.rename({"a": "b"}) on a model that has a public tensor "b" already',
+        'Rename both: model.rename({"a": "b", "b": "c"}) is simultaneous.',
+    ),
+    row(
+        "OH114",
+        "ValidationError",
+        "A remote output has no declared type",
+        "ONNX Runtime cannot infer what a remote node answers, so each output of an Invoke node needs its element type "
+        "in the graph's outputs or value_info.",
+        "an Invoke node that was cut out of its graph without its value_info",
+        "Build remote models with oh.remote, which declares the types.",
+    ),
+)

@@ -1,0 +1,271 @@
+"""OH5xx: run time; the native library uses the same codes."""
+
+from __future__ import annotations
+
+from onnxhybrid._codes.diagnostic import row
+
+ROWS = (
+    row(
+        "OH500",
+        "RemoteError",
+        "The operator library failed",
+        "An error inside the library was caught before it could do harm.",
+        "a defect in onnxhybrid",
+        "Report it with the message and the model's remote nodes.",
+    ),
+    row(
+        "OH501",
+        "RemoteRefused",
+        "No connection could be made",
+        "The server's name is unknown, nothing listens there, it cannot be reached, or TLS failed.",
+        "a Triton server that is not running",
+        "Check the endpoint, the network and the certificate; retries= bridges short outages.",
+    ),
+    row(
+        "OH502",
+        "RemoteTimeout",
+        "The deadline passed",
+        "No complete answer came before the node's timeout, which covers all attempts together.",
+        "a server that accepts the connection and never answers",
+        "Raise timeout=, or let a fallback answer.",
+    ),
+    row(
+        "OH503",
+        "RemoteStatusError",
+        "The server answered with an error",
+        "The status was not success; the server's own words are in the message, shortened and without secrets.",
+        "401 Unauthorized: invalid token",
+        "Read the server's message; .status has the number.",
+    ),
+    row(
+        "OH504",
+        "ProtocolError",
+        "The answer is not what the protocol promises",
+        "Status 200 came with a body that is not the protocol's: an HTML page, broken JSON, a missing or doubled "
+        "output, text that is not UTF-8.",
+        "a captive portal's page in place of an inference response",
+        "Check that the endpoint is the service's base URL and nothing between answers for it.",
+    ),
+    row(
+        "OH505",
+        "ProtocolError",
+        "An answer has another type than declared",
+        "The artifact declares the element type of each remote output; the server sent another one.",
+        "FP16 where the artifact says float32, after the remote model was exported anew",
+        "Build the remote model again, so that its declaration fits the server's.",
+    ),
+    row(
+        "OH506",
+        "ProtocolError",
+        "An answer's shape or size does not fit",
+        "The shape contradicts the declared one or the request's, or the number of bytes is not that of the shape.",
+        "9 rows in answer to 10",
+        "Check the remote model; declare None for a size that really varies.",
+    ),
+    row(
+        "OH507",
+        "ProtocolError",
+        "The answer is too large",
+        "The body exceeds the policy's max_response_bytes.",
+        "an answer that never ends",
+        "Raise max_response_bytes in oh.Policy if the answer is meant to be that large.",
+    ),
+    row(
+        "OH508",
+        "ProtocolError",
+        "The answer ended early",
+        "The connection was lost after the answer began, before it was whole.",
+        "a proxy that cuts the body",
+        "Look at the server's or the proxy's log; the call was not repeated, since the server may have acted on it.",
+    ),
+    row(
+        "OH509",
+        "ProtocolError",
+        "An input cannot be sent",
+        "The protocol has no form for the input's type or value.",
+        "a complex64 tensor to a Triton server",
+        "Cast it in the graph before the remote node.",
+    ),
+    row(
+        "OH510",
+        "CredentialError",
+        "No such credential",
+        "The node names a credential that neither the session nor the environment holds.",
+        'auth=oh.Credential("yolo") and a Session without credentials',
+        'oh.Session(model, credentials={"yolo": "…"}), or ONNXHYBRID_CREDENTIAL_YOLO with '
+        "ONNXHYBRID_CREDENTIAL_YOLO_HOSTS.",
+    ),
+    row(
+        "OH511",
+        "CredentialError",
+        "The credential is not meant for this host",
+        "A credential is sent only to the hosts that it is bound to, since an artifact may come from a stranger.",
+        "a secret for api.example.com in an artifact whose endpoint is evil.example",
+        "Check the artifact's endpoint; if it is right, name its host in oh.Secret(…, hosts=[…]).",
+    ),
+    row(
+        "OH512",
+        "CredentialError",
+        "The credential is malformed",
+        "A token is one string of visible ASCII characters; line breaks in it could add headers to the request.",
+        'a token that ends in "\\n" because it was read from a file',
+        "Strip it.",
+    ),
+    row(
+        "OH513",
+        "CredentialError",
+        "The credential could not be fetched",
+        "The callable or file behind an oh.Secret failed.",
+        "a vault that cannot be reached",
+        "See the message; the callable must return a str.",
+    ),
+    row(
+        "OH514",
+        "RemoteError",
+        "The run was cancelled",
+        "What waited for a remote call was ended before the answer came: a future or a task was cancelled, "
+        "RunOptions.terminate was set, a signal came, the graph cancelled the call, or the process was ending. Also "
+        "with on_error='flag', since the run is to end.",
+        "future = session.submit(…); future.cancel()",
+        "Nothing, where that was meant. The request may have reached the server.",
+    ),
+    row(
+        "OH515",
+        "RemoteError",
+        "The ticket is unknown",
+        "Await or Cancel was given something else than a ticket of a Begin node of the same session that is still "
+        "good. A ticket is good once, until its run is over; where the host does not tell the library of runs, as a "
+        "plain InferenceSession does not, until its deadline.",
+        "two Await nodes that read one ticket",
+        "Give each Begin one Await or one Cancel in every branch that can be taken, in the same graph.",
+    ),
+    row(
+        "OH516",
+        "RemoteError",
+        "Await declares other outputs than Begin",
+        "The types of an Await node's outputs are declared in the graph; they have to be the output_types of the "
+        "Begin node that gave the ticket, followed by bool, int64 and str with on_error='flag'.",
+        "Begin with output_types='[\"float32\"]' whose Await declares an int64",
+        "Correct the declaration (value_info or graph output), or output_types.",
+    ),
+    row(
+        "OH520",
+        "PolicyDenied",
+        "The policy refuses this address",
+        "allow or deny of oh.Policy, or the built-in refusal of link-local, metadata and unspecified addresses. "
+        "Nothing was sent.",
+        "an endpoint whose name resolves to 169.254.169.254",
+        "If the address is meant, allow it: oh.Policy(allow=[…]).",
+    ),
+    row(
+        "OH521",
+        "PolicyDenied",
+        "The budget is used up",
+        "The request would go over the budget of oh.Policy: calls, bytes or cost, counted since the session began, "
+        "repeats included. It was not sent.",
+        'the third call of a session with oh.Policy(budget={"calls": 2})',
+        "Raise the budget, or make a new session, which begins at nothing.",
+    ),
+    row(
+        "OH522",
+        "PolicyDenied",
+        "The budget has no price for a model",
+        "A budget that limits the cost needs the price of every request, since one without a price would be free. "
+        "Nothing was sent.",
+        'oh.Policy(budget={"cost": 5.0, "price": {"whisper-1": 0.006}}) and a call of another model',
+        'Add the model\'s price, or one for all others: {"*": 0.01}.',
+    ),
+    row(
+        "OH523",
+        "PolicyDenied",
+        "The circuit breaker is open",
+        "The origin failed as often in a row as the breaker of oh.Policy allows, so that nothing is sent to it until "
+        "the pause is over; then one request is let through to see whether it works again.",
+        'oh.Policy(breaker={"failures": 5, "pause": 30.0}) and a server that answers 503 to everything',
+        "Let a fallback answer, or wait; the failures before this one say what is wrong.",
+    ),
+    row(
+        "OH530",
+        "Error",
+        "The session's settings cannot be used",
+        "A credential, a policy or the scope given to the operator library is malformed or unknown.",
+        'oh.Policy(max_response_bytes=-1), or oh.Session(model, credentials={"yolo": 5})',
+        "Correct what the message names.",
+    ),
+    row(
+        "OH531",
+        "RemoteRefused",
+        "A certificate's file cannot be used",
+        "A file of oh.Policy (ca_file, client_certificate) or of the environment (ONNXHYBRID_CA_FILE, "
+        "ONNXHYBRID_CLIENT_CERT, ONNXHYBRID_CLIENT_KEY) is missing, is not PEM, or the key is not the certificate's.",
+        "ONNXHYBRID_CA_FILE=/no/such/file.pem",
+        "Name files in PEM form that this process may read.",
+    ),
+    row(
+        "OH532",
+        "RemoteError",
+        "The request is not in the record",
+        "A session that replays sends nothing, and its record holds no answer to this request: the inputs, the "
+        'endpoint, the model or the declared outputs differ from those that were recorded. on_error="flag" does not '
+        "hide this.",
+        "other inputs than at the time of recording",
+        "Record again: oh.Session(model, record=path).",
+    ),
+    row(
+        "OH533",
+        "Error",
+        "The record's file cannot be used",
+        "The file of record= cannot be written, or is no record and is therefore not overwritten; the file of replay= "
+        "is missing, damaged, no record, or of another version.",
+        'oh.Session(model, replay="photo.jpg")',
+        "Check the path; record again if the file is damaged.",
+    ),
+    row(
+        "OH540",
+        "Error",
+        "ONNX Runtime refused",
+        "ONNX Runtime could not load the model or run it with these inputs; its own words are in the message.",
+        "a feed that is missing or has another type",
+        "Compare the feeds with Session.get_inputs(), and the model with oh.validate(model).",
+    ),
+    row(
+        "OH541",
+        "Error",
+        "There is no thread to run on",
+        "submit, arun and run_async run on threads of their own; there is none at all to be had.",
+        "submit in a function that atexit calls",
+        "Run earlier, or with Session.run; raise the limit of threads of the process.",
+    ),
+    row(
+        "OH550",
+        "Error",
+        "The operator library cannot be loaded",
+        "The native library is missing or of another version.",
+        "a source tree that was copied without building it",
+        "Install the package again: pip install onnxhybrid.",
+    ),
+    row(
+        "OH551",
+        "Error",
+        "An extra is not installed",
+        "This part of onnxhybrid needs packages that come with an extra.",
+        "oh.endpoint without starlette",
+        'pip install "onnxhybrid[endpoint]"',
+    ),
+    row(
+        "OH552",
+        "Error",
+        "The endpoint cannot be started",
+        "The embedded endpoint was given an address that it cannot listen on, or a name that it cannot serve.",
+        "a port that another program listens on",
+        "Use port=0 for a free one.",
+    ),
+    row(
+        "OH553",
+        "Error",
+        "A request to the embedded endpoint is malformed",
+        "The endpoint answers with an error status (400, 404, 413 and the like) and the message; nothing was run.",
+        "a request whose tensor has fewer bytes than its shape says",
+        "Correct the request as the message says; the official clients make well-formed ones.",
+    ),
+)

@@ -11,6 +11,7 @@ from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, RemoteSpec, load
 from onnxhybrid.model.check import check
+from onnxhybrid.model.old_operators import old_nodes
 from onnxhybrid.validation.target import Target
 
 Rule = Callable[[Model, Target], Iterator[Finding]]
@@ -67,6 +68,12 @@ def _open_credentials(model: Model, target: Target) -> Iterator[Finding]:
             yield Finding("OH305", f"a token travels unencrypted to {remote.endpoint}", f"node {remote.node!r}")
 
 
+def _old_operators(model: Model, target: Target) -> Iterator[Finding]:
+    """OH401: no operator of onnxruntime-extensions 0.9 to 0.14."""
+    for node in old_nodes(model.skeleton):
+        yield Finding("OH401", f"{node.op_type} no longer exists; oh.legacy.upgrade replaces it", f"node {node.name!r}")
+
+
 def _plain(remote: RemoteSpec) -> bool:
     return urlsplit(remote.endpoint).scheme.lower() in ("http", "grpc")
 
@@ -79,5 +86,5 @@ def _loopback(remote: RemoteSpec) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-RULES: tuple[Rule, ...] = (_structure, _file_format, _standard_opset, _open_credentials)
+RULES: tuple[Rule, ...] = (_structure, _file_format, _standard_opset, _open_credentials, _old_operators)
 """Every rule, in the order of a report."""

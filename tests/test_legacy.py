@@ -198,9 +198,21 @@ def test_wire_names_are_the_author_s_and_not_the_optimizer_s() -> None:
             helper.make_node("Identity", ["218"], ["grid"]),
         ]
         proto = of_nodes(nodes, [AUTH, ("image", FLOAT, [2])], [("grid", FLOAT, [2])])
-        proto.graph.value_info.append(helper.make_tensor_value_info("218", FLOAT, [2]))
+        declared = helper.make_tensor_value_info("218", FLOAT, [2])
+        proto.graph.value_info.append(declared)
         both_send(proto, {"auth_token": text(TOKEN), "image": X}, server)
         assert sent(server.requests[0]).outputs == ("218",)
+        proto.graph.value_info.remove(declared)  # as the published sample, whose type the output behind it tells
+        oh.Session(upgraded(proto)).run(None, {"auth_token": text(TOKEN), "image": X})
+        assert sent(server.requests[2]) == sent(server.requests[1])
+
+
+def test_a_file_that_imports_no_domain_of_the_old_operators_is_upgraded() -> None:
+    """The published script writes such files, and the old library ran them."""
+    with raw_server(ECHO) as server:
+        proto = of_nodes([triton(server.url)], [AUTH, ("X", FLOAT, [-1])], [("Z", FLOAT, [-1])])
+        del proto.opset_import[0]
+        both_send(proto, {"auth_token": text(TOKEN), "X": X}, server)
 
 
 def test_an_empty_constant_token_is_no_token() -> None:

@@ -232,7 +232,7 @@ def test_what_is_safe_to_repeat_is_repeated() -> None:
 
 
 def test_an_output_that_no_server_gives_is_named() -> None:
-    node = helper.make_node("Identity", ["Z"], ["y"])
+    node = helper.make_node("Neg", ["Z"], ["y"])
     proto = triton("http://127.0.0.1:1")
     proto.graph.node.append(node)
     proto.graph.output[0].name = "y"

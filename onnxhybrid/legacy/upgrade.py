@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
@@ -74,6 +74,7 @@ def upgrade(model: Model) -> Model:
 
 def _upgrade(graph: GraphProto, names: set[str], empty: set[str]) -> None:
     declared = {value.name: value for value in (*graph.input, *graph.value_info, *graph.output)}
+    _declare(graph, declared)
     shapes = {
         name: TensorSpec.of(value).shape for name, value in declared.items() if value.type.HasField("tensor_type")
     }
@@ -87,6 +88,18 @@ def _upgrade(graph: GraphProto, names: set[str], empty: set[str]) -> None:
         new = helper.make_node(INVOKE, inputs, list(node.output), name, domain=DOMAIN, **attributes)
         new.doc_string = node.doc_string
         node.CopyFrom(new)
+
+
+def _declare(graph: GraphProto, declared: dict[str, ValueInfoProto]) -> None:
+    """Add the declarations that an output of an old operator lacks and that a chain of Identity nodes behind it has."""
+    given = {name for node in filter(is_old, graph.node) for name in node.output}
+    for node in reversed(graph.node):
+        if node.op_type == "Identity" and node.output[0] in declared and node.input[0] not in declared:
+            value = ValueInfoProto(name=node.input[0])
+            value.type.CopyFrom(declared[node.output[0]].type)
+            declared[value.name] = value
+            if value.name in given:
+                graph.value_info.append(value)
 
 
 class _Old:

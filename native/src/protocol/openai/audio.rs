@@ -96,7 +96,7 @@ impl Protocol for Audio {
             asked.settings.text(name).into_iter().for_each(|value| form.field(name, value));
         }
         if let Some(temperature) = asked.settings.float("temperature") {
-            form.field("temperature", &format!("{temperature:?}"));
+            form.field("temperature", format!("{temperature:?}"));
         }
         let kind = FORMATS.iter().find(|(name, _)| *name == extension).map_or("application/octet-stream", |row| row.1);
         form.file("file", &format!("audio.{extension}"), kind, file);

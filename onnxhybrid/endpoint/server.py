@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from onnxhybrid.endpoint import kserve
+from onnxhybrid.endpoint import azureml, kserve, openai
 from onnxhybrid.endpoint.answers import HANDLERS
 from onnxhybrid.endpoint.guards import SizeGuard, TokenGuard
 from onnxhybrid.endpoint.served import ModelLike, ServedModel
@@ -92,9 +92,12 @@ def application(
     guards = [Middleware(SizeGuard, limit=max_request_bytes)]
     if token is not None:
         guards.insert(0, Middleware(TokenGuard, token=token))
-    app = Starlette(
-        routes=kserve.routes(served, threads, max_request_bytes), middleware=guards, exception_handlers=HANDLERS
-    )
+    routes = [
+        *kserve.routes(served, threads, max_request_bytes),
+        *openai.routes(served, threads),
+        *azureml.routes(served, threads),
+    ]
+    app = Starlette(routes=routes, middleware=guards, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False  # the protocols know no redirects, and clients do not follow them
     return app
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from onnxhybrid import deploy as deploy
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
@@ -68,6 +69,7 @@ __all__ = [
     "ValidationError",
     "cascade",
     "chain",
+    "deploy",
     "endpoint",
     "explain",
     "judge",
@@ -81,7 +83,7 @@ __all__ = [
     "validate",
 ]
 
-_PACKAGES = ("endpoint", "legacy", "remote")
+_PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
     "compose": ("cascade", "chain", "judge", "parallel", "switch"),
     "diagnostics": ("Report", "explain"),

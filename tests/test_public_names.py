@@ -9,8 +9,9 @@ import onnxhybrid as oh
 NAMES = {
     "ComposeError", "Credential", "CredentialError", "Error", "Input", "Model", "ModelError", "NodeStats", "Policy",
     "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
-    "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "endpoint",
-    "explain", "judge", "legacy", "library_path", "load", "parallel", "register", "remote", "switch", "validate",
+    "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "deploy",
+    "endpoint", "explain", "judge", "legacy", "library_path", "load", "parallel", "register", "remote", "switch",
+    "validate",
 }  # fmt: skip
 
 

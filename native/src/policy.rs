@@ -145,6 +145,17 @@ impl Policy {
         }
     }
 
+    /// Refuses an address that the origin's host resolved to; where only a proxy knows it, what is not allowed by name.
+    pub fn check_reached(&self, origin: &Origin, address: Option<IpAddr>) -> Result<(), Problem> {
+        match (address, &self.allow) {
+            (Some(address), _) => self.check_address(origin, address),
+            (None, Some(allow)) if !allow.iter().any(|entry| entry.names(origin)) => {
+                Err(self.refusal(origin, "does not allow its name, and its address is known to the proxy alone"))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
     /// Refuses an address that the origin's host is or resolved to.
     pub fn check_address(&self, origin: &Origin, address: IpAddr) -> Result<(), Problem> {
         for form in forms(address) {
@@ -174,7 +185,8 @@ fn parse_entries(entries: &[String]) -> Result<Vec<Entry>, Problem> {
     entries.iter().map(parse).collect()
 }
 
-fn literal(host: &Host<String>) -> Option<IpAddr> {
+/// The address that a host is written as.
+pub(crate) fn literal(host: &Host<String>) -> Option<IpAddr> {
     match host {
         Host::Domain(_) => None,
         Host::Ipv4(address) => Some(IpAddr::V4(*address)),

@@ -1,7 +1,7 @@
 //! The connections of one scope to one origin.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,8 @@ pub struct Peer {
     idle: PerProcess<Mutex<Vec<Connection>>>,
     /// Held while a connection is made that all callers are going to share.
     opening: PerProcess<tokio::sync::Mutex<()>>,
+    /// Whether the last connection that was tried turned out to carry one request at a time, or failed.
+    single: AtomicBool,
     opened: AtomicU64,
 }
 
@@ -66,6 +68,7 @@ impl Peer {
             breaker: policy.breaker.map(Breaker::new),
             idle: PerProcess::default(),
             opening: PerProcess::default(),
+            single: AtomicBool::new(false),
             opened: AtomicU64::new(0),
             policy,
             process,
@@ -202,14 +205,19 @@ impl Peer {
 
     async fn open(&self, timeout: Duration) -> Result<Connection, Trouble> {
         let connection = async {
-            if self.wire == Wire::Http {
+            if !self.may_be_shared() {
                 return self.open_unbounded().await;
             }
-            let _opening = self.opening.lock().await;
-            match self.take().await {
-                Some(opened) => Ok(opened),
-                None => self.open_unbounded().await,
+            let opening = self.opening.lock().await;
+            if let Some(opened) = self.take().await {
+                return Ok(opened);
             }
+            if !self.may_be_shared() {
+                drop(opening); // whom this one waited for has learned that each needs one of its own
+            }
+            let opened = self.open_unbounded().await;
+            self.single.store(opened.as_ref().map_or(true, |opened| !opened.is_http2()), Ordering::Relaxed);
+            opened
         };
         match tokio::time::timeout(timeout, connection).await {
             Ok(outcome) => outcome,
@@ -218,6 +226,11 @@ impl Peer {
                 Err(Trouble::Unanswered(Problem::new(Code::Connect, message)))
             }
         }
+    }
+
+    /// Whether a connection is worth waiting for while another caller makes it: the server may offer HTTP/2.
+    fn may_be_shared(&self) -> bool {
+        self.wire == Wire::Grpc || (self.origin.tls && !self.single.load(Ordering::Relaxed))
     }
 
     async fn open_unbounded(&self) -> Result<Connection, Trouble> {

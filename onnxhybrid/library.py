@@ -226,7 +226,7 @@ def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:
         if not isinstance(value, str):
             value, status = f"the credential's callable returned {type(value).__name__}, not str", 1
     except BaseException as problem:  # noqa: BLE001  # the border of the interpreter
-        value, status = f"the credential's callable raised {type(problem).__name__}", 1
+        value, status = f"the credential's callable or file raised {type(problem).__name__}", 1
     data = value.encode("utf-8", "surrogatepass")
     put(sink, data, len(data))
     return status

@@ -122,3 +122,24 @@ def test_a_token_that_was_given_in_a_wrong_place_is_not_repeated() -> None:
         with pytest.raises(oh.Error, match="OH530") as caught:
             oh.Session(dense("m", "x", "y", (3, 3)), credentials=credentials)  # type: ignore[arg-type]
         assert not any(name in str(caught.value) for name in credentials)
+
+
+@pytest.mark.parametrize("source", ["value", "callable", "file", "environment"])
+def test_a_call_that_names_a_credential_never_goes_out_without_it(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(" \n", encoding="utf-8")  # as while it is written anew
+    with raw_server(answer(b"")) as server:
+        host = server.url.removeprefix("http://")
+        secrets: dict[str, str | oh.Secret] = {
+            "value": "",
+            "callable": oh.Secret(str),
+            "file": oh.Secret(tmp_path / "token", hosts=[host]),
+        }
+        monkeypatch.setenv("ONNXHYBRID_CREDENTIAL_C", "")
+        monkeypatch.setenv("ONNXHYBRID_CREDENTIAL_C_HOSTS", host)
+        given_as = {"c": secrets[source]} if source in secrets else None
+        session = oh.Session(adder(server.url, auth=oh.Credential("c")), credentials=given_as)
+        with pytest.raises(oh.CredentialError, match=r"OH512.*empty"):
+            session.run(None, {"x": X})
+    assert not server.requests

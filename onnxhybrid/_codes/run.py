@@ -237,6 +237,15 @@ ROWS = (
         "Run earlier, or with Session.run; raise the limit of threads of the process.",
     ),
     row(
+        "OH542",
+        "Error",
+        "An operator library is registered twice",
+        "oh.Session and oh.register register onnxhybrid's operator library in the session options, which take each "
+        "domain once; there it was registered by hand already, or another library holds its domain.",
+        "options.register_custom_ops_library(oh.library_path()), then oh.Session(model, sess_options=options)",
+        "Leave the registration to oh.Session or oh.register.",
+    ),
+    row(
         "OH550",
         "Error",
         "The operator library cannot be loaded",

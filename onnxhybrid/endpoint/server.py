@@ -42,6 +42,7 @@ class Endpoint:
     def __init__(
         self, models: Mapping[str, ModelLike], host: str, port: int, token: str | None, max_request_bytes: int
     ) -> None:
+        _check(models, host, port, token, max_request_bytes)
         self._threads = ThreadPoolExecutor(_THREADS, "onnxhybrid endpoint")
         app = application(models, self._threads, token, max_request_bytes)
         self._socket = _listen(host, port)
@@ -74,6 +75,22 @@ class Endpoint:
             self._started.set_exception(problem)  # it belongs to the caller, who waits for the start
         finally:
             self._socket.close()
+
+
+def _check(models: object, host: object, port: object, token: object, max_request_bytes: object) -> None:
+    """Hold the arguments' kinds against what the endpoint takes.
+
+    Raises:
+        Error: OH552, one is of another kind.
+    """
+    if not isinstance(models, Mapping) or not all(isinstance(name, str) for name in models):
+        raise Error("OH552", "models is a mapping of names to models or the paths of their files")
+    for name, value, kinds in (
+        ("host", host, (str,)), ("port", port, (int,)), ("token", token, (str, type(None))),
+        ("max_request_bytes", max_request_bytes, (int,)),
+    ):  # fmt: skip
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise Error("OH552", f"{name} is {kinds[0].__name__}, not {type(value).__name__}")
 
 
 def application(

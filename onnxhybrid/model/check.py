@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from onnx import GraphProto, ModelProto, NodeProto
+from google.protobuf.message import Message
+from onnx import (
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    StringStringEntryProto,
+    TensorProto,
+    ValueInfoProto,
+)
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.library import protocols
@@ -18,6 +27,9 @@ from onnxhybrid.model.remote_spec import RemoteSpec, attributes_of, gives_result
 _TOKEN = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
 )
+
+_TRACE = re.compile(rb"sk-[A-Za-z0-9_-]{32}|eyJ[A-Za-z0-9_-]{10,}\.|Bearer[^!-~]")
+"""What the bytes of a model with such a text hold."""
 
 _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -130,24 +142,43 @@ def _tokens(model: ModelProto) -> Iterator[Finding]:
 
 
 def _secrets(model: ModelProto) -> Iterator[Finding]:
-    """OH306: no text of the artifact looks like a token."""
-    for where, text in _texts(model):
+    """OH306: no text of the artifact looks like a token, wherever it stands."""
+    if not _TRACE.search(model.SerializePartialToString()):
+        return  # without a look at each of its texts
+    for where, text in _texts(model, "the model"):
         if _TOKEN.search(text):
             yield Finding("OH306", "a text has the form of a secret", where)
 
 
-def _texts(model: ModelProto) -> Iterator[tuple[str, str]]:
-    yield "the documentation", f"{model.doc_string} {model.graph.doc_string}"
-    for entry in model.metadata_props:
-        yield f"metadata {entry.key!r}", entry.value
-    for node in all_nodes(model):
-        for attribute in node.attribute:
-            for value in (attribute.s, *attribute.strings):
-                yield f"attribute {attribute.name!r} of {_label(node)}", value.decode("utf-8", "replace")
-    for inner in nested_graphs(model.graph):
-        for tensor in inner.initializer:
-            for value in tensor.string_data if len(tensor.string_data) <= _FEW else ():
-                yield f"initializer {tensor.name!r}", value.decode("utf-8", "replace")
+def _texts(message: Message, where: str) -> Iterator[tuple[str, str]]:
+    """Every text of a message and the messages inside it, with the innermost place that has a name."""
+    where = _place(message) or where
+    for field, value in message.ListFields():
+        values = value if isinstance(value, (str, bytes, Message)) or not isinstance(value, Iterable) else list(value)
+        for entry in values if isinstance(values, list) else [values]:
+            if isinstance(entry, Message):
+                yield from _texts(entry, where)
+            elif isinstance(entry, str):
+                yield where, entry
+            elif isinstance(entry, bytes) and _is_text_field(field.name, values):
+                yield where, entry.decode("utf-8", "replace")
+
+
+def _is_text_field(name: str, values: object) -> bool:
+    return name != "raw_data" and not (name == "string_data" and isinstance(values, list) and len(values) > _FEW)
+
+
+def _place(message: Message) -> str | None:
+    """What people call the part of a model that a message is; its name is left out where that is the secret."""
+    if isinstance(message, StringStringEntryProto):
+        kind, name = "metadata", message.key
+    elif isinstance(message, NodeProto):
+        kind, name = f"a node {message.op_type} called", message.name
+    elif isinstance(message, (TensorProto, GraphProto, FunctionProto, ValueInfoProto)):
+        kind, name = type(message).__name__.removesuffix("Proto").lower(), message.name
+    else:
+        return None
+    return kind if _TOKEN.search(f"{kind} {name}") else f"{kind} {name!r}"
 
 
 def _remote_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:

@@ -16,6 +16,7 @@ from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
 from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.model.texts import is_name, is_text
 
 
 def rename(model: ModelProto, names: Mapping[str, str]) -> None:
@@ -25,8 +26,8 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     existing = tensor_names(model.graph)
     for old, new in names.items():
         _known(old, existing, "tensor")
-        if not isinstance(new, str) or not new:
-            raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty string")
+        if not is_name(new):
+            raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty text")
     public = {value.name for value in (*model.graph.input, *model.graph.output)}
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
@@ -36,14 +37,17 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
 
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
-    if not isinstance(prefix, str):
+    if not is_text(prefix):
         raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
     rename_tensors(model.graph, {name: prefix + name for name in tensor_names(model.graph)})
     rename_nodes(model.graph, lambda name: prefix + name)
 
 
-def select(model: ModelProto, outputs: list[str]) -> None:
+def select(model: ModelProto, outputs: Iterable[str]) -> None:
     """Keep these outputs and what they need."""
+    if not isinstance(outputs, Iterable):
+        raise ModelError("OH109", f"select takes the names of outputs, not {outputs!r}")
+    outputs = list(outputs)
     by_name = {value.name: value for value in model.graph.output}
     for name in outputs:
         _known(name, by_name, "output")
@@ -146,11 +150,12 @@ def as_dtype(spec: TensorSpec, value: object) -> npt.NDArray[Any]:
     """
     if is_container(spec.dtype):
         raise ModelError("OH111", f"{spec} is no tensor and cannot be given a value")
-    array = np.asarray(value)
+    # A numpy array of fixed width drops NULs at the end of its strings.
+    array = np.asarray(value, None if isinstance(value, np.ndarray) or spec.dtype != "str" else object)
     wanted = numpy_dtype(spec.dtype)
     if spec.dtype == "str":
-        if array.dtype.kind not in "OUST" or not all(isinstance(entry, str) for entry in array.flat):
-            raise ModelError("OH111", f"{spec} takes strings, not {array.dtype}")
+        if array.dtype.kind not in "OUST" or not all(is_text(entry) for entry in array.flat):
+            raise ModelError("OH111", f"{spec} takes texts, not {array.dtype} of other things or of broken Unicode")
         return array.astype(object)
     integers = array.dtype.kind in "iu" and wanted.kind in "iu"
     if array.dtype != wanted and not integers and not _same_kind(array.dtype, wanted):
@@ -173,8 +178,10 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | str | None, ...]) -> bool:
 
 def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     """Add or replace metadata_props."""
+    if not isinstance(metadata, Mapping):
+        raise ModelError("OH111", f"metadata is a mapping of texts, not {metadata!r}")
     for key, value in metadata.items():
-        if not isinstance(key, str) or not isinstance(value, str) or not key:
+        if not is_name(key) or not is_text(value):
             raise ModelError("OH111", f"metadata is text by name, not {key!r}: {value!r}")
     merged = {entry.key: entry.value for entry in model.metadata_props} | dict(metadata)
     del model.metadata_props[:]

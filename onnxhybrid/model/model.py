@@ -20,6 +20,7 @@ from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.model.texts import file_path
 from onnxhybrid.model.weights import Weights, materialize, resolve, used
 from onnxhybrid.model.wire import detach
 
@@ -153,8 +154,9 @@ class Model:
         """
         if external_data not in (True, False, "auto"):
             raise ModelError("OH112", f"external_data is True, False or 'auto', not {external_data!r}")
+        target = file_path(path, "OH112")
         self._check()
-        saving.write(self._skeleton, self._weights, Path(path), external_data)
+        saving.write(self._skeleton, self._weights, target, external_data)
 
     def _check(self) -> None:
         report = Report.of(check(self._skeleton))
@@ -176,7 +178,7 @@ class Model:
         """The model with `prefix` before the name of each input, output, inner tensor and node."""
         return self._edited(editing.add_prefix, prefix)
 
-    def bind(self, **values: Any) -> Model:
+    def bind(self, /, **values: Any) -> Model:
         """The model with inputs made constant: `model.bind(threshold=0.5)`.
 
         Raises:
@@ -190,7 +192,7 @@ class Model:
         Raises:
             ModelError: OH109, no such output; OH113, an output is named twice.
         """
-        return self._edited(editing.select, [outputs] if isinstance(outputs, str) else list(outputs))
+        return self._edited(editing.select, [outputs] if isinstance(outputs, str) else outputs)
 
     def with_metadata(self, metadata: Mapping[str, str]) -> Model:
         """The model with these entries added to, or put in the place of, its metadata_props."""
@@ -227,7 +229,7 @@ def load(path: str | os.PathLike[str]) -> Model:
     Raises:
         ModelError: OH100, the file cannot be read or is no model; OH107, its external data is not there.
     """
-    file = Path(os.path.abspath(path))
+    file = file_path(path, "OH100")
     try:
         skeleton = _skeleton_of(file)
     except (OSError, ValueError) as problem:

@@ -59,6 +59,8 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
                 _stream(whole, weights, file)
     except OSError as problem:
         raise ModelError("OH112", f"{path} cannot be written: {problem.strerror or problem}") from None
+    except UnicodeEncodeError:  # a file may have any bytes for a name, and a model refers to its data by text
+        raise ModelError("OH112", f"the name of {path} is no text, and the model could not refer to its data") from None
 
 
 def _own(model: ModelProto, weights: Weights) -> ModelProto:

@@ -123,12 +123,13 @@ def _feeds(draw: st.DrawFn, model: Model, rows: int | None) -> dict[str, npt.NDA
 
 
 def judges(output: TensorSpec) -> st.SearchStrategy[Model]:
-    """Judges that read an output of a local model: a verdict for each element, or for each row of float32 numbers.
+    """Judges that read an output of a local model: a verdict for each element, or for each row of so many classes.
 
     >>> judges(oh.TensorSpec("probs", "float32", ("n", 10))).example()  # doctest: +SKIP
     """
     own = st.sampled_from((0.0, 1.0, 2.0)).map(lambda limit: _judge(output, limit))
-    if output.dtype != "float32" or not output.shape:
+    classes = output.shape[-1] if output.shape and len(output.shape) > 1 else None
+    if output.dtype != "float32" or not isinstance(classes, int) or not classes:
         return own
     limits = st.sampled_from((0.0, 0.5, 1.0, 2.0))
     ours: st.SearchStrategy[Model] = limits.map(lambda limit: judge.max_probability(output.name) >= limit)

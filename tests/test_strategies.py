@@ -49,7 +49,7 @@ def by_rows(local: oh.Model, remote: oh.Model, judge: oh.Model, fed: Mapping[str
     """Run local; judge; run remote on the refused rows; put its answers in their places."""
     answers = run(local, fed)
     (verdict,) = oh.Session(judge).run(None, {spec.name: answers[spec.name] for spec in judge.inputs})
-    refused = ~verdict.reshape(len(verdict), -1).all(1)
+    refused = ~verdict.all(axis=tuple(range(1, verdict.ndim)))
     if refused.any():
         for name, rows in run(remote, {name: value[refused] for name, value in fed.items()}).items():
             answers[name] = answers[name].copy()

@@ -194,9 +194,14 @@ class _Maker:
     def give(self, spec: TensorSpec) -> None:
         """Write an output: one of the tensors of its dtype, or one that is cast."""
         fitting = sorted(name for name, dtype in self._tensors.items() if dtype == spec.dtype)
-        source = self._draw(st.sampled_from(fitting or sorted(self._tensors)))
-        attributes = {} if fitting else {"to": elem_type(spec.dtype)}
-        self._nodes.append(_node("Identity" if fitting else "Cast", [source], spec.name, **attributes))
+        numbers = sorted(name for name, dtype in self._tensors.items() if dtype != "str")
+        source = self._draw(st.sampled_from(fitting or numbers or sorted(self._tensors)))
+        if not fitting and (numbers or spec.dtype == "str"):
+            self._nodes += _cast(source, spec.name, spec.dtype, negative=self._tensors[source] not in ("uint8", "bool"))
+        elif not fitting:
+            self._nodes += _zeros(source, spec.name, spec.dtype)
+        else:
+            self._nodes.append(_node("Identity", [source], spec.name))
 
     def model(self, name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Model:
         """The model of all this."""
@@ -265,6 +270,21 @@ class _Maker:
     def _fresh(self, kind: str) -> str:
         taken = {*self._tensors, *(weight.name for weight in self._weights), *NAMES}
         return next(name for number in range(len(taken) + 1) if (name := f"{kind}{number}") not in taken)
+
+
+def _cast(source: str, target: str, dtype: str, *, negative: bool) -> list[NodeProto]:
+    """A tensor as another dtype; what a negative number is as an unsigned one is not defined."""
+    if dtype == "uint8" and negative:
+        absolute = f"{target}/absolute"
+        return [_node("Abs", [source], absolute), _node("Cast", [absolute], target, to=elem_type(dtype))]
+    return [_node("Cast", [source], target, to=elem_type(dtype))]
+
+
+def _zeros(source: str, target: str, dtype: str) -> list[NodeProto]:
+    """Zeros in the shape of a tensor of texts."""
+    zero = numpy_helper.from_array(np.zeros(1, numpy_dtype(dtype)))
+    shape = f"{target}/shape"
+    return [_node("Shape", [source], shape), _node("ConstantOfShape", [shape], target, value=zero)]
 
 
 def _declared(names: dict[str, str], rows: Sequence[tuple[str, str, Shape | None]]) -> list[ValueInfoProto]:

@@ -15,6 +15,8 @@ from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
 from onnxhybrid.model.check import check
+from onnxhybrid.model.editing import SCORE
+from onnxhybrid.model.graphs import nested_graphs
 from onnxhybrid.model.opsets import set_opsets
 from onnxhybrid.model.weights import Weights
 
@@ -31,10 +33,12 @@ def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
         parts: the parts in it, aligned.
 
     Raises:
-        ComposeError: OH209, two parts have different functions of one name.
+        ComposeError: OH209, two parts have different functions of one name; OH225, ONNX Runtime would overwrite an
+            input.
         ValidationError: a part was not valid.
     """
     _tidy(graph)
+    _refuse_overwriting(graph)
     model = make_model(graph, producer_name="onnxhybrid", functions=_functions(parts))
     opsets = newest(part.model.opsets for part in parts)
     opsets.setdefault("", GLUE_OPSET)
@@ -45,6 +49,23 @@ def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
     if not report:
         raise ValidationError(report, context=f"{kind} was given a part that is not valid")
     return Model(model, _weights(parts))
+
+
+def _refuse_overwriting(graph: GraphProto) -> None:
+    """OH225: the running mean and variance of BatchNormalization are outputs of their graph, if anything.
+
+    ONNX Runtime writes them over the node's inputs otherwise, which others may read, and which may be the caller's.
+    """
+    for inner in nested_graphs(graph):
+        outputs = {"", *(value.name for value in inner.output)}
+        for node in inner.node:
+            if node.op_type == "BatchNormalization" and not outputs.issuperset(node.output[1:3]):
+                raise ComposeError(
+                    "OH225",
+                    f"node {node.name!r} trains: ONNX Runtime would write {', '.join(node.output[1:3])} over the "
+                    f"inputs {', '.join(node.input[3:5])} before others read them; export the model for "
+                    "inference (training_mode=0)",
+                )
 
 
 def _tidy(graph: GraphProto) -> None:
@@ -77,7 +98,7 @@ def _annotate(model: ModelProto, kind: str, parts: Sequence[Part]) -> None:
     entries: dict[str, str] = {}
     for part in parts:
         for key, value in part.model.metadata.items():
-            if key != PARTS:
+            if key not in (PARTS, SCORE):  # what is true of the part alone
                 entries[key if entries.get(key, value) == value else f"{part.label}/{key}"] = value
     entries[PARTS] = json.dumps({"kind": kind, "parts": [_described(part) for part in parts]})
     for key, value in entries.items():

@@ -39,12 +39,12 @@ def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
     opsets = newest(part.model.opsets for part in parts)
     opsets.setdefault("", GLUE_OPSET)
     set_opsets(model, opsets)
-    model.ir_version = least_ir(model)
+    model.ir_version = least_ir(model, max(part.model.ir_version for part in parts))
     _annotate(model, kind, parts)
     report = Report.of(check(model))
     if not report:
         raise ValidationError(report, context=f"{kind} was given a part that is not valid")
-    return Model(model, _weights(parts))
+    return Model(model, _weights(parts), checked=True)
 
 
 def _tidy(graph: GraphProto) -> None:

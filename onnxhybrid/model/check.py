@@ -13,11 +13,17 @@ from onnxhybrid.library import protocols
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
-from onnxhybrid.model.remote_spec import RemoteSpec, attributes_of, gives_results, is_remote, result_count
+from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, attributes_of, gives_results, is_remote, result_count
 
 _TOKEN = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
 )
+
+_SUSPECT = re.compile(rb"sk-[A-Za-z0-9_-]{32}|eyJ[A-Za-z0-9_-]{10}|Bearer")
+"""What the bytes of every message with a `_TOKEN` in a text hold: a look at all bytes spares one at each text."""
+
+_LARGE = 256 << 20
+"""A skeleton of more bytes than this is not copied to be looked at."""
 
 _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -26,49 +32,54 @@ _FEW = 16  # a tensor with more strings is a vocabulary, not a setting
 
 def check(model: ModelProto) -> Iterator[Finding]:
     """Every finding of the rules below about a skeleton."""
-    yield from _domains(model)
+    nodes = list(all_nodes(model))  # all rules share one walk
+    yield from _domains(model, nodes)
     yield from _names(model.graph, (), "the graph")
-    yield from _remote_nodes(model)
-    yield from _remote_types(model.graph)
-    yield from _tokens(model)
-    yield from _secrets(model)
+    if any(node.domain == DOMAIN for node in nodes):
+        yield from _remote_nodes(nodes)
+        yield from _remote_types(model.graph)
+        yield from _tokens(model)
+    if model.ByteSize() > _LARGE or _SUSPECT.search(model.SerializeToString()):
+        yield from _secrets(model, nodes)
 
 
-def _domains(model: ModelProto) -> Iterator[Finding]:
+def _domains(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[Finding]:
     """OH101: every domain that is used is imported, in functions by the function itself."""
+    if {node.domain for node in nodes} <= {"", "ai.onnx"}:
+        return
     own = {standard(function.domain) for function in model.functions}
     scopes = [("the graph", nodes_of(model.graph.node), model.opset_import)]
     scopes += [(f"the function {f.name!r}", nodes_of(f.node), f.opset_import) for f in model.functions]
-    for where, nodes, imports in scopes:
-        used = {standard(node.domain) for node in nodes} - {""}
+    for where, inside, imports in scopes:
+        used = {standard(node.domain) for node in inside} - {""}
         for domain in sorted(used - own - set(opsets_of(imports))):
             yield Finding("OH101", f"nodes use the domain {domain!r}, which is not imported", where)
 
 
 def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str) -> Iterator[Finding]:
     """OH104 and OH105: each tensor has one producer, which comes before its readers."""
-    seen = {value.name for value in graph.input}
+    seen = {"", *(value.name for value in graph.input)}
     seen.update(tensor.name for tensor in graph.initializer)
     seen.update(sparse.values.name for sparse in graph.sparse_initializer)
     scopes = (seen, *outer)
     for node in graph.node:
-        for name in node.input:
-            if name and not any(name in scope for scope in scopes):
+        for name in node.input[:]:
+            if name not in seen and not any(name in scope for scope in outer):
                 yield Finding("OH105", f"{_label(node)} reads {name!r}, which nothing before it provides", where)
         for inner in attribute_graphs(node):
             yield from _names(inner, scopes, f"a graph inside {_label(node)}")
-        for name in node.output:
-            if name and name in seen:
+        for name in node.output[:]:
+            if name in seen and name:
                 yield Finding("OH104", f"{_label(node)} writes {name!r}, which exists already", where)
             seen.add(name)
     for value in graph.output:
-        if not any(value.name in scope for scope in scopes):
+        if not value.name or not any(value.name in scope for scope in scopes):
             yield Finding("OH105", f"the output {value.name!r} is provided by nothing", where)
 
 
-def _remote_nodes(model: ModelProto) -> Iterator[Finding]:
+def _remote_nodes(nodes: Iterable[NodeProto]) -> Iterator[Finding]:
     """OH301 and OH303: each remote node can be read, and its endpoint holds no credential."""
-    for node in _remote_of(all_nodes(model)):
+    for node in filter(is_remote, nodes):
         try:
             spec = RemoteSpec.of(node)
         except ValueError as problem:
@@ -129,18 +140,18 @@ def _tokens(model: ModelProto) -> Iterator[Finding]:
                 yield Finding("OH303", f"the token {name!r} is a constant, or has one as its default", _label(node))
 
 
-def _secrets(model: ModelProto) -> Iterator[Finding]:
+def _secrets(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[Finding]:
     """OH306: no text of the artifact looks like a token."""
-    for where, text in _texts(model):
+    for where, text in _texts(model, nodes):
         if _TOKEN.search(text):
             yield Finding("OH306", "a text has the form of a secret", where)
 
 
-def _texts(model: ModelProto) -> Iterator[tuple[str, str]]:
+def _texts(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[tuple[str, str]]:
     yield "the documentation", f"{model.doc_string} {model.graph.doc_string}"
     for entry in model.metadata_props:
         yield f"metadata {entry.key!r}", entry.value
-    for node in all_nodes(model):
+    for node in nodes:
         for attribute in node.attribute:
             for value in (attribute.s, *attribute.strings):
                 yield f"attribute {attribute.name!r} of {_label(node)}", value.decode("utf-8", "replace")
@@ -148,10 +159,6 @@ def _texts(model: ModelProto) -> Iterator[tuple[str, str]]:
         for tensor in inner.initializer:
             for value in tensor.string_data if len(tensor.string_data) <= _FEW else ():
                 yield f"initializer {tensor.name!r}", value.decode("utf-8", "replace")
-
-
-def _remote_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    return (node for node in nodes if is_remote(node))
 
 
 def _label(node: NodeProto) -> str:

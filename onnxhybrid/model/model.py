@@ -17,8 +17,8 @@ from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import editing, saving
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors
-from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets
-from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
+from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
+from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.weights import Weights, materialize, resolve, used
 from onnxhybrid.model.wire import detach
@@ -30,13 +30,20 @@ class Model:
     Get one from `oh.load`, `Model.from_proto`, `oh.remote` or a combinator.
     """
 
-    __slots__ = ("_skeleton", "_weights")
+    __slots__ = ("_checked", "_skeleton", "_weights")
 
-    def __init__(self, skeleton: ModelProto, weights: Weights) -> None:
-        """Take over a skeleton and the table of its weights (see `onnxhybrid.model.weights`)."""
+    def __init__(self, skeleton: ModelProto, weights: Weights, *, checked: bool = False) -> None:
+        """Take over a skeleton and the table of its weights (see `onnxhybrid.model.weights`).
+
+        Args:
+            skeleton: the model, which nobody changes from now on.
+            weights: the table; it may hold more than the skeleton refers to.
+            checked: whether the skeleton passed `onnxhybrid.model.check`, so that `save` need not ask again.
+        """
         set_opsets(skeleton, opsets_of(skeleton.opset_import))
         self._skeleton = skeleton
-        self._weights: Weights = MappingProxyType(dict(used(skeleton, weights)))
+        self._weights: Weights = MappingProxyType(dict(weights))
+        self._checked = checked
 
     @classmethod
     def from_proto(cls, proto: ModelProto) -> Model:
@@ -131,7 +138,9 @@ class Model:
         Raises:
             ModelError: OH301, a remote node is malformed.
         """
-        specs = []
+        specs: list[RemoteSpec] = []
+        if DOMAIN not in imported(self._skeleton):
+            return ()
         for node in filter(is_remote, all_nodes(self._skeleton)):
             try:
                 specs.append(RemoteSpec.of(node))
@@ -157,6 +166,8 @@ class Model:
         saving.write(self._skeleton, self._weights, Path(path), external_data)
 
     def _check(self) -> None:
+        if self._checked:
+            return
         report = Report.of(check(self._skeleton))
         if not report:
             raise ValidationError(report)
@@ -199,7 +210,7 @@ class Model:
     def _edited(self, edit: Any, argument: Any) -> Model:
         proto = self._copy()
         edit(proto, argument)
-        return Model(proto, self._weights)
+        return Model(proto, used(proto, self._weights))
 
     def _copy(self) -> ModelProto:
         proto = ModelProto()

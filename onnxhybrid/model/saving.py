@@ -65,7 +65,7 @@ def _own(model: ModelProto, weights: Weights) -> ModelProto:
     """A copy in which only the main graph's initializers still are references."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    for tensor in nested_tensors(copy):
+    for tensor in nested_tensors(copy) if weights else ():
         materialize(tensor, weights)
     return copy
 

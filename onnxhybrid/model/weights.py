@@ -188,11 +188,15 @@ def detached(tensor: TensorProto) -> TensorProto:
 def size_of(model: ModelProto, weights: Weights) -> int:
     """The number of bytes that the model has with all of its weights inside."""
     size: int = model.ByteSize()
+    if not weights:
+        return size
     return size + sum(source.length for tensor in all_tensors(model) if (source := source_of(tensor, weights)))
 
 
 def used(model: ModelProto, weights: Weights) -> Weights:
     """The part of the table that the model refers to."""
+    if not weights:
+        return {}
     keys = {t.external_data[0].value for t in all_tensors(model) if t.data_location == TensorProto.EXTERNAL}
     return {key: weights[key] for key in sorted(keys)}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnx import GraphProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.finish import finished
 from onnxhybrid.compose.part import Names, Part
@@ -60,7 +60,9 @@ class Assembly:
         self._kind = kind
         self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
         self._names = Names(tensors=Taken(public | set(outputs)))
-        self._graph = GraphProto(name=kind)
+        self._model = ModelProto()
+        self._graph = self._model.graph
+        self._graph.name = kind
         self._inputs: dict[str, InputSlot] = {}
         self._values: dict[str, ValueInfoProto] = {}
 
@@ -179,7 +181,7 @@ class Assembly:
             if slot.default is not None:
                 self._graph.initializer.append(slot.default)
         self._graph.output.extend(self._values[name] for name in outputs)
-        return finished(self._kind, self._graph, list(self._parts.values()))
+        return finished(self._kind, self._model, list(self._parts.values()))
 
     def _placed(self, part: Part, feeds: Mapping[str, str], outputs: Mapping[str, str]) -> GraphProto:
         """The part's graph under its new names; where it is fed it reads the tensors of the composition."""

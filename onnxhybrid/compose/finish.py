@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Sequence
 
 from onnx import FunctionProto, GraphProto, ModelProto
-from onnx.helper import make_model
 
 from onnxhybrid.compose.part import Part
 from onnxhybrid.diagnostics import Report
@@ -22,20 +21,21 @@ PARTS = "onnxhybrid.parts"
 """The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
 
 
-def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
+def finished(kind: str, model: ModelProto, parts: Sequence[Part]) -> Model:
     """The composition as a Model.
 
     Args:
         kind: the combinator.
-        graph: the finished graph.
+        model: the finished graph, as a model that is taken over.
         parts: the parts in it, aligned.
 
     Raises:
         ComposeError: OH209, two parts have different functions of one name.
         ValidationError: a part was not valid.
     """
-    _tidy(graph)
-    model = make_model(graph, producer_name="onnxhybrid", functions=_functions(parts))
+    _tidy(model.graph)
+    model.producer_name = "onnxhybrid"
+    model.functions.extend(_functions(parts))
     opsets = newest(part.model.opsets for part in parts)
     opsets.setdefault("", GLUE_OPSET)
     set_opsets(model, opsets)

@@ -73,19 +73,20 @@ class Part:
         scopes = Scopes(graph)
         known = scopes.tensor_names()
         _tidy(graph, known)
-        scopes.spell_domains()
         fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
-        scopes.rename_tensors(fixed | self._inner(known - set(fixed), names))
-        scopes.rename_sizes({**self._sizes(scopes.size_names() - set(sizes), names), **sizes})
-        scopes.rename_nodes(lambda name: names.node(name if name == self.label else f"{self.label}/{name}"))
+        scopes.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
+        scopes.rename_sizes({**self._moved(scopes.size_names() - set(sizes), names.sizes), **sizes})
+        scopes.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
         return graph
 
-    def _inner(self, inner: set[str], names: Names) -> dict[str, str]:
-        return {n: names.tensor(n if n not in names.tensors else f"{self.label}/{n}") for n in sorted(inner)}
+    def _moved(self, own: set[str], taken: Taken) -> dict[str, str]:
+        """Take the names that are free, and new ones for the others: old -> new of these.
 
-    def _sizes(self, own: set[str], names: Names) -> dict[str, str]:
-        """One name never stands for the sizes of two parts that need not agree."""
-        return {n: names.size(n if n not in names.sizes else f"{self.label}/{n}") for n in sorted(own)}
+        One name never stands for the tensors, or sizes, of two parts that need not agree.
+        """
+        moved = sorted(own & taken)
+        taken |= own
+        return {name: taken.take(f"{self.label}/{name}") for name in moved}
 
 
 def _tidy(graph: GraphProto, known: set[str]) -> None:

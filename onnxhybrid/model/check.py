@@ -19,11 +19,8 @@ _TOKEN = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
 )
 
-_SUSPECT = re.compile(rb"sk-[A-Za-z0-9_-]{32}|eyJ[A-Za-z0-9_-]{10}|Bearer")
-"""What the bytes of every message with a `_TOKEN` in a text hold: a look at all bytes spares one at each text."""
-
-_LARGE = 256 << 20
-"""A skeleton of more bytes than this is not copied to be looked at."""
+_MARKS = (b"sk-", b"eyJ", b"Bearer")
+"""What the bytes of a message hold where one of its texts has a `_TOKEN`."""
 
 _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -32,21 +29,23 @@ _FEW = 16  # a tensor with more strings is a vocabulary, not a setting
 
 def check(model: ModelProto) -> Iterator[Finding]:
     """Every finding of the rules below about a skeleton."""
-    nodes = list(all_nodes(model))  # all rules share one walk
-    yield from _domains(model, nodes)
-    yield from _names(model.graph, (), "the graph")
-    if any(node.domain == DOMAIN for node in nodes):
+    graphs = list(nested_graphs(model.graph))  # all rules share one walk
+    nodes = [node for graph in graphs for node in graph.node]
+    nodes += [node for function in model.functions for node in nodes_of(function.node)]
+    domains = {node.domain for node in nodes}
+    if not domains <= {"", "ai.onnx"}:
+        yield from _domains(model)
+    yield from _names(model.graph, (), "the graph", nested=len(graphs) > 1)
+    if DOMAIN in domains:
         yield from _remote_nodes(nodes)
-        yield from _remote_types(model.graph)
-        yield from _tokens(model)
-    if model.ByteSize() > _LARGE or _SUSPECT.search(model.SerializeToString()):
-        yield from _secrets(model, nodes)
+        yield from _remote_types(graphs)
+        yield from _tokens(model, graphs)
+    if _may_hold_secrets(model):
+        yield from _secrets(model, graphs, nodes)
 
 
-def _domains(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[Finding]:
+def _domains(model: ModelProto) -> Iterator[Finding]:
     """OH101: every domain that is used is imported, in functions by the function itself."""
-    if {node.domain for node in nodes} <= {"", "ai.onnx"}:
-        return
     own = {standard(function.domain) for function in model.functions}
     scopes = [("the graph", nodes_of(model.graph.node), model.opset_import)]
     scopes += [(f"the function {f.name!r}", nodes_of(f.node), f.opset_import) for f in model.functions]
@@ -56,22 +55,21 @@ def _domains(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[Finding]
             yield Finding("OH101", f"nodes use the domain {domain!r}, which is not imported", where)
 
 
-def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str) -> Iterator[Finding]:
+def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str, *, nested: bool) -> Iterator[Finding]:
     """OH104 and OH105: each tensor has one producer, which comes before its readers."""
-    seen = {"", *(value.name for value in graph.input)}
-    seen.update(tensor.name for tensor in graph.initializer)
+    seen = {"", *(value.name for value in (*graph.input, *graph.initializer))}
     seen.update(sparse.values.name for sparse in graph.sparse_initializer)
     scopes = (seen, *outer)
     for node in graph.node:
-        for name in node.input[:]:
-            if name not in seen and not any(name in scope for scope in outer):
+        reads, writes = node.input[:], node.output[:]
+        for name in () if seen.issuperset(reads) else reads:
+            if not any(name in scope for scope in scopes):
                 yield Finding("OH105", f"{_label(node)} reads {name!r}, which nothing before it provides", where)
-        for inner in attribute_graphs(node):
-            yield from _names(inner, scopes, f"a graph inside {_label(node)}")
-        for name in node.output[:]:
-            if name in seen and name:
-                yield Finding("OH104", f"{_label(node)} writes {name!r}, which exists already", where)
-            seen.add(name)
+        for inner in attribute_graphs(node) if nested else ():
+            yield from _names(inner, scopes, f"a graph inside {_label(node)}", nested=True)
+        for name in () if seen.isdisjoint(writes) else _doubled(writes, seen):
+            yield Finding("OH104", f"{_label(node)} writes {name!r}, which exists already", where)
+        seen.update(writes)
     for value in graph.output:
         if not value.name or not any(value.name in scope for scope in scopes):
             yield Finding("OH105", f"the output {value.name!r} is provided by nothing", where)
@@ -114,9 +112,9 @@ def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
     return None
 
 
-def _remote_types(graph: GraphProto) -> Iterator[Finding]:
+def _remote_types(graphs: Iterable[GraphProto]) -> Iterator[Finding]:
     """OH114: each output of a remote call has a declared element type, where the call ends."""
-    for inner in nested_graphs(graph):
+    for inner in graphs:
         remote = [node for node in inner.node if gives_results(node)]
         if not remote:
             continue
@@ -127,9 +125,9 @@ def _remote_types(graph: GraphProto) -> Iterator[Finding]:
                     yield Finding("OH114", f"the output {name!r} has no declared element type", _label(node))
 
 
-def _tokens(model: ModelProto) -> Iterator[Finding]:
+def _tokens(model: ModelProto, graphs: Iterable[GraphProto]) -> Iterator[Finding]:
     """OH303: a token that is given at run time is no constant, and has no default."""
-    constants = {tensor.name for graph in nested_graphs(model.graph) for tensor in graph.initializer}
+    constants = {tensor.name for graph in graphs for tensor in graph.initializer}
     producers = {name: node for node in nodes_of(model.graph.node) for name in node.output}
     for node in nodes_of(model.graph.node):
         if is_remote(node) and attributes_of(node).get("auth") == b"input" and node.input:
@@ -140,14 +138,23 @@ def _tokens(model: ModelProto) -> Iterator[Finding]:
                 yield Finding("OH303", f"the token {name!r} is a constant, or has one as its default", _label(node))
 
 
-def _secrets(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[Finding]:
+def _may_hold_secrets(model: ModelProto) -> bool:
+    """Whether any `_TOKEN` can be in the texts: one look at all bytes spares, most often, one at each text."""
+    try:
+        data = model.SerializeToString()
+    except ValueError:  # EncodeError: more than one message holds
+        return True
+    return any(mark in data for mark in _MARKS)
+
+
+def _secrets(model: ModelProto, graphs: Iterable[GraphProto], nodes: Iterable[NodeProto]) -> Iterator[Finding]:
     """OH306: no text of the artifact looks like a token."""
-    for where, text in _texts(model, nodes):
+    for where, text in _texts(model, graphs, nodes):
         if _TOKEN.search(text):
             yield Finding("OH306", "a text has the form of a secret", where)
 
 
-def _texts(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[tuple[str, str]]:
+def _texts(model: ModelProto, graphs: Iterable[GraphProto], nodes: Iterable[NodeProto]) -> Iterator[tuple[str, str]]:
     yield "the documentation", f"{model.doc_string} {model.graph.doc_string}"
     for entry in model.metadata_props:
         yield f"metadata {entry.key!r}", entry.value
@@ -155,10 +162,14 @@ def _texts(model: ModelProto, nodes: Iterable[NodeProto]) -> Iterator[tuple[str,
         for attribute in node.attribute:
             for value in (attribute.s, *attribute.strings):
                 yield f"attribute {attribute.name!r} of {_label(node)}", value.decode("utf-8", "replace")
-    for inner in nested_graphs(model.graph):
+    for inner in graphs:
         for tensor in inner.initializer:
             for value in tensor.string_data if len(tensor.string_data) <= _FEW else ():
                 yield f"initializer {tensor.name!r}", value.decode("utf-8", "replace")
+
+
+def _doubled(writes: Iterable[str], seen: set[str]) -> list[str]:
+    return [name for name in writes if name and name in seen]
 
 
 def _label(node: NodeProto) -> str:

@@ -34,7 +34,8 @@ def nested_graphs(graph: GraphProto) -> Iterator[GraphProto]:
         current = pending.pop()
         yield current
         for node in current.node:
-            pending += attribute_graphs(node)
+            if graphs := attribute_graphs(node):
+                pending += graphs
 
 
 def nodes_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:

@@ -6,7 +6,7 @@ mapping that moves whatever is in the way (`injective`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableSequence
 
 from onnx import GraphProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto
 
@@ -52,18 +52,13 @@ class Scopes:
                 dim.dim_param = changed[dim.dim_param]
 
     def rename_nodes(self, rename: Callable[[str], str]) -> None:
-        """Rename all nodes in place; nodes without a name stay so."""
+        """Rename all nodes in place; nodes without a name stay so. The standard domain gets its one spelling."""
         for graph in self._graphs:
             for node in graph.node:
+                if domain := node.domain:
+                    node.domain = standard(domain)
                 if name := node.name:
                     node.name = rename(name)
-
-    def spell_domains(self) -> None:
-        """Give the standard domain its one spelling."""
-        for graph in self._graphs:
-            for node in graph.node:
-                if node.domain:
-                    node.domain = standard(node.domain)
 
 
 def tensor_names(graph: GraphProto) -> set[str]:
@@ -94,12 +89,14 @@ class Taken(set[str]):
 
     def take(self, wanted: str) -> str:
         """`free_name` of these names, taken from now on; asking for one name again and again costs no more each time."""
+        if wanted not in self:
+            self.add(wanted)
+            return wanted
         name, number = wanted, self._numbers.get(wanted, 0)
         while name in self:
             number += 1
             name = f"{wanted}_{number}"
-        if number:
-            self._numbers[wanted] = number
+        self._numbers[wanted] = number
         self.add(name)
         return name
 
@@ -118,15 +115,22 @@ def _rename_tensors(graph: GraphProto, mapping: Mapping[str, str]) -> None:
     for named in _named(graph):
         if named.name in mapping:
             named.name = mapping[named.name]
+    unchanged = mapping.keys().isdisjoint
     for node in graph.node:
-        for names in (node.input, node.output):
-            for position, name in enumerate(names[:]):
-                if name in mapping:
-                    names[position] = mapping[name]
+        if not unchanged(node.input[:]):
+            _replace(node.input, mapping)
+        if not unchanged(node.output[:]):
+            _replace(node.output, mapping)
     for note in graph.quantization_annotation:
         note.tensor_name = mapping.get(note.tensor_name, note.tensor_name)
         for entry in note.quant_parameter_tensor_names:
             entry.value = mapping.get(entry.value, entry.value)
+
+
+def _replace(names: MutableSequence[str], mapping: Mapping[str, str]) -> None:
+    for position, name in enumerate(names[:]):
+        if name in mapping:
+            names[position] = mapping[name]
 
 
 def _named(graph: GraphProto) -> Iterator[ValueInfoProto | TensorProto]:

@@ -11,7 +11,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.library import protocols
 from onnxhybrid.model.dtypes import is_container, type_name
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, nodes_of
+from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, attributes_of, gives_results, is_remote, result_count
 

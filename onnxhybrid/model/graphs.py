@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-
 _KINDS = AttributeProto
 _NO_GRAPH = frozenset(AttributeProto.AttributeType.values()) - {_KINDS.UNDEFINED, _KINDS.GRAPH, _KINDS.GRAPHS}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableSequence
 
-from onnx import GraphProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto
+from onnx import GraphProto, TensorProto, TensorShapeProto, ValueInfoProto
 
 from onnxhybrid.model.graphs import nested_graphs
 from onnxhybrid.model.opsets import standard
@@ -88,7 +88,7 @@ class Taken(set[str]):
         self._numbers: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
-        """`free_name` of these names, taken from now on; asking for one name again and again costs no more each time."""
+        """`free_name` of these names, taken from now on; to ask for one name often costs no more each time."""
         if wanted not in self:
             self.add(wanted)
             return wanted

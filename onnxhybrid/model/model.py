@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from onnxhybrid.diagnostics import Report
@@ -18,6 +16,7 @@ from onnxhybrid.model import editing, saving
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
+from onnxhybrid.model.reading import parsed, read
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.weights import Weights, materialize, resolve, used
@@ -60,17 +59,8 @@ class Model:
             raise ModelError(
                 "OH108", "the proto is larger than 2 GiB; onnx.save it with external data and use oh.load"
             ) from None
-        return cls._read(detach(data), itself=data, folder=None)
-
-    @classmethod
-    def _read(cls, skeleton: bytes, *, itself: Path | bytes, folder: Path | None) -> Model:
-        try:
-            proto = ModelProto.FromString(skeleton)
-        except DecodeError as problem:
-            raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
-        if not proto.HasField("graph"):
-            raise ModelError("OH100", "the bytes hold no graph")
-        return cls(proto, resolve(proto, itself=itself, folder=folder))
+        skeleton = parsed(detach(data))
+        return cls(skeleton, resolve(skeleton, itself=data, folder=None))
 
     def to_proto(self) -> ModelProto:
         """The model as an onnx.ModelProto with all of its weights, a copy of the caller's own.
@@ -154,7 +144,9 @@ class Model:
         Args:
             path: the .onnx file.
             external_data: True writes the weights to `<path>.data` beside it, False into the file, "auto" into the
-                file if it stays below 2 GiB.
+                file if it stays below 2 GiB. Data that is there already is never overwritten, since a model that
+                somebody reads may need it: where the weights differ the new ones go to `<path>.<hash>.data`, and the
+                old ones are removed once the .onnx file is replaced.
 
         Raises:
             ValidationError: the model breaks a rule; nothing was written.
@@ -240,20 +232,13 @@ def load(path: str | os.PathLike[str]) -> Model:
     """
     file = Path(os.path.abspath(path))
     try:
-        skeleton = _skeleton_of(file)
+        skeleton = read(file)
     except (OSError, ValueError) as problem:
         reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
         raise ModelError("OH100", f"{file} cannot be read: {reason}") from None
     except ModelError as problem:
         raise ModelError(problem.code, f"{file}: {problem.message}") from None
-    return Model._read(skeleton, itself=file, folder=file.parent)
-
-
-def _skeleton_of(file: Path) -> bytes:
-    with open(file, "rb") as opened:
-        if not os.fstat(opened.fileno()).st_size:
-            raise ModelError("OH100", "the file is empty")
-        return detach(memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)))
+    return Model(skeleton, resolve(skeleton, itself=file, folder=file.parent))
 
 
 def value_infos(graph: GraphProto) -> dict[str, ValueInfoProto]:

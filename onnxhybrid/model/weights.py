@@ -124,6 +124,7 @@ class InFile:
                     raise ModelError("OH107", f"{self.path} became shorter while it was read")
                 left -= len(piece)
                 yield piece
+            self._check(file)
 
     def mapped(self) -> npt.NDArray[np.uint8]:
         """A read-only map of the span."""
@@ -133,20 +134,31 @@ class InFile:
             return np.memmap(file, np.uint8, "r", self.offset, (self.length,))
 
     def _opened(self) -> BinaryIO:
-        if _stamp(Path(self.path)) != self.stamp:
-            raise ModelError("OH107", f"{self.path} was changed after the model was loaded; load it again")
         try:
-            return open(self.path, "rb")
+            file = open(self.path, "rb")  # noqa: SIM115  # the caller closes it
         except OSError as problem:
             raise ModelError("OH107", f"{self.path} cannot be read: {problem.strerror}") from None
+        try:
+            self._check(file)
+        except ModelError:
+            file.close()
+            raise
+        return file
+
+    def _check(self, file: BinaryIO) -> None:
+        if _stamp_of(os.fstat(file.fileno())) != self.stamp:
+            raise ModelError("OH107", f"{self.path} was changed after the model was loaded; load it again")
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What tells a changed file: its size in bytes and its time of modification in ns."""
     try:
-        status = path.stat()
+        return _stamp_of(path.stat())
     except OSError as problem:
         raise ModelError("OH107", f"weights file {path} cannot be read: {problem.strerror}") from None
+
+
+def _stamp_of(status: os.stat_result) -> tuple[int, int]:
+    """What tells a changed file: its size in bytes and its time of modification in ns."""
     return status.st_size, status.st_mtime_ns
 
 

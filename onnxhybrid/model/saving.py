@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.graphs import nested_tensors
 from onnxhybrid.model.replacing import data_of, discard, placed, unfinished
-from onnxhybrid.model.weights import Source, Weights, detached, materialize, size_of, source_of
+from onnxhybrid.model.weights import Source, Weights, detached, materialize, place, size_of, source_of
 from onnxhybrid.model.wire import RAW_DATA, THRESHOLD, prefix
 
 ExternalData = Literal["auto"] | bool
@@ -106,7 +106,7 @@ def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path:
         spans = _write_data(model, weights, data.file)
         with placed(data, path) as beside:
             for tensor, offset, length in spans:
-                _refer(tensor, beside.name, offset, length)
+                place(tensor, beside.name, offset, length)
             graph.file.write(_serialized(model, path))
             graph.replace()
     return beside
@@ -143,12 +143,6 @@ def _serialized(model: ModelProto, path: Path) -> bytes:
             "attributes, which have to be initializers to lie beside the graph",
         )
     return data
-
-
-def _refer(tensor: TensorProto, location: str, offset: int, length: int) -> None:
-    del tensor.external_data[:]
-    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
-        tensor.external_data.add(key=key, value=value)
 
 
 def _copy(source: Source, file: BinaryIO) -> None:

@@ -133,6 +133,15 @@ class InFile:
                 return np.empty(0, np.uint8)
             return np.memmap(file, np.uint8, "r", self.offset, (self.length,))
 
+    def require_unchanged(self) -> None:
+        """Check that the file is as it was.
+
+        Raises:
+            ModelError: OH107, it is not.
+        """
+        with self._opened():
+            pass
+
     def _opened(self) -> BinaryIO:
         try:
             file = open(self.path, "rb")  # noqa: SIM115  # the caller closes it
@@ -168,6 +177,19 @@ def reference(tensor: TensorProto, source: Source) -> None:
     tensor.data_location = TensorProto.EXTERNAL
     del tensor.external_data[:]
     tensor.external_data.add(key="location", value=source.key)
+
+
+def place(tensor: TensorProto, location: str, offset: int, length: int) -> None:
+    """Make a referenced tensor external data as ONNX has it.
+
+    Args:
+        tensor: the tensor.
+        location: the file, relative to the model's folder.
+        offset, length: the span, in bytes.
+    """
+    del tensor.external_data[:]
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
+        tensor.external_data.add(key=key, value=value)
 
 
 def source_of(tensor: TensorProto, weights: Weights) -> Source | None:

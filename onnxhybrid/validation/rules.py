@@ -11,6 +11,7 @@ from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, RemoteSpec, load
 from onnxhybrid.model.check import check
+from onnxhybrid.model.opsets import standard
 from onnxhybrid.validation.target import Target
 
 Rule = Callable[[Model, Target], Iterator[Finding]]
@@ -50,10 +51,12 @@ def _file_format(model: Model, target: Target) -> Iterator[Finding]:
         yield Finding("OH103", f"the IR version is {model.ir_version}; {target} accepts up to {target.ir_version}")
 
 
-def _standard_opset(model: Model, target: Target) -> Iterator[Finding]:
-    """OH106: the runtime knows the standard opset."""
-    if model.opsets.get("", 0) > target.opset:
-        yield Finding("OH106", f"the model imports ai.onnx {model.opsets['']}; {target} knows up to {target.opset}")
+def _opsets(model: Model, target: Target) -> Iterator[Finding]:
+    """OH106: the runtime knows the opsets of the standard domains."""
+    for domain, newest in (("ai.onnx", target.opset), ("ai.onnx.ml", target.ml_opset)):
+        imported = model.opsets.get(standard(domain), 0)
+        if imported > newest:
+            yield Finding("OH106", f"the model imports {domain} {imported}; {target} knows up to {newest}")
 
 
 def _open_credentials(model: Model, target: Target) -> Iterator[Finding]:
@@ -79,5 +82,5 @@ def _loopback(remote: RemoteSpec) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-RULES: tuple[Rule, ...] = (_structure, _file_format, _standard_opset, _open_credentials)
+RULES: tuple[Rule, ...] = (_structure, _file_format, _opsets, _open_credentials)
 """Every rule, in the order of a report."""

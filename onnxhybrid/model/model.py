@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import editing, saving
+from onnxhybrid.model import annotation, editing, saving
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
@@ -71,6 +71,7 @@ class Model:
         if not saving.fits_one_message(self._skeleton, self._weights):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
         proto = self._copy()
+        annotation.update(proto)
         for tensor in all_tensors(proto):
             materialize(tensor, self._weights)
         return proto
@@ -202,6 +203,7 @@ class Model:
     def _edited(self, edit: Any, argument: Any) -> Model:
         proto = self._copy()
         edit(proto, argument)
+        annotation.update(proto)
         return Model(proto, used(proto, self._weights))
 
     def _copy(self) -> ModelProto:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Literal
 from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model import annotation
 from onnxhybrid.model.graphs import nested_tensors
 from onnxhybrid.model.replacing import data_of, discard, placed, unfinished
 from onnxhybrid.model.weights import Source, Weights, detached, materialize, place, size_of, source_of
@@ -71,6 +72,7 @@ def _own(model: ModelProto, weights: Weights) -> ModelProto:
     """A copy in which only the main graph's initializers still are references."""
     copy = ModelProto()
     copy.CopyFrom(model)
+    annotation.update(copy)
     for tensor in nested_tensors(copy) if weights else ():
         materialize(tensor, weights)
     return copy

@@ -19,6 +19,7 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align
 from onnxhybrid.model.dtypes import elem_type, is_container, type_name
+from onnxhybrid.model.graphs import depth
 from onnxhybrid.model.naming import Taken
 
 
@@ -152,8 +153,13 @@ class Assembly:
         return name
 
     def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> None:
-        """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not."""
+        """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not.
+
+        Raises:
+            ComposeError: OH245, branches would be nested too deeply.
+        """
         for branch in (then, else_):
+            _check_depth(branch.graph)
             chosen = [branch.outputs[value.name] for value in outputs]
             del branch.graph.output[:]
             branch.graph.output.extend(chosen)
@@ -236,6 +242,19 @@ class Assembly:
 
     def _inner(self, part: Part, output: str) -> str:
         return self._names.tensor(output if output not in self._names.tensors else f"{part.label}/{output}")
+
+
+_MOST_LEVELS = 30
+"""How many branches inside each other a file can have: each is three messages, and protobuf reads up to 100."""
+
+
+def _check_depth(branch: GraphProto) -> None:
+    if (levels := depth(branch)) > _MOST_LEVELS:
+        raise ComposeError(
+            "OH245",
+            f"{levels} branches would lie inside each other, and no program reads a file with more than "
+            f"{_MOST_LEVELS}; choose between all models at once with oh.route, or in the shape of a tree",
+        )
 
 
 def _take_defaults(graph: GraphProto) -> dict[str, TensorProto]:

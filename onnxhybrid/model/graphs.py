@@ -37,6 +37,15 @@ def nested_graphs(graph: GraphProto) -> Iterator[GraphProto]:
                 pending += graphs
 
 
+def depth(graph: GraphProto) -> int:
+    """How many levels of graphs there are, the graph itself the first."""
+    levels, level = 0, [graph]
+    while level:
+        levels += 1
+        level = [inner for outer in level for node in outer.node for inner in attribute_graphs(node)]
+    return levels
+
+
 def nodes_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     """The nodes and all nodes of their nested graphs."""
     for node in nodes:

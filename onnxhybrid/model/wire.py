@@ -32,7 +32,7 @@ _WAYS: dict[str, dict[int, str]] = {
 RAW_DATA = 9
 """The number of TensorProto.raw_data."""
 
-_MAX_DEPTH = 64
+_MAX_DEPTH = 100
 
 
 class _Field(NamedTuple):

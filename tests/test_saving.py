@@ -138,6 +138,20 @@ def test_weights_of_any_size_run_from_beside_the_graph(
             np.testing.assert_array_equal(session.run(None, {})[0], np.concatenate(arrays))
 
 
+def test_weights_that_two_parts_share_are_written_once_beside_the_graph(tmp_path: Path) -> None:
+    _dense(1).save(tmp_path / "m.onnx")
+    model = oh.load(tmp_path / "m.onnx")
+    oh.parallel(a=model, b=model).save(tmp_path / "both.onnx", external_data=True)
+    assert (tmp_path / "both.onnx.data").stat().st_size == 128 * 128 * 4
+    a, b = oh.Session(tmp_path / "both.onnx").run(None, {"x": X})
+    np.testing.assert_array_equal(a, b)
+
+
+def test_a_model_without_large_weights_has_no_data_beside_it(tmp_path: Path) -> None:
+    dense("d", "x", "y", (3, 3)).save(tmp_path / "m.onnx", external_data=True)
+    assert _names(tmp_path) == ["m.onnx"]
+
+
 def test_large_weights_lie_where_a_system_can_map_them(tmp_path: Path) -> None:
     oh.parallel(a=_dense(1), b=_dense(2)).save(tmp_path / "m.onnx", external_data=True)
     proto = onnx.load(tmp_path / "m.onnx", load_external_data=False)

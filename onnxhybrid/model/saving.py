@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -102,24 +103,25 @@ def _initializer_head(tensor: TensorProto, source: Source | None) -> bytes:
     return prefix(_INITIALIZER, len(body) + (source.length if source else 0)) + body
 
 
-def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path:
-    """Write the weights beside `path` and the graph to it; the file of the weights."""
+def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path | None:
+    """Write the weights beside `path` and the graph to it; the file of the weights, None where there is none."""
     with unfinished(path) as graph, unfinished(path) as data:
         spans = _write_data(model, weights, data.file)
-        with placed(data, path) as beside:
+        with placed(data, path) if spans else nullcontext(path) as beside:
             for tensor, offset, length in spans:
                 place(tensor, beside.name, offset, length)
             graph.file.write(_serialized(model, path))
             graph.replace()
-    return beside
+    return beside if spans else None
 
 
 def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tuple[TensorProto, int, int]]:
-    """Write the weights, each where a system can map it; the tensor, offset and length of each.
+    """Write the weights, each once and where a system can map it; the tensor, offset and length of each.
 
     Small ones go into their tensors: ONNX Runtime reads shapes and axes there, and refuses external data of no bytes.
     """
     spans = []
+    offsets: dict[str, int] = {}
     for tensor in model.graph.initializer:
         source = source_of(tensor, weights)
         if source is None:
@@ -127,9 +129,11 @@ def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tup
         if source.length < THRESHOLD:
             materialize(tensor, weights)
             continue
-        file.write(b"\0" * (-file.tell() % (_PAGE if source.length >= _PAGE else _WORD)))
-        spans.append((tensor, file.tell(), source.length))
-        _copy(source, file)
+        if source.key not in offsets:
+            file.write(b"\0" * (-file.tell() % (_PAGE if source.length >= _PAGE else _WORD)))
+            offsets[source.key] = file.tell()
+            _copy(source, file)
+        spans.append((tensor, offsets[source.key], source.length))
     return spans
 
 

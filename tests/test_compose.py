@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -530,3 +531,24 @@ def test_what_does_not_fit_is_a_coded_error(code: str, compose: object) -> None:
         compose()  # type: ignore[operator]
     assert caught.value.code == code
     assert "\n" not in str(caught.value)
+
+
+def test_branches_nest_as_deeply_as_a_file_can_be_read_and_no_deeper(tmp_path: Path) -> None:
+    local = dense("a", "x", "y", (3, 3))
+    deep = functools.reduce(lambda model, number: oh.switch(f"c{number}", local, model), range(30), local)
+    deep.save(tmp_path / "m.onnx")
+    feeds = {"x": rows(2, 3)} | {f"c{number}": np.array(False) for number in range(30)}
+    np.testing.assert_array_equal(
+        oh.Session(oh.load(tmp_path / "m.onnx")).run(None, feeds)[0], oh.Session(local).run(None, {"x": rows(2, 3)})[0]
+    )
+    with pytest.raises(oh.ComposeError, match="OH245"):
+        oh.switch("last", local, deep)
+
+
+def test_cost_does_not_explode_with_equal_node_names_or_many_parts() -> None:
+    nodes = [helper.make_node("Relu", [f"t{n}"], [f"t{n + 1}"], name="relu") for n in range(20_000)]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("t0", "t20000"))
+    model = of_graph(helper.make_graph(nodes, "g", [x], [y]))
+    names = [node.name for node in oh.parallel(a=model, b=model).skeleton.graph.node]
+    assert len(set(names)) == 40_000
+    assert len(oh.chain(*(dense("g", f"x{n}", f"x{n + 1}", (2, 2)) for n in range(500))).skeleton.graph.node) == 1_000

@@ -152,4 +152,13 @@ ROWS = (
         "a cascade whose local model trains and gives out its running mean",
         "Export the model for inference (training_mode=0).",
     ),
+    row(
+        "OH245",
+        "ComposeError",
+        "Branches are nested too deeply",
+        "Each switch, cascade or other branch puts a graph into a graph, and protobuf, which every program reads ONNX "
+        "files with, reads 100 messages inside each other and no more: about 30 branches.",
+        "a loop that puts switch(c, then=new, else_=old) around the last result, forty times",
+        "Choose between all models at once with oh.route, or halve the models again and again, as in a tree.",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.assembly import Assembly
@@ -118,7 +119,7 @@ def _public_outputs(parts: list[Part], public: set[tuple[str, str]]) -> list[str
         ComposeError: OH210, two of them are the same.
     """
     names = [name for part in parts for name in part.outputs if (part.label, name) in public]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
+    if doubled := sorted(name for name, count in Counter(names).items() if count > 1):
         raise ComposeError(
             "OH210", f"two models of the chain give an output {doubled[0]!r} that nothing consumes; rename one of them"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
-from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
+from onnxhybrid.model.naming import Scopes, injective
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
@@ -26,7 +26,8 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     """Rename tensors; inner tensors that are in the way move."""
     if not isinstance(names, Mapping):
         raise ModelError("OH109", f"rename takes a mapping such as {{'old': 'new'}}, not {names!r}")
-    existing = tensor_names(model.graph)
+    scopes = Scopes(model.graph)
+    existing = scopes.tensor_names()
     for old, new in names.items():
         _known(old, existing, "tensor")
         if not is_name(new):
@@ -35,19 +36,20 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
         raise ModelError("OH113", f"two tensors would be called {doubled!r}")
-    _rename(model, injective({old: new for old, new in names.items() if old != new}, existing))
+    _rename(model, scopes, injective({old: new for old, new in names.items() if old != new}, existing))
 
 
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
     if not is_text(prefix):
         raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
-    _rename(model, {name: prefix + name for name in tensor_names(model.graph)})
-    rename_nodes(model.graph, lambda name: prefix + name)
+    scopes = Scopes(model.graph)
+    _rename(model, scopes, {name: prefix + name for name in scopes.tensor_names()})
+    scopes.rename_nodes(lambda name: prefix + name)
 
 
-def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
-    rename_tensors(model.graph, names)
+def _rename(model: ModelProto, scopes: Scopes, names: Mapping[str, str]) -> None:
+    scopes.rename_tensors(names)
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)
@@ -200,9 +202,9 @@ def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
         model.metadata_props.add(key=key, value=value)
 
 
-def _known(name: object, names: Iterable[str], kind: str) -> None:
-    names = list(names)
+def _known(name: object, names: Collection[str], kind: str) -> None:
     if name not in names:
+        names = list(names)
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {_listed(names)}"
         raise ModelError("OH109", f"the model has no {kind} {name!r}{hint}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from onnxhybrid.compose.assembly import Assembly
 from onnxhybrid.compose.part import Part, parts_of
 from onnxhybrid.compose.switch import unite
+from onnxhybrid.compose.types import judged_as
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import type_name
-
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def cascade(local: Model, remote: Model, accept: Model) -> Model:
@@ -87,9 +86,9 @@ def _read_by_judge(parts: dict[str, Part]) -> list[str]:
 
 
 def _as_judged(assembly: Assembly, tensor: str, parts: dict[str, Part], name: str) -> str:
-    """The tensor, cast where it is a float of another width than the judge reads."""
+    """The tensor, cast where it holds numbers of another type than the judge reads."""
     wanted = type_name(parts["judge"].inputs[name].type)
-    if assembly.spec(tensor).dtype in _FLOATS and wanted in _FLOATS:
+    if judged_as(assembly.spec(tensor).dtype, wanted):
         return assembly.cast(tensor, wanted, f"judge/{name}")
     return tensor
 

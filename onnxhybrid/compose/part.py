@@ -150,4 +150,4 @@ def _hint(given: object) -> str:
         return "; load a file with oh.load(path)"
     if isinstance(given, (list, tuple)):
         return "; give the models one by one"
-    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "nodes") else ""
+    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "tensor") else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +118,15 @@ def _written(graph: GraphProto) -> list[str]:
             graph.node.append(helper.make_node("Identity", [output.name], [inner], name=inner))
             output.name = inner
     return [output.name for output in graph.output]
+
+
+def labelled(models: Iterable[object]) -> dict[str, object]:
+    """The models under their graphs' names, made different where they are not."""
+    labelled: dict[str, object] = {}
+    for position, model in enumerate(models):
+        name = model.name if isinstance(model, Model) and model.name.isprintable() else ""
+        labelled[free_name(name or f"part{position}", labelled)] = model
+    return labelled
 
 
 def checked_label(label: object) -> str:

@@ -19,12 +19,12 @@ class Operand:
 
     Attributes:
         dtype: its dtype.
-        value: the constant, or the input's default; None for an input that has none.
+        value: the constant as an array, or the input's default; None for an input that has none.
         name: the input's name; None for a constant.
     """
 
     dtype: str
-    value: npt.NDArray[Any] | None
+    value: Any
     name: str | None = None
 
     @property

@@ -30,9 +30,7 @@ class Scoring(Steps):
 
     def operand(self, operand: Operand) -> str:
         """What is compared with, as a tensor of shape [1]."""
-        if operand.name is not None or operand.value is None:
-            return operand.name or ""
-        return self.constant(operand.value, numpy_dtype(operand.dtype))
+        return operand.name or self.constant(operand.value, numpy_dtype(operand.dtype))
 
     def number(self, value: float) -> str:
         """A constant scalar of the float type that scores are computed in."""

@@ -54,14 +54,10 @@ def guarded(model: Model) -> Guarded:
         proto.opset_import.add(domain="", version=GLUE_OPSET)
     proto = _inlined(proto)
     guard = _Guard(proto.graph)
-    ok = guard.scope(proto.graph)
-    if ok is None:
-        ok = guard.name("ok")
-        proto.graph.node.append(truth(ok, True))
-    outputs = {value.name for value in proto.graph.output}
-    if ok not in outputs:
-        proto.graph.output.append(TensorSpec(ok, "bool", ()).to_value_info())
-    return Guarded(Model(proto, aligned.weights), ok, frozenset(guard.spread & outputs))
+    ok = guard.told(proto.graph, guard.scope(proto.graph))
+    flags = guard.spread.intersection(value.name for value in proto.graph.output)
+    proto.graph.output.append(ok)
+    return Guarded(Model(proto, aligned.weights), ok.name, frozenset(flags))
 
 
 def _inlined(model: ModelProto) -> ModelProto:
@@ -156,16 +152,21 @@ class _Guard:
 
     def _if(self, node: NodeProto, branches: Sequence[GraphProto]) -> None:
         for branch in branches:
-            ok = self.scope(branch)
-            if ok is None:
-                ok = self.name(f"{node.name}/ok")
-                branch.node.append(truth(ok, True))
+            ok = self.told(branch, self.scope(branch))
             self.spread.update(
                 outer for outer, value in zip(node.output, branch.output, strict=False) if value.name in self.spread
             )
-            branch.output.append(TensorSpec(ok, "bool", ()).to_value_info())
+            branch.output.append(ok)
         node.output.append(self.name(f"{node.name}/ok"))
         self._oks.add(node.output[-1])
+
+    def told(self, graph: GraphProto, ok: str | None) -> ValueInfoProto:
+        """A new output of the graph that says whether nothing failed in it."""
+        output = TensorSpec(self.name(f"{graph.name}/ok"), "bool", ()).to_value_info()
+        graph.node.append(
+            helper.make_node("Identity", [ok], [output.name], name=output.name) if ok else truth(output.name, True)
+        )
+        return output
 
     def _loop(self, node: NodeProto, body: GraphProto) -> Iterator[NodeProto]:
         """A Loop ends where an iteration fails.
@@ -264,11 +265,7 @@ class _Guard:
         then = helper.make_graph([], "succeeded", [], needed)
         then.value_info.extend(value for value in graph.value_info if value.name in written)
         _replace(graph.value_info, [value for value in graph.value_info if value.name not in written])
-        inner = self._layer(then, nodes)
-        if inner is None:
-            inner = self.name(f"{ok}/all")
-            then.node.append(truth(inner, True))
-        then.output.append(TensorSpec(inner, "bool", ()).to_value_info())
+        then.output.append(self.told(then, self._layer(then, nodes)))
         rename_tensors(then, {value.name: self.name(value.name) for value in needed})
         results = [*needed, TensorSpec(self.name(f"{ok}/all"), "bool", ()).to_value_info()]
         values = [_named(value, self.name(f"{value.name}/none")) for value in results]

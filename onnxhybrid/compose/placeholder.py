@@ -47,5 +47,5 @@ def _tensor(value: ValueInfoProto, name: str) -> Iterator[NodeProto]:
         zero = numpy_helper.from_array(np.zeros(1, dtype))
         yield from (sizes, helper.make_node("ConstantOfShape", list(sizes.output), [name], name=name, value=zero))
         return
-    empty = np.full(shape, "", dtype) if dtype == object else np.zeros(shape, dtype)
+    empty = np.full(shape, "", dtype) if dtype.kind == "O" else np.zeros(shape, dtype)
     yield helper.make_node("Constant", [], [name], name=name, value=numpy_helper.from_array(empty))

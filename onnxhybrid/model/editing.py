@@ -52,6 +52,8 @@ def select(model: ModelProto, outputs: list[str]) -> None:
     if not outputs:
         raise ModelError("OH109", f"select needs at least one output of {_listed(by_name)}")
     kept = [by_name[name] for name in outputs]
+    # A remote call needs the declared types of all that it gives, chosen or not.
+    model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
     del model.graph.output[:]
     model.graph.output.extend(kept)
     prune(model.graph)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -19,6 +19,10 @@ MOST = 1000
 """The largest number of characters that the regular expressions of ONNX Runtime (RE2) count to."""
 
 
+@overload
+def length(tensor: str, *, dtype: str | None = None) -> Length: ...
+@overload
+def length(tensor: str, *, axis: int, dtype: str | None = None) -> Score: ...
 def length(tensor: str, *, axis: int | None = None, dtype: str | None = None) -> Length | Score:
     """The number of characters of each text, or the size of an axis of any tensor.
 

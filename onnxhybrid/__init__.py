@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
+    from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
@@ -75,6 +76,7 @@ __all__ = [
     "explain",
     "fallback",
     "judge",
+    "legacy",
     "library_path",
     "load",
     "parallel",
@@ -85,7 +87,7 @@ __all__ = [
     "validate",
 ]
 
-_PACKAGES = ("endpoint", "remote")
+_PACKAGES = ("endpoint", "legacy", "remote")
 _HOMES = {
     "compose": ("cascade", "chain", "ensemble", "fallback", "judge", "parallel", "route", "switch"),
     "diagnostics": ("Report", "explain"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
 from onnxhybrid.compose.guard import guarded
@@ -358,3 +358,50 @@ def test_fallbacks_nest_in_everything(one: bool, two: bool) -> None:
     ours = results(outer, one=np.array(one), two=np.array(int(two)))
     by_hand = run(dense("b", "x", "y", (3, 2), seed=4), {"x": X})["y"] if one and not two else BACKED
     np.testing.assert_array_equal(ours["y"], np.maximum(by_hand, BACKED))
+
+
+def _text_sequence(source: str | None) -> oh.Model:
+    """texts, a sequence: of what is read, or of a constant."""
+    made = helper.make_node("Constant", [], ["text"], value_strings=["spare"])
+    nodes = [*([] if source else [made]), helper.make_node("SequenceConstruct", [source or "text"], ["texts"])]
+    output = helper.make_tensor_sequence_value_info("texts", TensorProto.STRING, None)
+    inputs = infos((source, "str", ("n",))) if source else infos(("x", "float32", ("n", 3)))
+    return of_graph(helper.make_graph(nodes, "texts", inputs, [output]))
+
+
+def test_a_sequence_may_depend_on_a_call_that_fails() -> None:
+    text = oh.remote.triton(
+        "http://127.0.0.1:9",
+        "says",
+        inputs=[oh.TensorSpec("x", "float32", ("n", 3))],
+        outputs=[oh.TensorSpec("said", "str", ("n",))],
+        retries=0,
+    )
+    (texts,) = results(oh.fallback(oh.chain(text, _text_sequence("said")), _text_sequence(None))).values()
+    assert [list(entry) for entry in texts] == [["spare"]]
+
+
+def test_outputs_of_fixed_shapes_and_outputs_that_no_call_touches_are_the_backups_too(bad: str) -> None:
+    fixed = oh.remote.triton(
+        bad,
+        "fixed",
+        inputs=[oh.TensorSpec("x", "float32", (2, 3))],
+        outputs=[oh.TensorSpec("y", "float32", (2, 2)), oh.TensorSpec("scalar", "float32", ())],
+        retries=0,
+    )
+    after = ("Relu", ["y"], ["z"]), ("Neg", ["scalar"], ["u"]), ("Abs", ["x"], ["w"])
+    nodes = [helper.make_node(*node) for node in after]
+    values = infos(
+        *(("y", "float32", (2, 2)), ("scalar", "float32", ()), ("x", "float32", (2, 3))),
+        *(("z", "float32", (2, 2)), ("u", "float32", ()), ("w", "float32", (2, 3))),
+    )
+    primary = oh.chain(fixed, of_graph(helper.make_graph(nodes, "after", values[:3], values[3:])))
+    nodes = [
+        helper.make_node("MatMul", ["x", "half"], ["z"]),
+        helper.make_node("ReduceSum", ["x"], ["u"], keepdims=0),
+        helper.make_node("Neg", ["x"], ["w"]),
+    ]
+    half = numpy_helper.from_array(np.full((3, 2), 0.5, np.float32), "half")
+    backup = of_graph(helper.make_graph(nodes, "backup", values[2:3], values[3:], [half]))
+    for name, value in run(backup, {"x": X}).items():
+        np.testing.assert_array_equal(results(oh.fallback(primary, backup))[name], value)

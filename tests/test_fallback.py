@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -279,6 +280,22 @@ def _inside(operator: str, url: str) -> oh.Model:
 def test_a_call_in_a_function_is_guarded(good: str, bad: str) -> None:
     for url, expected in ((good, ANSWER), (bad, BACKED)):
         np.testing.assert_array_equal(results(oh.fallback(_inside("function", url), BACKUP))["y"], expected)
+
+
+def test_calls_that_wait_for_each_other_are_guarded_as_deep_as_a_file_can_be(tmp_path: Path) -> None:
+    def calls(count: int) -> oh.Model:
+        def call(number: int) -> oh.Model:
+            x, y = (oh.TensorSpec(f"x{number + step}", "float32", ("n", 3)) for step in (0, 1))
+            return oh.remote.triton("http://127.0.0.1:9", "m", inputs=[x], outputs=[y], retries=0)
+
+        return oh.chain(*map(call, range(count)))
+
+    backup = dense("backup", "x0", "x16", (3, 3))
+    oh.fallback(calls(16), backup).save(tmp_path / "deep.onnx")
+    (answered,) = oh.Session(tmp_path / "deep.onnx").run(None, {"x0": X})
+    np.testing.assert_array_equal(answered, run(backup, {"x0": X})["x16"])
+    with pytest.raises(oh.ComposeError, match=r"OH214.*remote calls wait"):
+        oh.fallback(calls(18), backup.rename({"x16": "x18"}))
 
 
 def test_a_call_in_a_scan_is_refused(good: str) -> None:

@@ -121,7 +121,8 @@ ROWS = (
         "ComposeError",
         "A remote call cannot be guarded",
         "fallback has to turn each remote failure of the primary into data, wherever the call stands. It cannot inside "
-        "a Scan and other operators that hold graphs, but for If and Loop.",
+        "a Scan and other operators that hold graphs, but for If and Loop, nor where more than 17 calls wait for each "
+        "other in a row.",
         "fallback(primary, backup), where the primary calls out in the body of a Scan",
         "Put the fallback into the body, around the call, before the Scan is made; or use a Loop.",
     ),

@@ -21,6 +21,9 @@ from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
 from onnxhybrid.model.remote_spec import BEGIN, INVOKE, RemoteSpec, gives_results, is_remote
 from onnxhybrid.remote.invoke import FLAGS
 
+MOST_IN_A_ROW = 16
+"""The most calls in a row that may wait for one before them: each nests one graph deeper, and protobuf reads 100 messages deep."""
+
 
 class Guarding:
     """The work on one model, in place."""
@@ -33,6 +36,7 @@ class Guarding:
         for ticket in self._raising:
             _set_flag(self._begun[ticket])
         self._oks: set[str] = set()
+        self._depth = 0
         self.spread: set[str] = set()
 
     def name(self, wanted: str) -> str:
@@ -210,7 +214,15 @@ class Guarding:
         then = helper.make_graph([], "succeeded", [], needed)
         then.value_info.extend(value for value in graph.value_info if value.name in written)
         _replace(graph.value_info, [value for value in graph.value_info if value.name not in written])
+        self._depth += 1
+        if self._depth > MOST_IN_A_ROW:
+            raise ComposeError(
+                "OH214",
+                f"more than {MOST_IN_A_ROW} remote calls wait for one before them, which needs graphs too deep for a "
+                "file; put a fallback around each half of them",
+            )
         then.output.append(self.told(then, self._layer(then, nodes)))
+        self._depth -= 1
         rename_tensors(then, {value.name: self.name(value.name) for value in needed})
         results = [*needed, TensorSpec(self.name(f"{ok}/all"), "bool", ()).to_value_info()]
         values = [_named(value, self.name(f"{value.name}/none")) for value in results]

@@ -122,6 +122,18 @@ def test_a_model_may_combine_single_answers_and_inputs_of_its_own() -> None:
     np.testing.assert_allclose(ours, first * 2 - third, rtol=1e-6)
 
 
+def test_outputs_may_have_any_names() -> None:
+    names = ("y", "0/y", "all/y", "all/y_1", "all/all/y")
+    models = [dense("stack", "x", "y", (3, 3), seed=seed) for seed in range(2)]
+    wide = [oh.parallel(**{f"m{n}": model for n, _ in enumerate(names)}) for model in models]
+    wide = [model.rename({f"m{n}/y": name for n, name in enumerate(names)}) for model in wide]
+    expected = np.max([run(model, {"x": X})["y"] for model in models], axis=0)
+    ours = run(oh.ensemble(wide, "max"), {"x": X})
+    assert list(ours) == list(names)
+    for value in ours.values():
+        np.testing.assert_array_equal(value, expected)
+
+
 def test_ensembles_change_no_model_and_give_the_same_bytes_twice() -> None:
     before = [model.to_proto() for model in MODELS]
     once, twice = (

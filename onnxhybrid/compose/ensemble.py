@@ -41,7 +41,8 @@ def ensemble(models: Sequence[Model], combine: Literal["mean", "max", "vote"] | 
     labels = {part.label for part in parts}
     last = _last(combine, specs, parts)
     first = Part(free_name("stack", labels | {last.label}), stack(specs, len(parts)))
-    wanted = _wanted(last, names, len(parts))
+    stacked = dict(zip(last.inputs, (STACKED + name for name in names), strict=False))
+    wanted = _wanted(last, names, len(parts)) if isinstance(combine, Model) else stacked
     inputs = {name for part in parts for name in part.inputs} | (set(last.inputs) - set(wanted))
     assembly = Assembly("ensemble", [*parts, first, last], inputs, last.outputs)
     tensors = {

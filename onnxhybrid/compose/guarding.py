@@ -22,7 +22,7 @@ from onnxhybrid.model.remote_spec import BEGIN, INVOKE, RemoteSpec, gives_result
 from onnxhybrid.remote.invoke import FLAGS
 
 MOST_IN_A_ROW = 16
-"""The most calls in a row that may wait for one before them: each nests one graph deeper, and protobuf reads 100 messages deep."""
+"""The most calls in a row that may wait for one before them: each nests a graph deeper, and protobuf ends at 100."""
 
 
 class Guarding:

@@ -8,6 +8,7 @@ from onnxhybrid.compose.steps import OPSET, Steps
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import elem_type
+from onnxhybrid.model.naming import free_name
 
 STACKED = "all/"
 """Before the name of an output: the answers of all models in a new first axis."""
@@ -54,7 +55,7 @@ def stacked(spec: TensorSpec, count: int) -> TensorSpec:
 
 
 def combiner(way: str, specs: Sequence[TensorSpec], count: int) -> Model:
-    """`all/y` -> `y` for each output `y`.
+    """The answers of all models -> `y` for each output `y`; the inputs are in the order of the outputs.
 
     Args:
         way: "mean", "max" or "vote".
@@ -64,13 +65,17 @@ def combiner(way: str, specs: Sequence[TensorSpec], count: int) -> Model:
     Raises:
         ComposeError: OH213, an output is of a type that cannot be combined so.
     """
-    steps = Steps(way, [stacked(spec, count) for spec in specs])
-    for spec in specs:
+    taken, inputs = {spec.name for spec in specs}, []
+    for every in (stacked(spec, count) for spec in specs):
+        inputs.append(TensorSpec(free_name(every.name, taken), every.dtype, every.shape))
+        taken.add(inputs[-1].name)
+    steps = Steps(way, inputs)
+    for spec, given in zip(specs, inputs, strict=True):
         words, dtypes = _TAKES[way]
         if spec.dtype not in dtypes:
             raise ComposeError("OH213", f"{way} combines {words}, and {spec} is none; drop it with select")
         kind = _COMPUTED_AS[spec.dtype]
-        answers = STACKED + spec.name
+        answers = given.name
         wide = answers if kind == spec.dtype else steps("Cast", answers, to=elem_type(kind))
         if way == "vote":
             steps.write("Squeeze", _elected(steps, answers, wide), steps.constant([0]), output=spec.name)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
     from onnxhybrid.compose.chain import chain
+    from onnxhybrid.compose.ensemble import ensemble
+    from onnxhybrid.compose.fallback import fallback
     from onnxhybrid.compose.parallel import parallel
+    from onnxhybrid.compose.route import route
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
     from onnxhybrid.errors import (
@@ -71,7 +74,9 @@ __all__ = [
     "chain",
     "deploy",
     "endpoint",
+    "ensemble",
     "explain",
+    "fallback",
     "judge",
     "legacy",
     "library_path",
@@ -79,13 +84,14 @@ __all__ = [
     "parallel",
     "register",
     "remote",
+    "route",
     "switch",
     "validate",
 ]
 
 _PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
-    "compose": ("cascade", "chain", "judge", "parallel", "switch"),
+    "compose": ("cascade", "chain", "ensemble", "fallback", "judge", "parallel", "route", "switch"),
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),

@@ -142,21 +142,6 @@ def _with_probabilities() -> oh.Model:
     return both.rename({"l/label": "label", "p/label": "p"})
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 4, 3), (0, 3), (2, 0, 3), (0, 0, 3)])
-def test_a_judge_gives_a_verdict_for_each_row_of_any_rank(shape: tuple[int, ...]) -> None:
-    values = np.random.default_rng(0).random(shape, np.float32)
-    (verdict,) = oh.Session(oh.judge.max_probability("p") >= 0.7).run(None, {"p": values})
-    np.testing.assert_array_equal(verdict, (values.max(axis=-1, initial=0) >= np.float32(0.7)))
-
-
-@pytest.mark.parametrize("row", [[np.nan, 0.9, 0.1], [0.9, np.nan, 0.1], [0.9, 0.1, np.nan]])
-def test_a_row_that_holds_nan_is_never_accepted(row: list[float]) -> None:
-    values = np.array([row, [0.9, 0.05, 0.05]], np.float32)
-    for judge in (oh.judge.max_probability("p") >= 0.0, oh.judge.max_probability("p") <= 9.0):
-        (verdict,) = oh.Session(judge).run(None, {"p": values})
-        np.testing.assert_array_equal(verdict, [False, True])
-
-
 @pytest.mark.parametrize("name", ["input", "limit", "rows", "score", "accepted", "judge/rows", "threshold_1"])
 def test_a_judge_may_read_a_tensor_of_any_name(name: str) -> None:
     for other in ("threshold", "accepted_1", "judge/score"):
@@ -487,6 +472,11 @@ def test_binding_a_model_of_the_oldest_files_leaves_its_weights_constant() -> No
 A = dense("a", "x", "y", (3, 3))
 
 
+def _bool_input(shape: tuple[int, ...]) -> oh.Model:
+    values = [helper.make_tensor_value_info(name, TensorProto.BOOL, shape) for name in ("c", "b")]
+    return of_graph(helper.make_graph([helper.make_node("Not", ["c"], ["b"])], "not", values[:1], values[1:]))
+
+
 def unchecked(value: Any) -> Any:
     return value
 
@@ -513,6 +503,8 @@ def unchecked(value: Any) -> Any:
         ("OH206", lambda: oh.cascade(A, dense("b", "x", "z", (3, 3)), accept=oh.judge.max_probability("y") >= 1)),
         ("OH207", lambda: oh.switch(A, A, A)),
         ("OH207", lambda: oh.switch("x", A, A)),
+        ("OH207", lambda: oh.switch("c", _bool_input((2,)), _bool_input((2,)))),
+        ("OH207", lambda: oh.switch(_bool_input((2,)), A, A)),
         ("OH208", lambda: oh.cascade(A, A, accept=oh.judge.max_probability("probs") >= 0.5)),
         ("OH208", lambda: oh.cascade(A, A, accept=A)),
         ("OH208", lambda: oh.judge.max_probability("y") >= unchecked("much")),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.finish import finished
 from onnxhybrid.compose.part import Names, Part
@@ -21,6 +21,7 @@ from onnxhybrid.model.alignment import align
 from onnxhybrid.model.dtypes import elem_type, is_container, type_name
 from onnxhybrid.model.graphs import depth
 from onnxhybrid.model.naming import Taken
+from onnxhybrid.model.remote_spec import gives_results
 from onnxhybrid.model.weights import same_values
 
 
@@ -71,7 +72,7 @@ class Assembly:
     @staticmethod
     def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
         """The oldest opset whose If gives such outputs: sequences since 13, optional values since 16."""
-        if kind not in ("switch", "cascade"):
+        if kind not in ("switch", "cascade", "route", "fallback"):
             return 0
         kinds = {type_name(part.outputs[name].type) for part in parts for name in outputs if name in part.outputs}
         return 16 if any(name.startswith("optional(") for name in kinds) else 13 if any(map(is_container, kinds)) else 0
@@ -176,17 +177,28 @@ class Assembly:
         Raises:
             ComposeError: OH245, branches would be nested too deeply.
         """
+        names = [value.name for value in outputs]
+        self._graph.node.append(self._if(condition, then, else_, names, names))
+        self._values.update({value.name: value for value in outputs})
+
+    def either(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> Branch:
+        """A branch that chooses between two others, as `choose` does in the main graph."""
+        inner = {value.name: ValueInfoProto(name=self._names.tensor(f"{self._kind}/{value.name}")) for value in outputs}
+        for value in outputs:
+            inner[value.name].type.CopyFrom(value.type)
+        node = self._if(condition, then, else_, list(inner), [value.name for value in inner.values()])
+        return Branch(helper.make_graph([node], self._kind, [], []), inner)
+
+    def _if(
+        self, condition: str, then: Branch, else_: Branch, outputs: Sequence[str], tensors: Sequence[str]
+    ) -> NodeProto:
         for branch in (then, else_):
             _check_depth(branch.graph)
-            chosen = [branch.outputs[value.name] for value in outputs]
+            chosen = [branch.outputs[name] for name in outputs]
             del branch.graph.output[:]
             branch.graph.output.extend(chosen)
         name = self._names.node(self._kind)
-        branches = {"then_branch": then.graph, "else_branch": else_.graph}
-        self._graph.node.append(
-            helper.make_node("If", [condition], [value.name for value in outputs], name=name, **branches)
-        )
-        self._values.update({value.name: value for value in outputs})
+        return helper.make_node("If", [condition], tensors, name=name, then_branch=then.graph, else_branch=else_.graph)
 
     def spec(self, tensor: str) -> TensorSpec:
         """The description of an input of the composition, or of a part's output in the main graph."""
@@ -205,6 +217,8 @@ class Assembly:
             if slot.default is not None:
                 self._graph.initializer.append(slot.default)
         self._graph.output.extend(self._values[name] for name in outputs)
+        answers = [name for node in self._graph.node if gives_results(node) for name in node.output]
+        self._graph.value_info.extend(self._values[name] for name in answers if name in self._values)
         return finished(self._kind, self._model, list(self._parts.values()))
 
     def _placed(self, part: Part, feeds: Mapping[str, str], outputs: Mapping[str, str]) -> GraphProto:

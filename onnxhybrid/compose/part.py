@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -118,6 +118,15 @@ def _written(graph: GraphProto, known: set[str]) -> list[str]:
     return [output.name for output in graph.output]
 
 
+def labelled(models: Iterable[object]) -> dict[str, object]:
+    """The models under their graphs' names, made different where they are not."""
+    labelled: dict[str, object] = {}
+    for position, model in enumerate(models):
+        name = model.name if isinstance(model, Model) and model.name.isprintable() else ""
+        labelled[free_name(name or f"part{position}", labelled)] = model
+    return labelled
+
+
 def checked_label(label: object) -> str:
     """A part's label.
 
@@ -148,4 +157,4 @@ def _hint(given: object) -> str:
         return "; load a file with oh.load(path)"
     if isinstance(given, (list, tuple)):
         return "; give the models one by one"
-    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "nodes") else ""
+    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "tensor") else ""

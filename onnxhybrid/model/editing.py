@@ -68,6 +68,7 @@ def select(model: ModelProto, outputs: Iterable[str]) -> None:
     if not outputs:
         raise ModelError("OH109", f"select needs at least one output of {_listed(by_name)}")
     kept = [by_name[name] for name in outputs]
+    # A remote call needs the declared types of all that it gives, chosen or not.
     model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
     del model.graph.output[:]
     model.graph.output.extend(kept)
@@ -80,7 +81,7 @@ def prune(graph: GraphProto) -> None:
     kept: list[NodeProto] = []
     for node in reversed(graph.node):
         if any(name in needed for name in node.output):
-            needed.update(_reads(node))
+            needed.update(reads(node))
             kept.append(node)
     needed.update(name for node in kept for name in node.output)
     _keep(graph.node, kept[::-1])
@@ -91,12 +92,12 @@ def prune(graph: GraphProto) -> None:
 
 def drop_unused(graph: GraphProto) -> None:
     """Drop the initializers that nothing reads."""
-    read = {name for node in graph.node for name in _reads(node)}
+    read = {name for node in graph.node for name in reads(node)}
     read.update(value.name for value in (*graph.input, *graph.output))
     _keep(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
 
 
-def _reads(node: NodeProto) -> Iterator[str]:
+def reads(node: NodeProto) -> Iterator[str]:
     """The names that a node reads, those that its nested graphs take from outside included."""
     yield from node.input
     for inner in attribute_graphs(node):

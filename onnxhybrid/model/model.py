@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -212,6 +213,18 @@ class Model:
         proto.CopyFrom(self._skeleton)
         return proto
 
+    def __and__(self, other: Model) -> Model:
+        """Of two judges: the one that accepts what both accept."""
+        return _of_judges("combined", "And", self, other)
+
+    def __or__(self, other: Model) -> Model:
+        """Of two judges: the one that accepts what at least one of them accepts."""
+        return _of_judges("combined", "Or", self, other)
+
+    def __invert__(self) -> Model:
+        """Of a judge: the one that accepts what it refuses; what cannot be judged is refused by both."""
+        return _of_judges("negated", self)
+
     def __bool__(self) -> bool:
         """A Model has no truth value: `a <= score <= b` and `judge and judge` would drop a condition in silence."""
         raise ComposeError(
@@ -223,6 +236,13 @@ class Model:
             return ", ".join(map(str, specs))
 
         return f"<Model {self.name!r} ({listed(self.inputs)}) -> ({listed(self.outputs)})>"
+
+
+def _of_judges(function: str, *arguments: object) -> Model:
+    """What the operators of judges give. They are composition, which lies above, so it is found when it is needed."""
+    logic = importlib.import_module("onnxhybrid.compose.judge.logic")
+    composed: Model = getattr(logic, function)(*arguments)
+    return composed
 
 
 def load(path: str | os.PathLike[str]) -> Model:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
     from onnxhybrid.compose.chain import chain
+    from onnxhybrid.compose.offload import offload
     from onnxhybrid.compose.parallel import parallel
+    from onnxhybrid.compose.splice import splice
+    from onnxhybrid.compose.split import split
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
     from onnxhybrid.errors import (
@@ -72,16 +75,19 @@ __all__ = [
     "judge",
     "library_path",
     "load",
+    "offload",
     "parallel",
     "register",
     "remote",
+    "splice",
+    "split",
     "switch",
     "validate",
 ]
 
 _PACKAGES = ("endpoint", "remote")
 _HOMES = {
-    "compose": ("cascade", "chain", "judge", "parallel", "switch"),
+    "compose": ("cascade", "chain", "judge", "offload", "parallel", "splice", "split", "switch"),
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),

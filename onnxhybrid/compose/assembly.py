@@ -13,7 +13,7 @@ from typing import Any
 from onnx import GraphProto, TensorProto, ValueInfoProto, compose, helper
 
 from onnxhybrid.compose.finish import finished
-from onnxhybrid.compose.part import Names, Part
+from onnxhybrid.compose.part import Names, Part, take_defaults
 from onnxhybrid.compose.types import narrow, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
@@ -189,7 +189,7 @@ class Assembly:
                 for theirs, ours in shared_sizes(given, wanted).items():
                     sizes.setdefault(theirs, ours)
         graph = part.placed(self._names, entries, outputs, sizes)
-        defaults = _take_defaults(graph)
+        defaults = take_defaults(graph)
         for name, value in zip(part.inputs, graph.input, strict=True):
             if name not in feeds:
                 self._share(name, value, defaults.get(value.name), part.label)
@@ -240,14 +240,3 @@ class Assembly:
 
     def _inner(self, part: Part, output: str) -> str:
         return self._names.tensor(output if output not in self._names.tensors else f"{part.label}/{output}")
-
-
-def _take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
-    """Remove the initializers that are inputs from a graph."""
-    inputs = {value.name for value in graph.input}
-    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
-    if defaults:
-        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
-    return defaults

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnx import GraphProto, ValueInfoProto, helper
+from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
@@ -118,6 +118,17 @@ def _written(graph: GraphProto) -> list[str]:
             graph.node.append(helper.make_node("Identity", [output.name], [inner], name=inner))
             output.name = inner
     return [output.name for output in graph.output]
+
+
+def take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
+    """Remove the initializers that are inputs from a graph."""
+    inputs = {value.name for value in graph.input}
+    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
+    if defaults:
+        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+    return defaults
 
 
 def checked_label(label: object) -> str:

@@ -16,7 +16,8 @@ from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import editing, saving
 from onnxhybrid.model.check import check
-from onnxhybrid.model.graphs import all_nodes, all_tensors
+from onnxhybrid.model.graphs import all_nodes, all_tensors, sort_nodes
+from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -63,6 +64,7 @@ class Model:
             raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
         if not proto.HasField("graph"):
             raise ModelError("OH100", "the bytes hold no graph")
+        sort_nodes(proto.graph)
         return cls(proto, resolve(proto, itself=itself, folder=folder))
 
     def to_proto(self) -> ModelProto:
@@ -108,6 +110,14 @@ class Model:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The graph's outputs."""
         return tuple(TensorSpec.of(value) for value in self._skeleton.graph.output)
+
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Every tensor of the main graph, to find where to cut: inputs, weights, then what nodes write, in order.
+
+        Types and shapes are those that the file declares or onnx infers from the inputs; the dtype is "undefined"
+        and the shape None where neither knows. No weight is read.
+        """
+        return tuple(TensorSpec.of(value) for value in tensor_types(self._skeleton).values())
 
     @property
     def opsets(self) -> Opsets:

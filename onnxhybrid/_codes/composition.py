@@ -129,9 +129,10 @@ ROWS = (
     row(
         "OH238",
         "ComposeError",
-        "The type of a tensor at the cut is not known, or not as given",
+        "The type of a tensor at the cut is not known, not as given, or cannot cross",
         "What crosses a cut becomes an output of the head and an input of the tail, and an input needs an element "
-        "type. onnx cannot infer it behind operators that it does not know.",
+        "type, which cannot be inferred behind unknown operators. A map that is an output of the whole cannot cross, "
+        "since no operator gives a map as it is.",
         "a cut behind an operator of com.example in a model without value_info",
         'Say it: oh.split(model, at=[oh.TensorSpec("features", "float32", ("n", 64))]).',
     ),

@@ -65,11 +65,12 @@ class Assembly:
 
     @staticmethod
     def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
-        """The oldest opset whose If gives such outputs: sequences since 13, optional values since 16."""
-        if kind not in ("switch", "cascade"):
-            return 0
-        kinds = {type_name(part.outputs[name].type) for part in parts for name in outputs if name in part.outputs}
-        return 16 if any(name.startswith("optional(") for name in kinds) else 13 if any(map(is_container, kinds)) else 0
+        """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
+        needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
+        if kind in ("switch", "cascade"):
+            chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]
+            needed |= {_if_opset(value) for value in chosen}
+        return max(needed, default=0)
 
     def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
         """Place a part in the main graph.
@@ -240,3 +241,15 @@ class Assembly:
 
     def _inner(self, part: Part, output: str) -> str:
         return self._names.tensor(output if output not in self._names.tensors else f"{part.label}/{output}")
+
+
+def _if_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose If gives such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 13 if is_container(name) else 0
+
+
+def _identity_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose Identity takes such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 14 if is_container(name) else 0

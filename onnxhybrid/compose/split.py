@@ -34,7 +34,8 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
     Raises:
         ComposeError: OH205, it is no Model; OH235 or OH236, `at` is no list of tensors of the main graph; OH237, the
             cut is none: a path from an input to an output does not cross it, or both sides need what only one of them
-            can compute; OH238, the type of a tensor of the cut is not known, or not as given.
+            can compute; OH238, the type of a tensor of the cut is not known, not as given, or
+            cannot cross.
     """
     cut = named_tensors(at, checked_model(model, "what split takes"), "at")
     if not cut:
@@ -47,7 +48,7 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
     first, second = wiring.behind(cut), wiring.behind(outputs, stop=cut)
     _require_repeatable(skeleton, sorted({*first} & {*second}))
     for name, value in cut.items():
-        _require_type(name, value)
+        _require_type(name, value, passed_on=name in outputs)
     _require_values(skeleton, first, cut)
     tail = extract(model, "tail", second, cut, outputs)
     spare = defaults(skeleton) - {value.name for value in tail.skeleton.graph.input}
@@ -109,7 +110,17 @@ def _unrepeatable(node: NodeProto, functions: Mapping[tuple[str, str], FunctionP
     return None
 
 
-def _require_type(name: str, value: ValueInfoProto) -> None:
+def _require_type(name: str, value: ValueInfoProto, *, passed_on: bool) -> None:
+    """What crosses has a known type; a map is no output of the whole, since no operator passes one on.
+
+    Raises:
+        ComposeError: OH238, it has not.
+    """
+    if passed_on and "map(" in type_name(value.type):
+        raise ComposeError(
+            "OH238",
+            f"{name!r} is {type_name(value.type)}, and no operator of the tail could give it as it is; cut before it",
+        )
     if type_name(value.type) == "undefined":
         raise ComposeError(
             "OH238",

@@ -1,4 +1,4 @@
-"""What is known of every tensor of a main graph: declared in the file, or inferred by onnx without reading a weight."""
+"""What is known of every tensor of a main graph: declared in the file, or inferred without reading a weight."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from onnx import ModelProto, ValueInfoProto, shape_inference
 
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.naming import size_names
+from onnxhybrid.model.runtime_types import runtime_types
 from onnxhybrid.model.tensor_spec import shape_of
 
 
@@ -19,10 +20,10 @@ def tensor_types(model: ModelProto) -> dict[str, ValueInfoProto]:
     """
     declared = {value.name: value for value in _declarations(model)}
     certain, likely = _inferred(model, declared=False), _inferred(model, declared=True)
-    types = {}
-    for name in _names(model):
-        candidates = [known[name] for known in (certain, likely, declared) if name in known]
-        types[name] = _best(name, candidates)
+    known = [certain, likely, declared]
+    if any(_unknown(name, known) for name in _names(model)):
+        known.append(runtime_types(model))
+    types = {name: _best(name, [table[name] for table in known if name in table]) for name in _names(model)}
     _drop_made_up_sizes(types.values(), size_names(model.graph))
     return types
 
@@ -33,6 +34,10 @@ def _drop_made_up_sizes(values: Iterable[ValueInfoProto], real: set[str]) -> Non
         for dim in value.type.tensor_type.shape.dim if value.type.HasField("tensor_type") else ():
             if dim.dim_param and dim.dim_param not in real:
                 dim.Clear()
+
+
+def _unknown(name: str, known: list[dict[str, ValueInfoProto]]) -> bool:
+    return all(type_name(table[name].type) == "undefined" for table in known if name in table)
 
 
 def _best(name: str, candidates: list[ValueInfoProto]) -> ValueInfoProto:

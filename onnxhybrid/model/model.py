@@ -114,8 +114,8 @@ class Model:
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Every tensor of the main graph, to find where to cut: inputs, weights, then what nodes write, in order.
 
-        Types and shapes are those that the file declares or onnx infers from the inputs; the dtype is "undefined"
-        and the shape None where neither knows. No weight is read.
+        Types and shapes are those that can be inferred from the inputs, or that the file declares; the dtype is
+        "undefined" and the shape None where nothing is known. No weight is read.
         """
         return tuple(TensorSpec.of(value) for value in tensor_types(self._skeleton).values())
 

@@ -13,7 +13,15 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
 from onnxhybrid.model.graphs import nodes_of
-from onnxhybrid.model.naming import free_name, rename_nodes, rename_sizes, rename_tensors, size_names, tensor_names
+from onnxhybrid.model.naming import (
+    free_name,
+    is_text,
+    rename_nodes,
+    rename_sizes,
+    rename_tensors,
+    size_names,
+    tensor_names,
+)
 from onnxhybrid.model.opsets import standard
 
 
@@ -137,7 +145,7 @@ def checked_label(label: object) -> str:
     Raises:
         ComposeError: OH205, it cannot be a prefix of names.
     """
-    if not isinstance(label, str) or not label or any(character < " " for character in label):
+    if not isinstance(label, str) or not label or not is_text(label) or any(character < " " for character in label):
         raise ComposeError("OH205", f"a part's label is a non-empty text in one line, not {label!r}")
     return label
 

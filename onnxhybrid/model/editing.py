@@ -13,7 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.graphs import all_nodes, reads
-from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
+from onnxhybrid.model.naming import injective, is_text, rename_nodes, rename_tensors, tensor_names
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
 
@@ -25,8 +25,8 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     existing = tensor_names(model.graph)
     for old, new in names.items():
         _known(old, existing, "tensor")
-        if not isinstance(new, str) or not new:
-            raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty string")
+        if not new or not is_text(new):
+            raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty text")
     public = {value.name for value in (*model.graph.input, *model.graph.output)}
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
@@ -36,8 +36,8 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
 
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
-    if not isinstance(prefix, str):
-        raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
+    if not is_text(prefix):
+        raise ModelError("OH113", f"a prefix is a text, not {prefix!r}")
     rename_tensors(model.graph, {name: prefix + name for name in tensor_names(model.graph)})
     rename_nodes(model.graph, lambda name: prefix + name)
 
@@ -165,7 +165,7 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | str | None, ...]) -> bool:
 def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     """Add or replace metadata_props."""
     for key, value in metadata.items():
-        if not isinstance(key, str) or not isinstance(value, str) or not key:
+        if not key or not is_text(key) or not is_text(value):
             raise ModelError("OH111", f"metadata is text by name, not {key!r}: {value!r}")
     merged = {entry.key: entry.value for entry in model.metadata_props} | dict(metadata)
     del model.metadata_props[:]

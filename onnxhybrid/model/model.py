@@ -18,7 +18,7 @@ from onnxhybrid.model import editing, saving
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors, sort_nodes
 from onnxhybrid.model.inference import tensor_types
-from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets
+from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets, spell_functions
 from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.weights import Weights, materialize, resolve, used
@@ -65,6 +65,7 @@ class Model:
         if not proto.HasField("graph"):
             raise ModelError("OH100", "the bytes hold no graph")
         sort_nodes(proto.graph)
+        spell_functions(proto.functions)
         return cls(proto, resolve(proto, itself=itself, folder=folder))
 
     def to_proto(self) -> ModelProto:

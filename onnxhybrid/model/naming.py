@@ -13,6 +13,11 @@ from onnx import GraphProto, NodeProto, TensorProto, TensorShapeProto, ValueInfo
 from onnxhybrid.model.graphs import nested_graphs
 
 
+def is_text(value: object) -> bool:
+    """Whether a value is a text that a file can hold: UTF-8 has no lone surrogates."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def tensor_names(graph: GraphProto) -> set[str]:
     """Every tensor name that occurs in the graph or in a nested one."""
     names: set[str] = set()

@@ -9,6 +9,7 @@ from onnx import TensorShapeProto, ValueInfoProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import Dtype, dtype_name, elem_type, is_container, type_name
+from onnxhybrid.model.naming import is_text
 
 Dim = int | str | None
 Shape = tuple[Dim, ...]
@@ -34,8 +35,8 @@ class TensorSpec:
     optional: bool = field(default=False, compare=False)
 
     def __init__(self, name: str, dtype: Dtype, shape: Iterable[Dim] | None, optional: bool = False) -> None:
-        if not isinstance(name, str) or not name:
-            raise ModelError("OH110", f"a tensor's name is a non-empty string, not {name!r}")
+        if not name or not is_text(name):
+            raise ModelError("OH110", f"a tensor's name is a non-empty text, not {name!r}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "dtype", dtype_name(dtype))
         object.__setattr__(self, "shape", None if shape is None else _checked(name, shape))
@@ -79,10 +80,17 @@ class Input:
     Args:
         name: the input's name; None takes the option's own name.
         default: a value that is used when the input is left out.
+
+    Raises:
+        ModelError: OH110, the name is no text.
     """
 
     name: str | None = None
     default: object | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not (self.name and is_text(self.name)):
+            raise ModelError("OH110", f"an input's name is a non-empty text or None, not {self.name!r}")
 
 
 def shape_of(value: ValueInfoProto) -> Shape | None:
@@ -106,7 +114,7 @@ def _checked(name: str, shape: Iterable[Dim]) -> Shape:
 
 
 def _checked_dim(name: str, dim: object) -> Dim:
-    if dim is None or (isinstance(dim, str) and dim):
+    if dim is None or (isinstance(dim, str) and dim and is_text(dim)):
         return dim
     if hasattr(dim, "__index__") and not isinstance(dim, bool):
         size = int(dim.__index__())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,21 +58,25 @@ def _short(values: Values) -> str:
     return " ".join(str(values).split())[:150]
 
 
-def outcomes(case: Case, expected: Values, other: Case, others: Values) -> Iterator[Outcome]:
+def outcomes(
+    case: Case, expected: Values, other: Case, others: Values, kinds: Collection[str] = ()
+) -> Iterator[Outcome]:
     """What becomes of every composition of a model, one of them with another model.
 
     Args:
         case, other: the models.
         expected, others: what they give when they are run by hand.
+        kinds: only compositions of these names; all if there are none.
     """
     try:
         model, second = oh.Model.from_proto(case.proto), oh.Model.from_proto(other.proto)
     except oh.Error as problem:
         yield Outcome(case.name, "load", "failed", str(problem))
         return
-    yield _side_by_side(model, second, case, other, expected, others).outcome(case.name)
-    for composition in (*_whole(model, case.feeds, expected), *_cuts(model, case.feeds, expected)):
-        yield composition.outcome(case.name)
+    both = _side_by_side(model, second, case, other, expected, others)
+    for composition in (both, *_whole(model, case.feeds, expected), *_cuts(model, case.feeds, expected)):
+        if not kinds or composition.name in kinds:
+            yield composition.outcome(case.name)
 
 
 def _whole(model: oh.Model, feeds: Values, expected: Values) -> Iterator[Composition]:

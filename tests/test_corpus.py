@@ -91,6 +91,11 @@ def test_a_function_may_spell_the_standard_domain_as_it_likes(spelling: str) -> 
     np.testing.assert_array_equal(second, [2, 4])
 
 
+def test_statistics_of_a_training_network_are_not_written_over_what_the_other_part_reads() -> None:
+    (case,) = (case for case in backend.cases() if case.name == "test_batchnorm_example_training_mode")
+    assert {outcome.result for outcome in composed([case])} == {"equal"}
+
+
 def test_nodes_in_any_order_are_sorted_as_onnx_runtime_sorts_them() -> None:
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("x", "y")]
     one = numpy_helper.from_array(np.ones(2, np.float32), "one")

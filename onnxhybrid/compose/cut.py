@@ -12,7 +12,6 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.graphs import reads
-from onnxhybrid.model.inference import tensor_types
 
 
 def checked_model(model: object, what: str) -> Model:
@@ -28,12 +27,12 @@ def checked_model(model: object, what: str) -> Model:
     return model
 
 
-def named_tensors(given: object, model: Model, what: str) -> dict[str, ValueInfoProto]:
+def named_tensors(given: object, types: Mapping[str, ValueInfoProto], what: str) -> dict[str, ValueInfoProto]:
     """The tensors of the main graph that a caller names, in order, and what is known of each.
 
     Args:
         given: names, or TensorSpecs where nothing declares a type and none can be inferred.
-        model: the model that has them.
+        types: the tensors that there are, and what is known of each.
         what: the argument, for messages.
 
     Raises:
@@ -42,7 +41,6 @@ def named_tensors(given: object, model: Model, what: str) -> dict[str, ValueInfo
     """
     if isinstance(given, (str, bytes, TensorSpec)) or not isinstance(given, Iterable):
         raise ComposeError("OH235", f"{what} is a list of tensors, as in {what}=['features'], not {given!r}")
-    types = tensor_types(model.skeleton)
     chosen: dict[str, ValueInfoProto] = {}
     for entry in given:
         name = entry.name if isinstance(entry, TensorSpec) else entry

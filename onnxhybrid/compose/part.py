@@ -9,6 +9,7 @@ from typing import Any
 
 from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
+from onnxhybrid.compose.overwriting import protect
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
@@ -109,6 +110,7 @@ def _tidy(graph: GraphProto) -> None:
         sparse.indices.name = sparse.indices.name or f"{sparse.values.name}/indices"
     for node in nodes_of(graph.node):
         node.domain = standard(node.domain)
+    protect(graph)
 
 
 def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:

@@ -15,6 +15,7 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
 from onnxhybrid.model.graphs import nested_graphs, reads, sort_nodes
+from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.naming import size_names, tensor_names
 
 
@@ -45,7 +46,8 @@ def splice(
     checked_model(model, "the model of splice")
     checked_model(replacement, "the replacement")
     whole, piece = align([lifted(model), lifted(replacement)])
-    given, replaced = named_tensors(inputs, whole, "inputs"), named_tensors(outputs, whole, "outputs")
+    types = tensor_types(whole.skeleton)
+    given, replaced = named_tensors(inputs, types, "inputs"), named_tensors(outputs, types, "outputs")
     part = Part("replacement", piece)
     takes = _matched("input", given, part.inputs, defaults(piece.skeleton))
     gives = _matched("output", replaced, part.outputs)

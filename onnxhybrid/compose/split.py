@@ -12,6 +12,7 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.remote_spec import BEGIN, DOMAIN
 
@@ -37,10 +38,10 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
             can compute; OH238, the type of a tensor of the cut is not known, not as given, or
             cannot cross.
     """
-    cut = named_tensors(at, checked_model(model, "what split takes"), "at")
+    skeleton = checked_model(model, "what split takes").skeleton
+    cut = named_tensors(at, tensor_types(skeleton), "at")
     if not cut:
         raise ComposeError("OH235", "at names no tensor; a cut needs at least one, as in at=['features']")
-    skeleton = model.skeleton
     wiring = Wiring(skeleton.graph)
     inputs = {value.name: value for value in skeleton.graph.input if value.name not in defaults(skeleton)}
     outputs = {value.name: value for value in skeleton.graph.output}

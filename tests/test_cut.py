@@ -328,6 +328,8 @@ BOTH = graph_of(nodes(("Neg", "x", "p"), ("Abs", "x", "q"), ("Add", "p q", "y"))
         ("OH237", lambda: oh.split(RESIDUAL, at=["b"])),
         ("OH237", lambda: oh.split(RESIDUAL, at=["w"])),
         ("OH238", lambda: oh.split(RESIDUAL, at=[oh.TensorSpec("a", "int64", ("n", 3))])),
+        ("OH238", lambda: oh.split(RESIDUAL, at=[oh.TensorSpec("a", "float32", ("n", 4))])),
+        ("OH238", lambda: oh.split(RESIDUAL, at=[oh.TensorSpec("a", "float32", (3,))])),
         ("OH239", lambda: oh.splice(RESIDUAL, ["a", "x"], ["c"], SMALL)),
         ("OH239", lambda: oh.splice(RESIDUAL, ["a"], ["b", "c"], SMALL)),
         ("OH240", lambda: oh.splice(BOTH, ["p"], ["q"], SMALL)),
@@ -352,6 +354,19 @@ def test_what_cannot_be_cut_is_a_coded_error_in_one_line(code: str, cut: Any) ->
         cut()
     assert caught.value.code == code
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_is_not_valid_is_not_cut() -> None:
+    cycle = graph_of(nodes(("Add", "x b", "a"), ("Relu", "a", "b"), ("Neg", "b", "y")))
+    with pytest.raises(oh.ValidationError, match="OH105"):
+        oh.split(cycle, at=["b"])
+
+
+def test_a_replacement_may_read_a_weight_that_nobody_else_needs() -> None:
+    inputs = [*floats("x"), *floats("w", shape=(3,))]
+    scaled = of_graph(helper.make_graph(nodes(("Div", "x w", "y")), "g", inputs, floats("y")))
+    spliced = oh.splice(graph_of(nodes(("Mul", "x w", "y")), weights=("w",)), ["x", "w"], ["y"], scaled)
+    np.testing.assert_array_equal(run(spliced, {"x": X})["y"], X / 2)
 
 
 def test_a_misspelled_tensor_gets_near_matches() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from onnx import ModelProto, ValueInfoProto
 
-from onnxhybrid.errors import ComposeError
+from onnxhybrid.compose.types import mismatch
+from onnxhybrid.diagnostics import Report
+from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.dtypes import type_name
+from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import reads
 
 
@@ -61,10 +63,10 @@ def _unknown(name: str, names: Collection[str], what: str) -> ComposeError:
 
 
 def _described(spec: TensorSpec, known: ValueInfoProto) -> ValueInfoProto:
-    found = type_name(known.type)
-    if found not in ("undefined", spec.dtype):
+    value = spec.to_value_info()
+    if mismatch(value, known):
         raise ComposeError("OH238", f"{spec} was given, and the model has it as {TensorSpec.of(known).describe()}")
-    return spec.to_value_info()
+    return value
 
 
 def defaults(model: ModelProto) -> set[str]:
@@ -87,7 +89,7 @@ def extract(
         name: the name of the part's graph.
         nodes: the positions of its nodes, in order.
         inputs, outputs: the declarations of what it takes and gives, by name.
-        spare: inputs with a default that it has whether a node reads them or not.
+        spare: weights and inputs with a default that it has whether a node reads them or not.
     """
     proto = ModelProto()
     proto.CopyFrom(model.skeleton)
@@ -109,6 +111,17 @@ def extract(
     _replace(graph.input, [*inputs.values(), *optional])
     _replace(graph.output, list(outputs.values()))
     return Model(proto, model.weights)
+
+
+def require_valid(side: Model) -> None:
+    """Check one side of a cut.
+
+    Raises:
+        ValidationError: it breaks a rule, as the model did.
+    """
+    report = Report.of(check(side.skeleton))
+    if not report:
+        raise ValidationError(report, context="split was given a model that is not valid")
 
 
 def _replace(field: Any, entries: list[Any]) -> None:

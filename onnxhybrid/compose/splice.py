@@ -103,7 +103,7 @@ def _without(model: Model, inputs: list[str], replaced: list[str]) -> Model:
     _require_unread(graph, gone, kept)
     optional = defaults(model.skeleton)
     fed = {value.name: value for value in graph.input if value.name not in optional}
-    return extract(model, model.name, kept, fed, {value.name: value for value in graph.output}, optional)
+    return extract(model, model.name, kept, fed, {value.name: value for value in graph.output}, optional | set(inputs))
 
 
 def _between(wiring: Wiring, graph: GraphProto, inputs: list[str], replaced: list[str]) -> set[int]:

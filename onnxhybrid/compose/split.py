@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from onnx import FunctionProto, ModelProto, NodeProto, ValueInfoProto
 
-from onnxhybrid.compose.cut import checked_model, defaults, extract, named_tensors
+from onnxhybrid.compose.cut import checked_model, defaults, extract, named_tensors, require_valid
 from onnxhybrid.compose.wiring import Wiring, label
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
@@ -37,6 +37,7 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
             cut is none: a path from an input to an output does not cross it, or both sides need what only one of them
             can compute; OH238, the type of a tensor of the cut is not known, not as given, or
             cannot cross.
+        ValidationError: the model was not valid.
     """
     skeleton = checked_model(model, "what split takes").skeleton
     cut = named_tensors(at, tensor_types(skeleton), "at")
@@ -53,7 +54,10 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
     _require_values(skeleton, first, cut)
     tail = extract(model, "tail", second, cut, outputs)
     spare = defaults(skeleton) - {value.name for value in tail.skeleton.graph.input}
-    return extract(model, "head", first, inputs, cut, spare), tail
+    head = extract(model, "head", first, inputs, cut, spare)
+    for side in (head, tail):
+        require_valid(side)
+    return head, tail
 
 
 def _require_clean(

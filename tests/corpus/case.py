@@ -56,7 +56,7 @@ def feedable_together(one: Case, other: Case) -> bool:
     values = [value for case in (one, other) for value in (*case.proto.graph.input, *case.proto.graph.output)]
     exotic = any(map(_exotic, values))
     plain = all(isinstance(feed, np.ndarray) and feed.dtype.kind not in "OUS" for feed in feeds)
-    return plain or not exotic
+    return not exotic or (plain and all(value.type.HasField("tensor_type") for value in values))
 
 
 def _exotic(value: ValueInfoProto) -> bool:

@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
+    from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
@@ -73,6 +74,7 @@ __all__ = [
     "endpoint",
     "explain",
     "judge",
+    "legacy",
     "library_path",
     "load",
     "offload",
@@ -85,7 +87,7 @@ __all__ = [
     "validate",
 ]
 
-_PACKAGES = ("endpoint", "remote")
+_PACKAGES = ("endpoint", "legacy", "remote")
 _HOMES = {
     "compose": ("cascade", "chain", "judge", "offload", "parallel", "splice", "split", "switch"),
     "diagnostics": ("Report", "explain"),

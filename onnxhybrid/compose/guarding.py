@@ -15,8 +15,7 @@ from onnx import GraphProto, NodeProto, ValueInfoProto, helper
 from onnxhybrid.compose.placeholder import placeholder, truth
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import TensorSpec
-from onnxhybrid.model.editing import reads
-from onnxhybrid.model.graphs import attribute_graphs, nodes_of
+from onnxhybrid.model.graphs import attribute_graphs, nodes_of, reads
 from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
 from onnxhybrid.model.remote_spec import BEGIN, INVOKE, RemoteSpec, gives_results, is_remote
 from onnxhybrid.remote.invoke import FLAGS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
+from onnxhybrid.model.graphs import all_nodes, reads
 from onnxhybrid.model.naming import Scopes, injective
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -42,7 +42,7 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
     if not is_text(prefix):
-        raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
+        raise ModelError("OH113", f"a prefix is a text, not {prefix!r}")
     scopes = Scopes(model.graph)
     _rename(model, scopes, {name: prefix + name for name in scopes.tensor_names()})
     scopes.rename_nodes(lambda name: prefix + name)
@@ -95,15 +95,6 @@ def drop_unused(graph: GraphProto) -> None:
     read = {name for node in graph.node for name in reads(node)}
     read.update(value.name for value in (*graph.input, *graph.output))
     _keep(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
-
-
-def reads(node: NodeProto) -> Iterator[str]:
-    """The names that a node reads, those that its nested graphs take from outside included."""
-    yield from node.input
-    for inner in attribute_graphs(node):
-        for nested in nodes_of(inner.node):
-            yield from nested.input
-        yield from (value.name for value in inner.output)
 
 
 def _keep(field: Any, entries: list[Any]) -> None:

@@ -10,7 +10,7 @@ from onnxhybrid.compose.steps import Steps
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
-from onnxhybrid.model.editing import reads
+from onnxhybrid.model.graphs import reads
 from onnxhybrid.model.naming import free_name, injective, rename_tensors, tensor_names
 
 _OPPOSITE = {

@@ -63,7 +63,8 @@ pub fn request(path: PathAndQuery, body: Vec<u8>) -> Request {
 
 /// Refuses every status but OK, in the server's words; the problem's status is gRPC's number.
 pub fn check(response: &Response) -> Result<(), Problem> {
-    let status = response.headers.get("grpc-status").map(HeaderValue::as_bytes);
+    let mut statuses = response.headers.get_all("grpc-status").iter().map(HeaderValue::as_bytes);
+    let (status, another) = (statuses.next(), statuses.next());
     if response.status.as_u16() != 200 {
         let number = status.and_then(number).unwrap_or_else(|| of_http(response.status.as_u16()));
         return Err(failed(number, status_text(response)));
@@ -72,6 +73,9 @@ pub fn check(response: &Response) -> Result<(), Problem> {
     let broken = |what| Problem::new(Code::Answer, format!("the answer is no gRPC: {what}"));
     let status = status.ok_or_else(|| broken("it ended without a status"))?;
     let number = number(status).ok_or_else(|| broken("its status is no number"))?;
+    if another.is_some() {
+        return Err(broken("it has two statuses"));
+    }
     if number == OK {
         return Ok(());
     }
@@ -160,6 +164,9 @@ mod tests {
         assert_eq!(problem(200, &[("grpc-status", "+0")]).code, Code::Answer);
         assert_eq!(problem(200, &[("grpc-status", "99999999")]).code, Code::Answer);
         assert_eq!(problem(200, &[("grpc-status", "0"), ("content-type", "text/html")]).code, Code::Answer);
+        let mut twice = response(200, &[("grpc-status", "0")], b"");
+        twice.headers.append("grpc-status", HeaderValue::from_static("13"));
+        assert_eq!(check(&twice).unwrap_err().code, Code::Answer);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod triton_http;
 
 use std::sync::LazyLock;
 
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -255,15 +256,25 @@ pub fn server_message(response: &Response) -> String {
 
 /// Refuses an answer that is encoded, or whose type a protocol does not promise; no type at all is let pass.
 pub fn check_content(response: &Response, promised: &[&str]) -> Result<(), Problem> {
-    if let Some(encoding) = response.header("content-encoding").filter(|encoding| *encoding != "identity") {
-        return Err(Problem::new(Code::Answer, format!("the answer is encoded as {encoding}, for which nobody asked")));
+    // What a transfer encoding other than chunks leaves behind is no body any more.
+    check_header(response, CONTENT_ENCODING, &["identity"], "is encoded as")?;
+    check_header(response, TRANSFER_ENCODING, &["identity", "chunked"], "travels encoded as")?;
+    check_header(response, CONTENT_TYPE, promised, "is")
+}
+
+/// Refuses an answer unless each value of the header, its parameters aside, is one of those `expected`.
+fn check_header(response: &Response, name: HeaderName, expected: &[&str], what: &str) -> Result<(), Problem> {
+    let fits = |value: &HeaderValue| {
+        let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim();
+        expected.iter().any(|expected| essence.eq_ignore_ascii_case(expected))
+    };
+    match response.headers.get_all(name).iter().find(|value| !fits(value)) {
+        None => Ok(()),
+        Some(value) => {
+            let (value, expected) = (String::from_utf8_lossy(value.as_bytes()), expected.join(" or "));
+            Err(Problem::new(Code::Answer, format!("the answer {what} {value}, not {expected}")))
+        }
     }
-    let Some(content_type) = response.header("content-type") else { return Ok(()) };
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if promised.iter().any(|promised| essence.eq_ignore_ascii_case(promised)) {
-        return Ok(());
-    }
-    Err(Problem::new(Code::Answer, format!("the answer is {content_type}, not {}", promised.join(" or "))))
 }
 
 #[cfg(test)]
@@ -311,5 +322,26 @@ mod tests {
         answer.headers.remove("content-encoding");
         answer.headers.insert("content-type", HeaderValue::from_static("text/html"));
         assert_eq!(check_content(&answer, &["application/json"]).unwrap_err().code, Code::Answer);
+    }
+
+    #[test]
+    fn content_that_is_said_twice_or_in_no_text_passes_only_if_each_does() {
+        let passes = |name: &'static str, values: &[&'static [u8]]| {
+            let mut answer = response("");
+            values.iter().for_each(|value| drop(answer.headers.append(name, HeaderValue::from_bytes(value).unwrap())));
+            check_content(&answer, &["text/plain"]).is_ok()
+        };
+        assert!(passes("content-encoding", &[b"Identity"]) && passes("transfer-encoding", &[b"Chunked"]));
+        assert!(passes("content-type", &[b"text/plain", b"text/plain;charset=utf-8"]));
+        for (name, values) in [
+            ("content-type", &[&b"text/plain"[..], b"text/html"][..]),
+            ("content-type", &[b"text/plain\xff"]),
+            ("content-type", &[b""]),
+            ("content-encoding", &[b"identity", b"gzip"]),
+            ("content-encoding", &[b"gz\xffip"]),
+            ("transfer-encoding", &[b"chunked, gzip"]),
+        ] {
+            assert!(!passes(name, values), "{name} {values:?}");
+        }
     }
 }

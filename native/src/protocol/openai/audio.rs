@@ -100,9 +100,9 @@ impl Protocol for Audio {
             form.field("temperature", &format!("{temperature:?}"));
         }
         let kind = FORMATS.iter().find(|(name, _)| *name == extension).map_or("application/octet-stream", |row| row.1);
-        let (body, kind) = form.finish("file", &format!("audio.{extension}"), kind, file);
+        let (head, tail, kind) = form.around("file", &format!("audio.{extension}"), kind);
         let kind = kind.unwrap_or_else(|| HeaderValue::from_static("multipart/form-data"));
-        self.service.post(&self.operation, asked, kind, body)
+        self.service.post(&self.operation, asked, kind, [&head, *file, &tail].concat())
     }
 
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {

@@ -83,6 +83,9 @@ impl Protocol for Embeddings {
             if values.len() - before != values.len() / (row + 1) {
                 return Err(unfit("the embeddings differ in length".into()));
             }
+            if values.is_empty() {
+                return Err(unfit("the embeddings are empty".into()));
+            }
         }
         let width = values.len() / 4 / asked.rows.max(1);
         if let Some(dimensions) = asked.settings.integer("dimensions").filter(|asked| *asked != width as i64) {
@@ -231,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn vectors_survive_bit_by_bit(rows in 1usize..5, width in 0usize..6, seed in any::<u64>()) {
+        fn vectors_survive_bit_by_bit(rows in 1usize..5, width in 1usize..6, seed in any::<u64>()) {
             let mut random = fastrand::Rng::with_seed(seed);
             let vectors: Vec<Vec<f32>> = (0..rows).map(|_| (0..width).map(|_| random.f32()).collect()).collect();
             let items: Vec<_> = vectors.iter().enumerate().map(|(index, vector)| (index as u64, base64(vector))).rev().collect();

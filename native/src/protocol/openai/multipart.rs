@@ -27,22 +27,14 @@ impl Form {
         self.head.extend_from_slice(b"\r\n");
     }
 
-    /// The body that ends in the file, whose bytes are copied once, and its content type. `file_name` needs no escapes.
-    pub(super) fn finish(
-        mut self,
-        name: &str,
-        file_name: &str,
-        kind: &str,
-        file: &[u8],
-    ) -> (Vec<u8>, Option<HeaderValue>) {
+    /// What the body has before and after the bytes of its file, which comes last, and the body's content type.
+    /// `file_name` needs no escapes.
+    pub(super) fn around(mut self, name: &str, file_name: &str, kind: &str) -> (Vec<u8>, Vec<u8>, Option<HeaderValue>) {
         self.part(&format!("name=\"{name}\"; filename=\"{file_name}\""));
-        let tail = format!("\r\n--{}--\r\n", self.boundary);
-        let mut body = Vec::with_capacity(self.head.len() + kind.len() + 32 + file.len() + tail.len());
-        body.append(&mut self.head);
-        body.extend_from_slice(format!("Content-Type: {kind}\r\n\r\n").as_bytes());
-        body.extend_from_slice(file);
-        body.extend_from_slice(tail.as_bytes());
-        (body, HeaderValue::try_from(format!("multipart/form-data; boundary={}", self.boundary)).ok())
+        self.head.extend_from_slice(format!("Content-Type: {kind}\r\n\r\n").as_bytes());
+        let tail = format!("\r\n--{}--\r\n", self.boundary).into_bytes();
+        let kind = HeaderValue::try_from(format!("multipart/form-data; boundary={}", self.boundary)).ok();
+        (self.head, tail, kind)
     }
 
     fn part(&mut self, disposition: &str) {
@@ -60,7 +52,8 @@ mod tests {
         let mut form = Form::new();
         form.field("model", "a\r\n--b");
         let boundary = form.boundary.clone();
-        let (body, kind) = form.finish("file", "audio.wav", "audio/wav", b"\0\r\n");
+        let (head, tail, kind) = form.around("file", "audio.wav", "audio/wav");
+        let body = [&head[..], b"\0\r\n", &tail].concat();
         assert_eq!(kind.unwrap(), format!("multipart/form-data; boundary={boundary}"));
         let expected = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\na\r\n--b\r\n\

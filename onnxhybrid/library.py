@@ -71,11 +71,21 @@ def _library() -> ctypes.CDLL:
 def _quick() -> ctypes.PyDLL:
     """The functions around every run. They never wait, so that they need not let go of the interpreter's lock."""
     library = ctypes.PyDLL(_library()._name)
+    library.onnxhybrid_run_enter.restype = None
+    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check]
+    library.onnxhybrid_run_leave.restype = None
+    library.onnxhybrid_run_leave.argtypes = []
     library.onnxhybrid_scope_events.restype = ctypes.c_void_p
     library.onnxhybrid_scope_events.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_trace.restype = None
     library.onnxhybrid_trace.argtypes = [ctypes.c_char_p]
     return library
+
+
+@functools.cache
+def _waiting() -> ctypes.c_uint64:
+    """How many failed attempts wait to be fetched, in all scopes together."""
+    return ctypes.c_uint64.in_dll(_library(), "onnxhybrid_events_waiting")
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -94,10 +104,6 @@ def _declare(library: ctypes.CDLL) -> None:
     library.onnxhybrid_describe.argtypes = [ctypes.c_uint64, ctypes.c_char_p]
     library.onnxhybrid_run_create.restype = ctypes.c_uint64
     library.onnxhybrid_run_create.argtypes = []
-    library.onnxhybrid_run_enter.restype = None
-    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check]
-    library.onnxhybrid_run_leave.restype = None
-    library.onnxhybrid_run_leave.argtypes = []
     library.onnxhybrid_run_cancel.restype = None
     library.onnxhybrid_run_cancel.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_run_release.restype = None
@@ -157,6 +163,8 @@ class Scope:
 
     def events(self) -> dict[str, Any] | None:
         """The failed attempts since the last question, if there are any and the configuration asks for them."""
+        if not _waiting().value:
+            return None
         text = _quick().onnxhybrid_scope_events(self.id)
         return _json(text) if text else None
 
@@ -202,12 +210,12 @@ def enter(run: int, check: CheckFunction = UNCHECKED) -> None:
         run: the id of a `Run`, or 0.
         check: called on this thread while the run waits, several times a second.
     """
-    _library().onnxhybrid_run_enter(run, check)
+    _quick().onnxhybrid_run_enter(run, check)
 
 
 def leave() -> None:
     """Say that the run that this thread entered last is over; calls that it began and did not await are dropped."""
-    _library().onnxhybrid_run_leave()
+    _quick().onnxhybrid_run_leave()
 
 
 def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:

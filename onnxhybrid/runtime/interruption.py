@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import onnxruntime
 
@@ -48,19 +48,19 @@ class _Watch:
 _watches: list[_Watch] = []  # those that nobody uses; making one takes longer than a small run
 
 
-def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[[], _T]) -> _T:
-    """Do `work`, a call of ONNX Runtime on this thread, as the library's run of this id (0: one without a name).
+def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[..., _T], *given: Any) -> _T:
+    """Do `work(*given)`, a call of ONNX Runtime on this thread, as the library's run of this id (0: one without a name).
 
     Raises:
         Error: what ONNX Runtime raised, in our terms.
         BaseException: what a signal handler raised while the run waited.
     """
     if run_options is None and threading.get_ident() != threading.main_thread().ident:
-        return _within(run, library.UNCHECKED, work)
+        return _within(run, library.UNCHECKED, work, given)
     watch = _watches.pop() if _watches else _Watch()
     watch.options = run_options
     try:
-        return _within(run, watch.check, work)
+        return _within(run, watch.check, work, given)
     except Exception:
         if watch.caught is not None:
             raise watch.caught from None
@@ -71,10 +71,10 @@ def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Ca
             _watches.append(watch)
 
 
-def _within(run: int, check: library.CheckFunction, work: Callable[[], _T]) -> _T:
+def _within(run: int, check: library.CheckFunction, work: Callable[..., _T], given: tuple[Any, ...]) -> _T:
     library.enter(run, check)
     try:
-        return work()
+        return work(*given)
     except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
         raise translated(problem) from None
     finally:

@@ -116,7 +116,7 @@ class Session:
         """
         if not isinstance(feeds, Mapping):
             raise Error("OH540", f"feeds map inputs to arrays; they are a {type(feeds).__name__}")
-        return interruptible(0, run_options, functools.partial(self._run, output_names, feeds, run_options))
+        return interruptible(0, run_options, self._run, output_names, feeds, run_options)
 
     def _run(
         self,

@@ -83,9 +83,20 @@ def _quick() -> ctypes.PyDLL:
 
 
 @functools.cache
-def _waiting() -> ctypes.c_uint64:
-    """How many failed attempts wait to be fetched, in all scopes together."""
+def events_waiting() -> ctypes.c_uint64:
+    """How many failed attempts wait for `Scope.events` in all scopes together, at any time that its value is read."""
     return ctypes.c_uint64.in_dll(_library(), "onnxhybrid_events_waiting")
+
+
+@functools.cache
+def border() -> tuple[Callable[[int, CheckFunction], None], Callable[[], None]]:
+    """What is called on either side of a run on the thread that runs: enter, and then leave in any case.
+
+    `enter(run, check)` says that this thread now runs the run of this id, or with 0 one without a name; `check` is
+    called on this thread while the run waits, several times a second. `leave()` says that the run that this thread
+    entered last is over; calls that it began and did not await are dropped.
+    """
+    return _quick().onnxhybrid_run_enter, _quick().onnxhybrid_run_leave
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -163,8 +174,6 @@ class Scope:
 
     def events(self) -> dict[str, Any] | None:
         """The failed attempts since the last question, if there are any and the configuration asks for them."""
-        if not _waiting().value:
-            return None
         text = _quick().onnxhybrid_scope_events(self.id)
         return _json(text) if text else None
 
@@ -201,21 +210,6 @@ class Run:
     def __del__(self) -> None:
         if getattr(self, "id", 0) and _library is not None:  # at interpreter exit globals may be gone
             _library().onnxhybrid_run_release(self.id)
-
-
-def enter(run: int, check: CheckFunction = UNCHECKED) -> None:
-    """Say that this thread now runs the run of this id, or with 0 one without a name; `leave` has to follow.
-
-    Args:
-        run: the id of a `Run`, or 0.
-        check: called on this thread while the run waits, several times a second.
-    """
-    _quick().onnxhybrid_run_enter(run, check)
-
-
-def leave() -> None:
-    """Say that the run that this thread entered last is over; calls that it began and did not await are dropped."""
-    _quick().onnxhybrid_run_leave()
 
 
 def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:

@@ -75,6 +75,7 @@ class Session:
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too
         self._by_value = values.needs_values([*self._session.get_inputs(), *self._session.get_outputs()])
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
     def _source(
         self, model: Model | str | os.PathLike[str], options: onnxruntime.SessionOptions, *, ours: bool
@@ -116,7 +117,7 @@ class Session:
         """
         if not isinstance(feeds, Mapping):
             raise Error("OH540", f"feeds map inputs to arrays; they are a {type(feeds).__name__}")
-        return interruptible(0, run_options, functools.partial(self._run, output_names, feeds, run_options))
+        return interruptible(0, run_options, self._run, output_names, feeds, run_options)
 
     def _run(
         self,
@@ -128,7 +129,7 @@ class Session:
         with self._observation:
             if self._by_value:
                 return values.run(self._session, output_names, feeds, options)
-            return list(self._session.run(output_names, feeds, options))
+            return list(self._session.run(output_names or self._outputs, feeds, options))
 
     def submit(
         self,

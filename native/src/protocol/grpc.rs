@@ -2,7 +2,6 @@
 //!
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md> and `http-grpc-status-mapping.md` beside it.
 
-use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::percent_decode;
@@ -54,11 +53,11 @@ pub fn begin(length: usize) -> Result<Vec<u8>, Problem> {
 }
 
 /// The request that calls the method at `path`; `body` is a message behind its prefix.
-pub fn request(path: PathAndQuery, body: Vec<u8>) -> Request {
+pub fn request(path: PathAndQuery, body: Vec<u8>) -> Request<'static> {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
-    Request { method: Method::POST, path, headers, body: Bytes::from(body) }
+    Request { method: Method::POST, path, headers, body: body.into() }
 }
 
 /// Refuses every status but OK, in the server's words; the problem's status is gRPC's number.
@@ -139,6 +138,8 @@ fn of_http(status: u16) -> u16 {
 mod tests {
     use http::StatusCode;
     use proptest::prelude::*;
+
+    use bytes::Bytes;
 
     use super::*;
 

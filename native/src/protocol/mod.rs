@@ -32,7 +32,7 @@ use crate::transport::{Request, Response};
 /// apart and puts it together again.
 pub trait Protocol: Send + Sync {
     /// The request that carries `inputs`, one for each of the node's input names.
-    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem>;
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem>;
 
     /// Refuses an answer that is no success, in the server's words.
     fn check(&self, response: &Response) -> Result<(), Problem> {
@@ -142,7 +142,7 @@ pub struct Description {
 /// How a protocol asks a server for a model's interface.
 pub struct Describe {
     /// The question.
-    pub request: fn(&Endpoint, &Options) -> Result<Request, Problem>,
+    pub request: fn(&Endpoint, &Options) -> Result<Request<'static>, Problem>,
     /// The answer, checked like that to a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
 }

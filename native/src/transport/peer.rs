@@ -5,24 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, USER_AGENT};
-use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Uri};
 use tokio::sync::Semaphore;
 
 use super::connect::{connect, resolve};
-use super::connection::{BoxIo, Connection};
+use super::connection::{BoxIo, Connection, Http};
+use super::message::{Sender, is_tunnelled};
 use super::proxy::Proxy;
-use super::{Limits, Request, Response, Tally, Trouble, grpc, tls};
+use super::socket::Socket;
+use super::{Limits, Request, Response, Tally, Trouble, tls};
 use crate::breaker::Breaker;
 use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::policy::Policy;
 use crate::process::PerProcess;
-
-const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
 
 /// How long an unused connection is kept.
 const KEEP: Duration = Duration::from_secs(90);
@@ -34,8 +30,7 @@ const PRECHECK: Duration = Duration::from_secs(1);
 pub struct Peer {
     origin: Origin,
     wire: Wire,
-    authority: Authority,
-    host: HeaderValue,
+    sender: Sender,
     policy: Arc<Policy>,
     /// The process's own policy; both must allow.
     process: Option<Policy>,
@@ -54,17 +49,14 @@ pub struct Peer {
 impl Peer {
     /// The peer at `origin`; nothing is connected before the first exchange.
     pub fn new(origin: Origin, wire: Wire, policy: Arc<Policy>) -> Result<Self, Problem> {
-        let unusable = |_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host));
-        let authority = Authority::try_from(origin.authority()).map_err(unusable)?;
-        let host = HeaderValue::try_from(origin.authority())
-            .map_err(|_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host)))?;
+        let proxy = Proxy::from_environment(&origin);
+        let sender = Sender::new(&origin, wire, proxy.as_ref().ok().and_then(Option::as_ref))?;
         let process = Policy::of_process()?;
         let refused = |policy: &Policy| policy.check_origin(&origin).err();
         Ok(Self {
-            authority,
-            host,
+            sender,
             refusal: refused(&policy).or_else(|| process.as_ref().and_then(refused)),
-            proxy: Proxy::from_environment(&origin),
+            proxy,
             permits: policy.max_concurrency.map(|most| PerProcess::new(move || Semaphore::new(most))),
             breaker: policy.breaker.map(Breaker::new),
             idle: PerProcess::default(),
@@ -95,7 +87,7 @@ impl Peer {
     /// Sends `request` once. A kept connection that turns out to be dead is replaced unseen.
     pub(super) async fn exchange(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
@@ -120,53 +112,20 @@ impl Peer {
     async fn exchange_on(
         &self,
         mut connection: Connection,
-        request: &Request,
+        request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
         tally.sent(&request.body);
-        let mut message = self.message(request, limits, connection.is_http2());
-        tally.watch.mark(message.headers_mut());
-        let response = connection.exchange(message, limits, tally).await?;
-        self.keep(connection).await;
+        let response = match &mut connection.http {
+            Http::One(http) => {
+                let head = self.sender.head(request, &tally.watch);
+                http.exchange(&head, &request.body, limits, tally).await?
+            }
+            Http::Two(http) => http.exchange(self.sender.message(request, limits, &tally.watch), limits, tally).await?,
+        };
+        self.keep(connection);
         Ok(response)
-    }
-
-    /// The request in the form that this connection wants.
-    fn message(&self, request: &Request, limits: &Limits, http2: bool) -> http::Request<Bytes> {
-        let mut message = http::Request::new(request.body.clone());
-        *message.method_mut() = request.method.clone();
-        *message.headers_mut() = request.headers.clone();
-        let headers = message.headers_mut();
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if !http2 {
-            headers.insert(HOST, self.host.clone());
-        }
-        if self.wire == Wire::Grpc {
-            headers.insert(grpc::TIMEOUT, grpc::timeout(limits.deadline.saturating_duration_since(Instant::now())));
-        } else if http2 && !request.body.is_empty() {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
-        }
-        let forwarded = !self.is_tunnelled() && self.add_proxy_headers(headers);
-        *message.uri_mut() = if http2 || forwarded { self.absolute(request) } else { Uri::from(request.path.clone()) };
-        message
-    }
-
-    /// Whether there is a proxy.
-    fn add_proxy_headers(&self, headers: &mut HeaderMap) -> bool {
-        let Ok(Some(proxy)) = &self.proxy else { return false };
-        if let Some(authorization) = &proxy.authorization {
-            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
-        }
-        true
-    }
-
-    fn absolute(&self, request: &Request) -> Uri {
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(if self.origin.tls { Scheme::HTTPS } else { Scheme::HTTP });
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(request.path.clone());
-        Uri::from_parts(parts).unwrap_or_default()
     }
 
     /// A kept connection that is still good.
@@ -192,8 +151,8 @@ impl Peer {
         Some(last)
     }
 
-    async fn keep(&self, mut connection: Connection) {
-        if connection.is_http2() || !connection.is_ready().await {
+    fn keep(&self, mut connection: Connection) {
+        if !connection.is_returned() {
             return;
         }
         connection.idle_since = Instant::now();
@@ -233,15 +192,24 @@ impl Peer {
             None => connect(&self.origin.host, self.origin.port, check).await?,
             Some(proxy) => {
                 self.precheck(check).await?;
-                if self.is_tunnelled() { proxy.tunnel(&self.origin).await? } else { proxy.connect().await? }
+                if is_tunnelled(&self.origin, self.wire) {
+                    proxy.tunnel(&self.origin).await?
+                } else {
+                    proxy.connect().await?
+                }
             }
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
+        let mut socket = Socket::new(stream);
         if !self.origin.tls {
-            return self.begin(Box::new(stream), self.wire == Wire::Grpc).await;
+            let http2 = self.wire == Wire::Grpc;
+            socket.share(http2);
+            return self.begin(Box::new(socket), http2).await;
         }
-        let stream = tls::encrypt(stream, &self.origin, &self.policy.trust).await?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let mut stream = tls::encrypt(socket, &self.origin, &self.policy.trust).await?;
+        let (socket, session) = stream.get_mut();
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        socket.share(http2);
         self.begin(Box::new(stream), http2).await
     }
 
@@ -255,12 +223,7 @@ impl Peer {
             let message = format!("{} offers no HTTP/2, which gRPC needs", self.origin);
             return Err(Trouble::Final(Problem::new(Code::Connect, message)));
         }
-        Connection::http1(stream).await
-    }
-
-    /// Whether a proxy passes bytes on, instead of requests that it reads.
-    fn is_tunnelled(&self) -> bool {
-        self.origin.tls || self.wire == Wire::Grpc
+        Ok(Connection::http1(stream))
     }
 
     /// Behind a proxy the name is looked up there; what it means here is checked as far as it means anything.

@@ -4,22 +4,18 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::connect::refused;
+use super::socket::Socket;
 use super::{Trouble, Trust};
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 
 /// Encrypts `stream` and checks the server's certificate against the origin's host.
-pub(super) async fn encrypt(
-    stream: TcpStream,
-    origin: &Origin,
-    trust: &Trust,
-) -> Result<TlsStream<TcpStream>, Trouble> {
+pub(super) async fn encrypt(stream: Socket, origin: &Origin, trust: &Trust) -> Result<TlsStream<Socket>, Trouble> {
     let (host, config) = (&origin.host, trust.config(origin).map_err(Trouble::Final)?);
     let name = server_name(host)
         .ok_or_else(|| Trouble::Final(Problem::new(Code::Connect, format!("{host} is no name that TLS knows"))))?;

@@ -58,7 +58,7 @@ struct Body<'a> {
 }
 
 impl Protocol for Embeddings {
-    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem> {
+    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request<'static>, Problem> {
         let texts = inputs.first().map(strings).transpose()?.unwrap_or_default();
         if texts.len() != asked.rows {
             return Err(Problem::new(Code::Input, "the input has more dimensions than that of its rows"));
@@ -189,7 +189,7 @@ mod tests {
         let request = protocol.request(&[texts(&["a", "é"])], &Asked { settings, ..asked(&node, 2) }).unwrap();
         assert_eq!(request.path, "/v1/embeddings");
         let expected = json!({"model": "m", "input": ["a", "é"], "encoding_format": "base64", "dimensions": 2});
-        assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), expected);
+        assert_eq!(serde_json::from_slice::<Value>(&request.body.join()).unwrap(), expected);
     }
 
     #[test]

@@ -42,15 +42,26 @@ impl Service {
         Ok(Self { endpoint: node.endpoint.clone(), api_version: node.options.text("api_version").to_owned() })
     }
 
-    fn post(&self, operation: &[&str], asked: &Asked, kind: HeaderValue, body: Vec<u8>) -> Result<Request, Problem> {
+    fn post(
+        &self,
+        operation: &[&str],
+        asked: &Asked,
+        kind: HeaderValue,
+        body: Vec<u8>,
+    ) -> Result<Request<'static>, Problem> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, kind);
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         let path = self.path(operation, asked)?;
-        Ok(Request { method: Method::POST, path, headers, body: Bytes::from(body) })
+        Ok(Request { method: Method::POST, path, headers, body: body.into() })
     }
 
-    fn post_json(&self, operation: &[&str], asked: &Asked, body: &impl serde::Serialize) -> Result<Request, Problem> {
+    fn post_json(
+        &self,
+        operation: &[&str],
+        asked: &Asked,
+        body: &impl serde::Serialize,
+    ) -> Result<Request<'static>, Problem> {
         let body = serde_json::to_vec(body).map_err(|error| Problem::new(Code::Input, error.to_string()))?;
         self.post(operation, asked, HeaderValue::from_static("application/json"), body)
     }

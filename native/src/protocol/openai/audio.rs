@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::protocol::options::OptionSpec;
 use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec, check_content};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
-use crate::transport::{Request, Response};
+use crate::transport::{Body, Request, Response};
 
 /// The row of the protocol table.
 pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
@@ -84,7 +84,7 @@ fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
 }
 
 impl Protocol for Audio {
-    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request<'static>, Problem> {
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem> {
         let file = match inputs {
             [InputTensor { element: ElementType::UInt8, data: InputData::Raw(bytes), .. }] => bytes,
             _ => return Err(Problem::new(Code::Input, "the input is no uint8 tensor with the bytes of an audio file")),
@@ -102,7 +102,10 @@ impl Protocol for Audio {
         let kind = FORMATS.iter().find(|(name, _)| *name == extension).map_or("application/octet-stream", |row| row.1);
         let (head, tail, kind) = form.around("file", &format!("audio.{extension}"), kind);
         let kind = kind.unwrap_or_else(|| HeaderValue::from_static("multipart/form-data"));
-        self.service.post(&self.operation, asked, kind, [&head, *file, &tail].concat())
+        let mut body = Body::from(head);
+        body.lend(file);
+        body.push(tail);
+        self.service.post(&self.operation, asked, kind, body)
     }
 
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {

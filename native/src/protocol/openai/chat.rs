@@ -104,7 +104,7 @@ impl Chat {
     fn raw_request(&self, body: &str, asked: &Asked) -> Result<Request<'static>, Problem> {
         match serde_json::from_str(body) {
             Ok(Value::Object(_)) => {
-                self.service.post(&OPERATION, asked, HeaderValue::from_static("application/json"), body.into())
+                self.service.post(&OPERATION, asked, HeaderValue::from_static("application/json"), body.to_owned())
             }
             _ => Err(Problem::new(Code::Input, "a raw prompt is no JSON object")),
         }

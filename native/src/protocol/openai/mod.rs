@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::Node;
 use crate::tensor::{InputData, InputTensor};
-use crate::transport::{Request, Response};
+use crate::transport::{Body, Request, Response};
 
 /// Where a node's requests go.
 struct Service {
@@ -42,13 +42,13 @@ impl Service {
         Ok(Self { endpoint: node.endpoint.clone(), api_version: node.options.text("api_version").to_owned() })
     }
 
-    fn post(
+    fn post<'a>(
         &self,
         operation: &[&str],
         asked: &Asked,
         kind: HeaderValue,
-        body: Vec<u8>,
-    ) -> Result<Request<'static>, Problem> {
+        body: impl Into<Body<'a>>,
+    ) -> Result<Request<'a>, Problem> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, kind);
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));

@@ -74,8 +74,13 @@ def _larger(room: memoryview, size: int) -> memoryview:
 
 
 def _fill(connection: socket.socket, room: memoryview, filled: int, finish: int) -> None:
-    """Read a body; of one for which there is no room what came last is kept."""
-    while filled < finish and (count := connection.recv_into(room[filled:finish] if finish <= len(room) else room)):
+    """Read a body. One for which there is no room is dropped, on Linux without a copy out of the kernel."""
+    if finish <= len(room):
+        while filled < finish and (count := connection.recv_into(room[filled:finish])):
+            filled += count
+        return
+    dropped = socket.MSG_TRUNC if sys.platform == "linux" else 0
+    while filled < finish and (count := connection.recv_into(room, min(len(room), finish - filled), dropped)):
         filled += count
 
 

@@ -12,6 +12,7 @@ mod triton_http;
 
 use std::sync::LazyLock;
 
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -255,10 +256,10 @@ pub fn server_message(response: &Response) -> String {
 
 /// Refuses an answer that is encoded, or whose type a protocol does not promise; no type at all is let pass.
 pub fn check_content(response: &Response, promised: &[&str]) -> Result<(), Problem> {
-    if let Some(encoding) = response.header("content-encoding").filter(|encoding| *encoding != "identity") {
+    if let Some(encoding) = response.header(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
         return Err(Problem::new(Code::Answer, format!("the answer is encoded as {encoding}, for which nobody asked")));
     }
-    let Some(content_type) = response.header("content-type") else { return Ok(()) };
+    let Some(content_type) = response.header(CONTENT_TYPE) else { return Ok(()) };
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if promised.iter().any(|promised| essence.eq_ignore_ascii_case(promised)) {
         return Ok(());

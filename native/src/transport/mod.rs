@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http::header::AsHeaderName;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode};
 
@@ -71,7 +72,7 @@ pub struct Response {
 
 impl Response {
     /// A header's value, if it is there and text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }

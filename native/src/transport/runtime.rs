@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::sleep::Sleeper;
 use crate::process::PerProcess;
-use crate::running::{self, Active, EXIT};
+use crate::running::{self, Active, EXIT, Entered};
 
 pub use super::sleep::Ended;
 
@@ -38,9 +38,20 @@ pub fn block_on<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
 /// host written in Rust may do, and it registers no timer for the deadline, which nearly every call meets.
 pub fn wait<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Ended> {
     let (_context, _active, entered) = (runtime().enter(), Active::new(), running::current());
-    let (sleeper, mut watched) = (Arc::new(Sleeper::new()), Vec::new());
-    let waker = Waker::from(sleeper.clone());
-    let cancelled = entered.as_ref().map(|entered| &entered.run.cancelled);
+    let sleeper = Sleeper::new();
+    let outcome = wait_as(&sleeper, deadline, entered.as_ref(), future);
+    sleeper.end();
+    outcome
+}
+
+fn wait_as<F: Future>(
+    sleeper: &Arc<Sleeper>,
+    deadline: Instant,
+    entered: Option<&Entered>,
+    future: F,
+) -> Result<F::Output, Ended> {
+    let (waker, mut watched) = (Waker::from(sleeper.clone()), Vec::new());
+    let cancelled = entered.map(|entered| &entered.run.cancelled);
     let _listening = (EXIT.listen(&waker), cancelled.map(|cancelled| cancelled.listen(&waker)));
     let mut future = pin!(future);
     loop {
@@ -51,7 +62,7 @@ pub fn wait<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Ended>
         if let Poll::Ready(output) = sleeper.look(&mut watched, look) {
             return Ok(output);
         }
-        sleeper.sleep(deadline, entered.as_ref().filter(|entered| entered.is_checked()), &watched)?;
+        sleeper.sleep(deadline, entered.filter(|entered| entered.is_checked()), &watched)?;
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::alarm::Alarm;
 use super::socket::Line;
+use crate::process::generation;
 use crate::running::{Entered, PAUSE};
 
 /// Why a wait ended without a result.
@@ -69,10 +70,16 @@ pub(super) fn watch(line: &Arc<Line>, direction: Direction) {
 /// The longest sleep at a time: longer ones are more than some systems can count.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+thread_local! {
+    /// What this thread's next wait may use again.
+    static SPARE: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
+}
+
 /// A thread during one wait. Waking it ends its sleep.
 pub(super) struct Sleeper {
     thread: Thread,
-    number: u64,
+    process: u64,
+    number: AtomicU64,
     woken: AtomicBool,
     /// Whether it watches sockets, so that only an alarm wakes it.
     watching: AtomicBool,
@@ -80,22 +87,35 @@ pub(super) struct Sleeper {
 }
 
 impl Sleeper {
-    /// This thread.
-    pub(super) fn new() -> Self {
+    /// This thread at a new wait.
+    pub(super) fn new() -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self {
-            thread: thread::current(),
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            woken: AtomicBool::new(false),
-            watching: AtomicBool::new(false),
-            alarm: OnceLock::new(),
+        let sleeper = SPARE.take().filter(|spare| spare.process == generation()).unwrap_or_else(|| {
+            Arc::new(Self {
+                thread: thread::current(),
+                process: generation(),
+                number: AtomicU64::new(0),
+                woken: AtomicBool::new(false),
+                watching: AtomicBool::new(false),
+                alarm: OnceLock::new(),
+            })
+        });
+        sleeper.number.store(NEXT.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        sleeper.woken.store(false, Ordering::Relaxed);
+        sleeper
+    }
+
+    /// Ends the wait. Unless somebody could still wake it, the next one uses it again.
+    pub(super) fn end(self: Arc<Self>) {
+        if Arc::strong_count(&self) == 1 {
+            SPARE.set(Some(self));
         }
     }
 
     /// Looks at work; `watched` are the sockets that it waits for then.
     pub(super) fn look<T>(&self, watched: &mut Watched, work: impl FnOnce() -> T) -> T {
         watched.clear();
-        let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(self.number));
+        let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(self.number.load(Ordering::Relaxed)));
         let look = Look { watched, outer };
         let outcome = work();
         drop(look);

@@ -6,7 +6,7 @@ mod decode;
 mod encode;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{
     Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, check_content, check_status,
@@ -33,7 +33,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 };
 
 /// Where the JSON of a body ends and the binary tensors begin.
-const HEADER_LENGTH: &str = "inference-header-content-length";
+const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 struct TritonHttp {
     path: PathAndQuery,

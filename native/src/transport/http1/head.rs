@@ -1,9 +1,11 @@
 //! The head of an answer: its status, its headers, and what they say of the body behind them (RFC 9112, section 6).
 
+use std::mem::MaybeUninit;
+
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use httparse::{EMPTY_HEADER, Status};
+use httparse::{ParserConfig, Status};
 
 /// Bytes that a head may have.
 const MAX_HEAD: usize = 256 << 10;
@@ -53,9 +55,9 @@ impl Head {
     }
 
     fn parse(bytes: Bytes) -> Result<Option<Self>, Malformed> {
-        let mut fields = [EMPTY_HEADER; MAX_HEADERS];
-        let mut answer = httparse::Response::new(&mut fields);
-        match answer.parse(&bytes) {
+        let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut answer = httparse::Response::new(&mut []);
+        match ParserConfig::default().parse_response_with_uninit_headers(&mut answer, &bytes, &mut fields) {
             Ok(Status::Complete(_)) => {}
             Ok(Status::Partial) => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => return Err("it has too many headers"),

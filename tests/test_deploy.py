@@ -137,7 +137,11 @@ def test_every_type_of_json_goes_through_a_script(tmp_path: Path, monkeypatch: p
     answer = {f"{name}_out": value for name, value in request.items()}
     assert run(json.dumps(request)) == {**answer, "twice": 42}
     assert run(json.dumps({**request, "step": 4})) == {**answer, "twice": 8}
-    for wrong in ({"flags": [1.5]}, {"texts": [1]}, {"step": 1.5}, {"halves": ["a"]}):
+    assert run(json.dumps({**request, "flags": []}))["flags_out"] == []
+    for wrong in (
+        *({"flags": [1.5]}, {"texts": [1]}, {"step": 1.5}, {"halves": ["a"]}),
+        *({"flags": [1]}, {"step": 2**63}, {"step": -(2**63) - 1}, {"halves": [70_000]}, {"halves": [1e300]}),
+    ):
         assert set(run(json.dumps({**request, **wrong}))) == {"error"}
     assert json.loads((tmp_path / "b" / "test-data.json").read_text()) == {
         "flags": [True], "texts": ["text"], "halves": [1.0]

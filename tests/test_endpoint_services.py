@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
+from tests.endpoint_models import identity, post
 from tests.strategies import dense, of_graph
 
 STRING, BYTES, FLOAT = TensorProto.STRING, TensorProto.UINT8, TensorProto.FLOAT
@@ -188,3 +189,34 @@ def test_a_malformed_request_is_a_json_error(endpoint: str, path: str, body: byt
         urllib.request.urlopen(request)
     assert caught.value.code in (400, 404)
     assert json.loads(caught.value.read())["error"]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"),
+    [
+        ("UINT8", "[300]"),
+        ("UINT8", "[-1]"),
+        ("INT64", "[9223372036854775808]"),
+        ("INT8", "[true]"),
+        ("BOOL", "[2]"),
+        ("FP16", "[70000]"),
+        ("FP32", "[1e39]"),
+        ("FP32", "[1e400]"),
+        ("FP32", "[null]"),
+        ("FP32", "[true]"),
+        ("BYTES", '["\\ud800"]'),
+    ],
+)
+def test_a_value_that_the_input_cannot_hold_is_refused_and_never_becomes_another(datatype: str, value: str) -> None:
+    with serve({"same": identity(datatype)}) as server:
+        status, answer, _ = post(server.url, "/score", f'{{"x": {value}}}'.encode())
+        assert status == 400
+        assert "'x'" in answer["error"] or '"x"' in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"), [("INT8", [-128, 127]), ("UINT64", [2**64 - 1]), ("BOOL", []), ("INT64", [])]
+)
+def test_the_widest_and_the_emptiest_come_back(datatype: str, value: list[int]) -> None:
+    with serve({"same": identity(datatype)}) as server:
+        assert post(server.url, "/score", {"x": value})[:2] == (200, {"y": value})

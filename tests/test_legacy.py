@@ -289,6 +289,31 @@ def test_validate_warns_of_the_old_operators() -> None:
     assert "oh.legacy.upgrade" in str(report)
 
 
+def calling_itself(node: onnx.NodeProto, *inputs: str) -> oh.Model:
+    """A model that calls a function of this node, and which calls itself."""
+    imports = [helper.make_opsetid(domain, 1) for domain in ("f", node.domain)] + [helper.make_opsetid("", 17)]
+    again = helper.make_node("F", inputs, ["again"], domain="f")
+    known = {"auth_token": AUTH, "X": ("X", FLOAT, [2])}
+    call = helper.make_node("F", inputs, ["y"], domain="f")
+    proto = of_nodes([call], [known[name] for name in inputs], [("y", FLOAT, [2])])
+    proto.functions.append(helper.make_function("f", "F", inputs, node.output, [again, node], imports))
+    proto.opset_import.append(helper.make_opsetid("f", 1))
+    proto.ir_version = 9
+    return oh.Model.from_proto(proto)
+
+
+def test_a_function_that_calls_itself_is_a_coded_error() -> None:
+    x, y = oh.TensorSpec("X", "float32", (2,)), oh.TensorSpec("y", "float32", (2,))
+    remote = oh.remote.triton("http://127.0.0.1:9", "m", inputs=[x], outputs=[y])
+    new = calling_itself(remote.to_proto().graph.node[0], "X")
+    with pytest.raises(oh.ModelError, match="OH402"):
+        oh.legacy.upgrade(calling_itself(triton("http://127.0.0.1:9"), "auth_token", "X"))
+    with pytest.raises(oh.ModelError, match="OH403"):
+        oh.legacy.export(new)
+    with pytest.raises(oh.ComposeError, match="OH214"):
+        oh.fallback(new, remote)
+
+
 def test_a_model_without_old_operators_is_itself() -> None:
     model = oh.remote.openai_chat("m")
     assert oh.legacy.upgrade(model) is model

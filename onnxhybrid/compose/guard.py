@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onnx import ModelProto, NodeProto, inliner
+from onnx import ModelProto, NodeProto
 
 from onnxhybrid.compose.guarding import Guarding
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, lifted
 from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.inlining import inlined
 from onnxhybrid.model.remote_spec import gives_results, is_remote
 
 _OPSET = 13  # the first whose If gives sequences
@@ -61,10 +62,9 @@ def _inlined(model: ModelProto) -> ModelProto:
         }
         if callers <= remote:
             try:
-                return inliner.inline_selected_functions(model, sorted(remote))
-            except (RuntimeError, ValueError) as problem:
-                reason = str(problem).partition("\n")[0]
-                raise ComposeError("OH214", f"a function that calls out cannot be inlined: {reason}") from None
+                return inlined(model, remote)
+            except ValueError as problem:
+                raise ComposeError("OH214", f"a function that calls out cannot be inlined: {problem}") from None
         remote |= callers
     return model
 

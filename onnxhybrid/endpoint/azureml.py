@@ -65,20 +65,46 @@ def _score(model: ServedModel, body: bytes) -> Response:
     return json_response({name: _listed(array) for name, array in outputs.items()})
 
 
+_TAKEN = {"b": "b", "i": "iu", "u": "iu"}
+"""Which kinds of numpy become which; nothing is rounded to a number, and nothing wraps around."""
+
+
 def _array(spec: TensorSpec, value: Any) -> Array:
-    """Nested lists as a tensor of the declared type; numbers are never rounded to integers."""
+    """Nested lists as a tensor of the declared type."""
+    dtype = numpy_dtype(spec.dtype)
     try:
         given = np.array(value, object) if spec.dtype == "str" else np.asarray(value)
-        array = given.astype(numpy_dtype(spec.dtype))
-        exact = spec.dtype == "str" or given.dtype.kind != "f" or numpy_dtype(spec.dtype).kind not in "iub"
-        if given.dtype.kind in "US" and spec.dtype != "str":
-            raise ValueError("texts")
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         raise RequestError(f"input {quoted(spec.name)} is no nested list of {spec.dtype}") from None
-    if not exact:
+    if spec.dtype == "str":
+        return _texts(spec, given)
+    if given.dtype.kind == "f" and given.size and dtype.kind in "iu":
         raise RequestError(f"input {quoted(spec.name)} is {spec.dtype}, and the request holds fractions")
-    if spec.dtype == "str" and not all(isinstance(text, str) for text in array.reshape(-1)):
+    if given.dtype.kind not in _TAKEN.get(dtype.kind, "iuf") and given.size:
+        raise RequestError(f"input {quoted(spec.name)} is no nested list of {spec.dtype}")
+    return _fitted(spec, given, dtype)
+
+
+def _texts(spec: TensorSpec, given: Array) -> Array:
+    if not all(isinstance(text, str) for text in given.reshape(-1)):
         raise RequestError(f"input {quoted(spec.name)} is no nested list of texts")
+    try:
+        "".join(given.reshape(-1)).encode()
+    except UnicodeEncodeError:
+        raise RequestError(f"input {quoted(spec.name)} holds a lone surrogate, which UTF-8 cannot carry") from None
+    return given
+
+
+def _fitted(spec: TensorSpec, given: Array, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore"):
+        array = given.astype(dtype)
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        fits = not given.size or (limits.min <= int(given.min()) and int(given.max()) <= limits.max)
+    else:
+        fits = bool(np.isfinite(array.astype(np.float64)).all())
+    if not fits:
+        raise RequestError(f"input {quoted(spec.name)} has a value that is out of the range of {spec.dtype}")
     return array
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from onnxhybrid.diagnostics import Report
-from onnxhybrid.errors import ValidationError
+from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.calls import Field, OldCall, old_call, refused
 from onnxhybrid.legacy.operators import TRITON_DTYPES, wire_name, without_functions
 from onnxhybrid.model import Model, TensorSpec
@@ -46,7 +46,10 @@ def export(model: Model) -> Model:
         return model
     proto = ModelProto()
     proto.CopyFrom(model.skeleton)
-    proto = without_functions(proto, DOMAIN)
+    try:
+        proto = without_functions(proto, DOMAIN)
+    except ValueError as problem:
+        raise ModelError("OH403", f"a function that calls out cannot be inlined: {problem}") from None
     opsets = opsets_of(proto.opset_import)
     _Writer(proto.graph, opsets.setdefault("", _OPSET)).write()
     opsets.pop(DOMAIN, None)

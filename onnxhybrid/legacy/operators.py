@@ -8,6 +8,7 @@ import onnx
 from onnx import ModelProto, NodeProto
 
 from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.inlining import inlined
 
 TRITON_DTYPES = frozenset(
     {"bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64", "str"}
@@ -27,6 +28,9 @@ def without_functions(model: ModelProto, domain: str) -> ModelProto:
     """The model with each function inlined that holds, at any depth, a node of the domain.
 
     Such a node's wire names, and its declared types, are those of the graph that calls the function.
+
+    Raises:
+        ValueError: one of them cannot be inlined.
     """
     holding = {_key(function) for function in model.functions if _uses(function.node, domain)}
     while more := {
@@ -37,9 +41,7 @@ def without_functions(model: ModelProto, domain: str) -> ModelProto:
         holding |= more
     if not holding:
         return model
-    from onnx import inliner
-
-    return inliner.inline_selected_functions(model, sorted((domain, name) for domain, name in holding))
+    return inlined(model, holding)
 
 
 def _key(function: onnx.FunctionProto) -> tuple[str, str]:

@@ -55,7 +55,10 @@ def upgrade(model: Model) -> Model:
         return model
     proto = ModelProto()
     proto.CopyFrom(model.skeleton)
-    proto = without_functions(proto, old.DOMAIN)
+    try:
+        proto = without_functions(proto, old.DOMAIN)
+    except ValueError as problem:
+        raise ModelError("OH402", f"a function that holds an old operator cannot be inlined: {problem}") from None
     names = {node.name for node in all_nodes(proto)}
     empty = _empty_texts(proto)
     for graph in nested_graphs(proto.graph):

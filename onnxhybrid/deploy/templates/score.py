@@ -70,11 +70,24 @@ def _array(argument, value):
         given = np.array(value, dtype=object if dtype.kind == "O" else None)
         if dtype.kind == "O" and not all(isinstance(text, str) for text in given.reshape(-1)):
             raise ValueError("not all are texts")
-        if given.dtype.kind not in _TAKEN[dtype.kind]:
+        if given.size and given.dtype.kind not in _TAKEN[dtype.kind]:
             raise ValueError(f"they are {given.dtype}")
-        return given.astype(dtype)
+        return _fitted(given, dtype)
     except (ValueError, TypeError, OverflowError) as problem:
         raise ValueError(f"{argument.name} is no nested list of {element}: {problem}") from None
+
+
+def _fitted(given, dtype):
+    """The same values in the type; numbers beyond its range are refused, not wrapped around."""
+    if dtype.kind in "iu" and given.size:
+        limits = np.iinfo(dtype)
+        if int(given.min()) < limits.min or int(given.max()) > limits.max:
+            raise ValueError(f"they go from {limits.min} to {limits.max}")
+    with np.errstate(over="ignore"):
+        array = given.astype(dtype)
+    if dtype.kind == "f" and np.isinf(array).any() and not np.isinf(given.astype("float64")).any():
+        raise ValueError(f"a number is beyond {np.finfo(dtype).max}")
+    return array
 
 
 def _listed(name, array):

@@ -4,9 +4,11 @@ mod node;
 mod server;
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use node::{call, run, values};
 use onnxhybrid::element::ElementType;
+use onnxhybrid::failure::Code;
 use onnxhybrid::tensor::{InputData, InputTensor};
 use server::{Server, answer, good, read};
 
@@ -93,5 +95,34 @@ fn an_answer_before_the_end_of_the_request_counts_and_ends_the_connection() {
     for _ in 0..2 {
         assert_eq!(call.run(None, &[floats(&sent)]).unwrap_err().problem.status, Some(413));
     }
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn a_server_that_sends_faster_than_it_is_read_keeps_no_call_past_its_deadline() {
+    let blanks = b"\r\n".repeat(1 << 20);
+    let server = Server::start(move |mut stream, _| while stream.write_all(&blanks).is_ok() {});
+    let began = Instant::now();
+    let failure = run(&call(&server.url, "{}", &[("timeout_ms", 100)], "none")).unwrap_err();
+    assert_eq!(failure.problem.code, Code::Deadline);
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn what_comes_behind_an_answer_is_no_answer_to_the_repeated_request() {
+    let server = Server::start(|mut stream, number| {
+        while read(&stream).is_some() {
+            if number > 0 {
+                stream.write_all(&good()).unwrap();
+                continue;
+            }
+            stream.write_all(&answer("503 Service Unavailable", "retry-after: 1\r\n", b"")).unwrap();
+            // Time enough for the client to have read the answer, and less than it waits then.
+            std::thread::sleep(Duration::from_millis(100));
+            stream.write_all(&String::from_utf8(good()).unwrap().replace("1.5", "6.6").into_bytes()).unwrap();
+        }
+    });
+    let call = call(&server.url, "{}", &[("retries", 1)], "none");
+    assert_eq!(values(&run(&call).unwrap()), [1.5, -2.0]);
     assert_eq!(server.connections(), 2);
 }

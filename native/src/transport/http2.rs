@@ -18,6 +18,7 @@ use h2::{Reason, RecvStream};
 
 use super::connection::{BoxIo, cause, cut_short, lost};
 use super::reading::{MAX_ERROR_BYTES, Reading};
+use super::sleep::{bounded, is_spent};
 use super::{Limits, Response, Tally, Trouble, grpc};
 use crate::endpoint::Wire;
 use crate::failure::{Code, Problem};
@@ -188,9 +189,9 @@ impl Driver {
         }
     }
 
-    /// Moves the connection as far as it goes now; `false` if another caller is at it, who then does this too.
+    /// Moves the connection as far as it goes in this turn; `false` if another caller is at it, who then does this too.
     fn advance(&self) -> bool {
-        while self.signal.due.load(Ordering::SeqCst) {
+        while self.signal.due.load(Ordering::SeqCst) && !is_spent() {
             if self.with_connection(|connection| self.poll(connection)).is_none() {
                 return false;
             }
@@ -201,7 +202,7 @@ impl Driver {
     fn poll(&self, connection: &mut Option<Connection>) {
         let waker = Waker::from(self.signal.clone());
         let mut context = Context::from_waker(&waker);
-        while self.signal.due.swap(false, Ordering::SeqCst) {
+        while !is_spent() && self.signal.due.swap(false, Ordering::SeqCst) {
             // An error reaches the callers through the exchanges that it ends.
             if connection.as_mut().is_some_and(|running| Pin::new(running).poll(&mut context).is_ready()) {
                 *connection = None;
@@ -267,7 +268,7 @@ impl Caller<'_> {
             if outcome.is_ready() {
                 return outcome;
             }
-            if !advanced || !self.driver.signal.due.load(Ordering::SeqCst) {
+            if !advanced || is_spent() || !self.driver.signal.due.load(Ordering::SeqCst) {
                 self.wait(context.waker());
                 return outcome;
             }
@@ -287,7 +288,7 @@ impl Drop for Caller<'_> {
     fn drop(&mut self) {
         let _turn = Turn::begin(&self.driver.signal);
         lock(&self.driver.signal.waiting).remove(&self.number);
-        self.driver.advance();
+        bounded(|| self.driver.advance());
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::sleep::Sleeper;
+use super::sleep::{Patience, Sleeper};
 use crate::process::PerProcess;
 use crate::running::{self, Active, EXIT, Entered};
 
@@ -53,7 +53,7 @@ fn wait_as<F: Future>(
     let (waker, mut watched) = (Waker::from(sleeper.clone()), Vec::new());
     let cancelled = entered.map(|entered| &entered.run.cancelled);
     let _listening = (EXIT.listen(&waker), cancelled.map(|cancelled| cancelled.listen(&waker)));
-    let mut future = pin!(future);
+    let (mut future, mut patience) = (pin!(future), Patience::new(deadline, entered));
     loop {
         if EXIT.is_raised() || cancelled.is_some_and(|cancelled| cancelled.is_raised()) {
             return Err(Ended::Cancelled);
@@ -62,7 +62,7 @@ fn wait_as<F: Future>(
         if let Poll::Ready(output) = sleeper.look(&mut watched, look) {
             return Ok(output);
         }
-        sleeper.sleep(deadline, entered.filter(|entered| entered.is_checked()), &watched)?;
+        sleeper.sleep(&mut patience, &watched)?;
     }
 }
 
@@ -103,6 +103,21 @@ mod tests {
     fn a_host_that_is_asked_can_end_the_wait() {
         running::enter(0, Some(end));
         let ended = wait(Instant::now() + Duration::from_secs(60), std::future::pending::<()>());
+        running::leave();
+        assert_eq!(ended, Err(Ended::Cancelled));
+    }
+
+    #[test]
+    fn work_that_never_rests_ends_at_the_deadline_and_where_the_host_wants() {
+        let restless = || {
+            std::future::poll_fn(|context| {
+                context.waker().wake_by_ref();
+                Poll::<()>::Pending
+            })
+        };
+        assert_eq!(wait(soon(), restless()), Err(Ended::Deadline));
+        running::enter(0, Some(end));
+        let ended = wait(Instant::now() + Duration::from_secs(60), restless());
         running::leave();
         assert_eq!(ended, Err(Ended::Cancelled));
     }

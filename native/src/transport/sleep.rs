@@ -50,6 +50,39 @@ thread_local! {
     static WATCHED: RefCell<Option<Watched>> = const { RefCell::new(None) };
     /// The number of the wait that the work belongs to.
     static NUMBER: Cell<u64> = const { Cell::new(0) };
+    /// What this look at the work may still move; `None` where the thread does not look at any.
+    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Reads and writes of one look at the work. A peer that is faster than this side would keep it there for ever, and
+/// nobody would see that the deadline passed.
+const MOST: u32 = 256;
+
+/// Counts a read or a write; `false` if the work has to be looked at again before.
+pub(super) fn may_move() -> bool {
+    let left = LEFT.get();
+    LEFT.set(left.map(|left| left.saturating_sub(1)));
+    left != Some(0)
+}
+
+/// Work that moves no more than one look does.
+pub(super) fn bounded<T>(work: impl FnOnce() -> T) -> T {
+    let _bounds = Bounds(LEFT.replace(Some(MOST)));
+    work()
+}
+
+/// Ends with what the work around it may still move.
+struct Bounds(Option<u32>);
+
+impl Drop for Bounds {
+    fn drop(&mut self) {
+        LEFT.set(self.0);
+    }
+}
+
+/// Whether the work has to be looked at again before more is moved, here or on a thread of the runtime.
+pub(super) fn is_spent() -> bool {
+    LEFT.get() == Some(0) || !tokio::task::coop::has_budget_remaining()
 }
 
 /// Whether this thread watches sockets by itself.
@@ -60,6 +93,18 @@ pub(super) fn is_watching() -> bool {
 /// The number of this thread's wait, which no other wait of the process has.
 pub(super) fn number() -> u64 {
     NUMBER.get()
+}
+
+/// Lets this wait forget what it knew of its sockets, which it does not watch while they have no use.
+pub(super) fn forget() {
+    if is_watching() {
+        NUMBER.set(next_number());
+    }
+}
+
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Has this thread watch a socket until it looks at its work again, which then has to say so again.
@@ -73,6 +118,35 @@ const LONGEST: Duration = Duration::from_secs(3600);
 thread_local! {
     /// What this thread's next wait may use again.
     static SPARE: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
+}
+
+/// How long a wait may go on: until its deadline, and as long as the host, if it wants to be asked, does not end it.
+pub(super) struct Patience<'a> {
+    deadline: Instant,
+    host: Option<&'a Entered>,
+    /// When the host is asked next.
+    ask: Option<Instant>,
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(deadline: Instant, host: Option<&'a Entered>) -> Self {
+        Self { deadline, host: host.filter(|host| host.is_checked()), ask: None }
+    }
+
+    /// How long the thread may sleep before this has to be looked at again.
+    fn left(&mut self) -> Result<Duration, Ended> {
+        let now = Instant::now();
+        let left = self.deadline.checked_duration_since(now).filter(|left| !left.is_zero()).ok_or(Ended::Deadline)?;
+        let Some(host) = self.host else { return Ok(left) };
+        let mut ask = *self.ask.get_or_insert(now + PAUSE);
+        if ask <= now {
+            if host.is_interrupted() {
+                return Err(Ended::Cancelled);
+            }
+            ask = *self.ask.insert(now + PAUSE);
+        }
+        Ok(left.min(ask - now))
+    }
 }
 
 /// A thread during one wait. Waking it ends its sleep.
@@ -89,7 +163,6 @@ pub(super) struct Sleeper {
 impl Sleeper {
     /// This thread at a new wait.
     pub(super) fn new() -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let sleeper = SPARE.take().filter(|spare| spare.process == generation()).unwrap_or_else(|| {
             Arc::new(Self {
                 thread: thread::current(),
@@ -100,7 +173,7 @@ impl Sleeper {
                 alarm: OnceLock::new(),
             })
         });
-        sleeper.number.store(NEXT.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        sleeper.number.store(next_number(), Ordering::Relaxed);
         sleeper.woken.store(false, Ordering::Relaxed);
         sleeper
     }
@@ -117,33 +190,19 @@ impl Sleeper {
         watched.clear();
         let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(self.number.load(Ordering::Relaxed)));
         let look = Look { watched, outer };
-        let outcome = work();
+        let outcome = bounded(work);
         drop(look);
         outcome
     }
 
-    /// Sleeps until woken or a socket is ready, and asks the host now and then if it wants to be asked.
-    pub(super) fn sleep(&self, deadline: Instant, host: Option<&Entered>, watched: &Watched) -> Result<(), Ended> {
-        let mut ask = None;
-        while !self.woken.swap(false, Ordering::Acquire) {
-            let now = Instant::now();
-            let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero()).ok_or(Ended::Deadline)?;
-            let ready = match host {
-                None => self.doze(left, watched),
-                Some(host) => match *ask.get_or_insert(now + PAUSE) {
-                    due if now < due => self.doze(left.min(due - now), watched),
-                    _ if host.is_interrupted() => return Err(Ended::Cancelled),
-                    _ => {
-                        ask = None;
-                        false
-                    }
-                },
-            };
-            if ready {
-                break;
+    /// Sleeps until woken or a socket is ready, as long as there is patience.
+    pub(super) fn sleep(&self, patience: &mut Patience, watched: &Watched) -> Result<(), Ended> {
+        loop {
+            let most = patience.left()?;
+            if self.woken.swap(false, Ordering::Acquire) || self.doze(most, watched) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Sleeps for `most` at most; whether a socket is ready.

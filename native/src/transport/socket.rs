@@ -9,7 +9,7 @@ use std::net;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -37,9 +37,23 @@ impl Socket {
         Self { place: Place::Runtime(stream), shared: false }
     }
 
+    /// A socket of the runtime's, which any number of callers may wait for.
+    pub(super) fn shared(stream: TcpStream) -> Self {
+        Self { place: Place::Runtime(stream), shared: true }
+    }
+
     /// Says whether several callers are going to wait for it, so that it is the runtime's.
     pub(super) fn share(&mut self, shared: bool) {
         self.shared = shared;
+    }
+
+    /// The socket at the place where it is waited for now, to be read or written once.
+    fn turn(&mut self, context: &Context<'_>) -> Poll<io::Result<&mut Place>> {
+        if sleep::may_move() {
+            return Poll::Ready(self.place());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The socket at the place where it is waited for now.
@@ -58,7 +72,7 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut().place()? {
+        match ready!(self.get_mut().turn(context))? {
             Place::Caller(line) => line.poll_read(buffer),
             Place::Runtime(stream) => Pin::new(stream).poll_read(context, buffer),
             Place::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
@@ -76,7 +90,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut().place()? {
+        match ready!(self.get_mut().turn(context))? {
             Place::Caller(line) => line.poll_write(pieces),
             Place::Runtime(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             Place::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),

@@ -19,7 +19,7 @@ use self::head::{Head, Length};
 use self::outgoing::Outgoing;
 use super::connection::{BoxIo, cut_short, lost};
 use super::reading::{MAX_ERROR_BYTES, Reading};
-use super::{Body, Limits, Response, Tally, Trouble};
+use super::{Body, Limits, Response, Tally, Trouble, sleep};
 use crate::failure::{Code, Problem};
 
 /// Room for what is read at a time: at first, and of a body that is known to be large. However large it claims to be,
@@ -56,6 +56,7 @@ impl Http1 {
     /// Whether the next request can be sent now; notices what came while nobody waited.
     pub(super) async fn is_ready(&mut self) -> bool {
         if self.is_open() {
+            sleep::forget();
             self.buffer.reserve(ROOM);
             let came =
                 poll_fn(|context| Poll::Ready(pin!(self.io.read_buf(&mut self.buffer)).poll(context).is_ready()));

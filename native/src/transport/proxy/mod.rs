@@ -15,6 +15,7 @@ use url::{Host, Url};
 
 use super::connect::{connect, refused, resolve};
 use super::connection::BoxIo;
+use super::socket::Socket;
 use super::{Trouble, Trust, is_retryable, tls};
 use crate::endpoint::{Origin, parse_host};
 use crate::failure::{Code, Problem};
@@ -128,9 +129,9 @@ impl Proxy {
         // The user's own environment names the proxy, so that no policy has to.
         let stream = connect(&self.at.host, self.at.port, |_| Ok(())).await.map_err(of_proxy)?;
         if !self.at.tls {
-            return Ok(Box::new(stream));
+            return Ok(Box::new(Socket::shared(stream)));
         }
-        Ok(Box::new(tls::encrypt_to_proxy(stream, &self.at, trust).await.map_err(of_proxy)?))
+        Ok(Box::new(tls::encrypt_to_proxy(Socket::shared(stream), &self.at, trust).await.map_err(of_proxy)?))
     }
 
     /// Tries the addresses of the origin's host one after the other, each of which `check` lets pass.
@@ -218,6 +219,9 @@ async fn answer(stream: &mut BoxIo) -> std::io::Result<StatusCode> {
     while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_ANSWER {
         head.push(stream.read_u8().await?);
     }
+    if !head.ends_with(b"\r\n\r\n") {
+        return Err(std::io::Error::other("its answer is too long"));
+    }
     let status = head.starts_with(b"HTTP/1.").then(|| head.split(|byte| *byte == b' ').nth(1)).flatten();
     let status = status.and_then(|word| StatusCode::from_bytes(word.trim_ascii_end()).ok());
     status.ok_or_else(|| std::io::Error::other("it answered no HTTP"))
@@ -269,6 +273,18 @@ mod tests {
             let why = Proxy::parse(text).map(|_| ()).unwrap_err();
             assert!(!why.contains("s3cret"), "{text}: {why}");
         }
+    }
+
+    #[test]
+    fn a_tunnel_begins_behind_the_end_of_a_head_and_nowhere_else() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answered = |padding: usize| {
+            let (near, mut far) = tokio::io::duplex(MAX_ANSWER * 2);
+            let head = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(padding));
+            runtime.block_on(async { far.write_all(head.as_bytes()).await.unwrap() });
+            runtime.block_on(answer(&mut (Box::new(near) as BoxIo))).is_ok()
+        };
+        assert!(answered(10) && !answered(MAX_ANSWER));
     }
 
     #[test]

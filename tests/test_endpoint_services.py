@@ -149,6 +149,16 @@ def test_our_own_node_scores(endpoint: str, form: Any) -> None:
             400,
             "stream",
         ),
+        "a stream of speech": (
+            lambda c: c.audio.transcriptions.create(model="speech", file=("a", b"a"), language="en", stream=True),
+            400,
+            "stream",
+        ),
+        "two choices": (
+            lambda c: c.chat.completions.create(model="chat", messages=[{"role": "user", "content": "a"}], n=2),
+            400,
+            "leave n out",
+        ),
         "no language": (lambda c: c.audio.transcriptions.create(model="speech", file=("a", b"")), 400, "language"),
     }.values(),
 )

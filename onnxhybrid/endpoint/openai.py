@@ -89,6 +89,7 @@ def _transcription(models: Mapping[str, ServedModel], request: Request, fields: 
     file = fields.pop("file", None)
     if not isinstance(file, bytes):
         raise RequestError("the field 'file' is missing, or no file")
+    _check_whole(fields)
     wanted = fields.pop("response_format", "json")
     model = _find(models, request, fields)
     name = _only(model, "uint8", "str", "transcribe", _AUDIO)
@@ -101,11 +102,18 @@ def _transcription(models: Mapping[str, ServedModel], request: Request, fields: 
     return json_response({**more, "text": text})
 
 
+def _check_whole(fields: Json) -> None:
+    """An answer is one, and comes at once."""
+    if fields.get("stream") not in (None, False, "", "false"):
+        raise RequestError("streams are not served: leave stream out")
+    if fields.get("n") not in (None, 1):
+        raise RequestError("one choice is served: leave n out")
+
+
 def _completion(models: Mapping[str, ServedModel], request: Request, body: Json) -> Response:
     model = _find(models, request, body)
     name = _only(model, "str", "str", "chat", _CHAT)
-    if body.get("stream"):
-        raise RequestError("streams are not served: leave stream out")
+    _check_whole(body)
     said = _messages(body.get("messages"))
     prompt = next((text for role, text in reversed(said) if role == "user"), None)
     if prompt is None:

@@ -256,6 +256,15 @@ ROWS = (
         "size; see the node that the message names.",
     ),
     row(
+        "OH547",
+        "Error",
+        "onnxruntime-extensions is not installed",
+        "The graph uses operators of the domain ai.onnx.contrib (tokenizers, audio and image decoders). oh.Session "
+        "registers their library by itself, and the package that has it is missing.",
+        "a model that begins with a BertTokenizer",
+        'pip install "onnxhybrid[extensions]"',
+    ),
+    row(
         "OH550",
         "Error",
         "The operator library cannot be loaded",

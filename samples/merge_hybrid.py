@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 import speech
 from onnx import TensorProto, helper, numpy_helper
+from written import graph
 
 import onnxhybrid as oh
 
@@ -45,14 +46,16 @@ def detector(names: tuple[str, str], hidden: int, channels: int, opset: int) -> 
         helper.make_node("LeakyRelu", ["hidden"], ["active"], alpha=0.1),
         helper.make_node("Conv", ["active", "second", "bias"], [grid], kernel_shape=[1, 1]),
     ]
-    graph = helper.make_graph(
+    detecting = helper.make_graph(
         nodes,
         "detector",
         [helper.make_tensor_value_info(image, TensorProto.FLOAT, [-1, 3, 416, 416])],
         [helper.make_tensor_value_info(grid, TensorProto.FLOAT, [-1, -1, 13, 13])],
         [numpy_helper.from_array(v, n) for n, v in (("first", first), ("second", second), ("bias", bias))],
     )
-    return oh.Model.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=6))
+    return oh.Model.from_proto(
+        helper.make_model(detecting, opset_imports=[helper.make_opsetid("", opset)], ir_version=6)
+    )
 
 
 # As the published script writes it, but for the addresses.
@@ -73,10 +76,10 @@ def CreateYoloProxyModel(model_uri: str, folder: Path) -> Path:  # noqa: D103, N
         verbose="1",
     )
     identity_output = helper.make_node("Identity", ["218"], ["grid"])
-    graph = helper.make_graph(
+    proxy = helper.make_graph(
         [identity_input, invoker, identity_output], "azure_proxy_graph", [auth_token, model_input], [model_output]
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_operatorsetid("com.microsoft.extensions", 1)])
+    model = helper.make_model(proxy, opset_imports=[helper.make_operatorsetid("com.microsoft.extensions", 1)])
     onnx.save(model, folder / "yolo_azure_proxy.onnx")
     return folder / "yolo_azure_proxy.onnx"
 
@@ -107,8 +110,8 @@ def GetOpenAIWhisperProxyModel(model_uri: str, folder: Path) -> Path:  # noqa: D
     identity_output = helper.make_node("Identity", ["transcriptions"], ["str"])
     inputs = [auth_token, model, response_format, stream_input]
     nodes = [stream_input_shape, reshape_input, invoker, identity_output]
-    graph = helper.make_graph(nodes, "graph", inputs, [model_output])
-    proto = helper.make_model(graph, opset_imports=[helper.make_operatorsetid("com.microsoft.extensions", 1)])
+    proxy = helper.make_graph(nodes, "graph", inputs, [model_output])
+    proto = helper.make_model(proxy, opset_imports=[helper.make_operatorsetid("com.microsoft.extensions", 1)])
     onnx.save(proto, folder / "openai_audio_proxy.onnx")
     return folder / "openai_audio_proxy.onnx"
 
@@ -118,7 +121,7 @@ def GetOpenAIWhisperProxyModel(model_uri: str, folder: Path) -> Path:  # noqa: D
 
 def sure_of_something() -> oh.Model:
     """The judge that the script leaves to its reader, as a model: is the tiny detector sure of anything it sees?"""
-    return speech.graph("""
+    return graph("""
     <ir_version: 8, opset_import: ["": 16]>
     judge (float[n, channels, 13, 13] grid, float threshold) => (bool is_good_enough)
     <int64[1] four = {4}, float threshold = {0.7}>

@@ -17,8 +17,8 @@ from typing import Any
 import espeakng_loader
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, numpy_helper, parser
 from sklearn.linear_model import LogisticRegression
+from written import graph
 
 import onnxhybrid as oh
 
@@ -71,9 +71,9 @@ def as_stream(file: bytes) -> Array:
 
 
 @functools.cache
-def _espeak() -> tuple[ctypes.CDLL, int, list[Array]]:
+def _espeak() -> tuple[Any, int, list[Array]]:
     """The library of espeak-ng, its sample rate, and the list that what it says is put into."""
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
     synchronous, no_buffer = 2, 0
     rate = library.espeak_Initialize(synchronous, no_buffer, espeakng_loader.get_data_path().encode(), 0)
     chunks: list[Array] = []
@@ -156,7 +156,7 @@ def recogniser(voices: Sequence[str]) -> oh.Model:
 
 
 def as_file(model: oh.Model) -> oh.Model:
-    """The model with its input as a speech service takes it: file uint8[bytes] in place of audio_stream uint8[1, bytes]."""
+    """The model as a speech service takes its input: file uint8[bytes] in place of audio_stream uint8[1, bytes]."""
     return oh.chain(
         graph(
             """
@@ -167,13 +167,6 @@ def as_file(model: oh.Model) -> oh.Model:
         ),
         model,
     )
-
-
-def graph(text: str, **weights: Array) -> oh.Model:
-    """A model in the textual form of ONNX, with weights by name."""
-    proto: ModelProto = parser.parse_model(text)
-    proto.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in weights.items())
-    return oh.Model.from_proto(proto)
 
 
 def _bands() -> Array:

@@ -542,3 +542,41 @@ def test_cost_does_not_explode_with_equal_node_names_or_many_parts() -> None:
     names = [node.name for node in oh.parallel(a=model, b=model).skeleton.graph.node]
     assert len(set(names)) == 40_000
     assert len(oh.chain(*(dense("g", f"x{n}", f"x{n + 1}", (2, 2)) for n in range(500))).skeleton.graph.node) == 1_000
+
+
+def _as_wide_as(width: int, declared: int | None, opset: int) -> oh.Model:
+    """Float32[n, 3] -> float32[n, width], whose width the file need not tell: it follows from the weights."""
+    values = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["n", 3]), ("y", ["n", declared]))
+    ]
+    weight = numpy_helper.from_array(rows(3, width, seed=width), "w")
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    return of_graph(helper.make_graph([node], "wide", values[:1], values[1:], [weight]), opset=opset)
+
+
+@pytest.mark.parametrize("opset", [8, 10, 11, 17])
+@pytest.mark.parametrize("declared", [None, -1, 5])
+def test_branches_may_differ_in_a_size_whatever_the_opset_and_whatever_the_files_tell(
+    opset: int, declared: int | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    narrow, wide = _as_wide_as(2, None, opset), _as_wide_as(5, declared, opset)
+    for model in (oh.switch("c", then=narrow, else_=wide), oh.switch("c", then=wide, else_=narrow)):
+        for choice in (True, False):
+            (output,) = oh.Session(model).run(None, {"x": X, "c": np.array(choice)})
+            expected = oh.Session(narrow if output.shape[1] == 2 else wide).run(None, {"x": X})[0]
+            np.testing.assert_array_equal(output, expected)
+    assert "does not match actual shape" not in capfd.readouterr().err
+
+
+def test_branches_of_old_operators_that_cannot_be_lifted_still_compose() -> None:
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, *sizes])
+        for name, *sizes in (("x", 2, 2), ("y", 4, 4))
+    ]
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    node = helper.make_node("Upsample", ["x", "scales"], ["y"])
+    old = of_graph(helper.make_graph([node], "old", values[:1], values[1:], [scales]), opset=9, ir_version=5)
+    (output,) = oh.Session(oh.switch("c", then=old, else_=old)).run(
+        None, {"x": np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2), "c": np.array(True)}
+    )
+    assert output.shape == (1, 1, 4, 4)

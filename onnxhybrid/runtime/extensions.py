@@ -37,9 +37,9 @@ def opened(
     providers: Sequence[Any] | None,
     operators: Sequence[str],
 ) -> onnxruntime.InferenceSession:
-    """A session for a model that uses these operators of onnxruntime-extensions, whose library is registered if need be.
+    """A session for a model that uses these operators of onnxruntime-extensions.
 
-    Options take the library once and do not tell whether they hold it; so it is registered only when they lack it.
+    Options take its library once and do not tell whether they hold it; so it is registered only when they lack it.
 
     Raises:
         Error: OH547, the package is not installed; or what ONNX Runtime raises.
@@ -52,7 +52,7 @@ def opened(
         options.register_custom_ops_library(_library(operators))
         try:
             return onnxruntime.InferenceSession(source, options, providers=providers)
-        except Exception as second:
+        except Exception as second:  # noqa: BLE001  # ONNX Runtime raises many kinds
             # They held it already, and it lacks the operator: the first failure says which.
             raise (problem if "Conflicting" in str(second) else second) from None
 

@@ -12,6 +12,7 @@ from onnxhybrid.model import Model
 from onnxhybrid.runtime.session import Session
 
 _Answer = TypeVar("_Answer")
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 class Picker:
@@ -66,4 +67,4 @@ class Picker:
 def _as_read(value: Any, dtype: str) -> Any:
     """A float array of another width as the judge takes it, as in a cascade; anything else as it is."""
     array = np.asarray(value)
-    return array.astype(dtype) if array.dtype.kind == "f" and dtype in ("float32", "float64") else array
+    return array.astype(dtype) if array.dtype.name in _FLOATS and dtype in ("float32", "float64") else array

@@ -546,12 +546,11 @@ def test_cost_does_not_explode_with_equal_node_names_or_many_parts() -> None:
 
 def _as_wide_as(width: int, declared: int | None, opset: int) -> oh.Model:
     """Float32[n, 3] -> float32[n, width], whose width the file need not tell: it follows from the weights."""
-    values = [
-        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["n", 3]), ("y", ["n", declared]))
-    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", declared])
     weight = numpy_helper.from_array(rows(3, width, seed=width), "w")
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
-    return of_graph(helper.make_graph([node], "wide", values[:1], values[1:], [weight]), opset=opset)
+    return of_graph(helper.make_graph([node], "wide", [x], [y], [weight]), opset=opset)
 
 
 @pytest.mark.parametrize("opset", [8, 10, 11, 17])

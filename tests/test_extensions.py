@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, ValueInfoProto, helper
 from onnxruntime_extensions import get_library_path
 
 import onnxhybrid as oh
@@ -21,7 +21,7 @@ IMPORTS = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
 STRING = TensorProto.STRING
 
 
-def texts(name: str) -> object:
+def texts(name: str) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, STRING, ["n"])
 
 

@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
+
+import onnxhybrid as oh
+from tests.servers.triton import TritonServer
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
@@ -113,6 +117,28 @@ def test_the_three_shapes_of_the_merge_script_ask_the_large_detector_when_they_s
         ("MergeWithAnd", 1, True), ("MergeWithAnd", 1, True), ("MergeWithIfThen", 0, False),
         ("MergeWithIfThen", 1, True),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("made", ["with the builder", "from the old file"])
+def test_the_three_shapes_run_beside_the_real_triton_server(
+    made: str, triton: TritonServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(SAMPLES)
+    import merge_hybrid as sample
+
+    picture = np.random.default_rng(0).random((2, 3, 416, 416), np.float32)
+    expected = picture.reshape(2, 3, 13, 32, 13, 32).mean(axis=(1, 3, 5))
+    proxy = oh.remote.triton(triton.http_url, "yolo").rename({"input.1": "image", "218": "grid"})
+    if made == "from the old file":
+        proxy = oh.legacy.upgrade(oh.load(sample.CreateYoloProxyModel(triton.http_url, tmp_path)))
+    tiny = sample.detector(("image", "grid"), hidden=8, channels=125, opset=8)
+    feeds = {"image": picture, "auth_token": np.array([""]), "bool_cond_if": np.array(False)}
+    judge = sample.sure_of_something().bind(threshold=np.float32(1.1))  # never
+    for shape, hybrid in sample.merged(tiny, proxy, judge).items():
+        outputs, calls = sample.run(hybrid, feeds, tmp_path)
+        grid = outputs["cloud/grid" if shape == "MergeWithAnd" else "grid"]
+        assert (calls, grid.shape) == (1, (2, 425, 13, 13))
+        np.testing.assert_allclose(grid[:, 7], expected, rtol=1e-5)
 
 
 def test_the_three_shapes_work_for_speech_too_and_the_judge_asks_where_the_device_is_unsure() -> None:

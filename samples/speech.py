@@ -44,7 +44,10 @@ def say(text: str, voice: str = "en-us") -> bytes:
 
     Args:
         text: what to say.
-        voice: an espeak-ng voice, as "en-us" or "en-gb"; "en-us+f2" is a variant of it.
+        voice: an espeak-ng voice, as "en-us" or "en-gb-scotland"; "en-us+f2" is a variant of one.
+
+    Raises:
+        ValueError: there is no such voice.
     """
     library, rate, chunks = _espeak()
     chunks.clear()

@@ -29,7 +29,7 @@ FRAME, CONTEXT = 512, 64
 """Samples that the detector judges at once, and those before them that it looks at, too."""
 
 # Frames of the recording, and each with the end of the one before.
-_FRAMES = f"""
+FRAMES = f"""
 <ir_version: 8, opset_import: ["": 16, "ai.onnx.contrib": 1]>
 frames (uint8[1, bytes] audio_stream) => (float[frames, {FRAME}] rows, float[frames, {FRAME + CONTEXT}] windows)
 <int64[1] whole = {{-1}}, float nothing = {{0.0}}, int64[2] by_frame = {{-1, {FRAME}}}, int64 frame = {{{FRAME}}},
@@ -52,7 +52,7 @@ frames (uint8[1, bytes] audio_stream) => (float[frames, {FRAME}] rows, float[fra
 """
 
 # The frames of speech, with a tenth of a second around them, as the bytes of a .wav file.
-_SPOKEN = """
+SPOKEN = """
 <ir_version: 8, opset_import: ["": 16]>
 spoken (float[frames, frame] rows, float[frames] speech_probs) => (uint8[size] file, float[1, 1] speech)
 <float half = {0.5}, int64[3] as_signal = {1, 1, -1}, int64[2] square = {1, 1}, int64[1] flat = {-1},
@@ -88,7 +88,7 @@ spoken (float[frames, frame] rows, float[frames] speech_probs) => (uint8[size] f
 """
 
 # What the device answers by itself.
-_QUIET = """
+QUIET = """
 <ir_version: 8, opset_import: ["": 16]>
 quiet (float[1, 1] speech) => (string[1] text, float[1, 1] silence) <string[1] empty = {""}, float one = {1.0}>
 {
@@ -98,8 +98,8 @@ quiet (float[1, 1] speech) => (string[1] text, float[1, 1] silence) <string[1] e
 """
 
 
-def detector() -> oh.Model:
-    """silero-vad's network: windows float32[n, 576] -> speech_probs float32[n], its state set to the beginning."""
+def weights() -> Path:
+    """The file of silero-vad's network; its wheel is installed if it is not there yet."""
     folder = Path(os.environ.get("ONNXHYBRID_CORPUS") or ".corpus")
     path = folder / "silero_vad" / "data" / "silero_vad_16k_sequence.onnx"
     if not path.exists():
@@ -107,19 +107,22 @@ def detector() -> oh.Model:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), WHEEL]
         if subprocess.run(command, check=False).returncode:
             sys.exit(f"this sample needs the detector of {WHEEL}; by hand: {' '.join(command)}")
+    return path
+
+
+def detector() -> oh.Model:
+    """silero-vad's network: windows float32[n, 576] -> speech_probs float32[n], its state set to the beginning."""
     start = np.zeros((1, 1, 128), np.float32)
-    return oh.load(path).rename({"input": "windows"}).bind(h=start, c=start).select(["speech_probs"])
+    return oh.load(weights()).rename({"input": "windows"}).bind(h=start, c=start).select(["speech_probs"])
 
 
 def gated(url: str) -> oh.Model:
     """audio_stream uint8[1, bytes] -> text str[1]: the service's where there is speech, and none where there is not."""
     header = wave_header()
-    spoken = graph(_SPOKEN, riff=header[:4].astype(np.int64), format=header[8:40].astype(np.int64))
+    spoken = graph(SPOKEN, riff=header[:4].astype(np.int64), format=header[8:40].astype(np.int64))
     sure = oh.judge.max_probability("silence") >= oh.Input("certainty", default=0.5)
     transcriber = oh.remote.openai_audio("whisper-1", url=url, auth=None)
-    return oh.chain(
-        graph(_FRAMES), detector(), spoken, oh.cascade(graph(_QUIET), transcriber, accept=sure, report=True)
-    )
+    return oh.chain(graph(FRAMES), detector(), spoken, oh.cascade(graph(QUIET), transcriber, accept=sure, report=True))
 
 
 def wave_header() -> Any:

@@ -168,6 +168,26 @@ def test_silence_and_noise_stay_on_the_device_and_of_a_recording_only_its_speech
     assert int(table["a pause, speech"][3]) < int(table["a pause, speech"][0]) / 3
 
 
+def test_the_gate_hears_what_the_detector_hears_frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SAMPLES)
+    monkeypatch.chdir(SAMPLES.parent)
+    import speech
+    import speech_gate as sample
+    from written import graph
+
+    hearing = oh.chain(graph(sample.FRAMES), sample.detector())
+    (together,) = oh.Session(hearing).run(["speech_probs"], {"audio_stream": speech.as_stream(speech.say("hello"))})
+    (frames,) = oh.Session(graph(sample.FRAMES)).run(["rows"], {"audio_stream": speech.as_stream(speech.say("hello"))})
+    one_by_one = oh.Session(sample.weights().with_name("silero_vad.onnx"))
+    state, context = np.zeros((2, 1, 128), np.float32), np.zeros((1, 64), np.float32)
+    for frame, expected in zip(frames, together, strict=True):
+        window = np.concatenate([context, frame[np.newaxis]], axis=1)
+        probability, state = one_by_one.run(None, {"input": window, "state": state, "sr": np.array(16000)})
+        np.testing.assert_allclose(probability.item(), expected, atol=1e-3)
+        context = window[:, -64:]
+    assert together.max() > 0.9
+
+
 def test_a_tokenizer_in_the_graph_sends_ids_and_the_answer_has_words() -> None:
     text = printed("tokenizer_in_graph")
     assert "ai.onnx.contrib.BertTokenizer" in text

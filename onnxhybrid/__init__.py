@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
     from onnxhybrid.compose.chain import chain
+    from onnxhybrid.compose.overlap import overlap
     from onnxhybrid.compose.parallel import parallel
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
@@ -72,6 +73,7 @@ __all__ = [
     "judge",
     "library_path",
     "load",
+    "overlap",
     "parallel",
     "register",
     "remote",
@@ -81,7 +83,7 @@ __all__ = [
 
 _PACKAGES = ("endpoint", "remote")
 _HOMES = {
-    "compose": ("cascade", "chain", "judge", "parallel", "switch"),
+    "compose": ("cascade", "chain", "judge", "overlap", "parallel", "switch"),
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from onnx import FunctionProto, GraphProto, ModelProto
 from onnx.helper import make_model
 
+from onnxhybrid.compose.overlap import is_overlapped, overlap
 from onnxhybrid.compose.part import Part
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
@@ -20,6 +21,9 @@ from onnxhybrid.model.weights import Weights
 
 PARTS = "onnxhybrid.parts"
 """The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
+
+_OVERLAPPING = ("parallel", "ensemble")
+"""The combinators whose remote parts overlap the local ones. What was overlapped before stays so in any other."""
 
 
 def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
@@ -44,7 +48,9 @@ def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
     report = Report.of(check(model))
     if not report:
         raise ValidationError(report, context=f"{kind} was given a part that is not valid")
-    return Model(model, _weights(parts))
+    whole = Model(model, _weights(parts))
+    overlapping = kind in _OVERLAPPING or any(is_overlapped(part.model) for part in parts)
+    return overlap(whole) if overlapping else whole
 
 
 def _tidy(graph: GraphProto) -> None:

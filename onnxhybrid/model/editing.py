@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
+from onnxhybrid.model.graphs import all_nodes, reads
 from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -63,7 +63,7 @@ def prune(graph: GraphProto) -> None:
     kept: list[NodeProto] = []
     for node in reversed(graph.node):
         if any(name in needed for name in node.output):
-            needed.update(_reads(node))
+            needed.update(reads(node))
             kept.append(node)
     needed.update(name for node in kept for name in node.output)
     _keep(graph.node, kept[::-1])
@@ -74,18 +74,9 @@ def prune(graph: GraphProto) -> None:
 
 def drop_unused(graph: GraphProto) -> None:
     """Drop the initializers that nothing reads."""
-    read = {name for node in graph.node for name in _reads(node)}
+    read = {name for node in graph.node for name in reads(node)}
     read.update(value.name for value in (*graph.input, *graph.output))
     _keep(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
-
-
-def _reads(node: NodeProto) -> Iterator[str]:
-    """The names that a node reads, those that its nested graphs take from outside included."""
-    yield from node.input
-    for inner in attribute_graphs(node):
-        for nested in nodes_of(inner.node):
-            yield from nested.input
-        yield from (value.name for value in inner.output)
 
 
 def _keep(field: Any, entries: list[Any]) -> None:

@@ -32,6 +32,23 @@ def nodes_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
             yield from nodes_of(inner.node)
 
 
+def reads(node: NodeProto) -> Iterator[str]:
+    """The names that a node reads, those that its nested graphs take from outside included."""
+    yield from filter(None, node.input)
+    for inner in attribute_graphs(node):
+        yield from _captured(inner)
+
+
+def _captured(graph: GraphProto) -> Iterator[str]:
+    """The names that a nested graph takes from outside."""
+    own = {value.name for value in (*graph.input, *graph.initializer)}
+    own.update(sparse.values.name for sparse in graph.sparse_initializer)
+    own.update(name for node in graph.node for name in node.output)
+    for node in graph.node:
+        yield from (name for name in reads(node) if name not in own)
+    yield from (value.name for value in graph.output if value.name not in own)
+
+
 def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
     """Every node of the main graph, its nested graphs and the model-local functions."""
     yield from nodes_of(model.graph.node)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from onnx import FunctionProto, GraphProto, ModelProto
 from onnx.helper import make_model
 
-from onnxhybrid.compose.overlap import is_overlapped, overlap
+from onnxhybrid.compose.overlap import is_overlapped, overlapped
 from onnxhybrid.compose.part import Part
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
@@ -49,8 +49,8 @@ def finished(kind: str, graph: GraphProto, parts: Sequence[Part]) -> Model:
     if not report:
         raise ValidationError(report, context=f"{kind} was given a part that is not valid")
     whole = Model(model, _weights(parts))
-    overlapping = kind in _OVERLAPPING or any(is_overlapped(part.model) for part in parts)
-    return overlap(whole) if overlapping else whole
+    overlaps = kind in _OVERLAPPING or any(is_overlapped(part.model) for part in parts)
+    return overlapped(whole) if overlaps else whole
 
 
 def _tidy(graph: GraphProto) -> None:

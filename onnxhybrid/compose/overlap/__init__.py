@@ -22,7 +22,7 @@ from onnxhybrid.model.naming import tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, INVOKE
 
-__all__ = ["is_overlapped", "overlap", "sequential"]
+__all__ = ["is_overlapped", "overlap", "overlapped", "sequential"]
 
 
 def overlap(model: Model) -> Model:
@@ -51,12 +51,17 @@ def overlap(model: Model) -> Model:
         raise ComposeError(
             "OH205", f"overlap takes a Model, not {type(model).__name__}; load a file with oh.load(path)"
         )
+    report = Report.of(check(model.skeleton))
+    if not report:
+        raise ValidationError(report, context="overlap was given a model that is not valid")
+    return overlapped(model)
+
+
+def overlapped(model: Model) -> Model:
+    """`overlap`, of a model that is valid."""
     plain = sequential(model)
     if not any(is_operator(node, INVOKE, BEGIN) for node in nodes_of(plain.skeleton.graph.node)):
         return plain
-    report = Report.of(check(plain.skeleton))
-    if not report:
-        raise ValidationError(report, context="overlap was given a model that is not valid")
     proto = ModelProto()
     proto.CopyFrom(plain.skeleton)
     if not _Pass(proto).over(Tensors(proto.graph, inferred(proto).graph)):
@@ -95,16 +100,15 @@ class _Pass:
                 yield node, Role.BEGIN
             else:
                 waits = any(is_operator(inner, AWAIT) and inner.input[0] in tickets for inner in nodes_of([node]))
-                constant = Role.CONSTANT if tensors.is_constant(node) else Role.LOCAL
+                constant = Role.CONSTANT if tensors.is_fixed(node) else Role.LOCAL
                 yield node, Role.WAIT if waits or is_operator(node, AWAIT) else constant
 
 
 def _replace(graph: GraphProto, line: Line) -> bool:
     """Give the graph the nodes of a line; whether that changed it."""
-    nodes = line.nodes()
-    if not any(is_operator(node, BEGIN, AWAIT) for node in nodes):
+    if not any(is_operator(node, BEGIN, AWAIT) for node in line.nodes):
         return False
     del graph.node[:]
-    graph.node.extend(nodes)
+    graph.node.extend(line.nodes)
     graph.value_info.extend(line.values)
     return True

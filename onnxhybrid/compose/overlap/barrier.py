@@ -41,22 +41,22 @@ def barrier(tensor: str, kind: TypeProto, opened: str, names: Names) -> list[Nod
     """The nodes that give a tensor behind a gate; the last one's output is it."""
     if is_container(type_name(kind)):
         return _passage(tensor, kind, opened, names)
-    shape = _node("Shape", [tensor], f"{tensor}/shape", names)
-    gated = _node("Concat", [shape.output[0], opened], f"{tensor}/shape/gated", names, axis=0)
-    return [shape, gated, _node("Reshape", [tensor, gated.output[0]], f"{tensor}/late", names)]
+    shape = _node("Shape", [tensor], f"{opened}/{tensor}/shape", names)
+    gated = _node("Concat", [shape.output[0], opened], f"{opened}/{tensor}/shape/gated", names, axis=0)
+    return [shape, gated, _node("Reshape", [tensor, gated.output[0]], f"{opened}/{tensor}", names)]
 
 
 def _passage(tensor: str, kind: TypeProto, opened: str, names: Names) -> list[NodeProto]:
     def branch(label: str) -> GraphProto:
-        same = _node("Identity", [tensor], f"{tensor}/{label}", names)
+        same = _node("Identity", [tensor], f"{opened}/{tensor}/{label}", names)
         value = ValueInfoProto(name=same.output[0])
         value.type.CopyFrom(kind)
         return helper.make_graph([same], label, [], [value])
 
-    size = _node("Size", [opened], f"{tensor}/gate/size", names)
-    condition = _node("Cast", [size.output[0]], f"{tensor}/gate/condition", names, to=TensorProto.BOOL)
+    size = _node("Size", [opened], f"{opened}/{tensor}/size", names)
+    condition = _node("Cast", [size.output[0]], f"{opened}/{tensor}/condition", names, to=TensorProto.BOOL)
     branches = {"then_branch": branch("then"), "else_branch": branch("else")}
-    return [size, condition, _node("If", [condition.output[0]], f"{tensor}/late", names, **branches)]
+    return [size, condition, _node("If", [condition.output[0]], f"{opened}/{tensor}", names, **branches)]
 
 
 def _node(operator: str, inputs: list[str], output: str, names: Names, **attributes: Any) -> NodeProto:

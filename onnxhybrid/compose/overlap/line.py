@@ -28,7 +28,7 @@ class Line:
     def __init__(self, tensors: Tensors, names: Names, opset: int) -> None:
         """Begin with no node."""
         self._tensors, self._names, self._opset = tensors, names, opset
-        self._nodes: list[NodeProto] = []
+        self.nodes: list[NodeProto] = []
         self.values: list[ValueInfoProto] = []
         """The declarations of the tensors behind barriers."""
         self._makers: dict[str, int] = {}
@@ -49,27 +49,16 @@ class Line:
             ways.get(step.role, line._put)(step)
         return line
 
-    def nodes(self) -> list[NodeProto]:
-        """The nodes; where nothing runs between a Begin and its Await they are one Invoke."""
-        united: list[NodeProto] = []
-        for node in self._nodes:
-            before = united[-1] if united else None
-            if before is not None and is_operator(before, BEGIN) and _waits_only_for(node, before):
-                united[-1] = whole(before, node)
-            else:
-                united.append(node)
-        return united
-
     def _put(self, step: Step) -> None:
         for name in step.reads:
             self._open.pop(self._makers.get(name, -1), None)
-        self._makers.update(dict.fromkeys(step.node.output, len(self._nodes)))
-        self._nodes.append(step.node)
+        self._makers.update(dict.fromkeys(step.node.output, len(self.nodes)))
+        self.nodes.append(step.node)
 
     def _ran(self, step: Step, level: int) -> None:
         """Put a node that others can come after."""
         self._put(step)
-        self._open[len(self._nodes) - 1] = self._signs(step.node)
+        self._open[len(self.nodes) - 1] = self._signs(step.node)
         self._level.update(dict.fromkeys(step.node.output, level))
 
     def _begin(self, step: Step) -> None:
@@ -90,6 +79,8 @@ class Line:
     def _wait(self, step: Step) -> None:
         mine = [name for name in self._tickets if name in step.reads]
         after = [name for signs in self._open.values() for name in signs if name not in mine]
+        if not after and self._unites(step.node):
+            return
         for node in nodes_of([step.node]):
             if is_operator(node, AWAIT) and (node is step.node or node.input[0] in mine):
                 node.input.extend(after)
@@ -97,29 +88,39 @@ class Line:
         self._open.clear()
         self._ran(step, len(self._tickets))
 
+    def _unites(self, node: NodeProto) -> bool:
+        """Make an Invoke of the last node, a Begin, and its Await: nothing runs between them."""
+        begin = self.nodes[-1] if self.nodes else node
+        if not is_operator(node, AWAIT) or not is_operator(begin, BEGIN) or node.input[0] != begin.output[0]:
+            return False
+        self._tickets.pop()
+        self._open.clear()
+        self._ran(Step.of(whole(self.nodes.pop(), node), Role.WAIT), len(self._tickets))
+        return True
+
     def _hold(self, node: NodeProto) -> int:
         """Put a barrier before the smallest input of a node; how many tickets that is behind, 0 where none can be."""
         possible = [name for name in dict.fromkeys(node.input) if self._tensors.can_be_late(name, self._opset)]
-        moving = [name for name in possible if name not in self._tensors.constants]
+        moving = [name for name in possible if not self._tensors.is_constant(name)]
         choice = moving or (possible if node.op_type in _ENDLESS else [])
         if not choice:
             return 0
         tensor = min(choice, key=self._tensors.size)
         value = ValueInfoProto(type=self._tensors.kind(tensor))
-        self._nodes += barrier(tensor, value.type, self._opened(), self._names)
-        value.name = self._late[tensor] = self._nodes[-1].output[0]
+        self.nodes += barrier(tensor, value.type, self._opened(), self._names)
+        value.name = self._late[tensor] = self.nodes[-1].output[0]
         self.values.append(value)
         self._level[value.name] = len(self._tickets)
         if self._tensors.is_plain(tensor):
             # A second reader, since ONNX Runtime merges a Reshape into another one that is its only reader.
-            self._open[len(self._nodes) - 1] = [value.name]
+            self._open[len(self.nodes) - 1] = [value.name]
         return len(self._tickets)
 
     def _opened(self) -> str:
         """The gate of all tickets so far."""
         if self._gate is None or self._gated < len(self._tickets):
             made, self._gate = gate(self._tickets[self._gated :], self._gate, self._names)
-            self._nodes += made
+            self.nodes += made
             self._gated = len(self._tickets)
         return self._gate
 
@@ -133,11 +134,7 @@ class Line:
             elif plain := next((name for name in maker.output if self._tensors.is_plain(name)), None):
                 signs.append(plain)
             else:
-                before = [self._nodes[self._makers[name]] for name in maker.input if name and name in self._makers]
+                before = [self.nodes[self._makers[name]] for name in maker.input if name and name in self._makers]
                 pending += [node for node in before if id(node) not in seen]
                 seen.update(map(id, before))
         return signs
-
-
-def _waits_only_for(node: NodeProto, begin: NodeProto) -> bool:
-    return is_operator(node, AWAIT) and list(node.input) == list(begin.output)

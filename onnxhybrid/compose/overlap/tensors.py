@@ -26,18 +26,17 @@ class Tensors:
         """Look at a graph; `typed` is the same one with the types that could be inferred."""
         self.graph, self._typed = graph, typed
         self._types: ChainMap[str, TypeProto] = ChainMap({}, *(outer._types.maps if outer else ()))
-        self.constants: set[str] = set(outer.constants if outer else ())
-        """The tensors that are the same in each run, so that ONNX Runtime may compute them before."""
+        self._outer, self._constants = outer, set[str]()
         for value in (*typed.value_info, *typed.output, *typed.input):
             self._types[value.name] = value.type
         for tensor in graph.initializer:
             self._types[tensor.name] = helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
         inputs = {value.name for value in graph.input}
-        self._public = inputs if outer is None else set[str]()
-        self.constants.update(tensor.name for tensor in graph.initializer if tensor.name not in inputs)
+        self._public: set[str] = inputs if outer is None else outer._public
+        self._constants.update(tensor.name for tensor in graph.initializer if tensor.name not in inputs)
         for node in graph.node:
-            if self.is_constant(node):
-                self.constants.update(node.output)
+            if self.is_fixed(node):
+                self._constants.update(node.output)
 
     def inner(self) -> Iterator[Tensors]:
         """The same for each of the graphs that the nodes hold."""
@@ -45,10 +44,14 @@ class Tensors:
             for graph, inner in zip(attribute_graphs(node), attribute_graphs(typed), strict=True):
                 yield Tensors(graph, inner, self)
 
-    def is_constant(self, node: NodeProto) -> bool:
+    def is_constant(self, name: str) -> bool:
+        """Whether a tensor is the same in each run, so that ONNX Runtime may compute it before."""
+        return name in self._constants or (self._outer is not None and self._outer.is_constant(name))
+
+    def is_fixed(self, node: NodeProto) -> bool:
         """Whether ONNX Runtime may compute the node before a run."""
         own = node.domain in ("", "ai.onnx") and node.op_type not in _DRAWN and not any(attribute_graphs(node))
-        return own and all(name in self.constants for name in reads(node))
+        return own and all(map(self.is_constant, reads(node)))
 
     def kind(self, name: str) -> TypeProto | None:
         """The type of a tensor, with its sizes where callers have to keep to them; None where it is not known.

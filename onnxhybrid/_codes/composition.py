@@ -98,4 +98,49 @@ ROWS = (
         'a cascade inside a cascade, both with oh.Input("threshold", default=…) and different defaults',
         "Rename the input in one of the parts, or give both the same default.",
     ),
+    row(
+        "OH220",
+        "ComposeError",
+        "Options of a cascade do not go together",
+        "rows, speculate and report are True or False, and not all of them can be had at once.",
+        "cascade(local, remote, accept=judge, rows=0.5)",
+        "Give what the message names as True or False, or leave it out.",
+    ),
+    row(
+        "OH221",
+        "ComposeError",
+        "An output is called like one of the report",
+        'report=True adds the outputs "accepted" and "score", and local and remote both offer one of that name, as '
+        "cascades with a report do.",
+        "cascade(inner, other, accept=judge, report=True), where both parts give accepted",
+        'Rename it in both parts: model.rename({"accepted": "inner_accepted"}).',
+    ),
+    row(
+        "OH222",
+        "ComposeError",
+        "An input of the remote cannot be cut to the refused rows",
+        "With rows=True the remote is sent fewer rows. Inputs of a fixed first size are passed whole, as tokens and "
+        "options are; the others are cut, if their first size has one name (or none) in all of them, or the name that "
+        "the first size of an output has. Here that does not tell, or the remote takes a fixed number of rows.",
+        "an input declared as float32[8, 64], or two inputs float32[a, 64] and float32[b, 3]",
+        'Declare the first size of what has rows by one name, as in TensorSpec("x", "float32", ("n", 64)), and a fixed '
+        "size for what has none; or drop rows=True.",
+    ),
+    row(
+        "OH223",
+        "ComposeError",
+        "An output cannot be put together of rows of both models",
+        "With rows=True rows of remote take the place of rows of local, so each output has rows along its first axis, "
+        "and rows of both models have one shape.",
+        "local gives embedding float32[n, 384] and remote float32[n, 768], or both give a scalar or a sequence",
+        "Bring the outputs to one shape, drop what has no rows with select, or drop rows=True.",
+    ),
+    row(
+        "OH224",
+        "ComposeError",
+        "The judge names a score that it does not have",
+        'A judge\'s metadata entry "onnxhybrid.score" names the tensor of its main graph that report=True gives out.',
+        'judge.with_metadata({"onnxhybrid.score": "scores"}), where the tensor is called score',
+        "Name a tensor of the judge's main graph that holds numbers.",
+    ),
 )

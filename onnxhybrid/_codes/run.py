@@ -237,6 +237,16 @@ ROWS = (
         "Run earlier, or with Session.run; raise the limit of threads of the process.",
     ),
     row(
+        "OH546",
+        "Error",
+        "Rows of a cascade do not match",
+        "With rows=True a cascade needs as many verdicts as rows of each input that is cut and of each answer of "
+        "local, and as many rows back as were sent, of local's shape. Here the numbers or shapes differ.",
+        "a remote that drops the rows it cannot read",
+        "Let the remote answer each row it is sent, and declare inputs that do not belong to rows with a fixed first "
+        "size; see the node that the message names.",
+    ),
+    row(
         "OH550",
         "Error",
         "The operator library cannot be loaded",

@@ -130,11 +130,28 @@ class Assembly:
             raise ComposeError("OH207", f"the condition is no bool: {spec}")
         return name
 
-    def node(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+    def node(
+        self, operator: str, inputs: Sequence[str], output: str, *, called: str | None = None, **attributes: Any
+    ) -> str:
         """Add a node of the standard domain with one output, called like `output` if that is free; the output."""
         name = self._names.tensor(output)
-        self._graph.node.append(helper.make_node(operator, inputs, [name], name=self._names.node(output), **attributes))
+        label = self._names.node(called or output)
+        self._graph.node.append(helper.make_node(operator, inputs, [name], name=label, **attributes))
         return name
+
+    def constant(self, value: TensorProto, wanted: str) -> str:
+        """Add a constant, called like `wanted` if that is free; its name."""
+        name = self._names.tensor(wanted)
+        self._graph.initializer.add().CopyFrom(value)
+        self._graph.initializer[-1].name = name
+        self._values[name] = helper.make_tensor_value_info(name, value.data_type, list(value.dims))
+        return name
+
+    def publish(self, operator: str, tensor: str, spec: TensorSpec, **attributes: Any) -> None:
+        """Write a public output, whose name is reserved, by a node that reads one tensor."""
+        label = self._names.node(f"{self._kind}/{spec.name}")
+        self._graph.node.append(helper.make_node(operator, [tensor], [spec.name], name=label, **attributes))
+        self._values[spec.name] = spec.to_value_info()
 
     def cast(self, tensor: str, dtype: str, output: str) -> str:
         """The tensor as another dtype, in a tensor called like `output`; itself where it has that dtype."""

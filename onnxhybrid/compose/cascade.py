@@ -2,59 +2,123 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from onnx import TensorProto, ValueInfoProto
+
+from onnxhybrid.compose import verdict
 from onnxhybrid.compose.assembly import Assembly
+from onnxhybrid.compose.escalation import Escalation, escalation
+from onnxhybrid.compose.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.part import Part, parts_of
+from onnxhybrid.compose.rows import rows_of
 from onnxhybrid.compose.switch import unite
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
+from onnxhybrid.model.alignment import GLUE_OPSET, align, newest
 from onnxhybrid.model.dtypes import type_name
+from onnxhybrid.model.tensor_spec import TensorSpec
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
+_ROWS_OPSET = 14
+_REPORTS = ["accepted", "score"]
 
 
-def cascade(local: Model, remote: Model, accept: Model) -> Model:
-    """Run `local`; if the judge accepts its outputs they are the answer, otherwise `remote` is asked for all rows.
+def cascade(
+    local: Model, remote: Model, accept: Model, *, rows: bool = False, speculate: bool = False, report: bool = False
+) -> Model:
+    """Run `local`; what the judge accepts of its outputs is the answer, and for the rest `remote` is asked.
 
     Args:
         local: the model that always runs.
         remote: the model that is asked where the judge refuses; it gives what local gives, but need not give what only
             the judge reads.
-        accept: the judge: a Model with one bool output that reads outputs of `local` by name. Where it gives several
-            values, as one for each row, all have to hold.
+        accept: the judge: a Model with one bool output that reads outputs of `local` by name.
+        rows: send the refused rows only, in one request, and put the answers in their places; nothing is sent where
+            there are none. The judge gives a verdict for each row (of several for one, all have to hold). An input of
+            remote has rows if its first size is not fixed and is called like that of the other inputs, or has no name;
+            tokens and options, of a fixed first size, are passed whole. Without it all rows are sent if one is refused.
+        speculate: ask the remote at once, and cancel the call when local is accepted.
+        report: add the outputs `accepted` (bool: a scalar, or one for each row with rows=True) and `score` (float32:
+            what the judge compared; of a judge that does not say, 1 where it accepts and 0 where it does not).
 
     Returns:
-        A Model with the outputs of `remote`; inputs of one name are one input.
+        A Model with the outputs of `remote`; inputs of one name are one input. Where remote flags its failures
+        (`on_error="flag"`), its flags are outputs too: a call that failed leaves local's answer, and `ok` is false;
+        where nothing was sent, `ok` is true.
 
     Raises:
         ComposeError: OH206, the outputs differ; OH208, the judge does not fit local; OH201 or OH202, the models want
-            different types or shapes of an input they share.
+            different types or shapes of an input they share; OH220, the options do not go together; OH221, an output
+            is called as those that report=True adds; OH222 or OH223, inputs or outputs cannot be cut into rows; OH224,
+            the judge has no such score.
     """
-    models = {"local": local, "judge": accept, "remote": remote}
-    parts = {part.label: part for part in parts_of(models)}
-    outputs = _common_outputs(parts)
+    _check_options(rows=rows, speculate=speculate, report=report)
+    parts = {part.label: part for part in parts_of({"local": local, "judge": accept, "remote": remote})}
+    offered = _Offered.of(parts, report)
     read = _read_by_judge(parts)
     inputs = {*parts["local"].inputs, *parts["remote"].inputs, *(set(parts["judge"].inputs) - set(read))}
-    assembly = Assembly("cascade", list(parts.values()), inputs, outputs)
+    cut = rows_of(parts["local"], parts["remote"], offered.answers) if rows else None
+    asked = _prepare(parts, offered, cut, report)
+    assembly = Assembly("cascade", list(parts.values()), inputs, offered.all)
     tensors = assembly.add("local", {}, {})
-    (verdict,) = assembly.add(
+    said, *score = assembly.add(
         "judge", {name: _as_judged(assembly, tensors[name], parts, name) for name in read}, {}
     ).values()
-    accepted = _all_hold(assembly, verdict)
-    answered = assembly.passed_on("local", {name: tensors[name] for name in outputs})
-    asked = assembly.branch("remote", {})
-    assembly.choose(accepted, answered, asked, unite(answered, asked, outputs))
-    return assembly.finish(outputs)
+    refused = assembly.node("Not", [said], "judge/refused")
+    if cut is not None:
+        refused = verdict.by_row(assembly, refused, [*cut, *(tensors[name] for name in offered.answers)])
+    some = verdict.any_of(assembly, refused)
+    _choose(assembly, asked, tensors, offered, refused, some)
+    if report:
+        _report(assembly, refused if rows else some, score, tensors[offered.answers[0]] if rows else None)
+    return assembly.finish(offered.all)
 
 
-def _common_outputs(parts: dict[str, Part]) -> list[str]:
-    """The outputs of the cascade, in local's order: those that both offer.
+@dataclass(frozen=True)
+class _Offered:
+    """The outputs of a cascade.
+
+    Attributes:
+        answers: those that local and remote both answer, in local's order.
+        flags: those that say how remote's call ended -> what they say: `ok`, `status` or `error`.
+        all: these, and those of the report.
+    """
+
+    answers: list[str]
+    flags: dict[str, str]
+    all: list[str]
+
+    @classmethod
+    def of(cls, parts: dict[str, Part], report: bool) -> _Offered:
+        """What the parts offer together.
+
+        Raises:
+            ComposeError: OH206, one side offers what the other lacks, other than what the judge alone needs, and than
+                the flags of remote; OH221, one of them is called like an output of the report.
+        """
+        flags = flags_of(parts["remote"].model)
+        common = _common_outputs(parts, flags)
+        outputs = [*common, *(name for name in flags if name not in common)]
+        if clashing := [name for name in _REPORTS if report and name in outputs]:
+            raise ComposeError(
+                "OH221",
+                f"local and remote offer {clashing[0]!r}, which report=True adds; rename it in both, as in "
+                f"model.rename({{{clashing[0]!r}: 'inner_{clashing[0]}'}})",
+            )
+        return cls([name for name in common if name not in flags], flags, [*outputs, *(_REPORTS if report else [])])
+
+
+def _common_outputs(parts: dict[str, Part], flags: Collection[str]) -> list[str]:
+    """The outputs that local and remote offer, in local's order.
 
     Raises:
         ComposeError: OH206, one side offers what the other lacks, other than what the judge alone needs.
     """
     local, remote = parts["local"].outputs, parts["remote"].outputs
     judged = set(parts["judge"].inputs)
-    missing = [name for name in remote if name not in local]
+    missing = [name for name in remote if name not in local and name not in flags]
     unmet = [name for name in local if name not in remote and name not in judged]
     for names, owner, other in ((missing, "remote", "local"), (unmet, "local", "remote")):
         if names:
@@ -86,6 +150,57 @@ def _read_by_judge(parts: dict[str, Part]) -> list[str]:
     return [name for name in judge.inputs if name in local.outputs]
 
 
+def _prepare(parts: dict[str, Part], offered: _Offered, cut: list[str] | None, report: bool) -> Escalation:
+    """Align the parts, and change those that have to do more here than by themselves; the remote, as it is now."""
+    models = align([part.model for part in parts.values()], 0 if cut is None else _ROWS_OPSET)
+    parts.update({label: Part(label, model) for label, model in zip(parts, models, strict=True)})
+    opset = newest(model.opsets for model in models).get("", GLUE_OPSET)
+    if report:
+        parts["judge"] = Part("judge", verdict.scored(parts["judge"].model, opset, parts["local"].outputs))
+    calls = [name for name, kind in offered.flags.items() if kind == OK]
+    if cut is None and not calls:
+        return Escalation(parts["remote"].model)
+    answers = {name: parts["local"].outputs[name] for name in offered.answers}
+    asked = escalation(parts["remote"].model, answers, calls, cut, opset)
+    parts["remote"] = Part("remote", asked.model)
+    return asked
+
+
+def _choose(
+    assembly: Assembly, asked: Escalation, tensors: dict[str, str], offered: _Offered, refused: str, some: str
+) -> None:
+    """Ask the remote where some is refused, and pass local's answers on where not."""
+    unasked = {
+        n: tensors.get(n) or assembly.constant(UNASKED[kind], f"unasked/{n}") for n, kind in offered.flags.items()
+    }
+    outputs = [name for name in offered.all if name in unasked or name in offered.answers]
+    answered = assembly.passed_on("local", {name: unasked.get(name) or tensors[name] for name in outputs})
+    feeds = {given: tensors[name] for name, given in asked.answers.items()}
+    if asked.positions:
+        feeds[asked.positions] = verdict.positions(assembly, refused)
+    remote = assembly.branch("remote", feeds)
+    declared = unite(answered, remote, outputs)
+    if asked.positions:
+        declared = [_called(v.name, answered.outputs[v.name]) if v.name in offered.answers else v for v in declared]
+    assembly.choose(assembly.node("Not", [some], "judge/accepted"), answered, remote, declared)
+
+
+def _called(name: str, value: ValueInfoProto) -> ValueInfoProto:
+    return ValueInfoProto(name=name, type=value.type)
+
+
+def _report(assembly: Assembly, refused: str, score: list[str], rows: str | None) -> None:
+    """Write the outputs of the report; `rows` is a tensor that has as many rows as there are verdicts."""
+    shape = () if rows is None else (assembly.spec(rows).shape or (None,))[:1]
+    accepted = TensorSpec("accepted", "bool", shape)
+    compared = TensorSpec("score", "float32", assembly.spec(score[0]).shape if score else shape)
+    assembly.publish("Not", refused, accepted)
+    if score:
+        assembly.publish("Identity", score[0], compared)
+    else:
+        assembly.publish("Cast", accepted.name, compared, to=TensorProto.FLOAT)
+
+
 def _as_judged(assembly: Assembly, tensor: str, parts: dict[str, Part], name: str) -> str:
     """The tensor, cast where it is a float of another width than the judge reads."""
     wanted = type_name(parts["judge"].inputs[name].type)
@@ -94,10 +209,11 @@ def _as_judged(assembly: Assembly, tensor: str, parts: dict[str, Part], name: st
     return tensor
 
 
-def _all_hold(assembly: Assembly, verdict: str) -> str:
-    """One bool: whether every element of the verdict holds. No element at all is none that fails."""
-    refused = assembly.node("Not", [verdict], "judge/refused")
-    number = assembly.cast(refused, "int64", "judge/refused/number")
-    count = assembly.node("ReduceSum", [number], "judge/refused/count", keepdims=0)
-    some = assembly.cast(count, "bool", "judge/refused/some")
-    return assembly.node("Not", [some], "judge/accepted")
+def _check_options(**options: object) -> None:
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise ComposeError("OH220", f"{name} is True or False, not {value!r}")
+    if options["speculate"]:
+        raise ComposeError(
+            "OH220", "this version cannot start the remote before local has answered; drop speculate=True"
+        )

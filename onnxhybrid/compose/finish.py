@@ -16,6 +16,7 @@ from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
 from onnxhybrid.model.check import check
+from onnxhybrid.model.editing import SCORE
 from onnxhybrid.model.opsets import set_opsets
 from onnxhybrid.model.weights import Weights
 
@@ -83,7 +84,7 @@ def _annotate(model: ModelProto, kind: str, parts: Sequence[Part]) -> None:
     entries: dict[str, str] = {}
     for part in parts:
         for key, value in part.model.metadata.items():
-            if key != PARTS:
+            if key not in (PARTS, SCORE):  # what is true of the part alone
                 entries[key if entries.get(key, value) == value else f"{part.label}/{key}"] = value
     entries[PARTS] = json.dumps({"kind": kind, "parts": [_described(part) for part in parts]})
     for key, value in entries.items():

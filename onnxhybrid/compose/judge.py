@@ -15,6 +15,7 @@ from onnx import NodeProto, helper, numpy_helper
 
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Input, Model
+from onnxhybrid.model.editing import SCORE
 from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
 from onnxhybrid.model.tensor_spec import TensorSpec
 
@@ -120,8 +121,10 @@ def _judge(score: Score, operator: str, threshold: float | Input) -> Model:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     threshold_name = (limit.name or "threshold") if given else None
-    rename_tensors(graph, _public_names(tensor_names(graph), score.tensor, threshold_name))
-    return Model(helper.make_model(graph, ir_version=_IR, opset_imports=[helper.make_opsetid("", _OPSET)]), {})
+    names = _public_names(tensor_names(graph), score.tensor, threshold_name)
+    rename_tensors(graph, names)
+    model = Model(helper.make_model(graph, ir_version=_IR, opset_imports=[helper.make_opsetid("", _OPSET)]), {})
+    return model.with_metadata({SCORE: names["score"]})
 
 
 def _public_names(names: set[str], tensor: str, threshold: str | None) -> dict[str, str]:

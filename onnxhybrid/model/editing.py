@@ -17,6 +17,9 @@ from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, ten
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
 
+SCORE = "onnxhybrid.score"
+"""The metadata entry of a judge that names the inner tensor which it compares; it follows renames."""
+
 
 def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     """Rename tensors; inner tensors that are in the way move."""
@@ -31,15 +34,22 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
         raise ModelError("OH113", f"two tensors would be called {doubled!r}")
-    rename_tensors(model.graph, injective({old: new for old, new in names.items() if old != new}, existing))
+    _rename(model, injective({old: new for old, new in names.items() if old != new}, existing))
 
 
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
     if not isinstance(prefix, str):
         raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
-    rename_tensors(model.graph, {name: prefix + name for name in tensor_names(model.graph)})
+    _rename(model, {name: prefix + name for name in tensor_names(model.graph)})
     rename_nodes(model.graph, lambda name: prefix + name)
+
+
+def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
+    rename_tensors(model.graph, names)
+    for entry in model.metadata_props:
+        if entry.key == SCORE:
+            entry.value = names.get(entry.value, entry.value)
 
 
 def select(model: ModelProto, outputs: list[str]) -> None:
@@ -52,6 +62,7 @@ def select(model: ModelProto, outputs: list[str]) -> None:
     if not outputs:
         raise ModelError("OH109", f"select needs at least one output of {_listed(by_name)}")
     kept = [by_name[name] for name in outputs]
+    model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
     del model.graph.output[:]
     model.graph.output.extend(kept)
     prune(model.graph)

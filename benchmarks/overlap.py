@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import socket
-import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -75,7 +74,7 @@ def calibrated() -> oh.Model:
     """The local work that takes `SECONDS`."""
     times = 500
     trial = Run(local(times), {})
-    taken = statistics.median(trial.seconds() for _ in range(9))
+    taken = min(trial.seconds() for _ in range(9))
     return local(max(1, round(times * SECONDS / taken)))
 
 
@@ -84,7 +83,7 @@ class Run:
 
     def __init__(self, model: oh.Model, feeds: dict[str, np.ndarray]) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
         self._session = oh.Session(model, sess_options=options)
         self._feeds = {"x": _X, **feeds}
 
@@ -107,6 +106,12 @@ class Case:
 def cases(edge: oh.Model, cloud: oh.Model) -> Iterator[Case]:
     """Every combinator that overlaps."""
     yield Case("parallel", Run(oh.parallel(edge=edge, cloud=cloud), {}))
+    judge = oh.judge.max_probability("y") >= oh.Input("threshold", default=0.0)
+    for rows in (False, True):
+        ahead = oh.cascade(edge, cloud, judge, speculate=True, rows=rows)
+        name = "speculate" + ", rows" * rows
+        yield Case(f"{name}: refused", Run(ahead, {"threshold": np.ones(1, np.float32)}))
+        yield Case(f"{name}: accepted", Run(ahead, {}), waits=False)
 
 
 def main() -> int:
@@ -123,11 +128,14 @@ def main() -> int:
 
 
 def _measured(case: Case, alone: tuple[Run, Run], rounds: int) -> bool:
-    """Measure a case and both parts alone, in turns; whether it reaches the goal."""
+    """Measure a case and both parts alone, in turns; whether it reaches the goal.
+
+    The best of the rounds counts, since other work on the machine only adds to it.
+    """
     case.run.seconds()
     figures = [(case.run.seconds(), alone[0].seconds(), alone[1].seconds()) for _ in range(rounds)]
-    ratio = statistics.median(ours / (max(edge, cloud) if case.waits else edge) for ours, edge, cloud in figures)
-    ours, edge, cloud = (statistics.median(column) * 1e3 for column in zip(*figures, strict=True))
+    ours, edge, cloud = (min(column) * 1e3 for column in zip(*figures, strict=True))
+    ratio = ours / (max(edge, cloud) if case.waits else edge)
     verdict = "met" if ratio <= GOAL else "MISSED"
     print(f"{case.name:<24} {ours:>8.1f} {edge:>8.1f} {cloud:>8.1f}      {ratio:.2f}×   ≤ {GOAL:.2f}× {verdict}")
     return ratio <= GOAL

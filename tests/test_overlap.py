@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,31 +15,17 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 import onnxhybrid as oh
 from onnxhybrid.compose.overlap import sequential
+from tests.computed import LEVELS, MODES, computed, options
 from tests.remote_graphs import remote_graphs
 from tests.servers.echo import echo, echo_server, heard, remote
 from tests.servers.raw import RawServer, answer
 from tests.strategies import Array, dense, of_graph, rows
-
-LEVELS = (
-    onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
-    onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
-)
-MODES = (onnxruntime.ExecutionMode.ORT_SEQUENTIAL, onnxruntime.ExecutionMode.ORT_PARALLEL)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RawServer]:
     with echo_server() as serving:
         yield serving
-
-
-def options(level: object = LEVELS[3], mode: object = MODES[0]) -> onnxruntime.SessionOptions:
-    made = onnxruntime.SessionOptions()
-    made.graph_optimization_level, made.execution_mode = level, mode
-    made.log_severity_level = 4
-    return made
 
 
 def results(model: oh.Model, feeds: dict[str, Array], settings: onnxruntime.SessionOptions) -> list[Array]:
@@ -66,21 +51,6 @@ def test_an_overlapped_model_gives_the_same_and_sends_the_same(server: RawServer
     assert oh.overlap(overlapped).to_proto() == overlapped.to_proto()
     assert not oh.validate(overlapped).errors
     assert len(overlapped.remotes) == len(model.remotes)
-
-
-def computed(model: oh.Model, feeds: dict[str, Array], settings: onnxruntime.SessionOptions, folder: Path) -> list[str]:
-    """The names of the main graph's nodes in the order in which they were computed, without those of barriers."""
-    settings.enable_profiling, settings.profile_file_prefix = True, str(folder / "profile")
-    oh.register(settings)
-    session = onnxruntime.InferenceSession(model.to_proto().SerializeToString(), settings)
-    session.run(None, feeds)
-    events = json.loads(Path(session.end_profiling()).read_text())
-    kernels = [event for event in events if event["cat"] == "Node" and event["name"].endswith("_kernel_time")]
-    names = [event["name"].removesuffix("_kernel_time") for event in sorted(kernels, key=lambda event: event["ts"])]
-    barriers = {node.name for node in model.skeleton.graph.node} - {
-        n.name for n in sequential(model).skeleton.graph.node
-    }
-    return [name for name in names if name not in barriers or name.endswith("/await")]
 
 
 def local(nodes: Sequence[NodeProto], value: ValueInfoProto, weights: Sequence[TensorProto] = ()) -> oh.Model:

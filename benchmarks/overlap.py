@@ -138,7 +138,7 @@ def _measured(case: Case, alone: tuple[Run, Run], rounds: int) -> bool:
     ratio = ours / (max(edge, cloud) if case.waits else edge)
     verdict = "met" if ratio <= GOAL else "MISSED"
     print(f"{case.name:<24} {ours:>8.1f} {edge:>8.1f} {cloud:>8.1f}      {ratio:.2f}×   ≤ {GOAL:.2f}× {verdict}")
-    return ratio <= GOAL
+    return bool(ratio <= GOAL)
 
 
 if __name__ == "__main__":

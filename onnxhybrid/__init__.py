@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
+    from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
@@ -71,6 +72,7 @@ __all__ = [
     "endpoint",
     "explain",
     "judge",
+    "legacy",
     "library_path",
     "load",
     "overlap",
@@ -81,7 +83,7 @@ __all__ = [
     "validate",
 ]
 
-_PACKAGES = ("endpoint", "remote")
+_PACKAGES = ("endpoint", "legacy", "remote")
 _HOMES = {
     "compose": ("cascade", "chain", "judge", "overlap", "parallel", "switch"),
     "diagnostics": ("Report", "explain"),

@@ -10,7 +10,8 @@ NAMES = {
     "ComposeError", "Credential", "CredentialError", "Error", "Input", "Model", "ModelError", "NodeStats", "Policy",
     "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
     "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "endpoint",
-    "explain", "judge", "library_path", "load", "overlap", "parallel", "register", "remote", "switch", "validate",
+    "explain", "judge", "legacy", "library_path", "load", "overlap", "parallel", "register", "remote", "switch",
+    "validate",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import onnxhybrid as oh
 from onnxhybrid import library
 from onnxhybrid.model.dtypes import name_of
 from onnxhybrid.model.remote_spec import attributes_of
+from tests.old_models import AUTH, BYTES, STRING, old_model
 from tests.remotes import TOKEN, X, adder, in_turn, reply
 from tests.servers.raw import Behaviour, answer, raw_server, send_and_close, silence
 from tests.strategies import dense, of_graph, run
@@ -450,6 +451,11 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, max_tokens=option),
         oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option),
         oh.remote.azureml(url, inputs=specs[0], outputs=specs[1], deployment=option),
+        *(oh.legacy.upgrade(oh.Model.from_proto(model)) for model in (
+            old_model("OpenAIAudioToText", [AUTH, ("file", BYTES, [-1]), ("filename", STRING, [1])],
+                      [("t", STRING, [1])], model_uri=f"{url}/?q", model_name="m", audio_format="wav"),
+            old_model("AzureTextToText", [AUTH, ("x", STRING, [1])], [("t", STRING, [1])], model_uri=f"{url}/?q"),
+        )),
     ]  # fmt: skip
     nodes = {model.remotes[0].protocol: attributes_of(model.to_proto().graph.node[0]) for model in models}
     assert set(nodes) == set(table)

@@ -150,6 +150,14 @@ impl Endpoint {
         PathAndQuery::try_from(format!("{path}?{name}={value}")).ok()
     }
 
+    /// The path of the URL as it is, followed by `query` unless that is empty.
+    pub fn exact_path_and_query(&self, query: &str) -> Option<PathAndQuery> {
+        let mut url = Url::parse(&self.text).ok()?;
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        PathAndQuery::try_from(format!("{}{query}", url.path())).ok()
+    }
+
     /// The path of the URL as it is, a slash at its end included.
     pub fn exact_path(&self) -> Option<PathAndQuery> {
         PathAndQuery::try_from(Url::parse(&self.text).ok()?.path()).ok()
@@ -227,6 +235,13 @@ mod tests {
         let endpoint = Endpoint::parse("http://h/base/").unwrap();
         assert_eq!(endpoint.path(&["v2", "a/b ü?#"]).unwrap(), "/base/v2/a%2Fb%20%C3%BC%3F%23");
         assert_eq!(Endpoint::parse("http://h").unwrap().path(&["v2"]).unwrap(), "/v2");
+    }
+
+    #[test]
+    fn a_query_goes_behind_the_exact_path() {
+        let endpoint = Endpoint::parse("http://h/a/").unwrap();
+        assert_eq!(endpoint.exact_path_and_query("x=1&y=a b").unwrap(), "/a/?x=1&y=a%20b");
+        assert_eq!(endpoint.exact_path_and_query("").unwrap(), "/a/");
     }
 
     #[test]

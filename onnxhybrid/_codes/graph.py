@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxhybrid._codes.diagnostic import row
+from onnxhybrid._codes.diagnostic import row, warning
 
 ROWS = (
     row(
@@ -129,5 +129,61 @@ ROWS = (
         "in the graph's outputs or value_info.",
         "an Invoke node that was cut out of its graph without its value_info",
         "Build remote models with oh.remote, which declares the types.",
+    ),
+    warning(
+        "OH120",
+        "A branch is never taken",
+        "The condition of an If is a constant, so that one of its branches, its weights and its remote calls are never "
+        "used, or always.",
+        "a switch whose condition was bound",
+        "Use the branch itself in place of the If, or make the condition an input.",
+    ),
+    row(
+        "OH121",
+        "ValidationError",
+        "The branches of an If do not agree",
+        "Both branches of an If give as many outputs as it has, with the same types in the same order.",
+        "a then_branch that gives float32 and an else_branch that gives float64",
+        "Cast in one of the branches; oh.switch and oh.cascade check this when they are written.",
+    ),
+    warning(
+        "OH122",
+        "A name inside a graph hides one around it",
+        "ONNX wants the names of a branch or a loop's body to differ from those around it; tools disagree about what a "
+        "hidden name means.",
+        "a branch with a node that writes x, in a graph with an input x",
+        "Rename the inner tensor; composing with onnxhybrid does so.",
+    ),
+    warning(
+        "OH123",
+        "Weights lie in a branch",
+        "ONNX Runtime makes a copy of a branch's own weights for each session; those of the main graph are shared "
+        "and mapped.",
+        "an If written by hand, with initializers in its branches",
+        "Move them to the main graph, where branches see them; oh.switch and oh.cascade do so.",
+    ),
+    row(
+        "OH124",
+        "ValidationError",
+        "An operator does not exist in the imported opset",
+        "The node's operator is not, or no longer, part of its domain in the version that the model imports.",
+        "Upsample in a model that imports ai.onnx 17",
+        "Correct the operator's name, or import an opset that has it.",
+    ),
+    warning(
+        "OH125",
+        "A judge compares nothing",
+        "A condition depends on no input of the model, or a comparison is of a tensor with itself, so that the "
+        "decision is always the same.",
+        "a cascade whose judge compares a constant with a constant",
+        "Compare a score that depends on the local model's outputs with the threshold.",
+    ),
+    warning(
+        "OH126",
+        "An operator needs a library of its own",
+        "The operator belongs to a domain that ONNX Runtime does not have by itself, and the model has no function of "
+        "that name.",
+        "a node of the domain com.example",
+        "Register the library that holds it in the session's options, or give the model a function.",
     ),
 )

@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
-from onnxhybrid._codes.diagnostic import Diagnostic
+from onnxhybrid._codes.diagnostic import row, warning
 
-ROWS: tuple[Diagnostic, ...] = ()
+ROWS = (
+    warning(
+        "OH401",
+        "The model holds operators that no longer exist",
+        "Nodes of the domain com.microsoft.extensions (OpenAIAudioToText, AzureAudioToText, AzureTextToText, "
+        "AzureTritonInvoker) were removed from onnxruntime-extensions 0.15. Where they still run they take an error "
+        "page for an answer, let a token add headers, and crash on some types.",
+        "a model that was made for onnxruntime-extensions 0.9 to 0.14",
+        "oh.legacy.upgrade(model) replaces them with nodes that send the same requests; oh.Session does so by itself.",
+    ),
+    row(
+        "OH402",
+        "ModelError",
+        "An old operator cannot be upgraded",
+        "The node lacks what the old library asks for, such as model_uri or the input auth_token, or says something "
+        "that has no counterpart.",
+        "an OpenAIAudioToText node without an input called file",
+        "Correct the node as the message says, or build a remote model with oh.remote in its place.",
+    ),
+    row(
+        "OH403",
+        "ModelError",
+        "The old operators cannot do this",
+        "oh.legacy.export writes models for devices that still carry onnxruntime-extensions 0.9 to 0.14. Those know "
+        "no credentials, flags, gRPC, 16-bit floats or tickets, and one token a model.",
+        'a remote node with on_error="flag"',
+        "Build the remote node as the message says, or put the current library on the device.",
+    ),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -12,6 +13,7 @@ from typing import Any
 
 import onnxruntime
 
+from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
 from onnxhybrid.runtime import values
@@ -27,6 +29,10 @@ from onnxhybrid.runtime.statistics import NodeStats, parsed
 from onnxhybrid.runtime.workers import do
 
 _ERROR, _FATAL = 3, 4
+_OLD = (
+    "[OH401] the model holds operators of the domain com.microsoft.extensions, which no longer exist; the session "
+    "upgraded them. oh.legacy.upgrade(model).save(path) does so once and for all"
+)
 
 
 class Session:
@@ -84,6 +90,9 @@ class Session:
         Weights are mapped only through options of our own, since options keep what was attached to them.
         """
         whole = model if isinstance(model, Model) else load(model)  # whose errors say what is wrong with a file
+        if (upgraded := legacy.upgrade(whole)) is not whole:
+            warnings.warn(_OLD, UserWarning, stacklevel=3)
+            model = whole = upgraded
         if ours and any(spec.optional for spec in whole.inputs):
             options.log_severity_level = _ERROR  # ONNX Runtime warns of each input that has a default
         if not isinstance(model, Model):

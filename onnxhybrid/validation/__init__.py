@@ -1,5 +1,5 @@
 """Checks of whole models: what would keep one from running, or from being safe."""
 
-from onnxhybrid.validation.rules import validate
+from onnxhybrid.validation.validating import validate
 
 __all__ = ["validate"]

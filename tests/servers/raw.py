@@ -75,7 +75,10 @@ def _request(connection: socket.socket) -> bytes:
     head, body = data.split(b"\r\n\r\n", 1)
     lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     while len(body) < int(lengths[0] if lengths else 0):
-        body += connection.recv(65536)
+        piece = connection.recv(65536)
+        if not piece:
+            return b""
+        body += piece
     return head + b"\r\n\r\n" + body
 
 

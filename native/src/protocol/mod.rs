@@ -3,6 +3,8 @@
 mod azureml;
 mod grpc;
 pub mod kserve;
+mod legacy;
+mod multipart;
 mod nested;
 mod openai;
 pub mod options;
@@ -181,6 +183,8 @@ pub static PROTOCOLS: &[ProtocolSpec] = &[
     openai::chat::AZURE,
     openai::embeddings::AZURE,
     azureml::SPEC,
+    legacy::form::SPEC,
+    legacy::text::SPEC,
 ];
 
 /// The protocol called `name`.
@@ -255,15 +259,23 @@ pub fn server_message(response: &Response) -> String {
 
 /// Refuses an answer that is encoded, or whose type a protocol does not promise; no type at all is let pass.
 pub fn check_content(response: &Response, promised: &[&str]) -> Result<(), Problem> {
-    if let Some(encoding) = response.header("content-encoding").filter(|encoding| *encoding != "identity") {
-        return Err(Problem::new(Code::Answer, format!("the answer is encoded as {encoding}, for which nobody asked")));
-    }
+    check_encoding(response)?;
     let Some(content_type) = response.header("content-type") else { return Ok(()) };
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if promised.iter().any(|promised| essence.eq_ignore_ascii_case(promised)) {
         return Ok(());
     }
     Err(Problem::new(Code::Answer, format!("the answer is {content_type}, not {}", promised.join(" or "))))
+}
+
+/// Refuses an answer that is compressed.
+fn check_encoding(response: &Response) -> Result<(), Problem> {
+    match response.header("content-encoding").filter(|encoding| *encoding != "identity") {
+        None => Ok(()),
+        Some(encoding) => {
+            Err(Problem::new(Code::Answer, format!("the answer is encoded as {encoding}, for which nobody asked")))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! `openai.audio`: one file to one text, transcribed or translated.
 
-use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::multipart::Form;
 use super::{Service, answer, json_body, malformed, parse};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
 use crate::node::Node;
+use crate::protocol::multipart::Form;
 use crate::protocol::options::OptionSpec;
 use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec, check_content};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
@@ -97,11 +96,11 @@ impl Protocol for Audio {
             asked.settings.text(name).into_iter().for_each(|value| form.field(name, value));
         }
         if let Some(temperature) = asked.settings.float("temperature") {
-            form.field("temperature", &format!("{temperature:?}"));
+            form.field("temperature", format!("{temperature:?}"));
         }
         let kind = FORMATS.iter().find(|(name, _)| *name == extension).map_or("application/octet-stream", |row| row.1);
-        let (body, kind) = form.finish("file", &format!("audio.{extension}"), kind, file);
-        let kind = kind.unwrap_or_else(|| HeaderValue::from_static("multipart/form-data"));
+        form.file("file", &format!("audio.{extension}"), kind, file);
+        let (body, kind) = form.finish();
         self.service.post(&self.operation, asked, kind, body)
     }
 

@@ -6,7 +6,6 @@
 pub(super) mod audio;
 pub(super) mod chat;
 pub(super) mod embeddings;
-mod multipart;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;

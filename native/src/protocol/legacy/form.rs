@@ -1,0 +1,179 @@
+//! `legacy.form`: a form with a field for each input and one file, and one string as the answer.
+
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+
+use super::{body, malformed, one_string, path, post};
+use crate::element::ElementType;
+use crate::failure::{Code, Problem};
+use crate::node::Node;
+use crate::protocol::multipart::Form;
+use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
+use crate::tensor::{InputData, InputTensor, OutputTensor};
+use crate::transport::{Request, Response};
+
+/// The row of the protocol table.
+pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
+    name: "legacy.form",
+    schemes: &["http", "https"],
+    authentication: Authentication::Bearer,
+    attributes: &["query", "fields", "audio_format", "file_name"],
+    required: &[],
+    options: &[],
+    datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
+    batch: Batch::Request,
+    prepare,
+    describe: None,
+};
+
+const FILE: &str = "file";
+
+struct Fields {
+    path: PathAndQuery,
+    /// Fields that are the same in every request; they come first.
+    constant: Vec<(String, String)>,
+    /// The fields of the inputs.
+    names: Vec<String>,
+    file_name: String,
+    /// The field whose value is the file's name in place of that, if there is one.
+    file_name_field: String,
+}
+
+fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
+    let constant = match node.options.text("fields") {
+        "" => Vec::new(),
+        text => serde_json::from_str(text).map_err(|_| malformed("fields is no JSON array of [name, value] pairs"))?,
+    };
+    let names: Vec<String> = node.inputs.iter().map(|input| field(&input.name).to_owned()).collect();
+    if names.iter().filter(|name| *name == FILE).count() != 1 {
+        return Err(malformed("it has one input whose field is called file"));
+    }
+    let file_name = format!("audio.{}", node.options.text("audio_format"));
+    let file_name_field = node.options.text("file_name").to_owned();
+    Ok(Box::new(Fields { path: path(node)?, constant, names, file_name, file_name_field }))
+}
+
+/// What an input's field is called: what follows its last slash.
+fn field(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or_default()
+}
+
+impl Protocol for Fields {
+    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
+        let file_name = self.file_name(inputs)?;
+        let mut form = Form::new();
+        self.constant.iter().for_each(|(name, value)| form.field(name, value));
+        for (name, tensor) in self.names.iter().zip(inputs) {
+            match &tensor.data {
+                InputData::Raw(bytes) if name == FILE && tensor.element == ElementType::UInt8 => {
+                    form.file(name, &file_name, "application/octet-stream", bytes);
+                }
+                _ if name == FILE => {
+                    let message = format!("the input \"file\" is {}, not uint8", tensor.element.name());
+                    return Err(Problem::new(Code::Input, message));
+                }
+                _ => form.field(name, one_string(name, tensor)?),
+            }
+        }
+        let (body, kind): (_, HeaderValue) = form.finish();
+        Ok(post(&self.path, kind, body))
+    }
+
+    fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+        body(response)
+    }
+}
+
+impl Fields {
+    fn file_name(&self, inputs: &[InputTensor]) -> Result<String, Problem> {
+        match self.names.iter().zip(inputs).find(|(name, _)| **name == self.file_name_field) {
+            None => Ok(self.file_name.clone()),
+            Some((name, tensor)) => Ok(String::from_utf8_lossy(one_string(name, tensor)?).into_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::node::{Attributes, Signature};
+
+    struct Written(HashMap<&'static str, &'static str>);
+
+    impl Attributes for Written {
+        fn text(&self, name: &str) -> Option<String> {
+            self.0.get(name).map(|text| (*text).to_owned())
+        }
+
+        fn integer(&self, _: &str) -> Option<i64> {
+            None
+        }
+    }
+
+    fn prepared(inputs: &'static str, count: usize) -> Result<Box<dyn Protocol>, Problem> {
+        let attributes = Written(HashMap::from([
+            ("protocol", "legacy.form"),
+            ("endpoint", "http://h/v1/x"),
+            ("query", "k=1"),
+            ("fields", "[[\"deployment_id\", \"\"]]"),
+            ("audio_format", "mp3"),
+            ("file_name", "filename"),
+            ("input_names", inputs),
+            ("output_names", "[\"y\"]"),
+        ]));
+        let signature = Signature { name: "n".into(), inputs: count, outputs: vec![Some(ElementType::String)] };
+        let node = Node::parse(&attributes, signature)?;
+        (node.protocol.prepare)(&node)
+    }
+
+    fn text(values: &[&str]) -> InputTensor<'static> {
+        let data = InputData::Text(values.iter().collect());
+        InputTensor { element: ElementType::String, shape: vec![values.len() as i64], data }
+    }
+
+    fn file() -> InputTensor<'static> {
+        InputTensor { element: ElementType::UInt8, shape: vec![1, 3], data: InputData::Raw(b"\0\r\n") }
+    }
+
+    fn parts(request: &Request) -> Vec<String> {
+        let body = String::from_utf8(request.body.to_vec()).unwrap();
+        let boundary = body.lines().next().unwrap().to_owned();
+        let parts = body.split(&boundary).filter(|part| !part.is_empty() && *part != "--\r\n");
+        parts
+            .map(|part| part.replace("Content-Disposition: form-data; ", "").trim_matches(['\r', '\n']).into())
+            .collect()
+    }
+
+    #[test]
+    fn fields_come_in_the_order_of_the_inputs_behind_the_constant_ones() {
+        let protocol = prepared("[\"a/prompt\", \"file\", \"b/prompt\"]", 3).unwrap();
+        let request = protocol.request(&[text(&["p"]), file(), text(&["q\"\r\n"])], &Asked::default()).unwrap();
+        assert_eq!(request.path, "/v1/x?k=1");
+        let file = "name=\"file\"; filename=\"audio.mp3\"\r\nContent-Type: application/octet-stream\r\n\r\n\0";
+        let expected = ["name=\"deployment_id\"", "name=\"prompt\"\r\n\r\np", file, "name=\"prompt\"\r\n\r\nq\""];
+        assert_eq!(parts(&request), expected);
+    }
+
+    #[test]
+    fn an_input_can_name_the_file() {
+        let protocol = prepared("[\"x/file\", \"filename\"]", 2).unwrap();
+        let request = protocol.request(&[file(), text(&["a\"\r\n.flac"])], &Asked::default()).unwrap();
+        assert!(parts(&request)[1].starts_with("name=\"file\"; filename=\"a%22%0D%0A.flac\"\r\n"));
+        assert!(parts(&request)[2].starts_with("name=\"filename\"\r\n\r\na\"\r\n.flac"));
+    }
+
+    #[test]
+    fn a_form_without_a_file_is_malformed_and_a_field_is_one_string() {
+        assert_eq!(prepared("[\"prompt\"]", 1).err().unwrap().code, Code::Node);
+        assert_eq!(prepared("[\"a/file\", \"file\"]", 2).err().unwrap().code, Code::Node);
+        let protocol = prepared("[\"file\", \"prompt\"]", 2).unwrap();
+        let request =
+            |inputs: &[InputTensor]| protocol.request(inputs, &Asked::default()).map_err(|problem| problem.code);
+        assert_eq!(request(&[file(), text(&["a", "b"])]).unwrap_err(), Code::Input);
+        assert_eq!(request(&[file(), text(&[])]).unwrap_err(), Code::Input);
+        assert_eq!(request(&[file(), file()]).unwrap_err(), Code::Input);
+        assert_eq!(request(&[text(&["a"]), text(&["b"])]).unwrap_err(), Code::Input);
+    }
+}

@@ -1,0 +1,50 @@
+//! `legacy.text`: one string as the body of the request, one as the answer.
+
+use http::HeaderValue;
+use http::uri::PathAndQuery;
+
+use super::{body, malformed, one_string, path, post};
+use crate::element::ElementType;
+use crate::failure::{Code, Problem};
+use crate::node::Node;
+use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
+use crate::tensor::{InputTensor, OutputTensor};
+use crate::transport::{Request, Response};
+
+/// The row of the protocol table.
+pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
+    name: "legacy.text",
+    schemes: &["http", "https"],
+    authentication: Authentication::ApiKey,
+    attributes: &["query"],
+    required: &[],
+    options: &[],
+    datatypes: &[(ElementType::String, "string")],
+    batch: Batch::Request,
+    prepare,
+    describe: None,
+};
+
+struct Text {
+    path: PathAndQuery,
+    name: String,
+}
+
+fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
+    match node.inputs.as_slice() {
+        [input] => Ok(Box::new(Text { path: path(node)?, name: input.name.clone() })),
+        _ => Err(malformed("it has one input, the body of the request")),
+    }
+}
+
+impl Protocol for Text {
+    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
+        let tensor = inputs.first().ok_or_else(|| Problem::new(Code::Input, "there is no input"))?;
+        let text = one_string(&self.name, tensor)?;
+        Ok(post(&self.path, HeaderValue::from_static("application/json"), text.to_vec()))
+    }
+
+    fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+        body(response)
+    }
+}

@@ -1,0 +1,54 @@
+"""What the old operators carry, and how they name it on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx
+from onnx import ModelProto, NodeProto
+
+from onnxhybrid.model.graphs import nodes_of
+
+TRITON_DTYPES = frozenset(
+    {"bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64", "str"}
+)
+"""What AzureTritonInvoker carries: everything but the 16-bit floats."""
+
+FORM, TEXT = "legacy.form", "legacy.text"
+"""The protocols that send what the operators over plain HTTP sent."""
+
+
+def wire_name(tensor: str) -> str:
+    """What an old operator calls a tensor on the wire: what follows its last slash."""
+    return tensor.rsplit("/", 1)[-1]
+
+
+def without_functions(model: ModelProto, domain: str) -> ModelProto:
+    """The model with each function inlined that holds, at any depth, a node of the domain.
+
+    Such a node's wire names, and its declared types, are those of the graph that calls the function.
+    """
+    holding = {_key(function) for function in model.functions if _uses(function.node, domain)}
+    while more := {
+        _key(function)
+        for function in model.functions
+        if _key(function) not in holding and any(_called(node) in holding for node in nodes_of(function.node))
+    }:
+        holding |= more
+    if not holding:
+        return model
+    from onnx import inliner
+
+    return inliner.inline_selected_functions(model, sorted((domain, name) for domain, name in holding))
+
+
+def _key(function: onnx.FunctionProto) -> tuple[str, str]:
+    return function.domain, function.name
+
+
+def _called(node: NodeProto) -> tuple[str, str]:
+    return node.domain, node.op_type
+
+
+def _uses(nodes: Iterable[NodeProto], domain: str) -> bool:
+    return any(node.domain == domain for node in nodes_of(nodes))

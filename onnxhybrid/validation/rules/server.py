@@ -1,0 +1,69 @@
+"""Rules that ask the servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from onnxhybrid.diagnostics import Finding
+from onnxhybrid.errors import Error
+from onnxhybrid.library import protocols
+from onnxhybrid.model import RemoteSpec, TensorSpec
+from onnxhybrid.model.remote_spec import BEGIN
+from onnxhybrid.remote.credential import Credential
+from onnxhybrid.remote.invoke import Options, Target, describe
+from onnxhybrid.validation.subject import Scope, Subject, label
+
+
+def agrees(subject: Subject) -> Iterator[Finding]:
+    """OH312 and OH313: wire names and types are those that the server's metadata gives."""
+    for node, scope in subject.remote_nodes():
+        try:
+            remote = RemoteSpec.of(node)
+        except ValueError:
+            continue  # OH301
+        if not protocols().get(remote.protocol, {}).get("describes"):
+            continue
+        try:
+            taken, given = _asked(remote)
+        except Error as problem:
+            yield Finding("OH313", f"the server could not be asked: {problem}", label(node))
+            continue
+        travelling = list(node.input)[len(node.input) - len(remote.inputs) :]
+        results = [] if node.op_type == BEGIN else list(node.output)
+        sides: tuple[tuple[str, Sequence[str], list[str], tuple[TensorSpec, ...]], ...] = (
+            ("input", remote.inputs, travelling, taken),
+            ("output", remote.outputs, results, given),
+        )
+        for side, names, tensors, specs in sides:
+            for text in _differences(side, names, [_dtype(name, scope) for name in tensors], specs):
+                yield Finding("OH312", text, label(node))
+        for spec in taken:
+            if spec.name not in remote.inputs and not spec.optional:
+                yield Finding("OH312", f"the server's model takes {spec}, which the node does not send", label(node))
+
+
+def _asked(remote: RemoteSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    auth = Credential(remote.credential) if remote.credential else None
+    options = Options(auth=auth, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
+    return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), options)
+
+
+def _differences(
+    side: str, names: Sequence[str], dtypes: Sequence[str | None], specs: Iterable[TensorSpec]
+) -> Iterator[str]:
+    known: Mapping[str, TensorSpec] = {spec.name: spec for spec in specs}
+    for number, name in enumerate(names):
+        if name not in known:
+            yield f"the server's model has no {side} {name!r}; it has {', '.join(map(str, known.values()))}"
+        elif number < len(dtypes) and dtypes[number] not in (None, known[name].dtype):
+            yield f"the {side} {name!r} is {dtypes[number]} in the graph and {known[name].dtype} on the server"
+
+
+def _dtype(tensor: str, scope: Scope) -> str | None:
+    """The declared type of a tensor in the scope or one around it."""
+    current: Scope | None = scope
+    while current is not None:
+        if tensor in current.declared:
+            return TensorSpec.of(current.declared[tensor]).dtype
+        current = current.outer
+    return None

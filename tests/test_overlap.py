@@ -34,6 +34,11 @@ def results(model: oh.Model, feeds: dict[str, Array], settings: onnxruntime.Sess
     return session.run(None, {name: feed for name, feed in feeds.items() if name in known})
 
 
+def codes(model: oh.Model) -> set[str]:
+    """The codes of all findings but that of missing metadata, which asks for local nodes."""
+    return {finding.code for finding in oh.validate(model)} - {"OH314"}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=25)
 @given(data=st.data())
 def test_an_overlapped_model_gives_the_same_and_sends_the_same(server: RawServer, data: st.DataObject) -> None:
@@ -49,7 +54,7 @@ def test_an_overlapped_model_gives_the_same_and_sends_the_same(server: RawServer
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one, other)
     assert oh.overlap(overlapped).to_proto() == overlapped.to_proto()
-    assert {f.code for f in oh.validate(overlapped)} == {f.code for f in oh.validate(model)}
+    assert codes(overlapped) == codes(model)
     assert len(overlapped.remotes) == len(model.remotes)
 
 

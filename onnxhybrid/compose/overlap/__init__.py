@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onnx import GraphProto, ModelProto, NodeProto
 
-from onnxhybrid.compose.overlap.halves import halves, is_operator
+from onnxhybrid.compose.overlap.halves import halves, is_operator, ticket_of
 from onnxhybrid.compose.overlap.line import Line
 from onnxhybrid.compose.overlap.schedule import Role, Step, scheduled
 from onnxhybrid.compose.overlap.sequential import is_overlapped, sequential
@@ -99,7 +99,7 @@ class _Pass:
                 tickets.update(node.output)
                 yield node, Role.BEGIN
             else:
-                waits = any(is_operator(inner, AWAIT) and inner.input[0] in tickets for inner in nodes_of([node]))
+                waits = any(is_operator(inner, AWAIT) and ticket_of(inner) in tickets for inner in nodes_of([node]))
                 constant = Role.CONSTANT if tensors.is_fixed(node) else Role.LOCAL
                 yield node, Role.WAIT if waits or is_operator(node, AWAIT) else constant
 

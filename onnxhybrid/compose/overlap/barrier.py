@@ -101,26 +101,26 @@ class Barriers:
         """What the Reshape of a barrier passes, and what is made for it; nothing where the node is none."""
         if node.op_type == "Reshape" and len(node.input) == 2:
             tensor, shape = node.input
-            gated = self._source(shape, "Concat")
-            if gated is not None and len(gated.input) == 2 and gated.input[1] in self._gates:
-                own = self._source(gated.input[0], "Shape")
-                if own is not None and own.input[0] == tensor and _is_whole(own):
-                    return tensor, shape, own.output[0]
+            own, opened = self._inputs(shape, "Concat", 2)
+            if opened in self._gates and self._inputs(own, "Shape", 1) == (tensor,) and _is_whole(self._sources[own]):
+                return tensor, shape, own
         return ()
 
     def _passed(self, node: NodeProto) -> tuple[str, ...]:
         """The same for the If of a barrier."""
-        cast = self._source(node.input[0], "Cast") if node.op_type == "If" else None
-        size = self._source(cast.input[0], "Size") if cast is not None else None
-        if cast is not None and size is not None and size.input[0] in self._gates:
+        if node.op_type == "If" and len(node.input) == 1:
+            (size,) = self._inputs(node.input[0], "Cast", 1)
+            (opened,) = self._inputs(size, "Size", 1)
             passed = {_identity(branch) for branch in attribute_graphs(node)}
-            if len(passed) == 1 and (tensor := passed.pop()):
-                return tensor, cast.output[0], size.output[0]
+            if opened in self._gates and len(passed) == 1 and (tensor := passed.pop()):
+                return tensor, node.input[0], size
         return ()
 
-    def _source(self, name: str, operator: str) -> NodeProto | None:
+    def _inputs(self, name: str, operator: str, count: int) -> tuple[str, ...]:
+        """The inputs of the node that writes a tensor, if it is this operator with so many; empty names otherwise."""
         node = self._sources.get(name)
-        return node if node is not None and node.op_type == operator else None
+        fits = node is not None and node.op_type == operator and len(node.input) == count
+        return tuple(node.input) if node is not None and fits else ("",) * count
 
 
 def _is_whole(node: NodeProto) -> bool:
@@ -130,5 +130,6 @@ def _is_whole(node: NodeProto) -> bool:
 
 def _identity(graph: GraphProto) -> str:
     """What a graph of one Identity node gives; nothing where it is another."""
-    nodes = [node for node in graph.node if node.op_type == "Identity" and node.output[0] == graph.output[0].name]
-    return nodes[0].input[0] if len(nodes) == len(graph.node) == 1 else ""
+    given = [value.name for value in graph.output]
+    nodes = [node for node in graph.node if node.op_type == "Identity" and list(node.output) == given]
+    return nodes[0].input[0] if nodes and len(graph.node) == len(nodes[0].input) == 1 else ""

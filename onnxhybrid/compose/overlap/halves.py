@@ -19,6 +19,12 @@ def is_operator(node: NodeProto, *operators: str) -> bool:
     return node.domain == DOMAIN and node.op_type in operators
 
 
+def ticket_of(node: NodeProto) -> str:
+    """The ticket that a Begin gives or an Await reads; empty for other nodes."""
+    names = node.output if is_operator(node, BEGIN) else node.input if is_operator(node, AWAIT) else ()
+    return names[0] if names else ""
+
+
 def halves(invoke: NodeProto, types: Sequence[TypeProto], names: Names) -> tuple[NodeProto, NodeProto]:
     """The Begin and the Await that do what an Invoke node does.
 

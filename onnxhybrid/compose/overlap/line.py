@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from onnx import NodeProto, ValueInfoProto
 
 from onnxhybrid.compose.overlap.barrier import barrier, gate
-from onnxhybrid.compose.overlap.halves import is_operator, whole
+from onnxhybrid.compose.overlap.halves import is_operator, ticket_of, whole
 from onnxhybrid.compose.overlap.schedule import Role, Step
 from onnxhybrid.compose.overlap.tensors import Tensors
 from onnxhybrid.compose.part import Names
@@ -82,7 +82,7 @@ class Line:
         if not after and self._unites(step.node):
             return
         for node in nodes_of([step.node]):
-            if is_operator(node, AWAIT) and (node is step.node or node.input[0] in mine):
+            if is_operator(node, AWAIT) and (node is step.node or ticket_of(node) in mine):
                 node.input.extend(after)
         self._awaited.update(mine)
         self._open.clear()
@@ -91,7 +91,7 @@ class Line:
     def _unites(self, node: NodeProto) -> bool:
         """Make an Invoke of the last node, a Begin, and its Await: nothing runs between them."""
         begin = self.nodes[-1] if self.nodes else node
-        if not is_operator(node, AWAIT) or not is_operator(begin, BEGIN) or node.input[0] != begin.output[0]:
+        if not is_operator(node, AWAIT) or not is_operator(begin, BEGIN) or ticket_of(node) != ticket_of(begin):
             return False
         self._tickets.pop()
         self._open.clear()

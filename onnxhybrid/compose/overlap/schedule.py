@@ -19,13 +19,8 @@ class Role(enum.IntEnum):
 
     CONSTANT = 0  # known before the run
     BEGIN = 1  # it sends, and goes on
-    LOCAL = 2
+    LOCAL = 2  # one more where no request needs it
     WAIT = 4  # it waits for an answer
-
-    @property
-    def after_all(self) -> bool:
-        """Whether it is taken only where nothing else is left."""
-        return self is Role.WAIT
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class _Flow:
         height, length, way = self._ahead(waits)
         keys: list[Key] = []
         for index, role in enumerate(self.roles):
-            if role.after_all:
+            if role is Role.WAIT:
                 # First what more calls wait for, then what more local work does; then what was begun first.
                 keys.append((role, -height[index], -length[index], 0))
             elif role is Role.LOCAL and way[index] is None:
@@ -110,7 +105,7 @@ def scheduled(steps: Sequence[Step]) -> list[Step]:
         nonlocal pushed
         pushed += 1
         key = keys[index]
-        heapq.heappush(ready, ((*key[:3], pushed) if flow.roles[index].after_all else key, index))
+        heapq.heappush(ready, ((*key[:3], pushed) if flow.roles[index] is Role.WAIT else key, index))
 
     for index, count in enumerate(missing):
         if not count:

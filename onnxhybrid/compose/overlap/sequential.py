@@ -7,9 +7,9 @@ from collections import Counter
 from onnx import GraphProto, ModelProto, NodeProto
 
 from onnxhybrid.compose.overlap.barrier import Barriers
-from onnxhybrid.compose.overlap.halves import is_operator, whole
+from onnxhybrid.compose.overlap.halves import is_operator, ticket_of, whole
 from onnxhybrid.model import Model
-from onnxhybrid.model.graphs import all_nodes, nested_graphs, reads
+from onnxhybrid.model.graphs import all_nodes, nested_graphs, nodes_of, reads
 from onnxhybrid.model.naming import rename_tensors
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN
 
@@ -29,9 +29,7 @@ def sequential(model: Model) -> Model:
         return model
     proto = ModelProto()
     proto.CopyFrom(model.skeleton)
-    tickets = {
-        node.output[0] for graph in nested_graphs(proto.graph) for node in graph.node if is_operator(node, BEGIN)
-    }
+    tickets = {ticket_of(node) for node in nodes_of(proto.graph.node) if is_operator(node, BEGIN)}
     for graph in nested_graphs(proto.graph):
         _take_barriers(graph, tickets)
     for graph in nested_graphs(proto.graph):
@@ -50,7 +48,7 @@ def _take_barriers(graph: GraphProto, tickets: set[str]) -> None:
     read, kept = {*public}, []
     for node in reversed(graph.node):
         idle = barriers.made.issuperset(node.output) and read.isdisjoint(node.output)
-        if not idle and node.output[0] not in originals:
+        if not idle and originals.keys().isdisjoint(node.output):
             read.update(originals.get(name, name) for name in reads(node))
             kept.append(node)
     _keep(graph, kept[::-1])
@@ -61,14 +59,15 @@ def _unite(graph: GraphProto) -> None:
     """Make one node of each Begin and the one Await that reads its ticket, if nothing else does."""
     readers = Counter(name for node in graph.node for name in reads(node))
     readers.update(value.name for value in graph.output)
-    alone = {node.output[0] for node in graph.node if is_operator(node, BEGIN) and readers[node.output[0]] == 1}
-    waits = {node.input[0]: node for node in graph.node if is_operator(node, AWAIT) and node.input[0] in alone}
+    alone = {ticket_of(node) for node in graph.node if is_operator(node, BEGIN) and readers[ticket_of(node)] == 1}
+    waits = {ticket_of(node): node for node in graph.node if is_operator(node, AWAIT) and ticket_of(node) in alone}
     united = []
     for node in graph.node:
-        if is_operator(node, BEGIN) and node.output[0] in waits:
-            united.append(whole(node, waits[node.output[0]]))
-        elif not (is_operator(node, AWAIT) and node.input[0] in waits):
+        wait = waits.get(ticket_of(node))
+        if wait is None:
             united.append(node)
+        elif is_operator(node, BEGIN):
+            united.append(whole(node, wait))
     _keep(graph, united)
 
 

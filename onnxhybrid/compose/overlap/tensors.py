@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TypeProto, helper
 
+from onnxhybrid.compose.overlap.barrier import ANY_TYPE
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.graphs import attribute_graphs, reads
 
@@ -73,11 +74,11 @@ class Tensors:
         return name in self._types and type_name(self._types[name]) in _PLAIN
 
     def can_be_late(self, name: str, opset: int) -> bool:
-        """Whether a barrier can hold it."""
+        """Whether a barrier of a standard opset can hold it."""
         known = type_name(self._types[name]) if name in self._types else "undefined"
-        return known in _PLAIN or (
-            opset >= 16 and is_container(known) and known.startswith(("seq(tensor", "optional("))
-        )
+        if is_container(known):
+            return opset >= ANY_TYPE and known.startswith(("seq(tensor", "optional("))
+        return known in _PLAIN and opset >= (13 if known == "bfloat16" else 5)
 
     def size(self, name: str) -> float:
         """How many elements the tensor has, as far as that is known."""

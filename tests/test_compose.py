@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -344,6 +346,41 @@ def test_a_shared_input_may_be_left_out_only_if_every_part_says_so() -> None:
     assert [(value.name, value.optional) for value in alike.inputs] == [("x", False), ("w", True)]
     needed = oh.parallel(a=_with_default(2.0), b=_needs_w())
     assert ("w", False) in [(value.name, value.optional) for value in needed.inputs]
+
+
+def test_defaults_that_are_stored_in_different_forms_are_one_default(tmp_path: Path) -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [40]) for name in ("x", "w", "y")]
+    number = np.linspace(0, 1, 40, dtype=np.float32)
+    raw, typed = numpy_helper.from_array(number, "w"), helper.make_tensor("w", TensorProto.FLOAT, [40], number.tolist())
+    forms = []
+    for tensor in (raw, typed):
+        graph = helper.make_graph([helper.make_node("Mul", ["x", "w"], ["y"])], "g", values[:2], values[2:], [tensor])
+        forms.append(of_graph(graph))
+    for position, form in enumerate(forms[:]):
+        path = tmp_path / f"{position}.onnx"
+        onnx.save(form.to_proto(), path, save_as_external_data=True, location=f"{position}.data", size_threshold=0)
+        forms.append(oh.load(path))
+    for form in forms:
+        composed = oh.parallel(a=forms[0], b=form)
+        assert [(value.name, value.optional) for value in composed.inputs] == [("x", False), ("w", True)]
+
+
+def test_no_composition_lets_a_training_node_overwrite_what_others_read() -> None:
+    names = ("scale", "bias", "mean", "var")
+    node = helper.make_node("BatchNormalization", ["x", *names], ["y", "mean_out", "var_out"], training_mode=1)
+    vector = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in (*names, "mean_out", "var_out")]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in "xy")
+    training = of_graph(helper.make_graph([node], "training", [x, *vector[:4]], [y, *vector[4:]]))
+    feeds = {"x": X, **{name: rows(1, 3, seed)[0] ** 2 for seed, name in enumerate(names)}}
+    by_hand = run(training, feeds)
+    for composed in (oh.switch("c", training, training), oh.parallel(a=training)):
+        ours = run(composed, {**feeds, "c": np.array(True)})
+        same(dict(zip(by_hand, ours.values(), strict=True)), by_hand)
+    with pytest.raises(oh.ComposeError, match=r"OH225.*mean_out"):
+        oh.cascade(training, training, accept=oh.judge.max_probability("y") >= 0.5)
+    kept = training.select(["y"])
+    with pytest.raises(oh.ComposeError, match="OH225"):
+        oh.chain(kept, dense("d", "y", "z", (3, 2)))
 
 
 def _needs_w() -> oh.Model:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "onnxhybrid"
 
 # from the top; what stands in one row may not import each other
 LAYERS = (
-    ("cli", "report", "calibrate", "deploy", "endpoint"),
+    ("cli", "report", "calibrate", "deploy", "endpoint", "testing"),
     ("runtime",),
     ("validation", "legacy"),
     ("compose",),

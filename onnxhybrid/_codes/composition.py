@@ -143,4 +143,13 @@ ROWS = (
         'judge.with_metadata({"onnxhybrid.score": "scores"}), where the tensor is called score',
         "Name a tensor of the judge's main graph that holds numbers.",
     ),
+    row(
+        "OH225",
+        "ComposeError",
+        "A BatchNormalization in training mode would overwrite its inputs",
+        "Where the running mean and variance are no outputs of the graph that the node is in, ONNX Runtime writes them "
+        "into the buffers of the node's inputs, and whoever reads these afterwards gets other values.",
+        "a cascade whose local model trains and gives out its running mean",
+        "Export the model for inference (training_mode=0).",
+    ),
 )

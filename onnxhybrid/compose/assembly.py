@@ -19,6 +19,7 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align
 from onnxhybrid.model.dtypes import elem_type, is_container, type_name
+from onnxhybrid.model.weights import same_values
 
 
 @dataclass(frozen=True)
@@ -229,13 +230,17 @@ class Assembly:
             self._open(name, InputSlot(own, default, label))
             return
         narrow(slot.value, value)
-        if slot.default is not None and default is not None and slot.default != default:
+        if slot.default is not None and default is not None and not self._same(slot, default, label):
             raise ComposeError(
                 "OH211",
                 f"the parts {slot.label!r} and {label!r} share the input {name!r} and have different defaults for it; "
                 "rename it in one of them",
             )
         slot.default = slot.default if default is not None else None
+
+    def _same(self, slot: InputSlot, default: TensorProto, label: str) -> bool:
+        weights = {**self._parts[slot.label].model.weights, **self._parts[label].model.weights}
+        return slot.default is not None and same_values(slot.default, default, weights)
 
     def _open(self, name: str, slot: InputSlot) -> None:
         self._inputs[name] = slot

@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, TensorProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.graphs import all_tensors
@@ -176,6 +176,31 @@ def materialize(tensor: TensorProto, weights: Weights) -> None:
         return
     detached(tensor)
     tensor.raw_data = b"".join(bytes(chunk) for chunk in source.chunks())
+
+
+def same_values(one: TensorProto, other: TensorProto, weights: Weights) -> bool:
+    """Whether two tensors hold the same, bit by bit, in whatever form and place. They are read if these differ.
+
+    Args:
+        one, other: tensors of skeletons.
+        weights: a table with the sources of both.
+
+    Raises:
+        ModelError: OH107, the data cannot be read.
+    """
+    if one == other:
+        return True
+    if (one.data_type, list(one.dims)) != (other.data_type, list(other.dims)):
+        return False
+    first, second = (_values(tensor, weights) for tensor in (one, other))
+    return bool(first.tolist() == second.tolist() if first.dtype == object else first.tobytes() == second.tobytes())
+
+
+def _values(tensor: TensorProto, weights: Weights) -> npt.NDArray[Any]:
+    whole = TensorProto()
+    whole.CopyFrom(tensor)
+    materialize(whole, weights)
+    return numpy_helper.to_array(whole)
 
 
 def detached(tensor: TensorProto) -> TensorProto:

@@ -1,0 +1,1 @@
+"""What helps to test compositions: `onnxhybrid.testing.strategies`, for Hypothesis."""

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import onnxhybrid as oh
 from tests.computed import LEVELS, computed, options
+from tests.remote_graphs import remote_graphs
 from tests.servers.echo import echo_server, heard, remote
 from tests.servers.raw import RawServer, answer, silence
 from tests.strategies import Array, dense, rows
@@ -177,3 +178,21 @@ def test_the_request_goes_out_before_anything_local_runs(server: RawServer, tmp_
     order = computed(ahead(server.url), feeds, options(level), tmp_path)
     assert order[0] == "remote/a"
     assert order.index("remote/a/await") > max(position for position, name in enumerate(order) if "local/" in name)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_remote_gives_the_same_and_where_it_is_needed_sends_the_same(data: st.DataObject) -> None:
+    with echo_server() as server:
+        cloud = data.draw(remote_graphs(server.url))
+        (name, *_) = (spec.name for spec in cloud.outputs)
+        parts = LOCAL, cloud.select([name]).rename({name: "y"}), JUDGE
+        sessions = [oh.Session(oh.cascade(*parts, speculate=speculate)) for speculate in (False, True)]
+        feeds = {"x": X, "w": rows(4, 3, 1), "c": np.array(data.draw(st.booleans())), "d": np.array(True)}
+        known = {argument.name for argument in sessions[0].get_inputs()} | {"threshold"}
+        for threshold in (REFUSE, ACCEPT):  # what was cancelled may be heard later, so it comes last
+            fed = {key: feed for key, feed in {**feeds, "threshold": threshold}.items() if key in known}
+            found = [(session.run(None, fed), heard(server)) for session in sessions]
+            for one, other in zip(*(values for values, _ in found), strict=True):
+                np.testing.assert_array_equal(one, other)
+            assert threshold is ACCEPT or found[0][1] == found[1][1]

@@ -13,7 +13,7 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench bench-compose clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make test    every test, native and Python, the real Triton server included'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
 	@echo 'make bench   our operator against the official client on the real Triton server'
+	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
 	@echo 'make clean   remove all that the others made'
 
 demo: $(VENV)/$(DEMO).installed
@@ -39,6 +40,9 @@ check: $(VENV)/test.installed
 
 bench: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.remote
+
+bench-compose: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.compose
 
 clean:
 	rm -rf $(VENV) .triton .azureml .legacy build dist *.egg-info native/target onnxhybrid/lib

@@ -106,6 +106,7 @@ class Case:
 def cases(edge: oh.Model, cloud: oh.Model) -> Iterator[Case]:
     """Every combinator that overlaps."""
     yield Case("parallel", Run(oh.parallel(edge=edge, cloud=cloud), {}))
+    yield Case("ensemble", Run(oh.ensemble([edge, cloud]), {}))
     judge = oh.judge.max_probability("y") >= oh.Input("threshold", default=0.0)
     for rows in (False, True):
         ahead = oh.cascade(edge, cloud, judge, speculate=True, rows=rows)

@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from onnxhybrid import deploy as deploy
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
     from onnxhybrid.compose.chain import chain
+    from onnxhybrid.compose.ensemble import ensemble
+    from onnxhybrid.compose.fallback import fallback
     from onnxhybrid.compose.overlap import overlap
     from onnxhybrid.compose.parallel import parallel
+    from onnxhybrid.compose.route import route
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
     from onnxhybrid.errors import (
@@ -69,8 +73,11 @@ __all__ = [
     "ValidationError",
     "cascade",
     "chain",
+    "deploy",
     "endpoint",
+    "ensemble",
     "explain",
+    "fallback",
     "judge",
     "legacy",
     "library_path",
@@ -79,13 +86,14 @@ __all__ = [
     "parallel",
     "register",
     "remote",
+    "route",
     "switch",
     "validate",
 ]
 
-_PACKAGES = ("endpoint", "legacy", "remote")
+_PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
-    "compose": ("cascade", "chain", "judge", "overlap", "parallel", "switch"),
+    "compose": ("cascade", "chain", "ensemble", "fallback", "judge", "overlap", "parallel", "route", "switch"),
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),

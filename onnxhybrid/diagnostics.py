@@ -84,7 +84,7 @@ def explain(code: str) -> str:
     Raises:
         ValueError: no such code.
     """
-    entry = REGISTER.get(code.strip().strip("[]").upper())
+    entry = REGISTER.get(str(code).strip().strip("[]").upper())
     if entry is None:
         raise ValueError(f"no diagnostic has the code {code!r}; known: {', '.join(REGISTER)}")
     return (

@@ -24,6 +24,8 @@ class Error(Exception):
     def __init__(self, code: str, message: str) -> None:
         if code not in REGISTER:
             raise LookupError(f"{code} is not in the register of diagnostics")
+        # A lone surrogate, which no text file or terminal takes, would make an error of the error.
+        message = message.encode("utf-8", "backslashreplace").decode()
         super().__init__(f"[{code}] {message}")
         self.code = code
         self.message = message

@@ -15,7 +15,7 @@ from typing import Any
 import onnxhybrid.errors as errors
 from onnxhybrid.diagnostics import REGISTER
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 _FILE = {"win32": "onnxhybrid.dll", "darwin": "libonnxhybrid.dylib"}.get(sys.platform, "libonnxhybrid.so")
 
@@ -53,18 +53,27 @@ def library_path() -> str:
 @functools.cache
 def _library() -> ctypes.CDLL:
     path = library_path()
+    version: int | str = "none"
     try:
         library = ctypes.CDLL(path)
         library.onnxhybrid_abi_version.restype = ctypes.c_uint32
         version = library.onnxhybrid_abi_version()
+        if version == ABI_VERSION:
+            _declare(library)
     except (OSError, AttributeError) as problem:
-        raise errors.Error("OH550", f"the operator library {path} cannot be loaded: {problem}") from None
+        raise errors.Error("OH550", _unusable(path, version, f": {problem}")) from None
     if version != ABI_VERSION:
-        raise errors.Error("OH550", f"the operator library {path} has ABI {version}, this package needs {ABI_VERSION}")
-    _declare(library)
+        raise errors.Error("OH550", _unusable(path, version, ""))
     # A thread that came back from a wait after the interpreter's end would bring the process down.
     atexit.register(library.onnxhybrid_exit, _PATIENCE)
     return library
+
+
+def _unusable(path: str, version: int | str, why: str) -> str:
+    return (
+        f"the operator library {path} cannot be used: its version is {version}, and this package needs {ABI_VERSION}"
+        f"{why}; install the package again, and let ONNXHYBRID_LIBRARY name no other file"
+    )
 
 
 @functools.cache
@@ -217,7 +226,7 @@ def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:
         if not isinstance(value, str):
             value, status = f"the credential's callable returned {type(value).__name__}, not str", 1
     except BaseException as problem:  # noqa: BLE001  # the border of the interpreter
-        value, status = f"the credential's callable raised {type(problem).__name__}", 1
+        value, status = f"the credential's callable or file raised {type(problem).__name__}", 1
     data = value.encode("utf-8", "surrogatepass")
     put(sink, data, len(data))
     return status

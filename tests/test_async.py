@@ -426,3 +426,23 @@ def test_a_process_forks_while_its_threads_call() -> None:
             server.url,
         )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_a_callback_that_exits_ends_no_thread_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    session, ended = oh.Session(dense("m", "x", "y", (3, 3))), threading.Event()
+
+    def leave(*_: object) -> None:
+        ended.set()
+        raise SystemExit(3)
+
+    for _ in range(3):
+        ended.clear()
+        session.run_async(None, {"x": rows(1, 3)}, leave, None)
+        assert ended.wait(10)
+    assert session.submit(None, {"x": rows(1, 3)}).result(10)
+    failing = session.submit(None, {"x": rows(1, 4)})
+    failing.add_done_callback(leave)
+    with pytest.raises(oh.Error, match="OH540"):
+        failing.result(10)
+    assert "a callback of a run raised" in caplog.text
+    assert "unexpected state" not in caplog.text

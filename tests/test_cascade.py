@@ -159,8 +159,11 @@ def test_a_row_of_several_verdicts_is_accepted_if_all_hold() -> None:
     np.testing.assert_allclose(ours, np.where((first > -1).all(-1, keepdims=True), first, second), rtol=1e-5)
 
 
+_shares = st.floats(0, 1, width=32)
+
+
 @settings(max_examples=25)
-@given(st.integers(0, 6), st.floats(0, 1), st.floats(0, 1), st.booleans(), st.booleans())
+@given(st.integers(0, 6), _shares, _shares, st.booleans(), st.booleans())
 def test_cascades_of_rows_nest(count: int, one: float, two: float, outer_rows: bool, as_local: bool) -> None:
     a, b, c = (dense(name, "x", "p", (3, 5), seed=seed, softmax=True) for seed, name in enumerate("abc"))
 

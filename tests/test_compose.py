@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -139,21 +140,6 @@ def test_a_judge_may_read_an_output_that_remote_does_not_give() -> None:
 def _with_probabilities() -> oh.Model:
     both = oh.parallel(l=dense("l", "x", "label", (3, 5)), p=dense("p", "x", "label", (3, 5), softmax=True))
     return both.rename({"l/label": "label", "p/label": "p"})
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 4, 3), (0, 3), (2, 0, 3), (0, 0, 3)])
-def test_a_judge_gives_a_verdict_for_each_row_of_any_rank(shape: tuple[int, ...]) -> None:
-    values = np.random.default_rng(0).random(shape, np.float32)
-    (verdict,) = oh.Session(oh.judge.max_probability("p") >= 0.7).run(None, {"p": values})
-    np.testing.assert_array_equal(verdict, (values.max(axis=-1, initial=0) >= np.float32(0.7)))
-
-
-@pytest.mark.parametrize("row", [[np.nan, 0.9, 0.1], [0.9, np.nan, 0.1], [0.9, 0.1, np.nan]])
-def test_a_row_that_holds_nan_is_never_accepted(row: list[float]) -> None:
-    values = np.array([row, [0.9, 0.05, 0.05]], np.float32)
-    for judge in (oh.judge.max_probability("p") >= 0.0, oh.judge.max_probability("p") <= 9.0):
-        (verdict,) = oh.Session(judge).run(None, {"p": values})
-        np.testing.assert_array_equal(verdict, [False, True])
 
 
 @pytest.mark.parametrize("name", ["input", "limit", "rows", "score", "accepted", "judge/rows", "threshold_1"])
@@ -486,6 +472,11 @@ def test_binding_a_model_of_the_oldest_files_leaves_its_weights_constant() -> No
 A = dense("a", "x", "y", (3, 3))
 
 
+def _bool_input(shape: tuple[int, ...]) -> oh.Model:
+    values = [helper.make_tensor_value_info(name, TensorProto.BOOL, shape) for name in ("c", "b")]
+    return of_graph(helper.make_graph([helper.make_node("Not", ["c"], ["b"])], "not", values[:1], values[1:]))
+
+
 def unchecked(value: Any) -> Any:
     return value
 
@@ -512,6 +503,8 @@ def unchecked(value: Any) -> Any:
         ("OH206", lambda: oh.cascade(A, dense("b", "x", "z", (3, 3)), accept=oh.judge.max_probability("y") >= 1)),
         ("OH207", lambda: oh.switch(A, A, A)),
         ("OH207", lambda: oh.switch("x", A, A)),
+        ("OH207", lambda: oh.switch("c", _bool_input((2,)), _bool_input((2,)))),
+        ("OH207", lambda: oh.switch(_bool_input((2,)), A, A)),
         ("OH208", lambda: oh.cascade(A, A, accept=oh.judge.max_probability("probs") >= 0.5)),
         ("OH208", lambda: oh.cascade(A, A, accept=A)),
         ("OH208", lambda: oh.judge.max_probability("y") >= unchecked("much")),
@@ -530,3 +523,24 @@ def test_what_does_not_fit_is_a_coded_error(code: str, compose: object) -> None:
         compose()  # type: ignore[operator]
     assert caught.value.code == code
     assert "\n" not in str(caught.value)
+
+
+def test_branches_nest_as_deeply_as_a_file_can_be_read_and_no_deeper(tmp_path: Path) -> None:
+    local = dense("a", "x", "y", (3, 3))
+    deep = functools.reduce(lambda model, number: oh.switch(f"c{number}", local, model), range(30), local)
+    deep.save(tmp_path / "m.onnx")
+    feeds = {"x": rows(2, 3)} | {f"c{number}": np.array(False) for number in range(30)}
+    np.testing.assert_array_equal(
+        oh.Session(oh.load(tmp_path / "m.onnx")).run(None, feeds)[0], oh.Session(local).run(None, {"x": rows(2, 3)})[0]
+    )
+    with pytest.raises(oh.ComposeError, match="OH245"):
+        oh.switch("last", local, deep)
+
+
+def test_cost_does_not_explode_with_equal_node_names_or_many_parts() -> None:
+    nodes = [helper.make_node("Relu", [f"t{n}"], [f"t{n + 1}"], name="relu") for n in range(20_000)]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("t0", "t20000"))
+    model = of_graph(helper.make_graph(nodes, "g", [x], [y]))
+    names = [node.name for node in oh.parallel(a=model, b=model).skeleton.graph.node]
+    assert len(set(names)) == 40_000
+    assert len(oh.chain(*(dense("g", f"x{n}", f"x{n + 1}", (2, 2)) for n in range(500))).skeleton.graph.node) == 1_000

@@ -18,7 +18,7 @@ from onnxhybrid.compose.overlap import sequential
 from tests.computed import LEVELS, MODES, computed, options
 from tests.remote_graphs import remote_graphs
 from tests.servers.echo import echo, echo_server, heard, remote
-from tests.servers.raw import RawServer, answer
+from tests.servers.raw import Behaviour, RawServer, answer
 from tests.strategies import Array, dense, of_graph, rows
 
 
@@ -164,6 +164,26 @@ def test_an_overlapped_part_stays_so_in_any_composition(server: RawServer) -> No
     again = oh.parallel(both=both, more=remote(server.url, "b"))
     assert [n.op_type for n in again.skeleton.graph.node[:2]] == ["Begin", "Begin"]
     assert {node.op_type for node in sequential(again).skeleton.graph.node} == {"Invoke", "MatMul", "Add"}
+
+
+def test_an_ensemble_overlaps_its_remote_members(server: RawServer, tmp_path: Path) -> None:
+    model = oh.ensemble([dense("edge", "x", "y", (3, 3)), remote(server.url, "a"), remote(server.url, "b")])
+    order = computed(model, {"x": rows(2, 3)}, options(LEVELS[0]), tmp_path)
+    begins, local = {"a", "b"}, {"edge/matmul", "edge/add"}
+    assert (set(order[:2]), set(order[2:4])) == (begins, local)
+    assert {f"{name}/await" for name in begins} <= set(order[4:])
+
+
+@pytest.mark.parametrize("behave", [echo, answer(b"{}", status="400 Bad Request")])
+def test_a_fallback_takes_the_place_of_calls_that_overlap(behave: Behaviour) -> None:
+    with echo_server(behave) as server:
+        ones = [dense("edge", "x", "y", (3, 3)), remote(server.url, "a"), remote(server.url, "b")]
+        backup = dense("backup", "x", "y", (3, 3), seed=1)
+        overlapped = oh.fallback(oh.ensemble(ones), backup, report=True)
+        plain = oh.fallback(sequential(oh.ensemble(ones)), backup, report=True)
+        found, expected = (oh.Session(model).run(None, {"x": rows(2, 3)}) for model in (overlapped, plain))
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert bool(found[1]) == bool(expected[1]) == (behave is not echo)
 
 
 @pytest.mark.parametrize("fails", ["cloud", "edge"])

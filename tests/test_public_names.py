@@ -9,9 +9,9 @@ import onnxhybrid as oh
 NAMES = {
     "ComposeError", "Credential", "CredentialError", "Error", "Input", "Model", "ModelError", "NodeStats", "Policy",
     "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
-    "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "endpoint",
-    "explain", "judge", "legacy", "library_path", "load", "overlap", "parallel", "register", "remote", "switch",
-    "validate",
+    "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "deploy",
+    "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load", "overlap", "parallel",
+    "register", "remote", "route", "switch", "validate",
 }  # fmt: skip
 
 

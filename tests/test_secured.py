@@ -1,4 +1,4 @@
-"""Secured connections: added authorities, client certificates, and the proxy that the environment names."""
+"""Secured connections: added authorities and client certificates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import contextlib
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,55 +141,3 @@ def test_a_file_that_cannot_be_used_is_refused_when_the_session_is_made(files: d
         with pytest.raises(oh.Error, match="OH530") as caught:
             oh.Session(adder("https://127.0.0.1:1"), policy=policy)
         assert secret not in str(caught.value)
-
-
-PROXIED = """
-import sys
-import onnxhybrid as oh
-from tests.remotes import X, adder
-(y,) = oh.Session(adder("http://model.invalid/base")).run(None, {"x": X})
-assert y.shape == (2, 2)
-try:
-    oh.Session(adder("https://model.invalid")).run(None, {"x": X})
-except oh.RemoteRefused as error:
-    assert "OH501" in str(error) and "s3cret" not in str(error), error
-else:
-    raise AssertionError
-"""
-
-
-def _in_a_process(program: str, **variables: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    path = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    subprocess.run([sys.executable, "-c", program], check=True, env={**environment, "PYTHONPATH": path, **variables})
-
-
-def test_the_environments_proxy_carries_plain_requests_and_is_asked_for_a_tunnel() -> None:
-    def behave(connection: socket.socket, request: bytes) -> None:
-        tunnel = request.startswith(b"CONNECT ")
-        (answer(b"", status="403 Forbidden") if tunnel else answer(reply()))(connection, request)
-
-    with raw_server(behave) as proxy:
-        url = proxy.url.replace("://", "://user:s3cret@")
-        _in_a_process(PROXIED, HTTP_PROXY=url, HTTPS_PROXY=url, http_proxy=url, https_proxy=url)
-    plain, tunnel = proxy.requests
-    assert plain.startswith(b"POST http://model.invalid/base/v2/models/adder/infer HTTP/1.1\r\n")
-    assert b"proxy-authorization: basic dxnlcjpzm2nyzxq=" in plain.lower()
-    assert tunnel.startswith(b"CONNECT model.invalid:443 HTTP/1.1\r\n")
-
-
-REFUSED = """
-import onnxhybrid as oh
-from tests.remotes import X, adder
-try:
-    oh.Session(adder("http://model.invalid")).run(None, {"x": X})
-except oh.RemoteRefused as error:
-    assert "proxy" in str(error), error
-else:
-    raise AssertionError
-"""
-
-
-@pytest.mark.parametrize("scheme", ["https", "socks5"])
-def test_a_proxy_of_another_kind_is_refused_and_never_gone_around(scheme: str) -> None:
-    _in_a_process(REFUSED, ALL_PROXY=f"{scheme}://127.0.0.1:1")

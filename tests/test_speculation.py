@@ -152,6 +152,9 @@ def test_speculation_goes_on_inside_of_other_combinators(server: RawServer) -> N
         "cascade ahead": lambda model: oh.cascade(
             LOCAL, model, oh.judge.max_probability("y") >= oh.Input("first", default=1.1), speculate=True
         ),
+        "fallback": lambda model: oh.fallback(model, LOCAL),
+        "ensemble": lambda model: oh.ensemble([model, LOCAL]),
+        "route": lambda model: oh.route("which", [model, LOCAL]),
         "local": lambda model: oh.cascade(model, remote(server.url, "c"), oh.judge.max_probability("y") >= 1.1),
     }
     for name, way in ways.items():
@@ -160,7 +163,7 @@ def test_speculation_goes_on_inside_of_other_combinators(server: RawServer) -> N
         sessions = oh.Session(plain), oh.Session(early)
         known = {argument.name for argument in sessions[0].get_inputs()}
         for threshold in (ACCEPT, REFUSE):
-            feeds = {"x": X, "threshold": threshold, "c": np.array(True)}
+            feeds = {"x": X, "threshold": threshold, "c": np.array(True), "which": np.array(0)}
             same(sessions, {key: feed for key, feed in feeds.items() if key in known or key == "threshold"})
 
 

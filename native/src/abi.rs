@@ -16,7 +16,7 @@ use crate::scope::{self, Scope};
 use crate::{describe, protocol, register, running, trace};
 
 /// The version of these functions; it changes when one of them does.
-const ABI_VERSION: u32 = 1;
+const ABI_VERSION: u32 = 2;
 
 /// Receives a credential's value, or an error's text.
 pub type Put = unsafe extern "C" fn(sink: *mut c_void, bytes: *const u8, length: usize);

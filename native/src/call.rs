@@ -70,9 +70,10 @@ impl Call {
         self.peer.opened()
     }
 
-    /// The status of a call that succeeded.
-    pub fn success(&self) -> u16 {
-        self.protocol.success()
+    /// The status of a call that gave these outputs: 0 where there was no row to ask for, and so no answer.
+    pub fn status(&self, outputs: &[OutputTensor]) -> u16 {
+        let empty = outputs.first().is_some_and(|output| output.shape.first() == Some(&0));
+        if empty && self.node.protocol.batch != Batch::Request { 0 } else { self.protocol.success() }
     }
 
     /// Calls the remote model and waits for its answer, at most until the node's deadline.
@@ -179,7 +180,7 @@ impl Call {
     }
 
     fn answer(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
-        self.outputs(expected, responses).map_err(|problem| problem.or_status(self.success()))
+        self.outputs(expected, responses).map_err(|problem| problem.or_status(self.protocol.success()))
     }
 
     fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {

@@ -76,7 +76,7 @@ pub(crate) fn write(
 /// The outputs followed by `ok`, `status` and `error`, where the node has them.
 fn with_flags(call: &Call, mut outputs: Vec<OutputTensor>, failure: Option<&Failure>) -> Vec<OutputTensor> {
     if call.node().flag {
-        let status = failure.map_or(Some(call.success()), |failure| failure.problem.status);
+        let status = failure.map_or_else(|| Some(call.status(&outputs)), |failure| failure.problem.status);
         let error = failure.map(Failure::to_string).unwrap_or_default();
         outputs.push(scalar(ElementType::Bool, &[u8::from(failure.is_none())]));
         outputs.push(scalar(ElementType::Int64, &i64::from(status.unwrap_or(0)).to_ne_bytes()));

@@ -145,6 +145,17 @@ impl Policy {
         }
     }
 
+    /// Refuses an address that the origin's host resolved to; where only a proxy knows it, what is not allowed by name.
+    pub fn check_reached(&self, origin: &Origin, address: Option<IpAddr>) -> Result<(), Problem> {
+        match (address, &self.allow) {
+            (Some(address), _) => self.check_address(origin, address),
+            (None, Some(allow)) if !allow.iter().any(|entry| entry.names(origin)) => {
+                Err(self.refusal(origin, "does not allow its name, and its address is known to the proxy alone"))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
     /// Refuses an address that the origin's host is or resolved to.
     pub fn check_address(&self, origin: &Origin, address: IpAddr) -> Result<(), Problem> {
         for form in forms(address) {
@@ -174,7 +185,8 @@ fn parse_entries(entries: &[String]) -> Result<Vec<Entry>, Problem> {
     entries.iter().map(parse).collect()
 }
 
-fn literal(host: &Host<String>) -> Option<IpAddr> {
+/// The address that a host is written as.
+pub(crate) fn literal(host: &Host<String>) -> Option<IpAddr> {
     match host {
         Host::Domain(_) => None,
         Host::Ipv4(address) => Some(IpAddr::V4(*address)),
@@ -182,15 +194,18 @@ fn literal(host: &Host<String>) -> Option<IpAddr> {
     }
 }
 
+/// Addresses of the services that clouds offer a machine about itself, beside the link-local ones: Alibaba's, Azure's
+/// and Oracle's, then Amazon's and Google's.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+const METADATA_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+
 /// Addresses that lead to the host's own services or to nowhere.
 fn is_special(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || v4 == Ipv4Addr::new(100, 100, 100, 200),
-        IpAddr::V6(v6) => {
-            v6.is_unspecified()
-                || v6.is_unicast_link_local()
-                || v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
-        }
+        IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || METADATA_V4.contains(&v4),
+        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_unicast_link_local() || METADATA_V6.contains(&v6),
     }
 }
 
@@ -261,6 +276,9 @@ mod tests {
             "[febf::1]",
             "[fd00:ec2::254]",
             "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "[fd20:ce::254]",
             "0.0.0.0",
             "0",
             "0.1.2.3",

@@ -159,7 +159,16 @@ impl Scope {
             None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
         };
         credential.check_host(name, origin)?;
-        match credential.source {
+        let secret = Self::current(credential.source, name).await?;
+        if secret.is_empty() {
+            // Without it the call would go out as nobody's, for example while a file is written anew.
+            return Err(Problem::new(Code::CredentialMalformed, format!("the credential \"{name}\" is empty")));
+        }
+        Ok(secret)
+    }
+
+    async fn current(source: Source, name: &str) -> Result<Secret, Problem> {
+        match source {
             Source::Value(secret) => Ok(secret),
             Source::Resolver(resolver) => {
                 let name = name.to_owned();

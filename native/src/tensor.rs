@@ -85,13 +85,17 @@ impl OutputTensor {
     }
 }
 
-/// How many elements a shape holds: `None` if a dimension is negative or the product leaves `isize`.
+/// Bytes of the widest element, a complex128.
+const WIDEST: i64 = 16;
+
+/// How many elements a shape holds: `None` if a dimension is negative, or if the sizes that are not 0 leave the range of
+/// what arrays address in bytes, as numpy counts them.
 pub fn element_count(shape: &[i64]) -> Option<usize> {
     let mut product: i64 = 1;
     for &dimension in shape.iter().filter(|dimension| **dimension != 0) {
         product = product.checked_mul(dimension).filter(|_| dimension > 0)?;
     }
-    isize::try_from(product).ok()?;
+    isize::try_from(product.checked_mul(WIDEST)?).ok()?;
     if shape.contains(&0) { Some(0) } else { usize::try_from(product).ok() }
 }
 
@@ -246,6 +250,7 @@ mod tests {
         assert_eq!(element_count(&[2, 3]), Some(6));
         assert_eq!(element_count(&[0, 5]), Some(0));
         assert_eq!(element_count(&[-1]), None);
+        assert_eq!(element_count(&[0, 1 << 62]), None);
         assert_eq!(element_count(&[0, -1]), None);
         assert_eq!(element_count(&[i64::MAX, 2]), None);
         assert_eq!(element_count(&[0, i64::MAX, 2]), None);

@@ -115,6 +115,17 @@ fn http2_is_spoken_where_the_server_offers_it_and_shared_by_all_threads() {
 }
 
 #[test]
+fn threads_that_start_together_wait_for_one_connection_where_it_can_carry_them_all() {
+    let at_once = |protocols| {
+        let call = call(&serve(&["localhost"], protocols).url, "{}", &[], "none");
+        thread::scope(|scope| (0..16).for_each(|_| drop(scope.spawn(|| assert!(run(&call).is_ok())))));
+        call.connections()
+    };
+    assert_eq!(at_once(&[b"h2", b"http/1.1"]), 1);
+    assert!((1..=16).contains(&at_once(&[b"http/1.1"])));
+}
+
+#[test]
 fn http1_is_spoken_where_the_server_offers_nothing_else() {
     let server = serve(&["localhost"], &[b"http/1.1"]);
     let call = call(&server.url, "{}", &[], "none");

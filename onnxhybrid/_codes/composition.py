@@ -152,4 +152,49 @@ ROWS = (
         "a cascade whose local model trains and gives out its running mean",
         "Export the model for inference (training_mode=0).",
     ),
+    row(
+        "OH245",
+        "ComposeError",
+        "Branches are nested too deeply",
+        "Each switch, cascade or other branch puts a graph into a graph, and protobuf, which every program reads ONNX "
+        "files with, reads 100 messages inside each other and no more: about 30 branches.",
+        "a loop that puts switch(c, then=new, else_=old) around the last result, forty times",
+        "Choose between all models at once with oh.route, or halve the models again and again, as in a tree.",
+    ),
+    row(
+        "OH212",
+        "ComposeError",
+        "The index is no whole number",
+        "A route needs the name of a graph input (int64, one element), or a Model with exactly one output, a whole "
+        "number of one element.",
+        "route(classifier, [a, b]), where the classifier gives a label for each row of a batch",
+        "Use a Model that gives one number, as ArgMax of one row does.",
+    ),
+    row(
+        "OH213",
+        "ComposeError",
+        "The outputs cannot be combined so",
+        "An ensemble combines tensors of one type by name: mean takes floats, max takes numbers, vote takes whole "
+        "numbers, strings and bools. A Model as combine reads the outputs by name.",
+        'ensemble([a, b], combine="mean"), where a gives an int64 label',
+        'Drop the output with select(["probabilities"]), use combine="vote", or give a Model.',
+    ),
+    row(
+        "OH214",
+        "ComposeError",
+        "A remote call cannot be guarded",
+        "fallback has to turn each remote failure of the primary into data, wherever the call stands. It cannot inside "
+        "a Scan and other operators that hold graphs, but for If and Loop, nor where more than 17 calls wait for each "
+        "other in a row.",
+        "fallback(primary, backup), where the primary calls out in the body of a Scan",
+        "Put the fallback into the body, around the call, before the Scan is made; or use a Loop.",
+    ),
+    row(
+        "OH215",
+        "ComposeError",
+        "An option has a value that it cannot have",
+        "An option of a combinator was given a value of another kind than it takes.",
+        'oh.ensemble([a, b], combine="median")',
+        "Use one of the values that the message names.",
+    ),
 )

@@ -32,4 +32,20 @@ ROWS = (
         'a remote node with on_error="flag"',
         "Build the remote node as the message says, or put the current library on the device.",
     ),
+    row(
+        "OH410",
+        "ModelError",
+        "A deployment cannot be written",
+        "The folder is there and not empty, or the system refused. Nothing was changed.",
+        'oh.deploy.azureml(model, "bundle", name="digits") a second time',
+        "Give another folder, or overwrite=True.",
+    ),
+    row(
+        "OH411",
+        "ModelError",
+        "A model cannot be deployed like this",
+        "A name is none that the service takes, or the model has what the service cannot serve.",
+        "oh.deploy.triton of a model with remote nodes",
+        "Use a name and a model as the message says.",
+    ),
 )

@@ -237,6 +237,15 @@ ROWS = (
         "Run earlier, or with Session.run; raise the limit of threads of the process.",
     ),
     row(
+        "OH542",
+        "Error",
+        "An operator library is registered twice",
+        "oh.Session and oh.register register onnxhybrid's operator library in the session options, which take each "
+        "domain once; there it was registered by hand already, or another library holds its domain.",
+        "options.register_custom_ops_library(oh.library_path()), then oh.Session(model, sess_options=options)",
+        "Leave the registration to oh.Session or oh.register.",
+    ),
+    row(
         "OH546",
         "Error",
         "Rows of a cascade do not match",
@@ -245,6 +254,15 @@ ROWS = (
         "a remote that drops the rows it cannot read",
         "Let the remote answer each row it is sent, and declare inputs that do not belong to rows with a fixed first "
         "size; see the node that the message names.",
+    ),
+    row(
+        "OH545",
+        "Error",
+        "The index of a route is out of range",
+        "A route runs one of its models by number, and was given a number that none of them has, or several numbers. "
+        "None of the models ran.",
+        'oh.route("which", [a, b]) run with which=2',
+        "Feed a number from 0 to the count of models less one.",
     ),
     row(
         "OH550",

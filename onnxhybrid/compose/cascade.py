@@ -15,13 +15,13 @@ from onnxhybrid.compose.part import Part, parts_of
 from onnxhybrid.compose.rows import rows_of
 from onnxhybrid.compose.speculation import speculative
 from onnxhybrid.compose.switch import unite
+from onnxhybrid.compose.types import judged_as
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, newest
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.tensor_spec import TensorSpec
 
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
 _ROWS_OPSET = 14
 _REPORTS = ["accepted", "score"]
 
@@ -210,9 +210,9 @@ def _report(assembly: Assembly, refused: str, score: list[str], rows: str | None
 
 
 def _as_judged(assembly: Assembly, tensor: str, parts: dict[str, Part], name: str) -> str:
-    """The tensor, cast where it is a float of another width than the judge reads."""
+    """The tensor, cast where it holds numbers of another type than the judge reads."""
     wanted = type_name(parts["judge"].inputs[name].type)
-    if assembly.spec(tensor).dtype in _FLOATS and wanted in _FLOATS:
+    if judged_as(assembly.spec(tensor).dtype, wanted):
         return assembly.cast(tensor, wanted, f"judge/{name}")
     return tensor
 

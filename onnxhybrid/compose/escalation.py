@@ -13,7 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto, h
 
 from onnxhybrid.compose.types import weaker
 from onnxhybrid.model import Model
-from onnxhybrid.model.naming import free_name, rename_sizes, rename_tensors, size_names, tensor_names
+from onnxhybrid.model.naming import Scopes, free_name, rename_tensors, tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.tensor_spec import TensorSpec, shape_of
 
@@ -119,8 +119,9 @@ class _Editor:
         """The number of rows that travel is another size than that of all rows, although files call it the same."""
         shapes = [shape_of(value) for value in inputs]
         names = {shape[0] for shape in shapes if shape and isinstance(shape[0], str)}
-        taken = size_names(self._graph)
-        rename_sizes(self._graph, {name: free_name(f"{name}/refused", taken) for name in sorted(names)})
+        scopes = Scopes(self._graph)
+        taken = scopes.size_names()
+        scopes.rename_sizes({name: free_name(f"{name}/refused", taken) for name in sorted(names)})
 
     def free_outputs(self, names: Mapping[str, str]) -> dict[str, str]:
         """Give the tensors of some outputs other names, and keep their declarations; output -> tensor."""

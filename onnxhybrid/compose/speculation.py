@@ -8,9 +8,8 @@ from onnxhybrid.compose.overlap import overlapped, sequential
 from onnxhybrid.compose.overlap.halves import halves, is_operator
 from onnxhybrid.compose.part import Names
 from onnxhybrid.model import Model
-from onnxhybrid.model.graphs import all_nodes, nodes_of, reads
+from onnxhybrid.model.graphs import nodes_of, reads
 from onnxhybrid.model.model import value_infos
-from onnxhybrid.model.naming import tensor_names
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, DOMAIN, INVOKE
 
 
@@ -30,7 +29,7 @@ def speculative(model: Model, output: str) -> Model:
     plain = sequential(model)
     proto = ModelProto()
     proto.CopyFrom(plain.skeleton)
-    names = Names(tensors=tensor_names(proto.graph), nodes={node.name for node in all_nodes(proto)})
+    names = Names.of(proto)
     position, node = next((i, node) for i, node in enumerate(proto.graph.node) if output in node.output)
     branches = {attribute.name: attribute.g for attribute in node.attribute}
     tickets, early = _start(proto.graph, branches["else_branch"], names)

@@ -31,14 +31,20 @@ def serve(
 ) -> Endpoint:
     """Serve models over HTTP: a context manager whose `.url` is the base URL for clients.
 
-    The protocol is KServe v2 with Triton's binary tensor data extension, so `oh.remote.triton(endpoint.url, name)` and
-    `tritonclient.http` call it. Models run in a pool of threads; each has the version "1".
+    Models run in a pool of threads and are served by three protocols at once:
+
+    - KServe v2 with Triton's binary tensor data extension, for `oh.remote.triton(endpoint.url, name)` and
+      `tritonclient.http`; each model has the version "1".
+    - The OpenAI API below `/v1`, and Azure's form below `/openai/deployments/<name>`, for
+      `oh.remote.openai_chat(name, url=endpoint.url + "/v1")` and the `openai` client: a model uint8 -> str transcribes,
+      str -> str chats, str -> float32 embeds.
+    - AzureML scoring at `/score`, for `oh.remote.azureml(endpoint.url + "/score", …)`.
 
     Args:
         models: the models, or the paths of their files, by the names under which they are served.
         host: the address to listen on; the default serves this machine only.
         port: the port to listen on; 0 takes a free one.
-        token: when given, requests need the header `Authorization: Bearer <token>`.
+        token: when given, requests need the header `Authorization: Bearer <token>`, or `api-key: <token>`.
         max_request_bytes: larger requests are answered with status 413.
 
     Raises:

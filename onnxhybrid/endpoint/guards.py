@@ -13,7 +13,7 @@ from onnxhybrid.endpoint.failure import RequestError
 
 
 class TokenGuard:
-    """Answers 401 to requests without `Authorization: Bearer <token>`."""
+    """Answers 401 to requests without `Authorization: Bearer <token>`, or the `api-key` of Azure OpenAI's clients."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -28,8 +28,9 @@ class TokenGuard:
             await self._app(scope, receive, send)
 
     def _admits(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        given = [value for name, value in headers if name == b"authorization"]
-        scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        given = [(name, value) for name, value in headers if name in (b"authorization", b"api-key")]
+        name, value = given[0] if len(given) == 1 else (b"", b"")
+        scheme, _, token = value.partition(b" ") if name == b"authorization" else (b"bearer", b"", value)
         # in constant time, so that a wrong token's answer says nothing of how much of it was right
         return hmac.compare_digest(token, self._token) and scheme.lower() == b"bearer"
 

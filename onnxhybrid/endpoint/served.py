@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,14 @@ class ServedModel:
                 f"expected {len(self.inputs)} inputs but got {len(given)} inputs for model '{self.name}'. "
                 f"Got input(s) {sorted(given)}, but missing required input(s) {missing}."
             )
+
+    def check_feeds(self, feeds: Mapping[str, Array]) -> None:
+        """Hold arrays of the declared types against what the model takes.
+
+        Raises:
+            RequestError: one is unknown, missing, or of another shape.
+        """
+        self.check(TensorHeader(name, BY_DTYPE[self.inputs[name].dtype], feeds[name].shape) for name in feeds)
 
     def _check_one(self, header: TensorHeader, spec: TensorSpec) -> None:
         expected = BY_DTYPE[spec.dtype].name

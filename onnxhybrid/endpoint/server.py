@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from onnxhybrid.endpoint import kserve
+from onnxhybrid.endpoint import azureml, kserve, openai
 from onnxhybrid.endpoint.answers import HANDLERS
 from onnxhybrid.endpoint.guards import SizeGuard, TokenGuard
 from onnxhybrid.endpoint.served import ModelLike, ServedModel
@@ -42,6 +42,7 @@ class Endpoint:
     def __init__(
         self, models: Mapping[str, ModelLike], host: str, port: int, token: str | None, max_request_bytes: int
     ) -> None:
+        _check(models, host, port, token, max_request_bytes)
         self._threads = ThreadPoolExecutor(_THREADS, "onnxhybrid endpoint")
         app = application(models, self._threads, token, max_request_bytes)
         self._socket = _listen(host, port)
@@ -76,6 +77,22 @@ class Endpoint:
             self._socket.close()
 
 
+def _check(models: object, host: object, port: object, token: object, max_request_bytes: object) -> None:
+    """Hold the arguments' kinds against what the endpoint takes.
+
+    Raises:
+        Error: OH552, one is of another kind.
+    """
+    if not isinstance(models, Mapping) or not all(isinstance(name, str) for name in models):
+        raise Error("OH552", "models is a mapping of names to models or the paths of their files")
+    for name, value, kinds in (
+        ("host", host, (str,)), ("port", port, (int,)), ("token", token, (str, type(None))),
+        ("max_request_bytes", max_request_bytes, (int,)),
+    ):  # fmt: skip
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise Error("OH552", f"{name} is {kinds[0].__name__}, not {type(value).__name__}")
+
+
 def application(
     models: Mapping[str, ModelLike], threads: Executor, token: str | None, max_request_bytes: int
 ) -> ASGIApp:
@@ -92,9 +109,12 @@ def application(
     guards = [Middleware(SizeGuard, limit=max_request_bytes)]
     if token is not None:
         guards.insert(0, Middleware(TokenGuard, token=token))
-    app = Starlette(
-        routes=kserve.routes(served, threads, max_request_bytes), middleware=guards, exception_handlers=HANDLERS
-    )
+    routes = [
+        *kserve.routes(served, threads, max_request_bytes),
+        *openai.routes(served, threads),
+        *azureml.routes(served, threads),
+    ]
+    app = Starlette(routes=routes, middleware=guards, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False  # the protocols know no redirects, and clients do not follow them
     return app
 

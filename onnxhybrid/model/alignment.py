@@ -139,9 +139,15 @@ def _unproven(model: ModelProto, domain: str, old: int, new: int, operators: lis
     )
 
 
-def least_ir(model: ModelProto) -> int:
-    """The least IR version that holds what the model uses. Source: the IR version history in onnx.proto."""
-    return max(4, *_ir_needs(model))
+def least_ir(model: ModelProto, held: int) -> int:
+    """The least IR version that holds what the model uses. Source: the IR version history in onnx.proto.
+
+    Args:
+        model: the skeleton.
+        held: an IR version that holds all nodes of it, such as the greatest of its parts.
+    """
+    nodes = _node_needs(model) if held >= 10 else ()  # no node of an older file can need more
+    return max(4, *_ir_needs(model), *nodes)
 
 
 def _ir_needs(model: ModelProto) -> Iterator[int]:
@@ -151,6 +157,9 @@ def _ir_needs(model: ModelProto) -> Iterator[int]:
     yield max((_TYPE_IR.get(kind, 4) for kind in types), default=4)
     if any(function.overload or function.attribute_proto for function in model.functions):
         yield 10
+
+
+def _node_needs(model: ModelProto) -> Iterator[int]:
     for node in all_nodes(model):
         if node.overload or node.metadata_props:
             yield 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.graphs import all_nodes, reads
-from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
+from onnxhybrid.model.naming import Scopes, injective
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.model.texts import is_name, is_text
 
 SCORE = "onnxhybrid.score"
 """The metadata entry of a judge that names the inner tensor which it compares; it follows renames."""
@@ -25,35 +26,40 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     """Rename tensors; inner tensors that are in the way move."""
     if not isinstance(names, Mapping):
         raise ModelError("OH109", f"rename takes a mapping such as {{'old': 'new'}}, not {names!r}")
-    existing = tensor_names(model.graph)
+    scopes = Scopes(model.graph)
+    existing = scopes.tensor_names()
     for old, new in names.items():
         _known(old, existing, "tensor")
-        if not isinstance(new, str) or not new:
-            raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty string")
+        if not is_name(new):
+            raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty text")
     public = {value.name for value in (*model.graph.input, *model.graph.output)}
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
         raise ModelError("OH113", f"two tensors would be called {doubled!r}")
-    _rename(model, injective({old: new for old, new in names.items() if old != new}, existing))
+    _rename(model, scopes, injective({old: new for old, new in names.items() if old != new}, existing))
 
 
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
-    if not isinstance(prefix, str):
+    if not is_text(prefix):
         raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
-    _rename(model, {name: prefix + name for name in tensor_names(model.graph)})
-    rename_nodes(model.graph, lambda name: prefix + name)
+    scopes = Scopes(model.graph)
+    _rename(model, scopes, {name: prefix + name for name in scopes.tensor_names()})
+    scopes.rename_nodes(lambda name: prefix + name)
 
 
-def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
-    rename_tensors(model.graph, names)
+def _rename(model: ModelProto, scopes: Scopes, names: Mapping[str, str]) -> None:
+    scopes.rename_tensors(names)
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)
 
 
-def select(model: ModelProto, outputs: list[str]) -> None:
+def select(model: ModelProto, outputs: Iterable[str]) -> None:
     """Keep these outputs and what they need."""
+    if not isinstance(outputs, Iterable):
+        raise ModelError("OH109", f"select takes the names of outputs, not {outputs!r}")
+    outputs = list(outputs)
     by_name = {value.name: value for value in model.graph.output}
     for name in outputs:
         _known(name, by_name, "output")
@@ -62,6 +68,7 @@ def select(model: ModelProto, outputs: list[str]) -> None:
     if not outputs:
         raise ModelError("OH109", f"select needs at least one output of {_listed(by_name)}")
     kept = [by_name[name] for name in outputs]
+    # A remote call needs the declared types of all that it gives, chosen or not.
     model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
     del model.graph.output[:]
     model.graph.output.extend(kept)
@@ -148,11 +155,12 @@ def as_dtype(spec: TensorSpec, value: object) -> npt.NDArray[Any]:
     """
     if is_container(spec.dtype):
         raise ModelError("OH111", f"{spec} is no tensor and cannot be given a value")
-    array = np.asarray(value)
+    # A numpy array of fixed width drops NULs at the end of its strings.
+    array = np.asarray(value, None if isinstance(value, np.ndarray) or spec.dtype != "str" else object)
     wanted = numpy_dtype(spec.dtype)
     if spec.dtype == "str":
-        if array.dtype.kind not in "OUST" or not all(isinstance(entry, str) for entry in array.flat):
-            raise ModelError("OH111", f"{spec} takes strings, not {array.dtype}")
+        if array.dtype.kind not in "OUST" or not all(is_text(entry) for entry in array.flat):
+            raise ModelError("OH111", f"{spec} takes texts, not {array.dtype} of other things or of broken Unicode")
         return array.astype(object)
     integers = array.dtype.kind in "iu" and wanted.kind in "iu"
     if array.dtype != wanted and not integers and not _same_kind(array.dtype, wanted):
@@ -175,8 +183,10 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | str | None, ...]) -> bool:
 
 def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     """Add or replace metadata_props."""
+    if not isinstance(metadata, Mapping):
+        raise ModelError("OH111", f"metadata is a mapping of texts, not {metadata!r}")
     for key, value in metadata.items():
-        if not isinstance(key, str) or not isinstance(value, str) or not key:
+        if not is_name(key) or not is_text(value):
             raise ModelError("OH111", f"metadata is text by name, not {key!r}: {value!r}")
     merged = {entry.key: entry.value for entry in model.metadata_props} | dict(metadata)
     del model.metadata_props[:]
@@ -184,9 +194,9 @@ def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
         model.metadata_props.add(key=key, value=value)
 
 
-def _known(name: object, names: Iterable[str], kind: str) -> None:
-    names = list(names)
+def _known(name: object, names: Collection[str], kind: str) -> None:
     if name not in names:
+        names = list(names)
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {_listed(names)}"
         raise ModelError("OH109", f"the model has no {kind} {name!r}{hint}")

@@ -28,6 +28,12 @@ def set_opsets(model: ModelProto, opsets: dict[str, int]) -> None:
         model.opset_import.add(domain=domain, version=opsets[domain])
 
 
+def imported(model: ModelProto) -> set[str]:
+    """Every domain that the model or one of its functions imports; a node of another domain cannot run."""
+    own = (entry for function in model.functions for entry in function.opset_import)
+    return {standard(entry.domain) for entry in (*model.opset_import, *own)}
+
+
 def standard(domain: str) -> str:
     """The one spelling of a domain: `ai.onnx` is the empty one."""
     return "" if domain == "ai.onnx" else domain

@@ -9,6 +9,7 @@ from onnx import TensorShapeProto, ValueInfoProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import Dtype, dtype_name, elem_type, is_container, type_name
+from onnxhybrid.model.texts import is_name
 
 Dim = int | str | None
 Shape = tuple[Dim, ...]
@@ -34,8 +35,8 @@ class TensorSpec:
     optional: bool = field(default=False, compare=False)
 
     def __init__(self, name: str, dtype: Dtype, shape: Iterable[Dim] | None, optional: bool = False) -> None:
-        if not isinstance(name, str) or not name:
-            raise ModelError("OH110", f"a tensor's name is a non-empty string, not {name!r}")
+        if not is_name(name):
+            raise ModelError("OH110", f"a tensor's name is a non-empty text, not {name!r}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "dtype", dtype_name(dtype))
         object.__setattr__(self, "shape", None if shape is None else _checked(name, shape))
@@ -78,11 +79,11 @@ class Input:
 
     Args:
         name: the input's name; None takes the option's own name.
-        default: a value that is used when the input is left out.
+        default: a value that is used when the input is left out. It is not printed, since it may be a token by mistake.
     """
 
     name: str | None = None
-    default: object | None = None
+    default: object | None = field(default=None, repr=False)
 
 
 def shape_of(value: ValueInfoProto) -> Shape | None:
@@ -106,7 +107,7 @@ def _checked(name: str, shape: Iterable[Dim]) -> Shape:
 
 
 def _checked_dim(name: str, dim: object) -> Dim:
-    if dim is None or (isinstance(dim, str) and dim):
+    if dim is None or is_name(dim):
         return dim
     if hasattr(dim, "__index__") and not isinstance(dim, bool):
         size = int(dim.__index__())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.tensor_spec import Input
@@ -23,8 +24,13 @@ class Credential:
     name: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", self.name):
+        if not is_credential_name(self.name):
             raise ModelError("OH304", "a credential's name has 1 to 64 letters, digits, '_', '-' and '.'")
+
+
+def is_credential_name(name: object) -> TypeGuard[str]:
+    """Whether a credential can be called this."""
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) is not None
 
 
 Auth = Credential | Input | None

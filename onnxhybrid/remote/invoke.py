@@ -16,6 +16,7 @@ from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
+from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.credential import Auth, Credential, checked
 from onnxhybrid.remote.settings import Settings
 
@@ -52,8 +53,8 @@ class Options:
             raise ModelError("OH304", f"retries is an int from 0 to 100, not {self.retries!r}")
         if self.on_error not in ("raise", "flag"):
             raise ModelError("OH304", f"on_error is 'raise' or 'flag', not {self.on_error!r}")
-        if self.name is not None and (not isinstance(self.name, str) or not self.name):
-            raise ModelError("OH304", f"name is a non-empty string or None, not {self.name!r}")
+        if self.name is not None and not is_name(self.name):
+            raise ModelError("OH304", f"name is a non-empty text or None, not {self.name!r}")
 
     @classmethod
     def of(cls, common: Mapping[str, Any], **defaults: Any) -> Options:
@@ -96,8 +97,8 @@ class Target:
         row = library.protocols()[self.protocol]
         for what in ("endpoint", "model", "version"):
             value = getattr(self, what)
-            if not isinstance(value, str) or (not value and what in ("endpoint", *row["required"])):
-                kind = "a string" if what == "version" else "a non-empty string"
+            if not is_text(value) or (not value and what in ("endpoint", *row["required"])):
+                kind = "a text" if what == "version" else "a non-empty text"
                 raise ModelError("OH301", f"{what} is {kind}, not {type(value).__name__ if value else value!r}")
         if problem := endpoint_problem(self.protocol, self.endpoint):
             raise ModelError(*problem)
@@ -139,8 +140,10 @@ def invoke(
     """A Model of one Invoke node; its tensors are called as on the wire.
 
     Raises:
-        ModelError: OH110, a description is malformed; OH301, two tensors have one name.
+        ModelError: OH110, a description is malformed; OH301, two tensors have one name, or the protocol has no form for
+            one.
     """
+    _carried(target.protocol, (*inputs, *outputs))
     token, settings = _token(options.auth), settings or Settings()
     if not outputs:
         raise ModelError("OH301", "a remote model has at least one output")
@@ -239,6 +242,15 @@ def specs(given: object) -> tuple[TensorSpec, ...]:
         if all(isinstance(spec, TensorSpec) for spec in listed):
             return listed
     raise ModelError("OH110", f"inputs and outputs are lists of oh.TensorSpec, not {given!r}")
+
+
+def _carried(protocol: str, specs: Iterable[TensorSpec]) -> None:
+    known: dict[str, str] = library.protocols()[protocol]["dtypes"]
+    for spec in specs:
+        if spec.dtype not in known:
+            raise ModelError(
+                "OH301", f"{protocol} has no form for {spec}; it has {', '.join(known)}: cast it in the graph"
+            )
 
 
 def _distinct(specs: Sequence[TensorSpec]) -> None:

@@ -14,6 +14,7 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.editing import as_dtype
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
+from onnxhybrid.model.texts import is_name, is_text
 
 Attribute = str | int | float
 
@@ -86,14 +87,14 @@ def text(name: str, value: object) -> str:
     Raises:
         ModelError: OH304, it is something else.
     """
-    if not isinstance(value, str) or not value:
-        raise ModelError("OH304", f"{name} is a non-empty string, not {value!r}")
+    if not is_name(value):
+        raise ModelError("OH304", f"{name} is a non-empty text, not {value!r}")
     return value
 
 
 def _constant(name: str, dtype: str, value: object) -> Attribute:
     """A value as the attribute of an option of `dtype`: str, int64, or float32, which has to be finite."""
-    if dtype == "str" and isinstance(value, str):
+    if dtype == "str" and is_text(value):
         return value
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if dtype == "int64" and whole and -(2**63) <= int(value) < 2**63:  # type: ignore[call-overload]

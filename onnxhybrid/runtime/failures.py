@@ -11,6 +11,7 @@ from onnxhybrid.errors import Error
 from onnxhybrid.library import error_of
 
 _CODED = re.compile(r"\[(OH\d{3})\] ")
+_TWICE = "Domain already set in registry"
 _DETAILS = ' {"attempts":'
 
 
@@ -18,6 +19,12 @@ def translated(problem: BaseException) -> Error:
     """The error for an exception of ONNX Runtime; a failure of the operator library keeps its code and details."""
     text = str(problem)
     found = _CODED.search(text)
+    if _TWICE in text:
+        return Error(
+            "OH542",
+            "two operator libraries of sess_options hold one domain; oh.Session and oh.register register onnxhybrid's "
+            "by themselves: give options without register_custom_ops_library(oh.library_path())",
+        )
     if found is None or found[1] not in REGISTER:
         return Error("OH540", " ".join(text.split()))
     message, details = _split(text[found.end() :])
@@ -36,4 +43,4 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
             return text[:start], details
         except ValueError:
             pass
-    return text, {}
+    return text.partition("' Status Message: ")[0], {}  # a node of standard operators that is called by its code

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from onnxhybrid.errors import Error
+from onnxhybrid.model.texts import is_text
 from onnxhybrid.runtime.paths import path_of
 
 _PATHS = (str, os.PathLike)
@@ -50,7 +51,7 @@ class Policy:
     def __post_init__(self) -> None:
         for name in ("allow", "deny"):
             entries = getattr(self, name)
-            if entries is not None and (isinstance(entries, str) or not all(isinstance(e, str) for e in entries)):
+            if not (entries is None and name == "allow") and not _is_texts(entries):
                 raise Error("OH530", f"{name} is a list of texts such as 'host' or 'https://host:8000'")
         _check_count("max_response_bytes", self.max_response_bytes)
         if self.max_concurrency is not None:
@@ -58,7 +59,7 @@ class Policy:
         _check_budget(self.budget)
         _check_breaker(self.breaker)
         pair = self.client_certificate
-        if pair is not None and (isinstance(pair, _PATHS) or len(pair) != 2):
+        if pair is not None and (not isinstance(pair, Sequence) or isinstance(pair, _PATHS) or len(pair) != 2):
             raise Error("OH530", "client_certificate is a pair: the certificate's file and the key's file")
         self._files()
 
@@ -80,6 +81,10 @@ class Policy:
             "breaker": None if self.breaker is None else {"failures": 5, "pause": 30.0, **self.breaker},
             **self._files(),
         }
+
+
+def _is_texts(entries: object) -> bool:
+    return isinstance(entries, Iterable) and not isinstance(entries, str) and all(map(is_text, entries))
 
 
 def _plain(budget: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def _check_budget(budget: object) -> None:
     if limits.get("cost") is not None:
         _check_number("budget['cost']", limits["cost"], 1e9)
     prices = limits.get("price") or {}
-    if not isinstance(prices, Mapping) or not all(isinstance(model, str) for model in prices):
+    if not isinstance(prices, Mapping) or not all(map(is_text, prices)):
         raise Error("OH530", f"budget['price'] is a mapping from a model's name to a price, not {prices!r}")
     for model, price in prices.items():
         _check_number(f"the price of {model!r}", price, 1e9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
@@ -10,6 +11,8 @@ import onnxruntime
 
 from onnxhybrid import library
 from onnxhybrid.runtime.interruption import interruptible
+
+_LOG = logging.getLogger("onnxhybrid")
 
 
 class RunFuture(Future[list[Any]]):
@@ -41,21 +44,19 @@ class RunFuture(Future[list[Any]]):
         try:
             if not self.cancelled():
                 self._begun = True
-                outputs = interruptible(self._run.id, run_options, work)
-                self.set_result(outputs)
-        except InvalidStateError:  # cancelled meanwhile
-            pass
+                _settle(self.set_result, interruptible(self._run.id, run_options, work))
         except BaseException as problem:  # noqa: BLE001  # belongs to whoever asks for the result
-            self._fail(problem)
-            self = None  # type: ignore[assignment]  # noqa: PLW0642  # the exception refers to this frame
-            return
+            _settle(self.set_exception, problem)
         if self.cancelled():
             self.set_running_or_notify_cancel()
+        self = None  # type: ignore[assignment]  # noqa: PLW0642  # the exception refers to this frame
 
-    def _fail(self, problem: BaseException) -> None:
-        try:
-            self.set_exception(problem)
-        except InvalidStateError:
-            self.set_running_or_notify_cancel()
-        finally:
-            del problem
+
+def _settle(settle: Callable[[Any], object], outcome: Any) -> None:
+    """Tell a future its outcome, whatever its callbacks raise: the thread goes on to other runs."""
+    try:
+        settle(outcome)
+    except InvalidStateError:  # cancelled meanwhile
+        pass
+    except BaseException:  # noqa: BLE001  # as sys.exit raises, which concurrent.futures lets pass
+        _LOG.exception("a callback of a run raised")

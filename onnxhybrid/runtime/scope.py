@@ -11,6 +11,8 @@ import onnxruntime
 
 from onnxhybrid.errors import Error
 from onnxhybrid.library import Scope, library_path
+from onnxhybrid.model.texts import is_text
+from onnxhybrid.remote.credential import is_credential_name
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.secret import Secret
 
@@ -36,6 +38,8 @@ def register(
     Raises:
         Error: OH530, the credentials or the policy are malformed; OH550, the library cannot be loaded.
     """
+    if not isinstance(sess_options, onnxruntime.SessionOptions):
+        raise Error("OH530", f"register takes onnxruntime.SessionOptions, not {type(sess_options).__name__}")
     with _lock:
         attach(sess_options, make_scope(credentials, policy))
 
@@ -55,7 +59,7 @@ def make_scope(credentials: Credentials | None, policy: Policy | None, **more: A
         raise Error("OH530", f"credentials is a mapping of names to tokens, not a {type(credentials).__name__}")
     if policy is not None and not isinstance(policy, Policy):
         raise Error("OH530", f"policy is an oh.Policy, not a {type(policy).__name__}")
-    secrets = {name: _secret(name, value) for name, value in (credentials or {}).items()}
+    secrets = {_name(name): _secret(value) for name, value in (credentials or {}).items()}
     config: dict[str, Any] = {"credentials": {name: _described(secret) for name, secret in secrets.items()}}
     if policy is not None:
         config["policy"] = policy.config()
@@ -83,12 +87,20 @@ def lock() -> threading.Lock:
     return _lock
 
 
-def _secret(name: str, value: object) -> Secret:
+def _name(name: object) -> str:
+    if is_credential_name(name):
+        return name
+    # It is not repeated: it could be the token, where name and token are mixed up.
+    raise Error("OH530", "credentials maps names to tokens; a name has 1 to 64 letters, digits, '_', '-' and '.'")
+
+
+def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
-    if isinstance(value, str):
+    if is_text(value):
         return Secret(value)
-    raise Error("OH530", f"the credential {name!r} is a {type(value).__name__}; give a str or an oh.Secret")
+    what = "text with broken Unicode" if isinstance(value, str) else type(value).__name__
+    raise Error("OH530", f"credentials maps names to tokens; a token is a str or an oh.Secret, not {what}")
 
 
 def _described(secret: Secret) -> dict[str, Any]:

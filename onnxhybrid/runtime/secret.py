@@ -14,8 +14,7 @@ class Secret:
 
     Args:
         value: the token; a callable that returns it, called at each remote call; or the path (a `pathlib.Path`) of a
-            file
-            that holds it, read at each call, white space around it aside.
+            file that holds it, read at each call, white space around it aside.
         hosts: the hosts that it may be sent to, `host` or `host:port`; none means the endpoints of the very model that
             it is given with, which is allowed for a token itself and for a callable, not for a file.
 
@@ -28,11 +27,10 @@ class Secret:
     def __init__(self, value: str | Callable[[], str] | os.PathLike[str], hosts: Iterable[str] = ()) -> None:
         if not isinstance(value, (str, os.PathLike)) and not callable(value):
             raise Error("OH530", f"a Secret takes a str, a callable or a path, not {type(value).__name__}")
-        if isinstance(hosts, str):
-            hosts = (hosts,)
-        self.hosts = tuple(hosts)
-        if not all(isinstance(host, str) and host for host in self.hosts):
-            raise Error("OH530", "a Secret's hosts are texts such as 'host' or 'host:8000'")
+        named = tuple((hosts,) if isinstance(hosts, str) else hosts) if isinstance(hosts, Iterable) else (hosts,)
+        if not all(isinstance(host, str) and host for host in named):
+            raise Error("OH530", "a Secret's hosts are a list of texts such as 'host' or 'host:8000'")
+        self.hosts = named
         if isinstance(value, os.PathLike) and not self.hosts:
             raise Error("OH530", "a Secret from a file names the hosts that it is for: Secret(path, hosts=['host'])")
         self._value = value

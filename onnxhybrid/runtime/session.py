@@ -12,11 +12,13 @@ from contextvars import copy_context
 from typing import Any
 
 import onnxruntime
+from onnx import ModelProto
 
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
 from onnxhybrid.runtime import values
+from onnxhybrid.runtime.arguments import check_arguments, odd_feed
 from onnxhybrid.runtime.artifact import Artifact
 from onnxhybrid.runtime.failures import translated
 from onnxhybrid.runtime.interruption import interruptible
@@ -52,7 +54,7 @@ class Session:
     Raises:
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
-            refused the model; OH550, the operator library cannot be loaded.
+            refused the model; OH542, the library was registered in sess_options by hand; OH550, it cannot be loaded.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Session:
     ) -> None:
         self._artifact: Artifact | None = None
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
+        if not isinstance(options, onnxruntime.SessionOptions):
+            raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
         source = self._source(model_or_path, options, ours=sess_options is None)
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
         self._scope = make_scope(credentials, policy, events=True, **tape)
@@ -89,6 +93,8 @@ class Session:
 
         Weights are mapped only through options of our own, since options keep what was attached to them.
         """
+        if isinstance(model, (ModelProto, bytes)):
+            raise ModelError("OH100", "a Session takes a Model or the path of a file; use oh.Model.from_proto(proto)")
         whole = model if isinstance(model, Model) else load(model)  # whose errors say what is wrong with a file
         if (upgraded := legacy.upgrade(whole)) is not whole:
             warnings.warn(_OLD, UserWarning, stacklevel=3)
@@ -106,14 +112,14 @@ class Session:
     def run(
         self,
         output_names: Sequence[str] | None,
-        feeds: Mapping[str, Any],
+        input_feed: Mapping[str, Any],
         run_options: onnxruntime.RunOptions | None = None,
     ) -> list[Any]:
         """Run the model: exactly `InferenceSession.run`.
 
         Args:
             output_names: the outputs to compute; None or empty for all.
-            feeds: input -> array; bfloat16 and float8 tensors are arrays of ml_dtypes' dtypes.
+            input_feed: input -> array; bfloat16 and float8 tensors are arrays of ml_dtypes' dtypes.
             run_options: ONNX Runtime's options for this run.
 
         Returns:
@@ -123,9 +129,8 @@ class Session:
             RemoteError: a remote call failed; see its subclasses.
             Error: OH540, ONNX Runtime refused, for example a feed of another type.
         """
-        if not isinstance(feeds, Mapping):
-            raise Error("OH540", f"feeds map inputs to arrays; they are a {type(feeds).__name__}")
-        return interruptible(0, run_options, functools.partial(self._run, output_names, feeds, run_options))
+        check_arguments(output_names, input_feed, run_options)
+        return interruptible(0, run_options, functools.partial(self._run, output_names, input_feed, run_options))
 
     def _run(
         self,
@@ -137,7 +142,12 @@ class Session:
         with self._observation:
             if self._by_value:
                 return values.run(self._session, output_names, feeds, options)
-            return list(self._session.run(output_names, feeds, options))
+            try:
+                return list(self._session.run(output_names, feeds, options))
+            except Exception as problem:
+                if translated(problem).code == "OH540" and (odd := odd_feed(feeds)) is not None:
+                    raise Error("OH540", odd) from None
+                raise
 
     def submit(
         self,
@@ -156,8 +166,9 @@ class Session:
             A future of what `run` returns or raises. It can be cancelled while it runs: its remote calls end at once.
 
         Raises:
-            Error: OH541, there is no thread to run on.
+            Error: OH540, an argument is of another kind; OH541, there is no thread to run on.
         """
+        check_arguments(output_names, feeds, run_options)
         future = RunFuture()
         work = functools.partial(self._run, output_names, feeds, run_options)
         do(functools.partial(copy_context().run, future.fulfil, run_options, work))
@@ -185,7 +196,7 @@ class Session:
     def run_async(
         self,
         output_names: Sequence[str] | None,
-        feeds: Mapping[str, Any],
+        input_feed: Mapping[str, Any],
         callback: Callable[[list[Any], Any, str], object],
         user_data: Any,
         run_options: onnxruntime.RunOptions | None = None,
@@ -194,18 +205,22 @@ class Session:
 
         Args:
             output_names: as for `run`.
-            feeds: as for `run`; the arrays have to stay as they are until the run is over.
+            input_feed: as for `run`; the arrays have to stay as they are until the run is over.
             callback: called once, on a thread of onnxhybrid's own, with the outputs, `user_data` and the error: an
                 empty text, or the text of what `run` would have raised, and then there are no outputs.
             user_data: anything, given to the callback.
             run_options: as for `run`.
 
         Raises:
-            Error: OH540, an input is missing from the feeds; OH541, there is no thread to run on.
+            Error: OH540, an input is missing from the feeds, or an argument is of another kind; OH541, there is no
+                thread to run on.
         """
-        if missing := [argument.name for argument in self._session.get_inputs() if argument.name not in feeds]:
+        check_arguments(output_names, input_feed, run_options)
+        if not callable(callback):
+            raise Error("OH540", f"the callback is a function, not {type(callback).__name__}")
+        if missing := [argument.name for argument in self._session.get_inputs() if argument.name not in input_feed]:
             raise Error("OH540", f"the inputs {missing} are missing from the feeds")
-        self.submit(output_names, feeds, run_options).add_done_callback(
+        self.submit(output_names, input_feed, run_options).add_done_callback(
             functools.partial(_call_back, callback, user_data)
         )
 

@@ -18,7 +18,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-REQUIREMENT = "azureml-inference-server-http==1.5.1"
+REQUIREMENTS = ("azureml-inference-server-http==1.5.1", "numpy", "onnxruntime")
+"""The server, and what scoring scripts import."""
+
+_INSTALLED = ("azureml_inference_server_http", "numpy", "onnxruntime")
 SCRIPT = Path(__file__).parent / "score.py"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -32,8 +35,8 @@ class ServerError(RuntimeError):
 
 
 @contextlib.contextmanager
-def serve(port: int) -> Iterator[str]:
-    """Run the server until the block ends; gives the scoring URI.
+def serve(port: int, script: Path = SCRIPT) -> Iterator[str]:
+    """Run the server with a scoring script until the block ends; gives the scoring URI.
 
     Raises:
         ServerError: it could not be installed, or was not ready in time.
@@ -41,7 +44,7 @@ def serve(port: int) -> Iterator[str]:
     python = _prepared()
     with tempfile.TemporaryDirectory(prefix="azureml-") as folder:
         log = Path(folder) / "server.log"
-        process = _spawn(python, port, Path(folder), log)
+        process = _spawn(python, script, port, Path(folder), log)
         try:
             _wait_until_ready(process, f"http://127.0.0.1:{port}", log)
             yield f"http://127.0.0.1:{port}/score"
@@ -59,10 +62,11 @@ def _prepared() -> Path:
     with open(path / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # pip writes a distribution's RECORD last
-        if not any(path.glob("lib/python3*/site-packages/azureml_inference_server_http-*.dist-info/RECORD")):
+        records = (f"lib/python3*/site-packages/{name}-*.dist-info/RECORD" for name in _INSTALLED)
+        if not all(any(path.glob(record)) for record in records):
             print(f"installing the AzureML server into {path} (once) …", file=sys.stderr, flush=True)
             _checked(sys.executable, "-m", "venv", "--clear", str(path))
-            _checked(str(python), "-m", "pip", "install", "--quiet", REQUIREMENT)
+            _checked(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
     return python
 
 
@@ -72,8 +76,8 @@ def _checked(*command: str) -> None:
         raise ServerError(f"`{' '.join(command)}` failed:\n{result.stdout}")
 
 
-def _spawn(python: Path, port: int, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    arguments = ["--entry_script", str(SCRIPT), "--port", str(port), "--worker_count", "1"]
+def _spawn(python: Path, script: Path, port: int, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    arguments = ["--entry_script", str(script), "--port", str(port), "--worker_count", "1"]
     with open(log, "wb") as output:
         return subprocess.Popen(
             [str(python), "-c", _LAUNCH, *arguments],

@@ -1,7 +1,7 @@
 //! The connections of one scope to one origin.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Uri};
 use tokio::sync::Semaphore;
 
-use super::connect::{connect, resolve};
+use super::connect::connect;
 use super::connection::{BoxIo, Connection};
 use super::proxy::Proxy;
 use super::{Limits, Request, Response, Tally, Trouble, grpc, tls};
@@ -26,9 +26,6 @@ const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
 
 /// How long an unused connection is kept.
 const KEEP: Duration = Duration::from_secs(90);
-
-/// How long the name of a host behind a proxy may take to be looked up for the policy's sake.
-const PRECHECK: Duration = Duration::from_secs(1);
 
 /// An origin, as one scope sees it.
 pub struct Peer {
@@ -48,6 +45,8 @@ pub struct Peer {
     idle: PerProcess<Mutex<Vec<Connection>>>,
     /// Held while a connection is made that all callers are going to share.
     opening: PerProcess<tokio::sync::Mutex<()>>,
+    /// Whether the last connection that was tried turned out to carry one request at a time, or failed.
+    single: AtomicBool,
     opened: AtomicU64,
 }
 
@@ -69,6 +68,7 @@ impl Peer {
             breaker: policy.breaker.map(Breaker::new),
             idle: PerProcess::default(),
             opening: PerProcess::default(),
+            single: AtomicBool::new(false),
             opened: AtomicU64::new(0),
             policy,
             process,
@@ -155,7 +155,7 @@ impl Peer {
     /// Whether there is a proxy.
     fn add_proxy_headers(&self, headers: &mut HeaderMap) -> bool {
         let Ok(Some(proxy)) = &self.proxy else { return false };
-        if let Some(authorization) = &proxy.authorization {
+        if let Some(authorization) = proxy.authorization() {
             headers.insert(PROXY_AUTHORIZATION, authorization.clone());
         }
         true
@@ -205,14 +205,19 @@ impl Peer {
 
     async fn open(&self, timeout: Duration) -> Result<Connection, Trouble> {
         let connection = async {
-            if self.wire == Wire::Http {
+            if !self.may_be_shared() {
                 return self.open_unbounded().await;
             }
-            let _opening = self.opening.lock().await;
-            match self.take().await {
-                Some(opened) => Ok(opened),
-                None => self.open_unbounded().await,
+            let opening = self.opening.lock().await;
+            if let Some(opened) = self.take().await {
+                return Ok(opened);
             }
+            if !self.may_be_shared() {
+                drop(opening); // whom this one waited for has learned that each needs one of its own
+            }
+            let opened = self.open_unbounded().await;
+            self.single.store(opened.as_ref().map_or(true, |opened| !opened.is_http2()), Ordering::Relaxed);
+            opened
         };
         match tokio::time::timeout(timeout, connection).await {
             Ok(outcome) => outcome,
@@ -223,22 +228,24 @@ impl Peer {
         }
     }
 
+    /// Whether a connection is worth waiting for while another caller makes it: the server may offer HTTP/2.
+    fn may_be_shared(&self) -> bool {
+        self.wire == Wire::Grpc || (self.origin.tls && !self.single.load(Ordering::Relaxed))
+    }
+
     async fn open_unbounded(&self) -> Result<Connection, Trouble> {
         let proxy = self.proxy.as_ref().map_err(|problem| Trouble::Final(problem.clone()))?;
-        let check = |address: IpAddr| {
+        let check = |address: Option<IpAddr>| {
             let policies = [Some(&*self.policy), self.process.as_ref()];
-            policies.into_iter().flatten().try_for_each(|policy| policy.check_address(&self.origin, address))
+            policies.into_iter().flatten().try_for_each(|policy| policy.check_reached(&self.origin, address))
         };
-        let stream = match proxy {
-            None => connect(&self.origin.host, self.origin.port, check).await?,
-            Some(proxy) => {
-                self.precheck(check).await?;
-                if self.is_tunnelled() { proxy.tunnel(&self.origin).await? } else { proxy.connect().await? }
-            }
+        let stream: BoxIo = match proxy {
+            None => Box::new(connect(&self.origin.host, self.origin.port, |address| check(Some(address))).await?),
+            Some(proxy) => proxy.reach(&self.origin, self.is_tunnelled(), &self.policy.trust, check).await?,
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
-            return self.begin(Box::new(stream), self.wire == Wire::Grpc).await;
+            return self.begin(stream, self.wire == Wire::Grpc).await;
         }
         let stream = tls::encrypt(stream, &self.origin, &self.policy.trust).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -260,16 +267,7 @@ impl Peer {
 
     /// Whether a proxy passes bytes on, instead of requests that it reads.
     fn is_tunnelled(&self) -> bool {
-        self.origin.tls || self.wire == Wire::Grpc
-    }
-
-    /// Behind a proxy the name is looked up there; what it means here is checked as far as it means anything.
-    async fn precheck(&self, check: impl Fn(IpAddr) -> Result<(), Problem>) -> Result<(), Trouble> {
-        if let Ok(Ok(addresses)) = tokio::time::timeout(PRECHECK, resolve(&self.origin.host, self.origin.port)).await {
-            for address in addresses {
-                check(address.ip()).map_err(Trouble::Final)?;
-            }
-        }
-        Ok(())
+        let always = matches!(&self.proxy, Ok(Some(proxy)) if proxy.always_tunnels());
+        always || self.origin.tls || self.wire == Wire::Grpc
     }
 }

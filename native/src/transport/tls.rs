@@ -4,23 +4,33 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::connect::refused;
+use super::connection::Io;
 use super::{Trouble, Trust};
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 
 /// Encrypts `stream` and checks the server's certificate against the origin's host.
-pub(super) async fn encrypt(
-    stream: TcpStream,
-    origin: &Origin,
-    trust: &Trust,
-) -> Result<TlsStream<TcpStream>, Trouble> {
-    let (host, config) = (&origin.host, trust.config(origin).map_err(Trouble::Final)?);
+pub(super) async fn encrypt<S: Io>(stream: S, origin: &Origin, trust: &Trust) -> Result<TlsStream<S>, Trouble> {
+    shake_hands(stream, &origin.host, trust.config(origin).map_err(Trouble::Final)?).await
+}
+
+/// Encrypts the way to a proxy, to which HTTP/1.1 is spoken.
+pub(super) async fn encrypt_to_proxy<S: Io>(stream: S, proxy: &Origin, trust: &Trust) -> Result<TlsStream<S>, Trouble> {
+    let mut config = ClientConfig::clone(&*trust.config_for_proxy(proxy).map_err(Trouble::Final)?);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    shake_hands(stream, &proxy.host, Arc::new(config)).await
+}
+
+async fn shake_hands<S: Io>(
+    stream: S,
+    host: &Host<String>,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<S>, Trouble> {
     let name = server_name(host)
         .ok_or_else(|| Trouble::Final(Problem::new(Code::Connect, format!("{host} is no name that TLS knows"))))?;
     let connected = TlsConnector::from(config).connect(name, stream).await;

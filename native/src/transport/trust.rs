@@ -69,12 +69,21 @@ impl Trust {
 
     /// The configuration of a connection to `origin`.
     pub(super) fn config(&self, origin: &Origin) -> Result<Arc<ClientConfig>, Problem> {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let ca_file = self.ca_file.clone().or_else(|| variable("ONNXHYBRID_CA_FILE").map(PathBuf::from));
         let client = match &self.client {
             Some(client) => Some(client.clone()),
-            None => from_environment(|name| variable(name).map(PathBuf::from))?,
+            None => from_environment(variable)?,
         };
+        self.config_with(client, origin)
+    }
+
+    /// The configuration of a connection to a proxy. It is no endpoint of a model: it sees a client's certificate only
+    /// where the environment names it among the certificate's hosts.
+    pub(super) fn config_for_proxy(&self, proxy: &Origin) -> Result<Arc<ClientConfig>, Problem> {
+        self.config_with(from_environment(variable)?, proxy)
+    }
+
+    fn config_with(&self, client: Option<ClientCertificate>, origin: &Origin) -> Result<Arc<ClientConfig>, Problem> {
+        let ca_file = self.ca_file.clone().or_else(|| variable("ONNXHYBRID_CA_FILE"));
         let client = client.filter(|client| client.is_for(origin));
         let files = Files::stamped(ca_file.as_deref(), client.as_ref())?;
         if files.is_some() { self.made(files) } else { tls::plain() }
@@ -113,6 +122,10 @@ impl Files {
         });
         tls::configured(authorities.unwrap_or_default(), client.transpose()?)
     }
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// The certificate that the environment names, for the hosts without which it goes nowhere.

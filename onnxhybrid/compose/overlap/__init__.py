@@ -17,8 +17,7 @@ from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET
 from onnxhybrid.model.check import check
-from onnxhybrid.model.graphs import all_nodes, nodes_of
-from onnxhybrid.model.naming import tensor_names
+from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, INVOKE
 
@@ -75,8 +74,7 @@ class _Pass:
 
     def __init__(self, model: ModelProto) -> None:
         self._opset = opsets_of(model.opset_import).get("", GLUE_OPSET)
-        nodes = {node.name for node in all_nodes(model)}
-        self._names = Names(tensors=tensor_names(model.graph), nodes=nodes)
+        self._names = Names.of(model)
 
     def over(self, tensors: Tensors) -> bool:
         """Rewrite a graph, after the graphs inside of it; whether any was changed."""

@@ -1,0 +1,224 @@
+"""The routes of the OpenAI API that a model can stand behind, and the same as Azure OpenAI has them.
+
+Which operation a model serves is what it takes and gives: `uint8` -> `str` transcribes, `str` -> `str` chats, `str` ->
+`float32` embeds. Source: https://platform.openai.com/docs/api-reference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from onnxhybrid.endpoint.answers import json_response
+from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.served import ServedModel
+from onnxhybrid.endpoint.tensors import Array
+from onnxhybrid.model.dtypes import numpy_dtype
+
+Json = dict[str, Any]
+Options = Mapping[str, str]  # option -> dtype
+Handler = Callable[[Request], Awaitable[Response]]
+
+_BASES = ("/v1", "/openai/deployments/{model}")
+_PLAIN = ("text", "srt", "vtt")
+
+
+def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
+    """The API's routes for `models`, which run on `threads`."""
+
+    async def listed(_: Request) -> Response:
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "onnxhybrid"} for name in models]
+        return json_response({"object": "list", "data": data})
+
+    async def audio(request: Request) -> Response:
+        async with request.form() as form:
+            fields = await _fields(form)
+        return await _on(threads, _transcription, models, request, fields)
+
+    async def chat(request: Request) -> Response:
+        return await _on(threads, _completion, models, request, _object(await request.body()))
+
+    async def embeddings(request: Request) -> Response:
+        return await _on(threads, _embeddings, models, request, _object(await request.body()))
+
+    operations: dict[str, Handler] = {
+        "/audio/transcriptions": audio,
+        "/audio/translations": audio,
+        "/chat/completions": chat,
+        "/embeddings": embeddings,
+    }
+    return [Route("/v1/models", listed)] + [
+        Route(base + path, _in_its_form(answer), methods=["POST"])
+        for base in _BASES
+        for path, answer in operations.items()
+    ]
+
+
+async def _on(threads: Executor, work: Callable[..., Response], *arguments: Any) -> Response:
+    return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
+
+
+def _in_its_form(answer: Handler) -> Handler:
+    """The handler, with refusals in the form that the API gives them."""
+
+    @functools.wraps(answer)
+    async def handled(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except RequestError as problem:
+            kind = "invalid_request_error" if problem.status < 500 else "server_error"
+            error = {"message": problem.message, "type": kind, "param": None, "code": None}
+            return json_response({"error": error}, problem.status)
+
+    return handled
+
+
+def _transcription(models: Mapping[str, ServedModel], request: Request, fields: Json) -> Response:
+    file = fields.pop("file", None)
+    if not isinstance(file, bytes):
+        raise RequestError("the field 'file' is missing, or no file")
+    wanted = fields.pop("response_format", "json")
+    model = _find(models, request, fields)
+    name = _only(model, "uint8", "str", "transcribe", _AUDIO)
+    text = str(_run(model, {name: np.frombuffer(file, np.uint8)}, fields, _AUDIO).reshape(-1)[0])
+    if wanted in _PLAIN:
+        return PlainTextResponse(text)
+    if wanted not in ("json", "verbose_json"):
+        raise RequestError(f"response_format {quoted(wanted)} is none of json, text, srt, verbose_json, vtt")
+    more = {"task": "transcribe", "language": "", "duration": 0.0, "segments": []} if wanted == "verbose_json" else {}
+    return json_response({**more, "text": text})
+
+
+def _completion(models: Mapping[str, ServedModel], request: Request, body: Json) -> Response:
+    model = _find(models, request, body)
+    name = _only(model, "str", "str", "chat", _CHAT)
+    if body.get("stream"):
+        raise RequestError("streams are not served: leave stream out")
+    said = _messages(body.get("messages"))
+    prompt = next((text for role, text in reversed(said) if role == "user"), None)
+    if prompt is None:
+        raise RequestError("messages hold no message of the role 'user'")
+    told = "\n".join(text for role, text in said if role in ("system", "developer"))
+    fields = {**body, "system": told} if told else body
+    text = str(_run(model, {name: _texts([prompt], model, name)}, fields, _CHAT).reshape(-1)[0])
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    head = {"id": "chatcmpl-onnxhybrid", "object": "chat.completion", "created": int(time.time()), "model": model.name}
+    return json_response({**head, "choices": [choice], "usage": usage})
+
+
+def _embeddings(models: Mapping[str, ServedModel], request: Request, body: Json) -> Response:
+    model = _find(models, request, body)
+    name = _only(model, "str", "float32", "embed", {})
+    given = body.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise RequestError("input is a string or a list of strings; tokens are not taken")
+    vectors = _run(model, {name: _texts(texts, model, name)}, body, {}).reshape(len(texts), -1)
+    wanted = body.get("dimensions")
+    if wanted is not None and wanted != vectors.shape[1]:
+        raise RequestError(f"the model gives {vectors.shape[1]} dimensions, not {quoted(wanted)}")
+    encoded = body.get("encoding_format") == "base64"
+    data = [
+        {"object": "embedding", "index": index, "embedding": _base64(row) if encoded else row.tolist()}
+        for index, row in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": 0, "total_tokens": 0}
+    return json_response({"object": "list", "data": data, "model": model.name, "usage": usage})
+
+
+def _find(models: Mapping[str, ServedModel], request: Request, fields: Json) -> ServedModel:
+    """The model that the path (Azure's form) or the field `model` names."""
+    name = request.path_params.get("model", fields.get("model"))
+    if not isinstance(name, str):
+        raise RequestError("you must provide a model parameter")
+    if name not in models:
+        raise RequestError(f"The model {quoted(name)} does not exist", 404)
+    return models[name]
+
+
+def _only(model: ServedModel, taken: str, given: str, what: str, options: Options) -> str:
+    """The input of a model that does such a thing: the one of its type, and not an option."""
+    outputs = [spec.dtype for spec in model.outputs.values()]
+    inputs = [spec.name for spec in model.inputs.values() if spec.dtype == taken and spec.name not in options]
+    if len(inputs) != 1 or not outputs or outputs[0] != given:
+        raise RequestError(f"The model '{model.name}' does not {what}: it has to take {taken} and give {given}", 404)
+    return inputs[0]
+
+
+_AUDIO: Options = {"language": "str", "prompt": "str", "temperature": "float32"}
+_CHAT: Options = {"system": "str", "temperature": "float32", "max_tokens": "int64"}
+
+
+def _run(model: ServedModel, feeds: dict[str, Array], fields: Json, options: Options) -> Array:
+    """The first output for these feeds and the options that the model takes."""
+    for name, dtype in options.items():
+        if name in model.inputs and name not in feeds and name in fields:
+            feeds[name] = _option(name, dtype, fields[name])
+    model.check_feeds(feeds)
+    first = next(iter(model.outputs))
+    return model.run([first], feeds)[first]
+
+
+def _option(name: str, dtype: str, value: object) -> Array:
+    try:
+        return np.array([value], numpy_dtype(dtype))
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError(f"{name} is {quoted(value)}, no {dtype}") from None
+
+
+def _texts(texts: list[str], model: ServedModel, name: str) -> Array:
+    """Texts as a tensor of the rank that the model declares: [n], or [n, 1] and the like."""
+    shape = model.inputs[name].shape
+    return np.array(texts, object).reshape((len(texts),) + (1,) * (len(shape) - 1 if shape else 0))
+
+
+def _messages(messages: object) -> list[tuple[str, str]]:
+    """(role, text) of each message."""
+    if not isinstance(messages, list):
+        raise RequestError("messages is a list")
+    return [_message(message) for message in messages]
+
+
+def _message(message: object) -> tuple[str, str]:
+    if isinstance(message, dict) and isinstance(message.get("role"), str):
+        content = message.get("content")
+        parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+        texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
+        if all(isinstance(text, str) for text in texts):
+            return message["role"], "".join(map(str, texts))
+    raise RequestError("a message has a role and a content of text")
+
+
+def _object(body: bytes) -> Json:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as problem:
+        raise RequestError(f"the body is no JSON: {problem}") from None
+    if not isinstance(value, dict):
+        raise RequestError("the body is no JSON object")
+    return value
+
+
+async def _fields(form: FormData) -> Json:
+    """The fields of a form; that of a file is its bytes."""
+    fields: Json = {}
+    for name, value in form.multi_items():
+        fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    return fields
+
+
+def _base64(row: Array) -> str:
+    return base64.b64encode(row.astype("<f4").tobytes()).decode()

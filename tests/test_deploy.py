@@ -1,0 +1,215 @@
+"""Deployments: bundles that the real AzureML server runs and azure-ai-ml reads, and repositories for Triton."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from google.protobuf import text_format
+from onnx import TensorProto, helper
+from tritonclient.grpc import model_config_pb2
+
+import onnxhybrid as oh
+from onnxhybrid.endpoint import serve
+from tests.servers import azureml as server
+from tests.strategies import dense, of_graph
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def mixed() -> oh.Model:
+    """Several types, one input with a default: flags, texts, halves -> the same, and a count."""
+    kinds = {"flags": TensorProto.BOOL, "texts": TensorProto.STRING, "halves": TensorProto.FLOAT16}
+    nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in kinds]
+    nodes.append(helper.make_node("Add", ["step", "step"], ["twice"]))
+    inputs = [helper.make_tensor_value_info(name, kind, ["n"]) for name, kind in kinds.items()]
+    inputs.append(helper.make_tensor_value_info("step", TensorProto.INT64, []))
+    outputs = [helper.make_tensor_value_info(f"{name}_out", kind, ["n"]) for name, kind in kinds.items()]
+    outputs.append(helper.make_tensor_value_info("twice", TensorProto.INT64, []))
+    default = helper.make_tensor("step", TensorProto.INT64, [], [21])
+    return of_graph(helper.make_graph(nodes, "mixed", inputs, outputs, [default]))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return oh.deploy.azureml(dense("d", "x", "y", (3, 2)), tmp_path_factory.mktemp("deploy") / "bundle", name="digits")
+
+
+@pytest.fixture(scope="module")
+def scoring_url(bundle: Path) -> Iterator[str]:
+    if sys.platform == "win32":
+        pytest.skip("the server runs on gunicorn, which Windows has not")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with server.serve(port, bundle / "score.py") as url:
+        yield url
+
+
+def expected() -> Any:
+    return oh.Session(dense("d", "x", "y", (3, 2))).run(None, {"x": X})[0]
+
+
+@pytest.mark.parametrize("form", ["named", "data"])
+def test_the_official_server_runs_the_bundle_and_a_remote_node_calls_it(scoring_url: str, form: Any) -> None:
+    specs = [oh.TensorSpec("x", "float32", ("n", 3))], [oh.TensorSpec("y", "float32", ("n", 2))]
+    remote = oh.remote.azureml(scoring_url, inputs=specs[0], outputs=specs[1], form=form, auth=None)
+    np.testing.assert_allclose(oh.Session(remote).run(None, {"x": X})[0], expected(), rtol=1e-6)
+
+
+def post(url: str, body: bytes) -> Any:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        return json.loads(response.read())
+
+
+def test_the_example_request_is_answered(scoring_url: str, bundle: Path) -> None:
+    assert set(post(scoring_url, (bundle / "test-data.json").read_bytes())) == {"result"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b'{"z": 1}', b'{"data": "a"}', b'{"data": [[1, 2], [3]]}', b'{"data": [[1]]}', b'{"x": null}', b"{}", b"5"],
+)
+def test_bad_input_is_a_clear_error_in_json(scoring_url: str, body: bytes) -> None:
+    answer = post(scoring_url, body)
+    assert set(answer) == {"error"}
+    assert answer["error"]
+
+
+LOADERS = """
+import json, sys
+from pathlib import Path
+from azure.ai.ml import load_environment, load_online_deployment, load_online_endpoint
+
+folder = Path(sys.argv[1])
+endpoint = load_online_endpoint(folder / "endpoint.yml")
+deployment = load_online_deployment(folder / "deployment.yml")
+print(json.dumps([
+    endpoint.name, endpoint.auth_mode, deployment.name, deployment.endpoint_name, deployment.model.tags,
+    deployment.code_configuration.scoring_script, deployment.environment.conda_file,
+]))
+"""
+
+
+def test_azure_ai_ml_reads_the_bundle(bundle: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", LOADERS, str(bundle)]  # its dependencies warn of each other
+    read = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()[-1]
+    *names, conda = json.loads(read)
+    assert names == ["digits", "key", "blue", "digits", {"onnx": "digits"}, "score.py"]
+    assert conda["name"] == "digits"
+    assert any(str(package).startswith("onnxruntime==") for package in conda["dependencies"][-1]["pip"])
+
+
+def test_the_readme_s_commands_name_the_files_that_are_there(bundle: Path) -> None:
+    readme = (bundle / "README.md").read_text()
+    for command in ("create", "invoke", "delete"):
+        assert f"az ml online-endpoint {command} --name digits" in readme
+    for file in ("endpoint.yml", "deployment.yml", "test-data.json", "register.py", "score.py"):
+        assert file in readme
+        assert (bundle / file).is_file()
+    compile((bundle / "register.py").read_text(), "register.py", "exec")
+
+
+def script(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The scoring script as AzureML opens it: the model somewhere below AZUREML_MODEL_DIR."""
+    shutil.copytree(folder / "model", folder.parent / "registered" / "1" / "model")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(folder.parent / "registered"))
+    names = runpy.run_path(str(folder / "score.py"))
+    names["init"]()
+    return names
+
+
+def test_every_type_of_json_goes_through_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = script(oh.deploy.azureml(mixed(), tmp_path / "b", name="mixed"), monkeypatch)["run"]
+    request = {"flags": [True, False], "texts": ["é", ""], "halves": [0.5, 1]}
+    answer = {f"{name}_out": value for name, value in request.items()}
+    assert run(json.dumps(request)) == {**answer, "twice": 42}
+    assert run(json.dumps({**request, "step": 4})) == {**answer, "twice": 8}
+    for wrong in ({"flags": [1.5]}, {"texts": [1]}, {"step": 1.5}, {"halves": ["a"]}):
+        assert set(run(json.dumps({**request, **wrong}))) == {"error"}
+    assert json.loads((tmp_path / "b" / "test-data.json").read_text()) == {
+        "flags": [True], "texts": ["text"], "halves": [1.0]
+    }  # fmt: skip
+
+
+def test_a_hybrid_runs_in_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve({"digits": dense("d", "x", "y", (3, 2))}) as cloud:
+        folder = oh.deploy.azureml(oh.remote.triton(cloud.url, "digits"), tmp_path / "b", name="hybrid")
+        assert "onnxhybrid==" in (folder / "env.yml").read_text()
+        answer = script(folder, monkeypatch)["run"](json.dumps({"data": X.tolist()}))
+    np.testing.assert_allclose(answer["result"], expected(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"name": "a b"}, {"name": "x"}, {"name": "a\nb: c"}, {"name": 5}, {"name": "ok1", "deployment": "-"},
+     {"name": "ok1", "instance_type": "a: b"}, {"name": "ok1", "instance_count": 0}],
+    ids=str,
+)  # fmt: skip
+def test_what_azureml_would_not_take_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(oh.ModelError, match="OH411"):
+        oh.deploy.azureml(dense("d", "x", "y", (3, 2)), tmp_path / "b", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_type_without_json_is_refused(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("x", TensorProto.BFLOAT16, [1])
+    given = helper.make_tensor_value_info("y", TensorProto.BFLOAT16, [1])
+    model = of_graph(helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [value], [given]))
+    with pytest.raises(oh.ModelError, match="OH411"):
+        oh.deploy.azureml(model, tmp_path / "b", name="brain")
+
+
+def test_a_folder_with_files_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    model = dense("d", "x", "y", (3, 2))
+    (tmp_path / "b").mkdir()
+    oh.deploy.azureml(model, tmp_path / "b", name="first")
+    with pytest.raises(oh.ModelError, match="OH410"):
+        oh.deploy.azureml(model, tmp_path / "b", name="second")
+    assert "first" in (tmp_path / "b" / "endpoint.yml").read_text()
+    oh.deploy.azureml(model, tmp_path / "b", name="second", overwrite=True)
+    assert "second" in (tmp_path / "b" / "endpoint.yml").read_text()
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "b", "a\0b", None):
+        with pytest.raises(oh.ModelError, match="OH410"):
+            oh.deploy.azureml(model, place, name="digits")  # type: ignore[arg-type]
+    assert {path.name for path in tmp_path.iterdir()} == {"b", "file"}
+
+
+def test_triton_s_configuration_says_what_the_model_takes_and_gives(tmp_path: Path) -> None:
+    folder = oh.deploy.triton(mixed().rename({"flags": 'a "é"\n'}), tmp_path / "models", name="mixed", version=3)
+    config = text_format.Parse((folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+    assert (config.name, config.backend, config.max_batch_size) == ("mixed", "onnxruntime", 0)
+    taken = {entry.name: entry for entry in config.input}
+    assert set(taken) == {'a "é"\n', "texts", "halves", "step"}
+    assert list(taken["texts"].dims) == [-1]
+    assert model_config_pb2.DataType.Name(taken["texts"].data_type) == "TYPE_STRING"
+    assert (list(taken["step"].dims), taken["step"].optional) == ([1], True)
+    assert taken["step"].HasField("reshape")
+    assert [entry.name for entry in config.output] == [spec.name for spec in mixed().outputs]
+    onnx.checker.check_model(str(folder / "3" / "model.onnx"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"name": "a/b"}, {"name": ""}, {"name": ".."}, {"name": "m", "version": 0}], ids=str
+)
+def test_what_triton_would_not_take_is_refused(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(oh.ModelError, match="OH411"):
+        oh.deploy.triton(dense("d", "x", "y", (3, 2)), tmp_path, **options)
+
+
+def test_triton_runs_no_remote_nodes(tmp_path: Path) -> None:
+    with pytest.raises(oh.ModelError, match="OH411"):
+        oh.deploy.triton(oh.remote.openai_chat("m"), tmp_path, name="chat")

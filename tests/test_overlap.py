@@ -290,3 +290,11 @@ def test_what_is_no_valid_model_is_a_coded_error() -> None:
     del proto.graph.node[0].attribute[:]
     with pytest.raises(oh.ValidationError, match="OH301"):
         oh.overlap(oh.Model.from_proto(proto))
+
+
+def test_an_output_that_is_dropped_takes_its_call_along(server: RawServer) -> None:
+    model = oh.parallel(edge=dense("edge", "x", "z", (3, 2)), one=remote(server.url, "a"), two=remote(server.url, "b"))
+    heard(server)
+    oh.Session(model.select(["edge/z", "one/y"])).run(None, {"x": rows(2, 3)})
+    assert [b"/models/a/" in request for request in heard(server).elements()] == [True]
+    assert model.select(["edge/z"]).remotes == ()

@@ -13,7 +13,7 @@ from typing import Any
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.finish import finished
-from onnxhybrid.compose.part import Names, Part
+from onnxhybrid.compose.part import Names, Part, take_defaults
 from onnxhybrid.compose.types import narrow, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
@@ -71,11 +71,12 @@ class Assembly:
 
     @staticmethod
     def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
-        """The oldest opset whose If gives such outputs: sequences since 13, optional values since 16."""
-        if kind not in ("switch", "cascade", "route", "fallback"):
-            return 0
-        kinds = {type_name(part.outputs[name].type) for part in parts for name in outputs if name in part.outputs}
-        return 16 if any(name.startswith("optional(") for name in kinds) else 13 if any(map(is_container, kinds)) else 0
+        """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
+        needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
+        if kind in ("switch", "cascade", "route", "fallback"):
+            chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]
+            needed |= {_if_opset(value) for value in chosen}
+        return max(needed, default=0)
 
     def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
         """Place a part in the main graph.
@@ -231,7 +232,7 @@ class Assembly:
                 for theirs, ours in shared_sizes(given, wanted).items():
                     sizes.setdefault(theirs, ours)
         graph = part.placed(self._names, tensors, outputs, sizes)
-        defaults = _take_defaults(graph)
+        defaults = take_defaults(graph)
         for name, value in zip(part.inputs, graph.input, strict=True):
             if name not in feeds:
                 self._share(name, value, defaults.get(value.name), part.label)
@@ -293,12 +294,13 @@ def _check_depth(branch: GraphProto) -> None:
         )
 
 
-def _take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
-    """Remove the initializers that are inputs from a graph."""
-    inputs = {value.name for value in graph.input}
-    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
-    if defaults:
-        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
-    return defaults
+def _if_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose If gives such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 13 if is_container(name) else 0
+
+
+def _identity_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose Identity takes such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 14 if is_container(name) else 0

@@ -18,7 +18,6 @@ from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
 from onnxhybrid.model.annotation import REMOTES, annotate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.editing import SCORE
-from onnxhybrid.model.graphs import nested_graphs
 from onnxhybrid.model.opsets import set_opsets
 from onnxhybrid.model.weights import Weights
 
@@ -38,12 +37,10 @@ def finished(kind: str, model: ModelProto, parts: Sequence[Part]) -> Model:
         parts: the parts in it, aligned.
 
     Raises:
-        ComposeError: OH209, two parts have different functions of one name; OH225, ONNX Runtime would overwrite an
-            input.
+        ComposeError: OH209, two parts have different functions of one name.
         ValidationError: a part was not valid.
     """
     _tidy(model.graph)
-    _refuse_overwriting(model.graph)
     model.producer_name = "onnxhybrid"
     model.functions.extend(_functions(parts))
     opsets = newest(part.model.opsets for part in parts)
@@ -55,25 +52,8 @@ def finished(kind: str, model: ModelProto, parts: Sequence[Part]) -> Model:
     if not report:
         raise ValidationError(report, context=f"{kind} was given a part that is not valid")
     whole = Model(model, _weights(parts), checked=True)
-    overlaps = kind in _OVERLAPPING or any(is_overlapped(part.model) for part in parts)
+    overlaps = kind in _OVERLAPPING or any(is_overlapped(part.model.skeleton) for part in parts)
     return overlapped(whole) if overlaps else whole
-
-
-def _refuse_overwriting(graph: GraphProto) -> None:
-    """OH225: the running mean and variance of BatchNormalization are outputs of their graph, if anything.
-
-    ONNX Runtime writes them over the node's inputs otherwise, which others may read, and which may be the caller's.
-    """
-    for inner in nested_graphs(graph):
-        outputs = {"", *(value.name for value in inner.output)}
-        for node in inner.node:
-            if node.op_type == "BatchNormalization" and not outputs.issuperset(node.output[1:3]):
-                raise ComposeError(
-                    "OH225",
-                    f"node {node.name!r} trains: ONNX Runtime would write {', '.join(node.output[1:3])} over the "
-                    f"inputs {', '.join(node.input[3:5])} before others read them; export the model for "
-                    "inference (training_mode=0)",
-                )
 
 
 def _tidy(graph: GraphProto) -> None:

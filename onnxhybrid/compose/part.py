@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from onnx import GraphProto, ModelProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 
+from onnxhybrid.compose.overwriting import protect
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.naming import Scopes, Taken, free_name, tensor_names
+from onnxhybrid.model.texts import is_name
 
 
 @dataclass
@@ -76,6 +78,7 @@ class Part:
         """
         graph = GraphProto()
         graph.CopyFrom(self.model.skeleton.graph)
+        protect(graph)
         scopes = Scopes(graph)
         known = scopes.tensor_names()
         _tidy(graph, known)
@@ -133,13 +136,24 @@ def labelled(models: Iterable[object]) -> dict[str, object]:
     return labelled
 
 
+def take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
+    """Remove the initializers that are inputs from a graph."""
+    inputs = {value.name for value in graph.input}
+    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
+    if defaults:
+        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+    return defaults
+
+
 def checked_label(label: object) -> str:
     """A part's label.
 
     Raises:
         ComposeError: OH205, it cannot be a prefix of names.
     """
-    if not isinstance(label, str) or not label or any(character < " " for character in label):
+    if not is_name(label) or any(character < " " for character in label):
         raise ComposeError("OH205", f"a part's label is a non-empty text in one line, not {label!r}")
     return label
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from onnxhybrid.compose.overlap import overlapped, sequential
-from onnxhybrid.compose.overlap.halves import halves, is_operator
+from onnxhybrid.compose.overlap.halves import halves
 from onnxhybrid.compose.part import Names
 from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import nodes_of, reads
 from onnxhybrid.model.model import value_infos
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, DOMAIN, INVOKE
+from onnxhybrid.model.sequential import is_operator
 
 
 def speculative(model: Model, output: str) -> Model:

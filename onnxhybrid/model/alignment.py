@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from onnx import ModelProto, TensorProto, helper, version_converter
 
 from onnxhybrid.errors import ComposeError
+from onnxhybrid.model.axes import move_axes, only_axes_moved
 from onnxhybrid.model.editing import free_initializers
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
 from onnxhybrid.model.model import Model, value_infos
@@ -98,6 +99,9 @@ def _convert(model: ModelProto, domain: str, version: int, changed: list[str]) -
     old = opsets_of(model.opset_import)[domain]
     if domain:
         raise _unproven(model, domain, old, version, changed, "the version converter knows the standard domain only")
+    if all(only_axes_moved(operator, old, version) for operator in changed):
+        move_axes(model.graph, set(changed))
+        return
     if any(True for node in model.graph.node for _ in attribute_graphs(node)):
         raise _unproven(model, domain, old, version, changed, "the version converter does not enter nested graphs")
     if wrong := sorted(_MISCONVERTED.intersection(changed)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
@@ -55,20 +56,58 @@ def nodes_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
 
 
 def reads(node: NodeProto) -> Iterator[str]:
-    """The names that a node reads, those that its nested graphs take from outside included."""
+    """The names of the tensors that a node reads, those that its nested graphs take from outside included."""
     yield from filter(None, node.input)
     for inner in attribute_graphs(node):
         yield from _captured(inner)
 
 
 def _captured(graph: GraphProto) -> Iterator[str]:
-    """The names that a nested graph takes from outside."""
-    own = {value.name for value in (*graph.input, *graph.initializer)}
+    """The names that a nested graph takes from the graphs around it."""
+    own = {value.name for value in graph.input}
+    own.update(tensor.name for tensor in graph.initializer)
     own.update(sparse.values.name for sparse in graph.sparse_initializer)
     own.update(name for node in graph.node for name in node.output)
     for node in graph.node:
         yield from (name for name in reads(node) if name not in own)
     yield from (value.name for value in graph.output if value.name not in own)
+
+
+def sort_nodes(graph: GraphProto) -> None:
+    """Bring the nodes of a graph, and of those nested in it, into an order in which each comes after what it reads.
+
+    Nodes that are in order stay where they are; those of a cycle stay at the end.
+    """
+    for node in graph.node:
+        for inner in attribute_graphs(node):
+            sort_nodes(inner)
+    producers = {name: position for position, node in enumerate(graph.node) for name in node.output if name}
+    needs = [sorted({producers[name] for name in reads(node) if name in producers}) for node in graph.node]
+    if all(not need or need[-1] < position for position, need in enumerate(needs)):
+        return
+    order = [graph.node[position] for position in _sorted(needs)]
+    copies = GraphProto(node=order)
+    del graph.node[:]
+    graph.node.extend(copies.node)
+
+
+def _sorted(needs: list[list[int]]) -> list[int]:
+    """The positions, each after those that it needs, as far as there is such an order."""
+    waiting = [len(need) for need in needs]
+    users: list[list[int]] = [[] for _ in needs]
+    for position, need in enumerate(needs):
+        for other in need:
+            users[other].append(position)
+    ready = [position for position, count in enumerate(waiting) if not count]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        order.append(heapq.heappop(ready))
+        for user in users[order[-1]]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                heapq.heappush(ready, user)
+    return order + [position for position, count in enumerate(waiting) if count]
 
 
 def all_nodes(model: ModelProto) -> Iterator[NodeProto]:

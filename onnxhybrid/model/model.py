@@ -15,6 +15,7 @@ from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import annotation, editing, saving
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors
+from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
 from onnxhybrid.model.reading import parsed, read
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
@@ -107,6 +108,14 @@ class Model:
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The graph's outputs."""
         return tuple(TensorSpec.of(value) for value in self._skeleton.graph.output)
+
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Every tensor of the main graph, to find where to cut: inputs, weights, then what nodes write, in order.
+
+        Types and shapes are those that can be inferred from the inputs, or that the file declares; the dtype is
+        "undefined" and the shape None where nothing is known. No weight is read.
+        """
+        return tuple(TensorSpec.of(value) for value in tensor_types(self._skeleton).values())
 
     @property
     def opsets(self) -> Opsets:

@@ -10,6 +10,8 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model.graphs import sort_nodes
+from onnxhybrid.model.opsets import spell_functions
 from onnxhybrid.model.wire import detach
 
 
@@ -27,7 +29,7 @@ def read(file: Path) -> ModelProto:
 
 
 def parsed(skeleton: bytes) -> ModelProto:
-    """The model in the bytes.
+    """The model in the bytes, its nodes in an order in which each comes after what it reads.
 
     Raises:
         ModelError: OH100, they hold no model.
@@ -38,4 +40,6 @@ def parsed(skeleton: bytes) -> ModelProto:
         raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
     if not proto.HasField("graph"):
         raise ModelError("OH100", "the bytes hold no graph")
+    sort_nodes(proto.graph)
+    spell_functions(proto.functions)
     return proto

@@ -85,6 +85,7 @@ class Session:
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too
         self._by_value = values.needs_values([*self._session.get_inputs(), *self._session.get_outputs()])
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
     def _source(
         self, model: Model | str | os.PathLike[str], options: onnxruntime.SessionOptions, *, ours: bool
@@ -130,7 +131,7 @@ class Session:
             Error: OH540, ONNX Runtime refused, for example a feed of another type.
         """
         check_arguments(output_names, input_feed, run_options)
-        return interruptible(0, run_options, functools.partial(self._run, output_names, input_feed, run_options))
+        return interruptible(0, run_options, self._run, output_names, input_feed, run_options)
 
     def _run(
         self,
@@ -143,7 +144,7 @@ class Session:
             if self._by_value:
                 return values.run(self._session, output_names, feeds, options)
             try:
-                return list(self._session.run(output_names, feeds, options))
+                return list(self._session.run(output_names or self._outputs, feeds, options))
             except Exception as problem:
                 if translated(problem).code == "OH540" and (odd := odd_feed(feeds)) is not None:
                     raise Error("OH540", odd) from None

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from onnx import GraphProto, ModelProto, NodeProto
 
-from onnxhybrid.compose.overlap.halves import halves, is_operator, ticket_of
+from onnxhybrid.compose.overlap.halves import halves
 from onnxhybrid.compose.overlap.line import Line
 from onnxhybrid.compose.overlap.schedule import Role, Step, scheduled
-from onnxhybrid.compose.overlap.sequential import is_overlapped, sequential
+from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.compose.overlap.tensors import Tensors, inferred
 from onnxhybrid.compose.part import Names
 from onnxhybrid.diagnostics import Report
@@ -20,6 +20,7 @@ from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, INVOKE
+from onnxhybrid.model.sequential import is_operator, is_overlapped, ticket_of
 
 __all__ = ["is_overlapped", "overlap", "overlapped", "sequential"]
 

@@ -9,20 +9,8 @@ from onnx import NodeProto, TypeProto, helper
 
 from onnxhybrid.compose.part import Names
 from onnxhybrid.model.dtypes import type_name
-from onnxhybrid.model.remote_spec import AWAIT, BEGIN, DOMAIN, INVOKE, RemoteSpec
-
-TYPES = "output_types"
-
-
-def is_operator(node: NodeProto, *operators: str) -> bool:
-    """Whether the node is one of these operators of the remote domain."""
-    return node.domain == DOMAIN and node.op_type in operators
-
-
-def ticket_of(node: NodeProto) -> str:
-    """The ticket that a Begin gives or an Await reads; empty for other nodes."""
-    names = node.output if is_operator(node, BEGIN) else node.input if is_operator(node, AWAIT) else ()
-    return names[0] if names else ""
+from onnxhybrid.model.remote_spec import AWAIT, BEGIN, DOMAIN, RemoteSpec
+from onnxhybrid.model.sequential import TYPES
 
 
 def halves(invoke: NodeProto, types: Sequence[TypeProto], names: Names) -> tuple[NodeProto, NodeProto]:
@@ -42,14 +30,3 @@ def halves(invoke: NodeProto, types: Sequence[TypeProto], names: Names) -> tuple
     begin.output[:] = [ticket]
     wait = helper.make_node(AWAIT, [ticket], invoke.output, name=names.node(f"{begin.name}/await"), domain=DOMAIN)
     return begin, wait
-
-
-def whole(begin: NodeProto, wait: NodeProto) -> NodeProto:
-    """The Invoke node that does what a Begin and its Await do."""
-    invoke = NodeProto()
-    invoke.CopyFrom(begin)
-    invoke.op_type = INVOKE
-    del invoke.attribute[:]
-    invoke.attribute.extend(attribute for attribute in begin.attribute if attribute.name != TYPES)
-    invoke.output[:] = wait.output
-    return invoke

@@ -59,7 +59,7 @@ fn field(name: &str) -> &str {
 }
 
 impl Protocol for Fields {
-    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], _: &Asked) -> Result<Request<'a>, Problem> {
         let file_name = self.file_name(inputs)?;
         let mut form = Form::new();
         self.constant.iter().for_each(|(name, value)| form.field(name, value));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn parts(request: &Request) -> Vec<String> {
-        let body = String::from_utf8(request.body.to_vec()).unwrap();
+        let body = String::from_utf8(request.body.join().to_vec()).unwrap();
         let boundary = body.lines().next().unwrap().to_owned();
         let parts = body.split(&boundary).filter(|part| !part.is_empty() && *part != "--\r\n");
         parts

@@ -169,11 +169,10 @@ mod tests {
         assert_eq!(prepared("[\"prompt\"]", 1).err().unwrap().code, Code::Node);
         assert_eq!(prepared("[\"a/file\", \"file\"]", 2).err().unwrap().code, Code::Node);
         let protocol = prepared("[\"file\", \"prompt\"]", 2).unwrap();
-        let request =
-            |inputs: &[InputTensor]| protocol.request(inputs, &Asked::default()).map_err(|problem| problem.code);
-        assert_eq!(request(&[file(), text(&["a", "b"])]).unwrap_err(), Code::Input);
-        assert_eq!(request(&[file(), text(&[])]).unwrap_err(), Code::Input);
-        assert_eq!(request(&[file(), file()]).unwrap_err(), Code::Input);
-        assert_eq!(request(&[text(&["a"]), text(&["b"])]).unwrap_err(), Code::Input);
+        let refusal = |inputs: &[InputTensor]| protocol.request(inputs, &Asked::default()).unwrap_err().code;
+        assert_eq!(refusal(&[file(), text(&["a", "b"])]), Code::Input);
+        assert_eq!(refusal(&[file(), text(&[])]), Code::Input);
+        assert_eq!(refusal(&[file(), file()]), Code::Input);
+        assert_eq!(refusal(&[text(&["a"]), text(&["b"])]), Code::Input);
     }
 }

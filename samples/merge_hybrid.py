@@ -167,7 +167,7 @@ def show_detectors(url: str, folder: Path) -> None:
 
 def show_recognisers(url: str, folder: Path) -> None:
     """Each shape with the old file that calls OpenAI's audio service."""
-    tiny = speech.recogniser(["en-us"]).rename({"text": "str"})
+    tiny = speech.recogniser(speech.VOICES[:1]).rename({"text": "str"})
     proxy = oh.legacy.upgrade(oh.load(GetOpenAIWhisperProxyModel(f"{url}/v1/audio/transcriptions", folder)))
     hybrids = merged(tiny, proxy, oh.judge.max_probability("probs") >= 0.6)
     texts = {"auth_token": "", "model_name": "whisper-1", "response_format": "text"}
@@ -205,7 +205,7 @@ def run(hybrid: oh.Model, feeds: dict[str, Array], folder: Path) -> tuple[dict[s
 def services() -> Iterator[str]:
     """The large models behind the services' protocols: Triton's and OpenAI's."""
     large = detector(("input.1", "218"), hidden=256, channels=425, opset=11)
-    words = speech.recogniser(["en-us", "en-us+f2", "en-us+m3", "en-us+m7", "en", "en+f4", "en+m1"])
+    words = speech.recogniser(speech.VOICES)
     with oh.endpoint.serve({"yolo": large, "whisper-1": speech.as_file(words)}) as endpoint:
         yield endpoint.url
 

@@ -29,7 +29,7 @@ from onnxhybrid.runtime import Picker
 
 # Generate the local model: it takes what whisper's end-to-end model takes, and knows the words of one voice only.
 def get_whiper_tiny() -> str:  # noqa: D103
-    proto = speech.recogniser(["en-us"]).to_proto()
+    proto = speech.recogniser(speech.VOICES[:1]).to_proto()
     for name, kind in SEARCH.items():
         proto.graph.input.append(helper.make_tensor_value_info(name, kind, [1]))
     onnx.save(proto, "whisper_onnx_tiny_en_fp32_e2e.onnx")
@@ -148,7 +148,7 @@ class SideBySide:
     """Both models at once, and the better answer."""
 
     def __init__(self, url: str) -> None:
-        self.edge = oh.Session(speech.recogniser(["en-us"]))  # registers the audio decoder's library by itself
+        self.edge = oh.Session(speech.recogniser(speech.VOICES[:1]))  # registers the audio decoder's library by itself
         self.azure = oh.Session(oh.remote.openai_audio("whisper-1", url=url, auth=None))  # in place of the old operator
         self.better = Picker(oh.judge.max_probability("probs") >= 0.6)
 
@@ -175,7 +175,7 @@ class SideBySide:
 
 def main() -> None:
     """Serve the large model, then run the program and its two variants."""
-    large = speech.recogniser(["en-us", "en-us+f2", "en-us+m3", "en-us+m7", "en", "en+f4", "en+m1"])
+    large = speech.recogniser(speech.VOICES)
     with (
         oh.endpoint.serve({"whisper-1": speech.as_file(large)}) as endpoint,
         tempfile.TemporaryDirectory() as folder,

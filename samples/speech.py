@@ -32,6 +32,9 @@ COMMANDS = (
     "what is the weather",
     "set a timer",
 )
+VOICES = ("en-us", "en-us+f2", "en-us+m3", "en-us+m7", "en", "en+f4", "en+m1", "en-029")
+"""Those that the large recognisers learn from; the small ones know the first."""
+
 RATE = 16000
 _FRAME, _HOP, _BANDS, _TIMES = 512, 160, 24, 16
 

@@ -153,7 +153,7 @@ def late(file: bytes, seconds: int) -> bytes:
 
 def main() -> None:
     """Serve a recogniser, compose the gate, and play recordings to it."""
-    large = speech.recogniser(["en-us", "en-us+f2", "en-us+m3", "en", "en+f4"])
+    large = speech.recogniser(speech.VOICES)
     folder = Path("build")
     folder.mkdir(exist_ok=True)
     with oh.endpoint.serve({"whisper-1": speech.as_file(large)}) as endpoint:

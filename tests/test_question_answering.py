@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -17,13 +16,12 @@ import onnxhybrid as oh
 from tests.servers import azureml
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-PACKAGES = os.environ.get("ONNXHYBRID_ENCODER") or str(SAMPLES.parent / ".encoder")
 NEEDS_SERVER = pytest.mark.skipif(sys.platform == "win32", reason="the server runs on gunicorn, which Windows has not")
 
 
 def run_sample(folder: Path, *options: str) -> tuple[dict[str, Any], str]:
     """The sample's result and what it printed."""
-    command = [sys.executable, str(SAMPLES / "question_answering.py"), "--output", str(folder), "--packages", PACKAGES]
+    command = [sys.executable, str(SAMPLES / "question_answering.py"), "--output", str(folder)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Warning" not in done.stderr, done.stderr

@@ -13,14 +13,16 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench bench-compose soak clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    train two digit classifiers, serve one, compose both and compare'
 	@echo 'make test    every test, native and Python, the real Triton server included'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
-	@echo 'make bench   our operator against the official client on the real Triton server'
+	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
+	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
+	@echo 'make soak    200 000 calls, some of which fail: memory, descriptors and threads stay as they are'
 	@echo 'make clean   remove all that the others made'
 
 demo: $(VENV)/$(DEMO).installed
@@ -40,8 +42,14 @@ check: $(VENV)/test.installed
 bench: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.remote
 
+bench-compose: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.compose
+
+soak: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.soak
+
 clean:
-	rm -rf $(VENV) .triton .azureml .legacy .encoder .java build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .triton .azureml .corpus .legacy .encoder .java build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

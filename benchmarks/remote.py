@@ -1,4 +1,7 @@
-"""Our operator beside the official client on the real Triton server: `python -m benchmarks.remote`, or `make bench`."""
+"""Our operator beside the official clients: `python -m benchmarks.remote`, or `make bench`.
+
+The servers are the real Triton server and one on loopback that costs next to nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, Case, Servers
 from benchmarks.measure import Comparison, compare
 from tests.servers import triton
 
-PEERS = ("onnxruntime", "numpy", "tritonclient")
+PEERS = ("onnxruntime", "numpy", "tritonclient", "openai")
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,14 @@ class Result:
 def main() -> int:
     """Measure the chosen cases and print a table; 1 when a goal was missed, 2 where the server cannot run."""
     options = _options()
-    reason = triton.unsupported()
+    cases = [case for case in CASES if case.name in options.cases]
+    reason = triton.unsupported() if any(case.on_triton for case in cases) else ""
     if reason:
         print(f"nothing was measured, since the Triton server cannot run here: {reason}", file=sys.stderr)
         return 2
     print(_HEAD, flush=True)
-    with triton.serve() as server:
-        results = [_measure(case, server, options.rounds) for case in CASES if case.name in options.cases]
+    with Servers() as servers:
+        results = [_measure(case, servers, options.rounds) for case in cases]
     if options.json:
         options.json.write_text(json.dumps(_report(results), indent=2) + "\n", encoding="utf-8")
     return 0 if all(result.case.is_met(result.comparison.ratio) for result in results) else 1
@@ -85,8 +89,8 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(case: Case, server: triton.TritonServer, rounds: int) -> Result:
-    ours, peer = case.contestants(server)
+def _measure(case: Case, servers: Servers, rounds: int) -> Result:
+    ours, peer = case.contestants(servers)
     result = Result(case, compare(case.measure, ours, peer, rounds=rounds))
     print(result.line(), flush=True)
     return result

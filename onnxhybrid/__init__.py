@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade import cascade
     from onnxhybrid.compose.chain import chain
+    from onnxhybrid.compose.ensemble import ensemble
+    from onnxhybrid.compose.fallback import fallback
+    from onnxhybrid.compose.offload import offload
+    from onnxhybrid.compose.overlap import overlap
     from onnxhybrid.compose.parallel import parallel
+    from onnxhybrid.compose.route import route
+    from onnxhybrid.compose.splice import splice
+    from onnxhybrid.compose.split import split
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
     from onnxhybrid.errors import (
@@ -71,21 +78,41 @@ __all__ = [
     "chain",
     "deploy",
     "endpoint",
+    "ensemble",
     "explain",
+    "fallback",
     "judge",
     "legacy",
     "library_path",
     "load",
+    "offload",
+    "overlap",
     "parallel",
     "register",
     "remote",
+    "route",
+    "splice",
+    "split",
     "switch",
     "validate",
 ]
 
 _PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
-    "compose": ("cascade", "chain", "judge", "parallel", "switch"),
+    "compose": (
+        "cascade",
+        "chain",
+        "ensemble",
+        "fallback",
+        "judge",
+        "offload",
+        "overlap",
+        "parallel",
+        "route",
+        "splice",
+        "split",
+        "switch",
+    ),
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),

@@ -80,11 +80,32 @@ def _unusable(path: str, version: int | str, why: str) -> str:
 def _quick() -> ctypes.PyDLL:
     """The functions around every run. They never wait, so that they need not let go of the interpreter's lock."""
     library = ctypes.PyDLL(_library()._name)
+    library.onnxhybrid_run_enter.restype = None
+    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check]
+    library.onnxhybrid_run_leave.restype = None
+    library.onnxhybrid_run_leave.argtypes = []
     library.onnxhybrid_scope_events.restype = ctypes.c_void_p
     library.onnxhybrid_scope_events.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_trace.restype = None
     library.onnxhybrid_trace.argtypes = [ctypes.c_char_p]
     return library
+
+
+@functools.cache
+def events_waiting() -> ctypes.c_uint64:
+    """How many failed attempts wait for `Scope.events` in all scopes together, at any time that its value is read."""
+    return ctypes.c_uint64.in_dll(_library(), "onnxhybrid_events_waiting")
+
+
+@functools.cache
+def border() -> tuple[Callable[[int, CheckFunction], None], Callable[[], None]]:
+    """What is called on either side of a run on the thread that runs: enter, and then leave in any case.
+
+    `enter(run, check)` says that this thread now runs the run of this id, or with 0 one without a name; `check` is
+    called on this thread while the run waits, several times a second. `leave()` says that the run that this thread
+    entered last is over; calls that it began and did not await are dropped.
+    """
+    return _quick().onnxhybrid_run_enter, _quick().onnxhybrid_run_leave
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -103,10 +124,6 @@ def _declare(library: ctypes.CDLL) -> None:
     library.onnxhybrid_describe.argtypes = [ctypes.c_uint64, ctypes.c_char_p]
     library.onnxhybrid_run_create.restype = ctypes.c_uint64
     library.onnxhybrid_run_create.argtypes = []
-    library.onnxhybrid_run_enter.restype = None
-    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check]
-    library.onnxhybrid_run_leave.restype = None
-    library.onnxhybrid_run_leave.argtypes = []
     library.onnxhybrid_run_cancel.restype = None
     library.onnxhybrid_run_cancel.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_run_release.restype = None
@@ -202,21 +219,6 @@ class Run:
     def __del__(self) -> None:
         if getattr(self, "id", 0) and _library is not None:  # at interpreter exit globals may be gone
             _library().onnxhybrid_run_release(self.id)
-
-
-def enter(run: int, check: CheckFunction = UNCHECKED) -> None:
-    """Say that this thread now runs the run of this id, or with 0 one without a name; `leave` has to follow.
-
-    Args:
-        run: the id of a `Run`, or 0.
-        check: called on this thread while the run waits, several times a second.
-    """
-    _library().onnxhybrid_run_enter(run, check)
-
-
-def leave() -> None:
-    """Say that the run that this thread entered last is over; calls that it began and did not await are dropped."""
-    _library().onnxhybrid_run_leave()
 
 
 def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:

@@ -10,8 +10,9 @@ NAMES = {
     "ComposeError", "Credential", "CredentialError", "Error", "Input", "Model", "ModelError", "NodeStats", "Policy",
     "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
     "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "deploy",
-    "endpoint", "explain", "judge", "legacy", "library_path", "load", "parallel", "register", "remote", "switch",
-    "validate",
+    "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load", "offload", "overlap",
+    "parallel",
+    "register", "remote", "route", "splice", "split", "switch", "validate",
 }  # fmt: skip
 
 

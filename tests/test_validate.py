@@ -84,6 +84,33 @@ def test_a_file_newer_than_the_runtime_is_found() -> None:
     assert not _codes(_graph(relu, opset=17), target="onnxruntime==1.18")
 
 
+def test_every_release_since_1_14_is_a_target_and_none_reads_less_than_the_one_before() -> None:
+    relu = [helper.make_node("Relu", ["x"], ["y"])]
+    read = []
+    for minor in range(14, 32):
+        target = f"onnxruntime==1.{minor}"
+        read.append(
+            (
+                max(n for n in range(13, 27) if not _codes(_graph(relu, opset=n), target=target)),
+                max(n for n in range(7, 14) if not _codes(_graph(relu, opset=13, ir_version=n), target=target)),
+            )
+        )
+    assert read == sorted(read)
+    assert read[0] == (18, 8)
+    assert read[3] == (20, 9)
+
+
+def test_traditional_models_newer_than_the_target_are_found() -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1]) for name in "xy"]
+    node = helper.make_node("Binarizer", ["x"], ["y"], domain="ai.onnx.ml")
+    graph = helper.make_graph([node], "g", values[:1], values[1:])
+    imports = [helper.make_opsetid("", 13), helper.make_opsetid("ai.onnx.ml", 4)]
+    model = oh.Model.from_proto(helper.make_model(graph, ir_version=7, opset_imports=imports))
+    assert _codes(model, target="onnxruntime==1.16.3") == ["OH106"]
+    assert not _codes(model, target="onnxruntime==1.17")
+    assert not _codes(model)
+
+
 @pytest.mark.parametrize("target", ["tensorrt==8", "onnxruntime", "opset", "onnxruntime==0.1", "opset 99"])
 def test_a_target_that_is_not_known_is_a_coded_error(target: str) -> None:
     with pytest.raises(oh.ModelError, match="OH304"):

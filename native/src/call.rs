@@ -106,6 +106,7 @@ impl Call {
 
     fn spawn(self: &Arc<Self>, run: &Arc<Run>, requests: Vec<Request>, limits: Limits, started: Instant) -> Answers {
         let (call, run) = (self.clone(), run.clone());
+        let requests: Vec<_> = requests.into_iter().map(Request::into_owned).collect();
         Task::spawn(async move {
             let exchange = call.exchange(requests, &limits, &run);
             let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
@@ -162,12 +163,12 @@ impl Call {
     }
 
     /// The requests, and what their answers have to fit.
-    fn prepare(
+    fn prepare<'a>(
         &self,
         run: &Run,
         token: Option<&InputTensor>,
-        inputs: &[InputTensor],
-    ) -> Result<(Vec<Request>, Expected), Problem> {
+        inputs: &'a [InputTensor<'a>],
+    ) -> Result<(Vec<Request<'a>>, Expected), Problem> {
         self.peer.check()?;
         if let Some(token) = token {
             let _ = run.secret.set(token_secret(token)?);
@@ -189,7 +190,7 @@ impl Call {
     }
 
     /// One request, or one for each row; none where the service takes no empty batch.
-    fn requests(&self, tensors: &[InputTensor], asked: &Asked) -> Result<Vec<Request>, Problem> {
+    fn requests<'a>(&self, tensors: &'a [InputTensor<'a>], asked: &Asked) -> Result<Vec<Request<'a>>, Problem> {
         if asked.rows == 0 && self.node.protocol.batch != Batch::Request {
             return Ok(Vec::new());
         }
@@ -207,7 +208,12 @@ impl Call {
     }
 
     /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
-    async fn exchange(&self, mut requests: Vec<Request>, limits: &Limits, run: &Run) -> Result<Vec<Response>, Problem> {
+    async fn exchange(
+        &self,
+        mut requests: Vec<Request<'_>>,
+        limits: &Limits,
+        run: &Run,
+    ) -> Result<Vec<Response>, Problem> {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
@@ -230,11 +236,11 @@ impl Call {
         side_by_side(answers, SIDE_BY_SIDE).await
     }
 
-    async fn row(&self, row: usize, of: &[Request], limits: &Limits, run: &Run) -> Result<Response, Problem> {
+    async fn row(&self, row: usize, of: &[Request<'_>], limits: &Limits, run: &Run) -> Result<Response, Problem> {
         self.one(&of[row], limits, run).await.map_err(|problem| of_row(problem, row, of.len()))
     }
 
-    async fn one(&self, request: &Request, limits: &Limits, run: &Run) -> Result<Response, Problem> {
+    async fn one(&self, request: &Request<'_>, limits: &Limits, run: &Run) -> Result<Response, Problem> {
         let response = send(&self.peer, request, limits, &run.tally).await?;
         self.protocol.check(&response)?;
         Ok(response)

@@ -89,7 +89,7 @@ async fn exchange(
     query: &Query,
     spec: &ProtocolSpec,
     endpoint: &Endpoint,
-    mut request: Request,
+    mut request: Request<'_>,
     limits: &Limits,
     tally: &Tally,
     secret: &mut Option<Secret>,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,11 @@ use crate::guard::lock;
 
 /// Events that wait at most; beyond them the oldest are forgotten.
 const KEPT: usize = 256;
+
+/// How many events wait in all scopes together, for a host to see without a call whether there is anything to fetch.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals)]
+pub static onnxhybrid_events_waiting: AtomicU64 = AtomicU64::new(0);
 
 /// The events of one scope.
 #[derive(Debug, Default)]
@@ -36,6 +42,8 @@ impl Events {
         if waiting.events.len() == KEPT {
             waiting.events.pop_front();
             waiting.forgotten += 1;
+        } else {
+            onnxhybrid_events_waiting.fetch_add(1, Ordering::Relaxed);
         }
         waiting.events.push_back(event);
     }
@@ -43,7 +51,20 @@ impl Events {
     /// What waits, `{"events": […], "forgotten": n}`, which is then gone; `None` if nothing does.
     pub fn take(&self) -> Option<Value> {
         let waiting = std::mem::take(&mut *lock(&self.0));
+        waiting.uncount();
         (!waiting.events.is_empty()).then(|| json!({"events": waiting.events, "forgotten": waiting.forgotten}))
+    }
+}
+
+impl Waiting {
+    fn uncount(&self) {
+        onnxhybrid_events_waiting.fetch_sub(self.events.len() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        lock(&self.0).uncount();
     }
 }
 

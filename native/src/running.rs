@@ -25,7 +25,7 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub struct Signal {
     raised: AtomicBool,
-    waiting: Mutex<HashMap<u64, Waker>>,
+    waiting: Mutex<Vec<(u64, Waker)>>,
 }
 
 impl Signal {
@@ -38,14 +38,14 @@ impl Signal {
     pub fn raise(&self) {
         self.raised.store(true, Ordering::Release);
         let waiting = std::mem::take(&mut *lock(&self.waiting));
-        waiting.into_values().for_each(Waker::wake);
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// Wakes `waker` when it is raised, as long as the result lives. Look at [`Self::is_raised`] afterwards.
     pub fn listen(&self, waker: &Waker) -> Listening<'_> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let key = NEXT.fetch_add(1, Ordering::Relaxed);
-        lock(&self.waiting).insert(key, waker.clone());
+        lock(&self.waiting).push((key, waker.clone()));
         Listening { signal: self, key }
     }
 }
@@ -58,7 +58,10 @@ pub struct Listening<'a> {
 
 impl Drop for Listening<'_> {
     fn drop(&mut self) {
-        let waker = lock(&self.signal.waiting).remove(&self.key);
+        let mut waiting = lock(&self.signal.waiting);
+        let at = waiting.iter().rposition(|(key, _)| *key == self.key);
+        let waker = at.map(|at| waiting.swap_remove(at));
+        drop(waiting);
         drop(waker);
     }
 }

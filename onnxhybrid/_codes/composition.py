@@ -101,8 +101,8 @@ ROWS = (
     row(
         "OH220",
         "ComposeError",
-        "Options of a cascade do not go together",
-        "rows, speculate and report are True or False, and not all of them can be had at once.",
+        "An option of a cascade is neither True nor False",
+        "rows, speculate and report are switches.",
         "cascade(local, remote, accept=judge, rows=0.5)",
         "Give what the message names as True or False, or leave it out.",
     ),
@@ -144,12 +144,139 @@ ROWS = (
         "Name a tensor of the judge's main graph that holds numbers.",
     ),
     row(
-        "OH225",
+        "OH245",
         "ComposeError",
-        "A BatchNormalization in training mode would overwrite its inputs",
-        "Where the running mean and variance are no outputs of the graph that the node is in, ONNX Runtime writes them "
-        "into the buffers of the node's inputs, and whoever reads these afterwards gets other values.",
-        "a cascade whose local model trains and gives out its running mean",
-        "Export the model for inference (training_mode=0).",
+        "Branches are nested too deeply",
+        "Each switch, cascade or other branch puts a graph into a graph, and protobuf, which every program reads ONNX "
+        "files with, reads 100 messages inside each other and no more: about 30 branches.",
+        "a loop that puts switch(c, then=new, else_=old) around the last result, forty times",
+        "Choose between all models at once with oh.route, or halve the models again and again, as in a tree.",
+    ),
+    row(
+        "OH212",
+        "ComposeError",
+        "The index is no whole number",
+        "A route needs the name of a graph input (int64, one element), or a Model with exactly one output, a whole "
+        "number of one element.",
+        "route(classifier, [a, b]), where the classifier gives a label for each row of a batch",
+        "Use a Model that gives one number, as ArgMax of one row does.",
+    ),
+    row(
+        "OH213",
+        "ComposeError",
+        "The outputs cannot be combined so",
+        "An ensemble combines tensors of one type by name: mean takes floats, max takes numbers, vote takes whole "
+        "numbers, strings and bools. A Model as combine reads the outputs by name.",
+        'ensemble([a, b], combine="mean"), where a gives an int64 label',
+        'Drop the output with select(["probabilities"]), use combine="vote", or give a Model.',
+    ),
+    row(
+        "OH214",
+        "ComposeError",
+        "A remote call cannot be guarded",
+        "fallback has to turn each remote failure of the primary into data, wherever the call stands. It cannot inside "
+        "a Scan and other operators that hold graphs, but for If and Loop, nor where more than 17 calls wait for each "
+        "other in a row.",
+        "fallback(primary, backup), where the primary calls out in the body of a Scan",
+        "Put the fallback into the body, around the call, before the Scan is made; or use a Loop.",
+    ),
+    row(
+        "OH215",
+        "ComposeError",
+        "An option has a value that it cannot have",
+        "An option of a combinator was given a value of another kind than it takes.",
+        'oh.ensemble([a, b], combine="median")',
+        "Use one of the values that the message names.",
+    ),
+    row(
+        "OH235",
+        "ComposeError",
+        "A cut needs a list of tensors",
+        "split, offload and splice take tensors of the main graph as a list of names, each once, or of TensorSpecs "
+        "where the model does not tell a tensor's type.",
+        'oh.split(model, at="features")',
+        'oh.split(model, at=["features"]); model.tensors() lists the tensors that there are.',
+    ),
+    row(
+        "OH236",
+        "ComposeError",
+        "The model has no such tensor to cut at",
+        "A cut goes through tensors of the main graph: its inputs, its weights and what its nodes write. Tensors "
+        "inside of branches, loops and functions cannot be cut.",
+        'oh.split(model, at=["feature"]) where the tensor is called "features"',
+        "Use one of the names that the message suggests, or look it up in model.tensors().",
+    ),
+    row(
+        "OH237",
+        "ComposeError",
+        "The cut is no cut",
+        "After a cut the tail may depend on the model's inputs through the tensors of the cut alone. The message shows "
+        "a path from an input to an output that goes around them, or a node (a remote call, a random number) that "
+        "both sides need and that must not run twice.",
+        "a cut at the main branch of a network with a skip connection: x -> Add(add3) -> y",
+        "Add a tensor of that path to at, or cut where all paths meet.",
+    ),
+    row(
+        "OH238",
+        "ComposeError",
+        "The type of a tensor at the cut is not known, not as given, or cannot cross",
+        "What crosses a cut becomes an output of the head and an input of the tail, and an input needs an element "
+        "type, which cannot be inferred behind unknown operators. A map that is an output of the whole cannot cross, "
+        "since no operator gives a map as it is.",
+        "a cut behind an operator of com.example in a model without value_info",
+        'Say it: oh.split(model, at=[oh.TensorSpec("features", "float32", ("n", 64))]).',
+    ),
+    row(
+        "OH239",
+        "ComposeError",
+        "It is not clear what the replacement reads or writes",
+        "splice matches tensors and the replacement's inputs and outputs by name; the others in their order, if there "
+        "are as many on both sides.",
+        "one tensor in outputs, and a replacement that gives y, ok, status and error",
+        'Rename the one that is meant: replacement.rename({"y": "features"}).',
+    ),
+    row(
+        "OH240",
+        "ComposeError",
+        "There is nothing to replace",
+        "splice removes the nodes between inputs and outputs. There are none: no path leads from one to the other, or "
+        "no node writes an output.",
+        'oh.splice(model, inputs=["y"], outputs=["x"], replacement=b), the wrong way round',
+        "Name tensors that nodes write in outputs, and in inputs tensors that these depend on.",
+    ),
+    row(
+        "OH241",
+        "ComposeError",
+        "Somebody else reads a tensor that would be removed",
+        "The nodes between inputs and outputs go, with what they write; a node that stays, or an output of the model, "
+        "reads some of it.",
+        "a replaced block whose inner tensor is also the source of a skip connection",
+        "Add that tensor to outputs, so that the replacement writes it, or cut closer or wider.",
+    ),
+    row(
+        "OH242",
+        "ComposeError",
+        "The replacement would depend on itself",
+        "One of the tensors that it reads depends on one that it writes.",
+        'oh.splice(model, inputs=["late"], outputs=["early"], replacement=b)',
+        "Read tensors that come before those that are written; the message shows the path.",
+    ),
+    row(
+        "OH243",
+        "ComposeError",
+        "A name of the replacement is taken",
+        "Inputs and outputs of a replacement that are not matched with a tensor become inputs and outputs of the "
+        "whole, and keep their names; one of the names stands for another tensor of the model.",
+        "a replacement with a second input called as a tensor inside of the model",
+        "Name that tensor in inputs or outputs if it is what is meant; otherwise rename it in the replacement.",
+    ),
+    row(
+        "OH244",
+        "ComposeError",
+        "What takes the tail's place is not like it",
+        "offload gives the tail to a function that publishes it, and chains the head to the Model that comes back. It "
+        "needs the tail's inputs and outputs, under their names, with their types.",
+        "to=lambda tail: print(tail), which gives None",
+        "Return the remote Model, as in to=lambda tail: oh.remote.triton(url, publish(tail)); rename what differs.",
     ),
 )

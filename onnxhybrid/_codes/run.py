@@ -256,6 +256,15 @@ ROWS = (
         "size; see the node that the message names.",
     ),
     row(
+        "OH545",
+        "Error",
+        "The index of a route is out of range",
+        "A route runs one of its models by number, and was given a number that none of them has, or several numbers. "
+        "None of the models ran.",
+        'oh.route("which", [a, b]) run with which=2',
+        "Feed a number from 0 to the count of models less one.",
+    ),
+    row(
         "OH550",
         "Error",
         "The operator library cannot be loaded",

@@ -3,7 +3,27 @@
 from onnxhybrid.compose import judge
 from onnxhybrid.compose.cascade import cascade
 from onnxhybrid.compose.chain import chain
+from onnxhybrid.compose.ensemble import ensemble
+from onnxhybrid.compose.fallback import fallback
+from onnxhybrid.compose.offload import offload
+from onnxhybrid.compose.overlap import overlap
 from onnxhybrid.compose.parallel import parallel
+from onnxhybrid.compose.route import route
+from onnxhybrid.compose.splice import splice
+from onnxhybrid.compose.split import split
 from onnxhybrid.compose.switch import switch
 
-__all__ = ["cascade", "chain", "judge", "parallel", "switch"]
+__all__ = [
+    "cascade",
+    "chain",
+    "ensemble",
+    "fallback",
+    "judge",
+    "offload",
+    "overlap",
+    "parallel",
+    "route",
+    "splice",
+    "split",
+    "switch",
+]

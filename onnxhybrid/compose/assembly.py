@@ -10,15 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnx import GraphProto, TensorProto, ValueInfoProto, compose, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.finish import finished
-from onnxhybrid.compose.part import Names, Part
+from onnxhybrid.compose.part import Names, Part, take_defaults
 from onnxhybrid.compose.types import narrow, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align
 from onnxhybrid.model.dtypes import elem_type, is_container, type_name
+from onnxhybrid.model.graphs import depth
+from onnxhybrid.model.naming import Taken
+from onnxhybrid.model.remote_spec import gives_results
 from onnxhybrid.model.weights import same_values
 
 
@@ -59,18 +62,21 @@ class Assembly:
         models = align([part.model for part in parts], self._needed_opset(kind, outputs, parts))
         self._kind = kind
         self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
-        self._names = Names(tensors=public | set(outputs))
-        self._graph = GraphProto(name=kind)
+        self._names = Names(tensors=Taken(public | set(outputs)))
+        self._model = ModelProto()
+        self._graph = self._model.graph
+        self._graph.name = kind
         self._inputs: dict[str, InputSlot] = {}
         self._values: dict[str, ValueInfoProto] = {}
 
     @staticmethod
     def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
-        """The oldest opset whose If gives such outputs: sequences since 13, optional values since 16."""
-        if kind not in ("switch", "cascade"):
-            return 0
-        kinds = {type_name(part.outputs[name].type) for part in parts for name in outputs if name in part.outputs}
-        return 16 if any(name.startswith("optional(") for name in kinds) else 13 if any(map(is_container, kinds)) else 0
+        """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
+        needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
+        if kind in ("switch", "cascade", "route", "fallback"):
+            chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]
+            needed |= {_if_opset(value) for value in chosen}
+        return max(needed, default=0)
 
     def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
         """Place a part in the main graph.
@@ -85,10 +91,14 @@ class Assembly:
         """
         part = self._parts[label]
         outputs = {name: public[name] if name in public else self._inner(part, name) for name in part.outputs}
-        entries = {name: self._names.tensor(f"{label}/{name}/in") for name in part.inputs}
-        graph, tensors = self._placed(part, feeds, entries, outputs)
+        graph = self._placed(part, feeds, outputs)
         self._values.update({value.name: value for value in graph.output})
-        self._merge(graph, [(tensors[name], entry) for name, entry in entries.items()])
+        # Each name has one meaning by now, so that merging the graphs is appending the fields of one to the other's.
+        inner = {value.name for value in graph.value_info}
+        graph.value_info.extend(value for value in graph.output if value.name not in inner)
+        for own in ("input", "output", "name", "doc_string", "metadata_props"):
+            graph.ClearField(own)
+        self._graph.MergeFrom(graph)
         return outputs
 
     def branch(self, label: str, feeds: Mapping[str, str]) -> Branch:
@@ -98,8 +108,7 @@ class Assembly:
         """
         part = self._parts[label]
         outputs = {name: self._names.tensor(f"{label}/{name}") for name in part.outputs}
-        entries = {name: feeds.get(name, name) for name in part.inputs}
-        graph, _ = self._placed(part, feeds, entries, outputs)
+        graph = self._placed(part, feeds, outputs)
         for hoisted, own in (
             (self._graph.initializer, graph.initializer),
             (self._graph.sparse_initializer, graph.sparse_initializer),
@@ -164,17 +173,33 @@ class Assembly:
         return name
 
     def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> None:
-        """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not."""
+        """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not.
+
+        Raises:
+            ComposeError: OH245, branches would be nested too deeply.
+        """
+        names = [value.name for value in outputs]
+        self._graph.node.append(self._if(condition, then, else_, names, names))
+        self._values.update({value.name: value for value in outputs})
+
+    def either(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> Branch:
+        """A branch that chooses between two others, as `choose` does in the main graph."""
+        inner = {value.name: ValueInfoProto(name=self._names.tensor(f"{self._kind}/{value.name}")) for value in outputs}
+        for value in outputs:
+            inner[value.name].type.CopyFrom(value.type)
+        node = self._if(condition, then, else_, list(inner), [value.name for value in inner.values()])
+        return Branch(helper.make_graph([node], self._kind, [], []), inner)
+
+    def _if(
+        self, condition: str, then: Branch, else_: Branch, outputs: Sequence[str], tensors: Sequence[str]
+    ) -> NodeProto:
         for branch in (then, else_):
-            chosen = [branch.outputs[value.name] for value in outputs]
+            _check_depth(branch.graph)
+            chosen = [branch.outputs[name] for name in outputs]
             del branch.graph.output[:]
             branch.graph.output.extend(chosen)
         name = self._names.node(self._kind)
-        branches = {"then_branch": then.graph, "else_branch": else_.graph}
-        self._graph.node.append(
-            helper.make_node("If", [condition], [value.name for value in outputs], name=name, **branches)
-        )
-        self._values.update({value.name: value for value in outputs})
+        return helper.make_node("If", [condition], tensors, name=name, then_branch=then.graph, else_branch=else_.graph)
 
     def spec(self, tensor: str) -> TensorSpec:
         """The description of an input of the composition, or of a part's output in the main graph."""
@@ -193,12 +218,12 @@ class Assembly:
             if slot.default is not None:
                 self._graph.initializer.append(slot.default)
         self._graph.output.extend(self._values[name] for name in outputs)
-        return finished(self._kind, self._graph, list(self._parts.values()))
+        answers = [name for node in self._graph.node if gives_results(node) for name in node.output]
+        self._graph.value_info.extend(self._values[name] for name in answers if name in self._values)
+        return finished(self._kind, self._model, list(self._parts.values()))
 
-    def _placed(
-        self, part: Part, feeds: Mapping[str, str], entries: Mapping[str, str], outputs: Mapping[str, str]
-    ) -> tuple[GraphProto, dict[str, str]]:
-        """The part's graph under its new names, and for each of its inputs the tensor that it reads."""
+    def _placed(self, part: Part, feeds: Mapping[str, str], outputs: Mapping[str, str]) -> GraphProto:
+        """The part's graph under its new names; where it is fed it reads the tensors of the composition."""
         sizes: dict[str, str] = {}
         tensors = {name: feeds.get(name, name) for name in part.inputs}
         for name, wanted in part.inputs.items():
@@ -206,12 +231,12 @@ class Assembly:
                 self._check(part, given, wanted)
                 for theirs, ours in shared_sizes(given, wanted).items():
                     sizes.setdefault(theirs, ours)
-        graph = part.placed(self._names, entries, outputs, sizes)
-        defaults = _take_defaults(graph)
+        graph = part.placed(self._names, tensors, outputs, sizes)
+        defaults = take_defaults(graph)
         for name, value in zip(part.inputs, graph.input, strict=True):
             if name not in feeds:
                 self._share(name, value, defaults.get(value.name), part.label)
-        return graph, tensors
+        return graph
 
     def _share(self, name: str, value: ValueInfoProto, default: TensorProto | None, label: str) -> None:
         """Let a part read the input `name` of the composition, which is opened if it is the first to ask.
@@ -252,24 +277,30 @@ class Assembly:
         hint = "rename one of them if they are not the same" if slot else "put a model that converts it between them"
         require(given, source, wanted, f"the input of part {part.label!r},", hint)
 
-    def _merge(self, graph: GraphProto, connections: list[tuple[str, str]]) -> None:
-        """Append a placed graph: (tensor of the main graph, input of the placed graph) pairs become one tensor each."""
-        del self._graph.output[:]
-        self._graph.output.extend(self._values[tensor] for tensor in dict(connections))
-        quantization = [*self._graph.quantization_annotation, *graph.quantization_annotation]
-        self._graph = compose.merge_graphs(self._graph, graph, connections, name=self._kind, doc_string="")
-        self._graph.quantization_annotation.extend(quantization)
-
     def _inner(self, part: Part, output: str) -> str:
         return self._names.tensor(output if output not in self._names.tensors else f"{part.label}/{output}")
 
 
-def _take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
-    """Remove the initializers that are inputs from a graph."""
-    inputs = {value.name for value in graph.input}
-    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
-    if defaults:
-        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
-    return defaults
+_MOST_LEVELS = 30
+"""How many branches inside each other a file can have: each is three messages, and protobuf reads up to 100."""
+
+
+def _check_depth(branch: GraphProto) -> None:
+    if (levels := depth(branch)) > _MOST_LEVELS:
+        raise ComposeError(
+            "OH245",
+            f"{levels} branches would lie inside each other, and no program reads a file with more than "
+            f"{_MOST_LEVELS}; choose between all models at once with oh.route, or in the shape of a tree",
+        )
+
+
+def _if_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose If gives such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 13 if is_container(name) else 0
+
+
+def _identity_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose Identity takes such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 14 if is_container(name) else 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.assembly import Assembly
-from onnxhybrid.compose.part import Part, parts_of
+from onnxhybrid.compose.part import Part, labelled, parts_of
 from onnxhybrid.compose.types import mismatch
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.naming import free_name
 
 Feeds = dict[str, tuple[str, str]]
 """input -> (label of the part, its output)"""
@@ -36,7 +36,7 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
         raise ComposeError(
             "OH204", f"connect maps inputs to outputs, as in {{'b_input': 'a_output'}}; it is {connect!r}"
         )
-    parts = parts_of(_labelled(models))
+    parts = parts_of(labelled(models))
     if not parts:
         raise ComposeError("OH205", "chain takes two or more models, not 0")
     plan = _plan(parts, dict(connect or {}))
@@ -52,15 +52,6 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
         outputs = assembly.add(part.label, feeds, own)
         tensors.update({(part.label, name): tensor for name, tensor in outputs.items()})
     return assembly.finish(names)
-
-
-def _labelled(models: Iterable[object]) -> dict[str, object]:
-    """The models under their graphs' names, made different where they are not."""
-    labelled: dict[str, object] = {}
-    for position, model in enumerate(models):
-        name = model.name if isinstance(model, Model) and model.name.isprintable() else ""
-        labelled[free_name(name or f"part{position}", labelled)] = model
-    return labelled
 
 
 def _plan(parts: list[Part], connect: dict[str, str]) -> dict[str, Feeds]:
@@ -118,7 +109,7 @@ def _public_outputs(parts: list[Part], public: set[tuple[str, str]]) -> list[str
         ComposeError: OH210, two of them are the same.
     """
     names = [name for part in parts for name in part.outputs if (part.label, name) in public]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
+    if doubled := sorted(name for name, count in Counter(names).items() if count > 1):
         raise ComposeError(
             "OH210", f"two models of the chain give an output {doubled[0]!r} that nothing consumes; rename one of them"
         )

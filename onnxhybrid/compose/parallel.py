@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from onnxhybrid.compose.assembly import Assembly
 from onnxhybrid.compose.part import parts_of
 from onnxhybrid.errors import ComposeError
@@ -24,7 +26,7 @@ def parallel(**models: Model) -> Model:
         raise ComposeError("OH205", "parallel takes one or more models by name, as in parallel(edge=a, cloud=b)")
     parts = parts_of(models)
     outputs = [f"{part.label}/{name}" for part in parts for name in part.outputs]
-    if doubled := sorted({name for name in outputs if outputs.count(name) > 1}):
+    if doubled := sorted(name for name, count in Counter(outputs).items() if count > 1):
         raise ComposeError("OH210", f"two outputs would be called {doubled[0]!r}; use other labels")
     assembly = Assembly("parallel", parts, [name for part in parts for name in part.inputs], outputs)
     for part in parts:

@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from onnx import GraphProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 
+from onnxhybrid.compose.overwriting import protect
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
-from onnxhybrid.model.graphs import nodes_of
-from onnxhybrid.model.naming import free_name, rename_nodes, rename_sizes, rename_tensors, size_names, tensor_names
-from onnxhybrid.model.opsets import standard
+from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.naming import Scopes, Taken, free_name, tensor_names
+from onnxhybrid.model.texts import is_name
 
 
 @dataclass
 class Names:
     """The names that a composition has given away so far: of tensors, of nodes and of sizes."""
 
-    tensors: set[str] = field(default_factory=set)
-    nodes: set[str] = field(default_factory=set)
-    sizes: set[str] = field(default_factory=set)
+    tensors: Taken = field(default_factory=Taken)
+    nodes: Taken = field(default_factory=Taken)
+    sizes: Taken = field(default_factory=Taken)
+
+    @classmethod
+    def of(cls, model: ModelProto) -> Names:
+        """The names of a model's tensors and nodes, at any depth."""
+        return cls(Taken(tensor_names(model.graph)), Taken(node.name for node in all_nodes(model)))
 
     def tensor(self, wanted: str) -> str:
         """A free tensor name, `wanted` if possible; it is taken from now on."""
-        return _take(wanted, self.tensors)
+        return self.tensors.take(wanted)
 
     def node(self, wanted: str) -> str:
         """A free node name, `wanted` if possible; it is taken from now on."""
-        return _take(wanted, self.nodes)
+        return self.nodes.take(wanted)
 
     def size(self, wanted: str) -> str:
         """A free name of a size, `wanted` if possible; it is taken from now on."""
-        return _take(wanted, self.sizes)
-
-
-def _take(wanted: str, taken: set[str]) -> str:
-    name = free_name(wanted, taken)
-    taken.add(name)
-    return name
+        return self.sizes.take(wanted)
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Part:
     label: str
     model: Model
 
-    @property
+    @cached_property
     def inputs(self) -> dict[str, ValueInfoProto]:
         """The declarations of the inputs, by name."""
         return {value.name: value for value in self.model.skeleton.graph.input}
 
-    @property
+    @cached_property
     def outputs(self) -> dict[str, ValueInfoProto]:
         """The declarations of the outputs, by name."""
         return {value.name: value for value in self.model.skeleton.graph.output}
@@ -77,30 +78,34 @@ class Part:
         """
         graph = GraphProto()
         graph.CopyFrom(self.model.skeleton.graph)
-        _tidy(graph)
-        fixed = {**inputs, **dict(zip(_written(graph), outputs.values(), strict=True))}
-        rename_tensors(graph, fixed | self._inner(tensor_names(graph) - set(fixed), names))
-        rename_sizes(graph, {**self._sizes(size_names(graph) - set(sizes), names), **sizes})
-        rename_nodes(graph, lambda name: names.node(name if name == self.label else f"{self.label}/{name}"))
+        protect(graph)
+        scopes = Scopes(graph)
+        known = scopes.tensor_names()
+        _tidy(graph, known)
+        fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
+        scopes.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
+        scopes.rename_sizes({**self._moved(scopes.size_names() - set(sizes), names.sizes), **sizes})
+        scopes.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
         return graph
 
-    def _inner(self, inner: set[str], names: Names) -> dict[str, str]:
-        return {n: names.tensor(n if n not in names.tensors else f"{self.label}/{n}") for n in sorted(inner)}
+    def _moved(self, own: set[str], taken: Taken) -> dict[str, str]:
+        """Take the names that are free, and new ones for the others: old -> new of these.
 
-    def _sizes(self, own: set[str], names: Names) -> dict[str, str]:
-        """One name never stands for the sizes of two parts that need not agree."""
-        return {n: names.size(n if n not in names.sizes else f"{self.label}/{n}") for n in sorted(own)}
+        One name never stands for the tensors, or sizes, of two parts that need not agree.
+        """
+        moved = sorted(own & taken)
+        taken |= own
+        return {name: taken.take(f"{self.label}/{name}") for name in moved}
 
 
-def _tidy(graph: GraphProto) -> None:
-    """Put into one form what files write in several, and ONNX Runtime or onnx.compose take in one of them only."""
+def _tidy(graph: GraphProto, known: set[str]) -> None:
+    """Put into one form what files write in several, and ONNX Runtime takes in one of them only."""
     _keep(graph.output, {value.name: value for value in graph.output})  # some list an output twice
-    known = tensor_names(graph)
     _keep(graph.value_info, {value.name: value for value in graph.value_info if value.name in known})
     for sparse in graph.sparse_initializer:
-        sparse.indices.name = sparse.indices.name or f"{sparse.values.name}/indices"
-    for node in nodes_of(graph.node):
-        node.domain = standard(node.domain)
+        if not sparse.indices.name:
+            sparse.indices.name = f"{sparse.values.name}/indices"
+            known.add(sparse.indices.name)
 
 
 def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
@@ -109,15 +114,37 @@ def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
         values.extend(kept.values())
 
 
-def _written(graph: GraphProto) -> list[str]:
+def _written(graph: GraphProto, known: set[str]) -> list[str]:
     """The tensor of each output; one that no node writes (an input or initializer itself) gets a node, and a name."""
-    produced = {name for node in graph.node for name in node.output}
+    given = {value.name for value in (*graph.input, *graph.initializer)}
+    given.update(sparse.values.name for sparse in graph.sparse_initializer)
     for output in graph.output:
-        if output.name not in produced:
-            inner = free_name(f"{output.name}/out", tensor_names(graph))
+        if output.name in given:
+            inner = free_name(f"{output.name}/out", known)
             graph.node.append(helper.make_node("Identity", [output.name], [inner], name=inner))
             output.name = inner
+            known.add(inner)
     return [output.name for output in graph.output]
+
+
+def labelled(models: Iterable[object]) -> dict[str, object]:
+    """The models under their graphs' names, made different where they are not."""
+    labelled: dict[str, object] = {}
+    for position, model in enumerate(models):
+        name = model.name if isinstance(model, Model) and model.name.isprintable() else ""
+        labelled[free_name(name or f"part{position}", labelled)] = model
+    return labelled
+
+
+def take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
+    """Remove the initializers that are inputs from a graph."""
+    inputs = {value.name for value in graph.input}
+    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
+    if defaults:
+        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+    return defaults
 
 
 def checked_label(label: object) -> str:
@@ -126,7 +153,7 @@ def checked_label(label: object) -> str:
     Raises:
         ComposeError: OH205, it cannot be a prefix of names.
     """
-    if not isinstance(label, str) or not label or any(character < " " for character in label):
+    if not is_name(label) or any(character < " " for character in label):
         raise ComposeError("OH205", f"a part's label is a non-empty text in one line, not {label!r}")
     return label
 
@@ -150,4 +177,4 @@ def _hint(given: object) -> str:
         return "; load a file with oh.load(path)"
     if isinstance(given, (list, tuple)):
         return "; give the models one by one"
-    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "nodes") else ""
+    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "tensor") else ""

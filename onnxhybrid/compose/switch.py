@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from onnx import ValueInfoProto
 
 from onnxhybrid.compose.assembly import Assembly, Branch
 from onnxhybrid.compose.part import Part, parts_of
 from onnxhybrid.compose.types import weaker
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model import Model
+from onnxhybrid.model import Model, TensorSpec
 
 
 def switch(condition: str | Model, then: Model, else_: Model) -> Model:
@@ -28,7 +30,7 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
     if not isinstance(condition, str):
         models = {"condition": condition, **models}
     parts = {part.label: part for part in parts_of(models)}
-    outputs = _common_outputs(parts["then"], parts["else"])
+    outputs = common_outputs({label: list(parts[label].outputs) for label in ("then", "else")})
     inputs = {name for part in parts.values() for name in part.inputs}
     if isinstance(condition, str):
         inputs.add(condition)
@@ -37,6 +39,8 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
     branches = assembly.branch("then", {}), assembly.branch("else", {})
     if isinstance(condition, str):
         chosen = assembly.condition(condition)
+        if not single(spec := assembly.spec(chosen)):
+            raise ComposeError("OH207", f"the condition has more than one element, or none: {spec}")
     assembly.choose(chosen, *branches, unite(*branches, outputs))
     return assembly.finish(outputs)
 
@@ -46,21 +50,38 @@ def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[ValueInfoProt
     return [weaker(name, then.outputs[name], else_.outputs[name]) for name in outputs]
 
 
-def _common_outputs(then: Part, else_: Part) -> list[str]:
-    ours, theirs = list(then.outputs), set(else_.outputs)
-    if differing := sorted(set(ours) ^ theirs):
-        owner = "then" if differing[0] in then.outputs else "else"
-        raise ComposeError(
-            "OH206",
-            f"only the branch {owner!r} offers {differing[0]!r}; then: {', '.join(ours)}; else: "
-            f"{', '.join(else_.outputs)}. Drop it with select, or rename outputs so that they meet",
-        )
-    return ours
+def common_outputs(offered: Mapping[str, list[str]]) -> list[str]:
+    """The outputs of models of which one will run, in the first one's order.
+
+    Args:
+        offered: the names of the outputs, by the model's label.
+
+    Raises:
+        ComposeError: OH206, one of them offers what another one lacks.
+    """
+    for name in sorted({name for names in offered.values() for name in names}):
+        owners = [label for label, names in offered.items() if name in names]
+        if len(owners) < len(offered):
+            listed = "; ".join(label + ": " + ", ".join(names) for label, names in offered.items())
+            raise ComposeError(
+                "OH206",
+                f"only {' and '.join(map(repr, owners))} offers {name!r}; {listed}. Drop it with select, or rename "
+                "outputs so that they meet",
+            )
+    return next(iter(offered.values()))
+
+
+def single(spec: TensorSpec) -> bool:
+    """Whether the tensor can have exactly one element."""
+    return spec.shape is None or all(size == 1 for size in spec.shape if isinstance(size, int))
 
 
 def _condition(assembly: Assembly, part: Part) -> str:
     (tensor, *more) = assembly.add(part.label, {}, {}).values()
-    if more or assembly.spec(tensor).dtype != "bool":
+    spec = assembly.spec(tensor)
+    if more or spec.dtype != "bool" or not single(spec):
         outputs = ", ".join(map(str, part.model.outputs))
-        raise ComposeError("OH207", f"the condition needs exactly one output, a bool; it gives {outputs}")
+        raise ComposeError(
+            "OH207", f"the condition needs exactly one output, a bool of one element; it gives {outputs}"
+        )
     return tensor

@@ -43,6 +43,22 @@ def require(given: ValueInfoProto, source: str, wanted: ValueInfoProto, target: 
         )
 
 
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
+
+
+def judged_as(given: str, wanted: str) -> bool:
+    """Whether a judge that reads `wanted` may be given a cast of `given`.
+
+    Floats go to floats of any width, whole numbers to int64 or to the wide floats.
+    """
+    if given in _FLOATS:
+        return wanted in _FLOATS
+    return given in (*_INTEGERS, "uint64") and (
+        wanted in ("float32", "float64") or (wanted == "int64" and given in _INTEGERS)
+    )
+
+
 def shared_sizes(given: ValueInfoProto, wanted: ValueInfoProto) -> dict[str, str]:
     """The names of sizes of `wanted` that are, in `given`, called otherwise (or the same)."""
     one, other = shape_of(given), shape_of(wanted)

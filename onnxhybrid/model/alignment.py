@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from onnx import ModelProto, TensorProto, helper, version_converter
 
 from onnxhybrid.errors import ComposeError
+from onnxhybrid.model.axes import move_axes, only_axes_moved
 from onnxhybrid.model.editing import free_initializers
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
 from onnxhybrid.model.model import Model, value_infos
@@ -98,6 +99,9 @@ def _convert(model: ModelProto, domain: str, version: int, changed: list[str]) -
     old = opsets_of(model.opset_import)[domain]
     if domain:
         raise _unproven(model, domain, old, version, changed, "the version converter knows the standard domain only")
+    if all(only_axes_moved(operator, old, version) for operator in changed):
+        move_axes(model.graph, set(changed))
+        return
     if any(True for node in model.graph.node for _ in attribute_graphs(node)):
         raise _unproven(model, domain, old, version, changed, "the version converter does not enter nested graphs")
     if wrong := sorted(_MISCONVERTED.intersection(changed)):
@@ -139,9 +143,15 @@ def _unproven(model: ModelProto, domain: str, old: int, new: int, operators: lis
     )
 
 
-def least_ir(model: ModelProto) -> int:
-    """The least IR version that holds what the model uses. Source: the IR version history in onnx.proto."""
-    return max(4, *_ir_needs(model))
+def least_ir(model: ModelProto, held: int) -> int:
+    """The least IR version that holds what the model uses. Source: the IR version history in onnx.proto.
+
+    Args:
+        model: the skeleton.
+        held: an IR version that holds all nodes of it, such as the greatest of its parts.
+    """
+    nodes = _node_needs(model) if held >= 10 else ()  # no node of an older file can need more
+    return max(4, *_ir_needs(model), *nodes)
 
 
 def _ir_needs(model: ModelProto) -> Iterator[int]:
@@ -151,6 +161,9 @@ def _ir_needs(model: ModelProto) -> Iterator[int]:
     yield max((_TYPE_IR.get(kind, 4) for kind in types), default=4)
     if any(function.overload or function.attribute_proto for function in model.functions):
         yield 10
+
+
+def _node_needs(model: ModelProto) -> Iterator[int]:
     for node in all_nodes(model):
         if node.overload or node.metadata_props:
             yield 10

@@ -20,16 +20,17 @@ from onnx import (
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.library import protocols
 from onnxhybrid.model.dtypes import is_container, type_name
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, nodes_of
+from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
-from onnxhybrid.model.remote_spec import RemoteSpec, attributes_of, gives_results, is_remote, result_count
+from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, attributes_of, gives_results, is_remote, result_count
 
 _TOKEN = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
 )
 
+_MARKS = (b"sk-", b"eyJ", b"Bearer")
 _TRACE = re.compile(rb"sk-[A-Za-z0-9_-]{32}|eyJ[A-Za-z0-9_-]{10,}\.|Bearer[^!-~]")
-"""What the bytes of a model with such a text hold."""
+"""What the bytes of a model with such a text hold; the first is found quickly, the second is seldom wrong."""
 
 _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -38,11 +39,17 @@ _FEW = 16  # a tensor with more strings is a vocabulary, not a setting
 
 def check(model: ModelProto) -> Iterator[Finding]:
     """Every finding of the rules below about a skeleton."""
-    yield from _domains(model)
-    yield from _names(model.graph, (), "the graph")
-    yield from _remote_nodes(model)
-    yield from _remote_types(model.graph)
-    yield from _tokens(model)
+    graphs = list(nested_graphs(model.graph))  # all rules share one walk
+    nodes = [node for graph in graphs for node in graph.node]
+    nodes += [node for function in model.functions for node in nodes_of(function.node)]
+    domains = {node.domain for node in nodes}
+    if not domains <= {"", "ai.onnx"}:
+        yield from _domains(model)
+    yield from _names(model.graph, (), "the graph", nested=len(graphs) > 1)
+    if DOMAIN in domains:
+        yield from _remote_nodes(nodes)
+        yield from _remote_types(graphs)
+        yield from _tokens(model, graphs)
     yield from _secrets(model)
 
 
@@ -51,36 +58,35 @@ def _domains(model: ModelProto) -> Iterator[Finding]:
     own = {standard(function.domain) for function in model.functions}
     scopes = [("the graph", nodes_of(model.graph.node), model.opset_import)]
     scopes += [(f"the function {f.name!r}", nodes_of(f.node), f.opset_import) for f in model.functions]
-    for where, nodes, imports in scopes:
-        used = {standard(node.domain) for node in nodes} - {""}
+    for where, inside, imports in scopes:
+        used = {standard(node.domain) for node in inside} - {""}
         for domain in sorted(used - own - set(opsets_of(imports))):
             yield Finding("OH101", f"nodes use the domain {domain!r}, which is not imported", where)
 
 
-def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str) -> Iterator[Finding]:
+def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str, *, nested: bool) -> Iterator[Finding]:
     """OH104 and OH105: each tensor has one producer, which comes before its readers."""
-    seen = {value.name for value in graph.input}
-    seen.update(tensor.name for tensor in graph.initializer)
+    seen = {"", *(value.name for value in (*graph.input, *graph.initializer))}
     seen.update(sparse.values.name for sparse in graph.sparse_initializer)
     scopes = (seen, *outer)
     for node in graph.node:
-        for name in node.input:
-            if name and not any(name in scope for scope in scopes):
+        reads, writes = node.input[:], node.output[:]
+        for name in () if seen.issuperset(reads) else reads:
+            if not any(name in scope for scope in scopes):
                 yield Finding("OH105", f"{_label(node)} reads {name!r}, which nothing before it provides", where)
-        for inner in attribute_graphs(node):
-            yield from _names(inner, scopes, f"a graph inside {_label(node)}")
-        for name in node.output:
-            if name and name in seen:
-                yield Finding("OH104", f"{_label(node)} writes {name!r}, which exists already", where)
-            seen.add(name)
+        for inner in attribute_graphs(node) if nested else ():
+            yield from _names(inner, scopes, f"a graph inside {_label(node)}", nested=True)
+        for name in () if seen.isdisjoint(writes) else _doubled(writes, seen):
+            yield Finding("OH104", f"{_label(node)} writes {name!r}, which exists already", where)
+        seen.update(writes)
     for value in graph.output:
-        if not any(value.name in scope for scope in scopes):
+        if not value.name or not any(value.name in scope for scope in scopes):
             yield Finding("OH105", f"the output {value.name!r} is provided by nothing", where)
 
 
-def _remote_nodes(model: ModelProto) -> Iterator[Finding]:
+def _remote_nodes(nodes: Iterable[NodeProto]) -> Iterator[Finding]:
     """OH301 and OH303: each remote node can be read, and its endpoint holds no credential."""
-    for node in _remote_of(all_nodes(model)):
+    for node in filter(is_remote, nodes):
         try:
             spec = RemoteSpec.of(node)
         except ValueError as problem:
@@ -115,9 +121,9 @@ def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
     return None
 
 
-def _remote_types(graph: GraphProto) -> Iterator[Finding]:
+def _remote_types(graphs: Iterable[GraphProto]) -> Iterator[Finding]:
     """OH114: each output of a remote call has a declared element type, where the call ends."""
-    for inner in nested_graphs(graph):
+    for inner in graphs:
         remote = [node for node in inner.node if gives_results(node)]
         if not remote:
             continue
@@ -128,9 +134,9 @@ def _remote_types(graph: GraphProto) -> Iterator[Finding]:
                     yield Finding("OH114", f"the output {name!r} has no declared element type", _label(node))
 
 
-def _tokens(model: ModelProto) -> Iterator[Finding]:
+def _tokens(model: ModelProto, graphs: Iterable[GraphProto]) -> Iterator[Finding]:
     """OH303: a token that is given at run time is no constant, and has no default."""
-    constants = {tensor.name for graph in nested_graphs(model.graph) for tensor in graph.initializer}
+    constants = {tensor.name for graph in graphs for tensor in graph.initializer}
     producers = {name: node for node in nodes_of(model.graph.node) for name in node.output}
     for node in nodes_of(model.graph.node):
         if is_remote(node) and attributes_of(node).get("auth") == b"input" and node.input:
@@ -141,9 +147,18 @@ def _tokens(model: ModelProto) -> Iterator[Finding]:
                 yield Finding("OH303", f"the token {name!r} is a constant, or has one as its default", _label(node))
 
 
+def _may_hold_secrets(model: ModelProto) -> bool:
+    """Whether any `_TOKEN` can be in the texts."""
+    try:
+        data = model.SerializePartialToString()
+    except ValueError:  # EncodeError: more than one message holds
+        return True
+    return any(mark in data for mark in _MARKS) and _TRACE.search(data) is not None
+
+
 def _secrets(model: ModelProto) -> Iterator[Finding]:
     """OH306: no text of the artifact looks like a token, wherever it stands."""
-    if not _TRACE.search(model.SerializePartialToString()):
+    if not _may_hold_secrets(model):
         return  # without a look at each of its texts
     for where, text in _texts(model, "the model"):
         if _TOKEN.search(text):
@@ -181,8 +196,8 @@ def _place(message: Message) -> str | None:
     return kind if _TOKEN.search(f"{kind} {name}") else f"{kind} {name!r}"
 
 
-def _remote_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    return (node for node in nodes if is_remote(node))
+def _doubled(writes: Iterable[str], seen: set[str]) -> list[str]:
+    return [name for name in writes if name and name in seen]
 
 
 def _label(node: NodeProto) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
-from onnxhybrid.model.naming import injective, rename_nodes, rename_tensors, tensor_names
+from onnxhybrid.model.graphs import all_nodes, reads
+from onnxhybrid.model.naming import Scopes, injective
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
+from onnxhybrid.model.sequential import make_sequential
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 
@@ -26,7 +27,8 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     """Rename tensors; inner tensors that are in the way move."""
     if not isinstance(names, Mapping):
         raise ModelError("OH109", f"rename takes a mapping such as {{'old': 'new'}}, not {names!r}")
-    existing = tensor_names(model.graph)
+    scopes = Scopes(model.graph)
+    existing = scopes.tensor_names()
     for old, new in names.items():
         _known(old, existing, "tensor")
         if not is_name(new):
@@ -35,19 +37,20 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
         raise ModelError("OH113", f"two tensors would be called {doubled!r}")
-    _rename(model, injective({old: new for old, new in names.items() if old != new}, existing))
+    _rename(model, scopes, injective({old: new for old, new in names.items() if old != new}, existing))
 
 
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
     if not is_text(prefix):
-        raise ModelError("OH113", f"a prefix is a string, not {prefix!r}")
-    _rename(model, {name: prefix + name for name in tensor_names(model.graph)})
-    rename_nodes(model.graph, lambda name: prefix + name)
+        raise ModelError("OH113", f"a prefix is a text, not {prefix!r}")
+    scopes = Scopes(model.graph)
+    _rename(model, scopes, {name: prefix + name for name in scopes.tensor_names()})
+    scopes.rename_nodes(lambda name: prefix + name)
 
 
-def _rename(model: ModelProto, names: Mapping[str, str]) -> None:
-    rename_tensors(model.graph, names)
+def _rename(model: ModelProto, scopes: Scopes, names: Mapping[str, str]) -> None:
+    scopes.rename_tensors(names)
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)
@@ -66,7 +69,9 @@ def select(model: ModelProto, outputs: Iterable[str]) -> None:
     if not outputs:
         raise ModelError("OH109", f"select needs at least one output of {_listed(by_name)}")
     kept = [by_name[name] for name in outputs]
+    # A remote call needs the declared types of all that it gives, chosen or not.
     model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
+    make_sequential(model)  # else what is kept would wait for calls that are not
     del model.graph.output[:]
     model.graph.output.extend(kept)
     prune(model.graph)
@@ -78,7 +83,7 @@ def prune(graph: GraphProto) -> None:
     kept: list[NodeProto] = []
     for node in reversed(graph.node):
         if any(name in needed for name in node.output):
-            needed.update(_reads(node))
+            needed.update(reads(node))
             kept.append(node)
     needed.update(name for node in kept for name in node.output)
     _keep(graph.node, kept[::-1])
@@ -89,18 +94,9 @@ def prune(graph: GraphProto) -> None:
 
 def drop_unused(graph: GraphProto) -> None:
     """Drop the initializers that nothing reads."""
-    read = {name for node in graph.node for name in _reads(node)}
+    read = {name for node in graph.node for name in reads(node)}
     read.update(value.name for value in (*graph.input, *graph.output))
     _keep(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
-
-
-def _reads(node: NodeProto) -> Iterator[str]:
-    """The names that a node reads, those that its nested graphs take from outside included."""
-    yield from node.input
-    for inner in attribute_graphs(node):
-        for nested in nodes_of(inner.node):
-            yield from nested.input
-        yield from (value.name for value in inner.output)
 
 
 def _keep(field: Any, entries: list[Any]) -> None:
@@ -200,9 +196,9 @@ def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
         model.metadata_props.add(key=key, value=value)
 
 
-def _known(name: object, names: Iterable[str], kind: str) -> None:
-    names = list(names)
+def _known(name: object, names: Collection[str], kind: str) -> None:
     if name not in names:
+        names = list(names)
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {_listed(names)}"
         raise ModelError("OH109", f"the model has no {kind} {name!r}{hint}")

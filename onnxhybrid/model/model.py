@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import mmap
+import importlib
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import editing, saving
+from onnxhybrid.model import annotation, editing, saving
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors
-from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets
-from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
+from onnxhybrid.model.inference import tensor_types
+from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
+from onnxhybrid.model.reading import parsed, read
+from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import file_path
 from onnxhybrid.model.weights import Weights, materialize, resolve, used
@@ -31,13 +31,20 @@ class Model:
     Get one from `oh.load`, `Model.from_proto`, `oh.remote` or a combinator.
     """
 
-    __slots__ = ("_skeleton", "_weights")
+    __slots__ = ("_checked", "_skeleton", "_weights")
 
-    def __init__(self, skeleton: ModelProto, weights: Weights) -> None:
-        """Take over a skeleton and the table of its weights (see `onnxhybrid.model.weights`)."""
+    def __init__(self, skeleton: ModelProto, weights: Weights, *, checked: bool = False) -> None:
+        """Take over a skeleton and the table of its weights (see `onnxhybrid.model.weights`).
+
+        Args:
+            skeleton: the model, which nobody changes from now on.
+            weights: the table; it may hold more than the skeleton refers to.
+            checked: whether the skeleton passed `onnxhybrid.model.check`, so that `save` need not ask again.
+        """
         set_opsets(skeleton, opsets_of(skeleton.opset_import))
         self._skeleton = skeleton
-        self._weights: Weights = MappingProxyType(dict(used(skeleton, weights)))
+        self._weights: Weights = MappingProxyType(dict(weights))
+        self._checked = checked
 
     @classmethod
     def from_proto(cls, proto: ModelProto) -> Model:
@@ -54,17 +61,8 @@ class Model:
             raise ModelError(
                 "OH108", "the proto is larger than 2 GiB; onnx.save it with external data and use oh.load"
             ) from None
-        return cls._read(detach(data), itself=data, folder=None)
-
-    @classmethod
-    def _read(cls, skeleton: bytes, *, itself: Path | bytes, folder: Path | None) -> Model:
-        try:
-            proto = ModelProto.FromString(skeleton)
-        except DecodeError as problem:
-            raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
-        if not proto.HasField("graph"):
-            raise ModelError("OH100", "the bytes hold no graph")
-        return cls(proto, resolve(proto, itself=itself, folder=folder))
+        skeleton = parsed(detach(data))
+        return cls(skeleton, resolve(skeleton, itself=data, folder=None))
 
     def to_proto(self) -> ModelProto:
         """The model as an onnx.ModelProto with all of its weights, a copy of the caller's own.
@@ -75,6 +73,7 @@ class Model:
         if not saving.fits_one_message(self._skeleton, self._weights):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
         proto = self._copy()
+        annotation.update(proto)
         for tensor in all_tensors(proto):
             materialize(tensor, self._weights)
         return proto
@@ -110,6 +109,14 @@ class Model:
         """The graph's outputs."""
         return tuple(TensorSpec.of(value) for value in self._skeleton.graph.output)
 
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Every tensor of the main graph, to find where to cut: inputs, weights, then what nodes write, in order.
+
+        Types and shapes are those that can be inferred from the inputs, or that the file declares; the dtype is
+        "undefined" and the shape None where nothing is known. No weight is read.
+        """
+        return tuple(TensorSpec.of(value) for value in tensor_types(self._skeleton).values())
+
     @property
     def opsets(self) -> Opsets:
         """The opset imports, domain -> version; the standard domain is `""`."""
@@ -132,7 +139,9 @@ class Model:
         Raises:
             ModelError: OH301, a remote node is malformed.
         """
-        specs = []
+        specs: list[RemoteSpec] = []
+        if DOMAIN not in imported(self._skeleton):
+            return ()
         for node in filter(is_remote, all_nodes(self._skeleton)):
             try:
                 specs.append(RemoteSpec.of(node))
@@ -146,7 +155,9 @@ class Model:
         Args:
             path: the .onnx file.
             external_data: True writes the weights to `<path>.data` beside it, False into the file, "auto" into the
-                file if it stays below 2 GiB.
+                file if it stays below 2 GiB. Data that is there already is never overwritten, since a model that
+                somebody reads may need it: where the weights differ the new ones go to `<path>.<hash>.data`, and the
+                old ones are removed once the .onnx file is replaced.
 
         Raises:
             ValidationError: the model breaks a rule; nothing was written.
@@ -159,6 +170,8 @@ class Model:
         saving.write(self._skeleton, self._weights, target, external_data)
 
     def _check(self) -> None:
+        if self._checked:
+            return
         report = Report.of(check(self._skeleton))
         if not report:
             raise ValidationError(report)
@@ -201,12 +214,25 @@ class Model:
     def _edited(self, edit: Any, argument: Any) -> Model:
         proto = self._copy()
         edit(proto, argument)
-        return Model(proto, self._weights)
+        annotation.update(proto)
+        return Model(proto, used(proto, self._weights))
 
     def _copy(self) -> ModelProto:
         proto = ModelProto()
         proto.CopyFrom(self._skeleton)
         return proto
+
+    def __and__(self, other: Model) -> Model:
+        """Of two judges: the one that accepts what both accept."""
+        return _of_judges("combined", "And", self, other)
+
+    def __or__(self, other: Model) -> Model:
+        """Of two judges: the one that accepts what at least one of them accepts."""
+        return _of_judges("combined", "Or", self, other)
+
+    def __invert__(self) -> Model:
+        """Of a judge: the one that accepts what it refuses; what cannot be judged is refused by both."""
+        return _of_judges("negated", self)
 
     def __bool__(self) -> bool:
         """A Model has no truth value: `a <= score <= b` and `judge and judge` would drop a condition in silence."""
@@ -221,6 +247,13 @@ class Model:
         return f"<Model {self.name!r} ({listed(self.inputs)}) -> ({listed(self.outputs)})>"
 
 
+def _of_judges(function: str, *arguments: object) -> Model:
+    """What the operators of judges give. They are composition, which lies above, so it is found when it is needed."""
+    logic = importlib.import_module("onnxhybrid.compose.judge.logic")
+    composed: Model = getattr(logic, function)(*arguments)
+    return composed
+
+
 def load(path: str | os.PathLike[str]) -> Model:
     """Load an .onnx file, weights inside or external.
 
@@ -231,20 +264,13 @@ def load(path: str | os.PathLike[str]) -> Model:
     """
     file = file_path(path, "OH100")
     try:
-        skeleton = _skeleton_of(file)
+        skeleton = read(file)
     except (OSError, ValueError) as problem:
         reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
         raise ModelError("OH100", f"{file} cannot be read: {reason}") from None
     except ModelError as problem:
         raise ModelError(problem.code, f"{file}: {problem.message}") from None
-    return Model._read(skeleton, itself=file, folder=file.parent)
-
-
-def _skeleton_of(file: Path) -> bytes:
-    with open(file, "rb") as opened:
-        if not os.fstat(opened.fileno()).st_size:
-            raise ModelError("OH100", "the file is empty")
-        return detach(memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)))
+    return Model(skeleton, resolve(skeleton, itself=file, folder=file.parent))
 
 
 def value_infos(graph: GraphProto) -> dict[str, ValueInfoProto]:

@@ -6,31 +6,69 @@ mapping that moves whatever is in the way (`injective`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableSequence
 
-from onnx import GraphProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto
+from onnx import GraphProto, TensorProto, TensorShapeProto, ValueInfoProto
 
 from onnxhybrid.model.graphs import nested_graphs
+from onnxhybrid.model.opsets import standard
+
+
+class Scopes:
+    """A graph and the graphs nested in it, which are looked for once."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        """Find the nested graphs."""
+        self._graphs = list(nested_graphs(graph))
+
+    def tensor_names(self) -> set[str]:
+        """Every tensor name that occurs."""
+        names: set[str] = set()
+        for graph in self._graphs:
+            names.update(value.name for value in (*graph.input, *graph.output))
+            names.update(tensor.name for tensor in graph.initializer)
+            for sparse in graph.sparse_initializer:
+                names.update((sparse.values.name, sparse.indices.name))
+            for node in graph.node:
+                names.update(node.input[:], node.output[:])
+        names.discard("")
+        return names
+
+    def size_names(self) -> set[str]:
+        """Every name of a size (dim_param) that occurs."""
+        return {dim.dim_param for graph in self._graphs for dim in _dims(graph)} - {""}
+
+    def rename_tensors(self, mapping: Mapping[str, str]) -> None:
+        """Rename tensors in place; names that the mapping lacks stay."""
+        changed = {old: new for old, new in mapping.items() if old != new}
+        for graph in self._graphs if changed else ():
+            _rename_tensors(graph, changed)
+
+    def rename_sizes(self, mapping: Mapping[str, str]) -> None:
+        """Rename the names of sizes (dim_param) in place."""
+        changed = {old: new for old, new in mapping.items() if old != new}
+        for dim in (dim for graph in self._graphs for dim in _dims(graph)) if changed else ():
+            if dim.dim_param in changed:
+                dim.dim_param = changed[dim.dim_param]
+
+    def rename_nodes(self, rename: Callable[[str], str]) -> None:
+        """Rename all nodes in place; nodes without a name stay so. The standard domain gets its one spelling."""
+        for graph in self._graphs:
+            for node in graph.node:
+                if domain := node.domain:
+                    node.domain = standard(domain)
+                if name := node.name:
+                    node.name = rename(name)
 
 
 def tensor_names(graph: GraphProto) -> set[str]:
     """Every tensor name that occurs in the graph or in a nested one."""
-    names: set[str] = set()
-    for inner in nested_graphs(graph):
-        names.update(value.name for value in (*inner.input, *inner.output))
-        names.update(tensor.name for tensor in inner.initializer)
-        for sparse in inner.sparse_initializer:
-            names.update((sparse.values.name, sparse.indices.name))
-        for node in inner.node:
-            names.update(node.input)
-            names.update(node.output)
-    names.discard("")
-    return names
+    return Scopes(graph).tensor_names()
 
 
-def size_names(graph: GraphProto) -> set[str]:
-    """Every name of a size (dim_param) that occurs in the graph or in a nested one."""
-    return {dim.dim_param for inner in nested_graphs(graph) for dim in _dims(inner)} - {""}
+def rename_tensors(graph: GraphProto, mapping: Mapping[str, str]) -> None:
+    """Rename tensors in place, in nested graphs too; names that the mapping lacks stay."""
+    Scopes(graph).rename_tensors(mapping)
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
@@ -40,6 +78,27 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
         number += 1
         name = f"{wanted}_{number}"
     return name
+
+
+class Taken(set[str]):
+    """Names that are given away."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        super().__init__(names)
+        self._numbers: dict[str, int] = {}
+
+    def take(self, wanted: str) -> str:
+        """`free_name` of these names, taken from now on; to ask for one name often costs no more each time."""
+        if wanted not in self:
+            self.add(wanted)
+            return wanted
+        name, number = wanted, self._numbers.get(wanted, 0)
+        while name in self:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._numbers[wanted] = number
+        self.add(name)
+        return name
 
 
 def injective(mapping: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
@@ -52,35 +111,26 @@ def injective(mapping: Mapping[str, str], names: Collection[str]) -> dict[str, s
     return complete
 
 
-def rename_tensors(graph: GraphProto, mapping: Mapping[str, str]) -> None:
-    """Rename tensors in place; names that the mapping lacks stay."""
-    for inner in nested_graphs(graph):
-        for named in _named(inner):
-            named.name = mapping.get(named.name, named.name)
-        for node in inner.node:
-            _rename_all(node, mapping)
-        for note in inner.quantization_annotation:
-            note.tensor_name = mapping.get(note.tensor_name, note.tensor_name)
-            for entry in note.quant_parameter_tensor_names:
-                entry.value = mapping.get(entry.value, entry.value)
+def _rename_tensors(graph: GraphProto, mapping: Mapping[str, str]) -> None:
+    for named in _named(graph):
+        if named.name in mapping:
+            named.name = mapping[named.name]
+    unchanged = mapping.keys().isdisjoint
+    for node in graph.node:
+        if not unchanged(node.input[:]):
+            _replace(node.input, mapping)
+        if not unchanged(node.output[:]):
+            _replace(node.output, mapping)
+    for note in graph.quantization_annotation:
+        note.tensor_name = mapping.get(note.tensor_name, note.tensor_name)
+        for entry in note.quant_parameter_tensor_names:
+            entry.value = mapping.get(entry.value, entry.value)
 
 
-def rename_sizes(graph: GraphProto, mapping: Mapping[str, str]) -> None:
-    """Rename the names of sizes (dim_param) in place."""
-    if not mapping:
-        return
-    for inner in nested_graphs(graph):
-        for dim in _dims(inner):
-            if dim.dim_param in mapping:
-                dim.dim_param = mapping[dim.dim_param]
-
-
-def rename_nodes(graph: GraphProto, rename: Callable[[str], str]) -> None:
-    """Rename all nodes in place; nodes without a name stay so."""
-    for inner in nested_graphs(graph):
-        for node in inner.node:
-            if node.name:
-                node.name = rename(node.name)
+def _replace(names: MutableSequence[str], mapping: Mapping[str, str]) -> None:
+    for position, name in enumerate(names[:]):
+        if name in mapping:
+            names[position] = mapping[name]
 
 
 def _named(graph: GraphProto) -> Iterator[ValueInfoProto | TensorProto]:
@@ -92,17 +142,6 @@ def _named(graph: GraphProto) -> Iterator[ValueInfoProto | TensorProto]:
         yield sparse.values
         if sparse.indices.name:
             yield sparse.indices
-
-
-def _rename_all(node: NodeProto, mapping: Mapping[str, str]) -> None:
-    _rename_list(node.input, mapping)
-    _rename_list(node.output, mapping)
-
-
-def _rename_list(names: Iterable[str], mapping: Mapping[str, str]) -> None:
-    for position, name in enumerate(names):
-        if name in mapping:
-            names[position] = mapping[name]  # type: ignore[index]  # a repeated field
 
 
 def _dims(graph: GraphProto) -> Iterator[TensorShapeProto.Dimension]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onnx import ModelProto, OperatorSetIdProto
+from onnx import FunctionProto, ModelProto, OperatorSetIdProto
+
+from onnxhybrid.model.graphs import nodes_of
 
 
 class Opsets(dict[str, int]):
@@ -28,6 +30,20 @@ def set_opsets(model: ModelProto, opsets: dict[str, int]) -> None:
         model.opset_import.add(domain=domain, version=opsets[domain])
 
 
+def imported(model: ModelProto) -> set[str]:
+    """Every domain that the model or one of its functions imports; a node of another domain cannot run."""
+    own = (entry for function in model.functions for entry in function.opset_import)
+    return {standard(entry.domain) for entry in (*model.opset_import, *own)}
+
+
 def standard(domain: str) -> str:
     """The one spelling of a domain: `ai.onnx` is the empty one."""
     return "" if domain == "ai.onnx" else domain
+
+
+def spell_functions(functions: Iterable[FunctionProto]) -> None:
+    """Write the standard domain as the empty one inside of functions, where ONNX Runtime knows no other spelling."""
+    for function in functions:
+        for entry in (*nodes_of(function.node), *function.opset_import):
+            if entry.domain == "ai.onnx":
+                entry.domain = ""

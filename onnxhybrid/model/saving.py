@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model import annotation
 from onnxhybrid.model.graphs import nested_tensors
-from onnxhybrid.model.weights import Source, Weights, detached, materialize, size_of, source_of
-from onnxhybrid.model.wire import RAW_DATA, prefix
+from onnxhybrid.model.replacing import data_of, discard, placed, unfinished
+from onnxhybrid.model.weights import Source, Weights, detached, materialize, place, size_of, source_of
+from onnxhybrid.model.wire import RAW_DATA, THRESHOLD, prefix
 
 ExternalData = Literal["auto"] | bool
 
@@ -27,6 +26,7 @@ _MARGIN = 1 << 20
 _GRAPH = 7  # ModelProto.graph
 _INITIALIZER = 5  # GraphProto.initializer
 _PAGE = 4096
+_WORD = 64
 
 
 def fits_one_message(model: ModelProto, weights: Weights) -> bool:
@@ -40,7 +40,8 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
     Args:
         model: the skeleton.
         weights: where its weights lie.
-        path: the .onnx file; external data goes to `<path>.data` beside it.
+        path: the .onnx file; external data goes to `<path>.data` beside it, or where other data has that name to
+            `<path>.<hash>.data`.
         external_data: True puts the weights beside the file, False inside, "auto" inside if they fit.
 
     Raises:
@@ -50,24 +51,32 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
     inside = fits_one_message(model, weights)
     if external_data is False and not inside:
         raise ModelError("OH108", f"{path.name} would be larger than 2 GiB; save it with external_data='auto'")
-    whole = _own(model, weights)
     try:
-        if external_data is True or not inside:
-            _write_beside(whole, weights, path)
-        else:
-            with _replacing(path) as file:
-                _stream(whole, weights, file)
+        before = data_of(path)
+        whole = _own(model, weights)
+        beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
+        if beside is None:
+            _write_inside(whole, weights, path)
+        discard(before - {beside})
     except OSError as problem:
         raise ModelError("OH112", f"{path} cannot be written: {problem.strerror or problem}") from None
     except UnicodeEncodeError:  # a file may have any bytes for a name, and a model refers to its data by text
         raise ModelError("OH112", f"the name of {path} is no text, and the model could not refer to its data") from None
 
 
+def _write_inside(model: ModelProto, weights: Weights, path: Path) -> None:
+    """Write the graph and its weights to `path`."""
+    with unfinished(path) as new:
+        _stream(model, weights, new.file)
+        new.replace()
+
+
 def _own(model: ModelProto, weights: Weights) -> ModelProto:
     """A copy in which only the main graph's initializers still are references."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    for tensor in nested_tensors(copy):
+    annotation.update(copy)
+    for tensor in nested_tensors(copy) if weights else ():
         materialize(tensor, weights)
     return copy
 
@@ -96,42 +105,53 @@ def _initializer_head(tensor: TensorProto, source: Source | None) -> bytes:
     return prefix(_INITIALIZER, len(body) + (source.length if source else 0)) + body
 
 
-def _write_beside(model: ModelProto, weights: Weights, path: Path) -> None:
-    """Write the weights to `<path>.data` and the graph to `path`."""
-    beside = path.with_name(path.name + ".data")
-    with _replacing(path) as file, _replacing(beside) as data:
-        for tensor in model.graph.initializer:
-            source = source_of(tensor, weights)
-            if source is None:
-                continue
-            data.write(b"\0" * (-data.tell() % _PAGE))
-            offset = data.tell()
-            _copy(source, data)
-            _refer(tensor, beside.name, offset, source.length)
-        file.write(model.SerializeToString(deterministic=True))
+def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path | None:
+    """Write the weights beside `path` and the graph to it; the file of the weights, None where there is none."""
+    with unfinished(path) as graph, unfinished(path) as data:
+        spans = _write_data(model, weights, data.file)
+        with placed(data, path) if spans else nullcontext(path) as beside:
+            for tensor, offset, length in spans:
+                place(tensor, beside.name, offset, length)
+            graph.file.write(_serialized(model, path))
+            graph.replace()
+    return beside if spans else None
 
 
-def _refer(tensor: TensorProto, location: str, offset: int, length: int) -> None:
-    del tensor.external_data[:]
-    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
-        tensor.external_data.add(key=key, value=value)
+def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tuple[TensorProto, int, int]]:
+    """Write the weights, each once and where a system can map it; the tensor, offset and length of each.
+
+    Small ones go into their tensors: ONNX Runtime reads shapes and axes there, and refuses external data of no bytes.
+    """
+    spans = []
+    offsets: dict[str, int] = {}
+    for tensor in model.graph.initializer:
+        source = source_of(tensor, weights)
+        if source is None:
+            continue
+        if source.length < THRESHOLD:
+            materialize(tensor, weights)
+            continue
+        if source.key not in offsets:
+            file.write(b"\0" * (-file.tell() % (_PAGE if source.length >= _PAGE else _WORD)))
+            offsets[source.key] = file.tell()
+            _copy(source, file)
+        spans.append((tensor, offsets[source.key], source.length))
+    return spans
+
+
+def _serialized(model: ModelProto, path: Path) -> bytes:
+    try:
+        data: bytes = model.SerializeToString(deterministic=True)
+    except ValueError:  # EncodeError: a message of 2 GiB or more
+        data = b""
+    if not 0 < len(data) < MESSAGE_LIMIT:
+        raise ModelError(
+            "OH108",
+            f"{path.name} would be larger than 2 GiB even without its initializers: its nodes hold weights as "
+            "attributes, which have to be initializers to lie beside the graph",
+        )
+    return data
 
 
 def _copy(source: Source, file: BinaryIO) -> None:
     file.writelines(source.chunks())
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well, and leaves nothing behind when it does not."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise

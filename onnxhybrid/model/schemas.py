@@ -30,6 +30,11 @@ def keeps_meaning(node: NodeProto, old: int, new: int) -> bool:
     return _compatible(standard(node.domain), node.op_type, old, new)
 
 
+def operator_keeps_meaning(operator: str, old: int, new: int) -> bool:
+    """Whether an operator of the standard domain is the same in versions `old` and `new`, where both know it."""
+    return _compatible("", operator, old, new)
+
+
 @functools.lru_cache(maxsize=4096)
 def _compatible(domain: str, operator: str, old: int, new: int) -> bool:
     try:
@@ -39,7 +44,7 @@ def _compatible(domain: str, operator: str, old: int, new: int) -> bool:
     if before.since_version == after.since_version:
         return True
     crossed = any(before.since_version < version <= after.since_version for version in _CHANGED.get(operator, ()))
-    return not crossed and not domain and _widened(before, after)
+    return not crossed and domain in ("", "ai.onnx.ml") and _widened(before, after)
 
 
 def _widened(before: defs.OpSchema, after: defs.OpSchema) -> bool:

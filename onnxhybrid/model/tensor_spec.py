@@ -80,10 +80,17 @@ class Input:
     Args:
         name: the input's name; None takes the option's own name.
         default: a value that is used when the input is left out. It is not printed, since it may be a token by mistake.
+
+    Raises:
+        ModelError: OH110, the name is no text.
     """
 
     name: str | None = None
     default: object | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not is_name(self.name):
+            raise ModelError("OH110", f"an input's name is a non-empty text or None, not {self.name!r}")
 
 
 def shape_of(value: ValueInfoProto) -> Shape | None:

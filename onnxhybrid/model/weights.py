@@ -124,6 +124,7 @@ class InFile:
                     raise ModelError("OH107", f"{self.path} became shorter while it was read")
                 left -= len(piece)
                 yield piece
+            self._check(file)
 
     def mapped(self) -> npt.NDArray[np.uint8]:
         """A read-only map of the span."""
@@ -132,21 +133,41 @@ class InFile:
                 return np.empty(0, np.uint8)
             return np.memmap(file, np.uint8, "r", self.offset, (self.length,))
 
+    def require_unchanged(self) -> None:
+        """Check that the file is as it was.
+
+        Raises:
+            ModelError: OH107, it is not.
+        """
+        with self._opened():
+            pass
+
     def _opened(self) -> BinaryIO:
-        if _stamp(Path(self.path)) != self.stamp:
-            raise ModelError("OH107", f"{self.path} was changed after the model was loaded; load it again")
         try:
-            return open(self.path, "rb")
+            file = open(self.path, "rb")  # noqa: SIM115  # the caller closes it
         except OSError as problem:
             raise ModelError("OH107", f"{self.path} cannot be read: {problem.strerror}") from None
+        try:
+            self._check(file)
+        except ModelError:
+            file.close()
+            raise
+        return file
+
+    def _check(self, file: BinaryIO) -> None:
+        if _stamp_of(os.fstat(file.fileno())) != self.stamp:
+            raise ModelError("OH107", f"{self.path} was changed after the model was loaded; load it again")
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What tells a changed file: its size in bytes and its time of modification in ns."""
     try:
-        status = path.stat()
+        return _stamp_of(path.stat())
     except OSError as problem:
         raise ModelError("OH107", f"weights file {path} cannot be read: {problem.strerror}") from None
+
+
+def _stamp_of(status: os.stat_result) -> tuple[int, int]:
+    """What tells a changed file: its size in bytes and its time of modification in ns."""
     return status.st_size, status.st_mtime_ns
 
 
@@ -156,6 +177,19 @@ def reference(tensor: TensorProto, source: Source) -> None:
     tensor.data_location = TensorProto.EXTERNAL
     del tensor.external_data[:]
     tensor.external_data.add(key="location", value=source.key)
+
+
+def place(tensor: TensorProto, location: str, offset: int, length: int) -> None:
+    """Make a referenced tensor external data as ONNX has it.
+
+    Args:
+        tensor: the tensor.
+        location: the file, relative to the model's folder.
+        offset, length: the span, in bytes.
+    """
+    del tensor.external_data[:]
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
+        tensor.external_data.add(key=key, value=value)
 
 
 def source_of(tensor: TensorProto, weights: Weights) -> Source | None:
@@ -213,11 +247,15 @@ def detached(tensor: TensorProto) -> TensorProto:
 def size_of(model: ModelProto, weights: Weights) -> int:
     """The number of bytes that the model has with all of its weights inside."""
     size: int = model.ByteSize()
+    if not weights:
+        return size
     return size + sum(source.length for tensor in all_tensors(model) if (source := source_of(tensor, weights)))
 
 
 def used(model: ModelProto, weights: Weights) -> Weights:
     """The part of the table that the model refers to."""
+    if not weights:
+        return {}
     keys = {t.external_data[0].value for t in all_tensors(model) if t.data_location == TensorProto.EXTERNAL}
     return {key: weights[key] for key in sorted(keys)}
 

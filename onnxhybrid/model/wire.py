@@ -6,7 +6,7 @@ Source: https://protobuf.dev/programming-guides/encoding/ and onnx.proto.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from onnx import TensorProto
 
@@ -32,11 +32,10 @@ _WAYS: dict[str, dict[int, str]] = {
 RAW_DATA = 9
 """The number of TensorProto.raw_data."""
 
-_MAX_DEPTH = 64
+_MAX_DEPTH = 100
 
 
-@dataclass(frozen=True)
-class _Field:
+class _Field(NamedTuple):
     """One field of a message: where it starts, and for a length-delimited one where its content lies."""
 
     number: int
@@ -105,11 +104,11 @@ def _field(data: memoryview, start: int, end: int) -> _Field:
     """
     tag, content = _read_varint(data, start, end)
     wire_type = tag & 7
-    if wire_type == 0:
-        content = stop = _read_varint(data, content, end)[1]
-    elif wire_type == 2:
+    if wire_type == 2:
         length, content = _read_varint(data, content, end)
         stop = content + length
+    elif wire_type == 0:
+        content = stop = _read_varint(data, content, end)[1]
     elif wire_type in (1, 5):
         stop = content + (8 if wire_type == 1 else 4)
     else:
@@ -120,6 +119,8 @@ def _field(data: memoryview, start: int, end: int) -> _Field:
 
 
 def _read_varint(data: memoryview, position: int, end: int) -> tuple[int, int]:
+    if position < end and data[position] < 0x80:  # most are of one byte
+        return data[position], position + 1
     value = shift = 0
     while position < end and shift < 70:
         byte = data[position]

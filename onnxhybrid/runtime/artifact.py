@@ -1,8 +1,15 @@
-"""What ONNX Runtime is given for a Model: the graph as bytes, and the weights where they are."""
+"""What ONNX Runtime is given for a Model: the graph as bytes, and the weights where they are.
+
+Weights in files are external data that ONNX Runtime maps itself, which reads none of them before they are needed. What
+is attached to the options it copies: that is for the weights that lie in memory, or in a file but unaligned.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,15 +21,25 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import name_of, numpy_dtype
 from onnxhybrid.model.editing import drop_unused
 from onnxhybrid.model.graphs import nested_tensors
-from onnxhybrid.model.weights import materialize, source_of
+from onnxhybrid.model.weights import InFile, materialize, place, source_of
+from onnxhybrid.model.wire import THRESHOLD
 from onnxhybrid.runtime.values import to_value
+
+_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A graph as bytes, and the arrays of its weights by initializer, which have to outlive the session."""
+    """A graph as bytes, and where its weights are.
+
+    Attributes:
+        graph: the graph.
+        folder: what the locations of its external data are relative to; None when there is none.
+        arrays: the weights that are attached, by initializer; they have to outlive the session.
+    """
 
     graph: bytes
+    folder: Path | None
     arrays: dict[str, npt.NDArray[Any]]
 
     @classmethod
@@ -36,25 +53,56 @@ class Artifact:
         proto.CopyFrom(model.skeleton)
         for tensor in nested_tensors(proto):
             materialize(tensor, model.weights)
-        arrays = {}
         drop_unused(proto.graph)  # ONNX Runtime does so too, before it looks for what is attached
+        folder = _common_folder(source.path for source in model.weights.values() if isinstance(source, InFile))
+        arrays = {}
         for tensor in proto.graph.initializer:
-            if (array := _mapped(tensor, model)) is None:
+            if _refer(tensor, model, folder):
+                continue
+            if (array := _array(tensor, model)) is None:
                 materialize(tensor, model.weights)
             else:
                 arrays[tensor.name] = array
-        return cls(proto.SerializeToString(), arrays)
+        return cls(proto.SerializeToString(), folder, arrays)
 
     def attach(self, options: onnxruntime.SessionOptions) -> None:
         """Give the weights to the session that will be made with these options, and only to that one."""
+        if self.folder is not None:
+            options.add_session_config_entry(_FOLDER, str(self.folder))
         if self.arrays:
             options.add_external_initializers(list(self.arrays), [to_value(array) for array in self.arrays.values()])
 
 
-def _mapped(tensor: TensorProto, model: Model) -> npt.NDArray[Any] | None:
-    """The data of a referenced tensor as an array; None where it is no array of whole bytes (int4 and the like)."""
+def _common_folder(paths: Iterable[str]) -> Path | None:
+    """The innermost folder of all files, links resolved; None where they have none (no file, or several drives)."""
+    folders = {Path(path).resolve().parent for path in set(paths)}
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:
+        return None
+
+
+def _refer(tensor: TensorProto, model: Model, folder: Path | None) -> bool:
+    """Let a tensor name its data's place, if that is a span of a file that can be mapped."""
     source = source_of(tensor, model.weights)
-    if source is None:
+    if not isinstance(source, InFile) or folder is None or source.length < THRESHOLD:
+        return False
+    location = os.path.relpath(os.path.realpath(source.path), folder)
+    aligned = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize == 0
+    if not aligned or not location.isprintable():  # such a text may be no UTF-8
+        return False
+    source.require_unchanged()
+    place(tensor, location, source.offset, source.length)
+    return True
+
+
+def _array(tensor: TensorProto, model: Model) -> npt.NDArray[Any] | None:
+    """The data of a referenced tensor as an array.
+
+    None where it is no array of whole bytes (int4 and the like), or so small that ONNX Runtime may want to know it.
+    """
+    source = source_of(tensor, model.weights)
+    if source is None or source.length < THRESHOLD:
         return None
     dtype = numpy_dtype(name_of(tensor.data_type))
     shape = tuple(tensor.dims)

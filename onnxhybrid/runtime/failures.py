@@ -43,4 +43,4 @@ def _split(text: str) -> tuple[str, dict[str, Any]]:
             return text[:start], details
         except ValueError:
             pass
-    return text, {}
+    return text.partition("' Status Message: ")[0], {}  # a node of standard operators that is called by its code

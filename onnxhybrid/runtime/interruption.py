@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from threading import get_ident, main_thread
+from typing import Any, TypeVar
 
 import onnxruntime
 
@@ -48,34 +48,34 @@ class _Watch:
 _watches: list[_Watch] = []  # those that nobody uses; making one takes longer than a small run
 
 
-def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[[], _T]) -> _T:
-    """Do `work`, a call of ONNX Runtime on this thread, as the library's run of this id (0: one without a name).
+def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[..., _T], *given: Any) -> _T:
+    """Do `work(*given)`, a call of ONNX Runtime on this thread, as the library's run of this id (0: one without).
 
     Raises:
         Error: what ONNX Runtime raised, in our terms.
         BaseException: what a signal handler raised while the run waited.
     """
-    if run_options is None and threading.get_ident() != threading.main_thread().ident:
-        return _within(run, library.UNCHECKED, work)
-    watch = _watches.pop() if _watches else _Watch()
-    watch.options = run_options
+    enter, leave = library.border()
+    if run_options is None and get_ident() != main_thread().ident:
+        watch, check = None, library.UNCHECKED
+    else:
+        watch = _watches.pop() if _watches else _Watch()
+        watch.options, check = run_options, watch.check
+    enter(run, check)
     try:
-        return _within(run, watch.check, work)
-    except Exception:
-        if watch.caught is not None:
-            raise watch.caught from None
-        raise
-    finally:
-        watch.options = None
-        if watch.caught is None:
-            _watches.append(watch)
-
-
-def _within(run: int, check: library.CheckFunction, work: Callable[[], _T]) -> _T:
-    library.enter(run, check)
-    try:
-        return work()
+        return work(*given)
     except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
-        raise translated(problem) from None
+        raise _cause(problem, watch) from None
     finally:
-        library.leave()
+        leave()
+        if watch is not None:
+            watch.options = None
+            if watch.caught is None:
+                _watches.append(watch)
+
+
+def _cause(problem: Exception, watch: _Watch | None) -> BaseException:
+    """What ended a run that raised: a signal handler's own exception, or ONNX Runtime's in our terms."""
+    if watch is not None and watch.caught is not None:
+        return watch.caught
+    return translated(problem)

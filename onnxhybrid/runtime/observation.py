@@ -18,15 +18,17 @@ class Observation:
 
     def __init__(self, scope: library.Scope) -> None:
         self._scope = scope
+        self._waiting = library.events_waiting()
 
     def __enter__(self) -> None:
-        if (traceparent := current_traceparent()) is not None:
+        if _API in sys.modules and (traceparent := current_traceparent()) is not None:
             library.trace(traceparent)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if _API in sys.modules:
             library.trace(None)
-        report(self._scope)
+        if self._waiting.value:
+            report(self._scope)
 
 
 def current_traceparent() -> str | None:

@@ -17,9 +17,9 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
-from onnxhybrid.runtime import values
 from onnxhybrid.runtime.arguments import check_arguments, odd_feed
 from onnxhybrid.runtime.artifact import Artifact
+from onnxhybrid.runtime.computation import computation
 from onnxhybrid.runtime.failures import translated
 from onnxhybrid.runtime.interruption import interruptible
 from onnxhybrid.runtime.observation import Observation
@@ -84,7 +84,7 @@ class Session:
                 raise translated(problem) from None
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too
-        self._by_value = values.needs_values([*self._session.get_inputs(), *self._session.get_outputs()])
+        self._compute = computation(self._session)
 
     def _source(
         self, model: Model | str | os.PathLike[str], options: onnxruntime.SessionOptions, *, ours: bool
@@ -130,7 +130,7 @@ class Session:
             Error: OH540, ONNX Runtime refused, for example a feed of another type.
         """
         check_arguments(output_names, input_feed, run_options)
-        return interruptible(0, run_options, functools.partial(self._run, output_names, input_feed, run_options))
+        return interruptible(0, run_options, self._run, output_names, input_feed, run_options)
 
     def _run(
         self,
@@ -140,10 +140,8 @@ class Session:
     ) -> list[Any]:
         options = run_options if run_options is not None else self._quiet
         with self._observation:
-            if self._by_value:
-                return values.run(self._session, output_names, feeds, options)
             try:
-                return list(self._session.run(output_names, feeds, options))
+                return list(self._compute(output_names, feeds, options))
             except Exception as problem:
                 if translated(problem).code == "OH540" and (odd := odd_feed(feeds)) is not None:
                     raise Error("OH540", odd) from None

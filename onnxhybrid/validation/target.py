@@ -8,22 +8,41 @@ from dataclasses import dataclass
 
 from onnxhybrid.errors import ModelError
 
-# onnxruntime -> newest ai.onnx opset, newest IR version. Source: https://onnxruntime.ai/docs/reference/compatibility.html
 _SUPPORT = {
-    (1, 18): (21, 10),
-    (1, 19): (21, 10),
-    (1, 20): (21, 10),
-    (1, 23): (23, 11),
+    (1, 14): (18, 8, 3),
+    (1, 15): (19, 8, 3),
+    (1, 16): (19, 9, 3),
+    (1, 17): (20, 9, 4),
+    (1, 18): (21, 10, 4),
+    (1, 19): (21, 10, 4),
+    (1, 20): (21, 10, 4),
+    (1, 21): (22, 10, 5),
+    (1, 22): (22, 10, 5),
+    (1, 23): (23, 11, 5),
+    (1, 24): (25, 13, 5),
+    (1, 25): (26, 13, 5),
+    (1, 26): (26, 13, 5),
+    (1, 27): (26, 13, 5),
+    (1, 28): (26, 13, 5),
+    (1, 29): (26, 13, 5),
+    (1, 30): (26, 13, 5),
+    (1, 31): (26, 13, 5),
 }
+"""onnxruntime -> the newest ai.onnx opset, IR version and ai.onnx.ml opset that it reads.
+
+Source: up to 1.20 https://onnxruntime.ai/docs/reference/compatibility.html; the later releases, which that table lacks,
+were asked themselves, as `Target.installed` asks the installed one.
+"""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a model has to run in, and the newest standard opset and IR version that it reads."""
+    """What a model has to run in, and the newest standard opset, IR version and ai.onnx.ml opset that it reads."""
 
     name: str
     opset: int
     ir_version: int
+    ml_opset: int
 
     def __str__(self) -> str:
         return self.name
@@ -45,7 +64,7 @@ class Target:
         installed = cls.installed()
         if found := re.fullmatch(r"opset\s*(\d+)", text.strip()):
             if int(found[1]) <= installed.opset:
-                return cls(text.strip(), int(found[1]), installed.ir_version)
+                return cls(text.strip(), int(found[1]), installed.ir_version, installed.ml_opset)
             raise ModelError(
                 "OH304", f"{text.strip()!r} is beyond opset {installed.opset}, the newest that is known here"
             )
@@ -55,26 +74,35 @@ class Target:
                 return installed
             if version in _SUPPORT:
                 return cls(text.strip(), *_SUPPORT[version])
-        known = ", ".join(f"{major}.{minor}" for major, minor in _SUPPORT)
-        raise ModelError("OH304", f"the target {text!r} is not known; write 'opset 17' or 'onnxruntime==' {known}")
+        (first, *_, last) = (f"{major}.{minor}" for major, minor in _SUPPORT)
+        raise ModelError(
+            "OH304", f"the target {text!r} is not known; write 'opset 17', or 'onnxruntime=={first}' to {last}"
+        )
 
 
 @functools.cache
-def _probed() -> tuple[int, int]:
-    """The newest opset and IR version that the installed runtime reads, found by asking it."""
+def _probed() -> tuple[int, int, int]:
+    """The newest opset, IR version and ai.onnx.ml opset that the installed runtime reads, found by asking it."""
     from onnx import IR_VERSION, defs
 
     opset = next(n for n in range(defs.onnx_opset_version(), 0, -1) if n <= 13 or _reads(n, 7))
-    return opset, next(n for n in range(IR_VERSION, 0, -1) if n <= 7 or _reads(13, n))
+    ir_version = next(n for n in range(IR_VERSION, 0, -1) if n <= 7 or _reads(13, n))
+    ml_newest = max(schema.since_version for schema in defs.get_all_schemas() if schema.domain == "ai.onnx.ml")
+    return opset, ir_version, next(n for n in range(ml_newest, 0, -1) if n <= 2 or _reads(13, 7, ml_opset=n))
 
 
-def _reads(opset: int, ir_version: int) -> bool:
+def _reads(opset: int, ir_version: int, ml_opset: int | None = None) -> bool:
     import onnxruntime
     from onnx import TensorProto, helper
 
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "probe", value[:1], value[1:])
-    model = helper.make_model(graph, ir_version=ir_version, opset_imports=[helper.make_opsetid("", opset)])
+    imports = [helper.make_opsetid("", opset)]
+    node = helper.make_node("Identity", ["x"], ["y"])
+    if ml_opset is not None:
+        imports.append(helper.make_opsetid("ai.onnx.ml", ml_opset))
+        node = helper.make_node("Binarizer", ["x"], ["y"], domain="ai.onnx.ml")
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1]) for name in "xy"]
+    graph = helper.make_graph([node], "probe", value[:1], value[1:])
+    model = helper.make_model(graph, ir_version=ir_version, opset_imports=imports)
     quiet = onnxruntime.SessionOptions()
     quiet.log_severity_level = 4
     try:

@@ -80,7 +80,7 @@ fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
 }
 
 impl Protocol for Score {
-    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem> {
+    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request<'static>, Problem> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));

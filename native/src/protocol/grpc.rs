@@ -2,7 +2,6 @@
 //!
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md> and `http-grpc-status-mapping.md` beside it.
 
-use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::percent_decode;
@@ -54,16 +53,17 @@ pub fn begin(length: usize) -> Result<Vec<u8>, Problem> {
 }
 
 /// The request that calls the method at `path`; `body` is a message behind its prefix.
-pub fn request(path: PathAndQuery, body: Vec<u8>) -> Request {
+pub fn request(path: PathAndQuery, body: Vec<u8>) -> Request<'static> {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
-    Request { method: Method::POST, path, headers, body: Bytes::from(body) }
+    Request { method: Method::POST, path, headers, body: body.into() }
 }
 
 /// Refuses every status but OK, in the server's words; the problem's status is gRPC's number.
 pub fn check(response: &Response) -> Result<(), Problem> {
-    let status = response.headers.get("grpc-status").map(HeaderValue::as_bytes);
+    let mut statuses = response.headers.get_all("grpc-status").iter().map(HeaderValue::as_bytes);
+    let (status, another) = (statuses.next(), statuses.next());
     if response.status.as_u16() != 200 {
         let number = status.and_then(number).unwrap_or_else(|| of_http(response.status.as_u16()));
         return Err(failed(number, status_text(response)));
@@ -72,6 +72,9 @@ pub fn check(response: &Response) -> Result<(), Problem> {
     let broken = |what| Problem::new(Code::Answer, format!("the answer is no gRPC: {what}"));
     let status = status.ok_or_else(|| broken("it ended without a status"))?;
     let number = number(status).ok_or_else(|| broken("its status is no number"))?;
+    if another.is_some() {
+        return Err(broken("it has two statuses"));
+    }
     if number == OK {
         return Ok(());
     }
@@ -136,6 +139,8 @@ mod tests {
     use http::StatusCode;
     use proptest::prelude::*;
 
+    use bytes::Bytes;
+
     use super::*;
 
     fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Response {
@@ -160,6 +165,9 @@ mod tests {
         assert_eq!(problem(200, &[("grpc-status", "+0")]).code, Code::Answer);
         assert_eq!(problem(200, &[("grpc-status", "99999999")]).code, Code::Answer);
         assert_eq!(problem(200, &[("grpc-status", "0"), ("content-type", "text/html")]).code, Code::Answer);
+        let mut twice = response(200, &[("grpc-status", "0")], b"");
+        twice.headers.append("grpc-status", HeaderValue::from_static("13"));
+        assert_eq!(check(&twice).unwrap_err().code, Code::Answer);
     }
 
     #[test]

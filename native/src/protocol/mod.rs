@@ -14,6 +14,7 @@ mod triton_http;
 
 use std::sync::LazyLock;
 
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -33,7 +34,7 @@ use crate::transport::{Request, Response};
 /// apart and puts it together again.
 pub trait Protocol: Send + Sync {
     /// The request that carries `inputs`, one for each of the node's input names.
-    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem>;
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem>;
 
     /// Refuses an answer that is no success, in the server's words.
     fn check(&self, response: &Response) -> Result<(), Problem> {
@@ -143,7 +144,7 @@ pub struct Description {
 /// How a protocol asks a server for a model's interface.
 pub struct Describe {
     /// The question.
-    pub request: fn(&Endpoint, &Options) -> Result<Request, Problem>,
+    pub request: fn(&Endpoint, &Options) -> Result<Request<'static>, Problem>,
     /// The answer, checked like that to a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
 }
@@ -260,22 +261,29 @@ pub fn server_message(response: &Response) -> String {
 /// Refuses an answer that is encoded, or whose type a protocol does not promise; no type at all is let pass.
 pub fn check_content(response: &Response, promised: &[&str]) -> Result<(), Problem> {
     check_encoding(response)?;
-    let Some(content_type) = response.header("content-type") else { return Ok(()) };
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if promised.iter().any(|promised| essence.eq_ignore_ascii_case(promised)) {
-        return Ok(());
-    }
-    Err(Problem::new(Code::Answer, format!("the answer is {content_type}, not {}", promised.join(" or "))))
+    check_header(response, CONTENT_TYPE, promised, "is")
 }
 
-/// Refuses an answer that is compressed.
-fn check_encoding(response: &Response) -> Result<(), Problem> {
-    match response.header("content-encoding").filter(|encoding| *encoding != "identity") {
+/// Refuses an answer unless each value of the header, its parameters aside, is one of those `expected`.
+fn check_header(response: &Response, name: HeaderName, expected: &[&str], what: &str) -> Result<(), Problem> {
+    let fits = |value: &HeaderValue| {
+        let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim();
+        expected.iter().any(|expected| essence.eq_ignore_ascii_case(expected))
+    };
+    match response.headers.get_all(name).iter().find(|value| !fits(value)) {
         None => Ok(()),
-        Some(encoding) => {
-            Err(Problem::new(Code::Answer, format!("the answer is encoded as {encoding}, for which nobody asked")))
+        Some(value) => {
+            let (value, expected) = (String::from_utf8_lossy(value.as_bytes()), expected.join(" or "));
+            Err(Problem::new(Code::Answer, format!("the answer {what} {value}, not {expected}")))
         }
     }
+}
+
+/// Refuses an answer that is compressed, or encoded for its way in a manner that we did not ask for.
+fn check_encoding(response: &Response) -> Result<(), Problem> {
+    check_header(response, CONTENT_ENCODING, &["identity"], "is encoded as")?;
+    // What a transfer encoding other than chunks leaves behind is no body any more.
+    check_header(response, TRANSFER_ENCODING, &["identity", "chunked"], "travels encoded as")
 }
 
 #[cfg(test)]
@@ -323,5 +331,28 @@ mod tests {
         answer.headers.remove("content-encoding");
         answer.headers.insert("content-type", HeaderValue::from_static("text/html"));
         assert_eq!(check_content(&answer, &["application/json"]).unwrap_err().code, Code::Answer);
+    }
+
+    #[test]
+    fn content_that_is_said_twice_or_in_no_text_passes_only_if_each_does() {
+        let passes = |name: &'static str, values: &[&'static [u8]]| {
+            let mut answer = response("");
+            for value in values {
+                answer.headers.append(name, HeaderValue::from_bytes(value).unwrap());
+            }
+            check_content(&answer, &["text/plain"]).is_ok()
+        };
+        assert!(passes("content-encoding", &[b"Identity"]) && passes("transfer-encoding", &[b"Chunked"]));
+        assert!(passes("content-type", &[b"text/plain", b"text/plain;charset=utf-8"]));
+        for (name, values) in [
+            ("content-type", &[&b"text/plain"[..], b"text/html"][..]),
+            ("content-type", &[b"text/plain\xff"]),
+            ("content-type", &[b""]),
+            ("content-encoding", &[b"identity", b"gzip"]),
+            ("content-encoding", &[b"gz\xffip"]),
+            ("transfer-encoding", &[b"chunked, gzip"]),
+        ] {
+            assert!(!passes(name, values), "{name} {values:?}");
+        }
     }
 }

@@ -5,45 +5,53 @@ use std::hash::{BuildHasher, Hasher};
 
 use http::HeaderValue;
 
+use crate::transport::Body;
+
 /// A form that is being written.
-pub(super) struct Form {
+pub(super) struct Form<'a> {
     boundary: String,
-    body: Vec<u8>,
+    /// What is whole.
+    body: Body<'a>,
+    /// What follows it.
+    text: Vec<u8>,
 }
 
-impl Form {
+impl<'a> Form<'a> {
     /// An empty form. Its boundary is random and secret until it is sent, so that no value can end its own part.
     pub(super) fn new() -> Self {
         // The keys of two `RandomState`s come from the operating system.
         let random = || RandomState::new().build_hasher().finish();
-        Self { boundary: format!("onnxhybrid-{:016x}{:016x}", random(), random()), body: Vec::new() }
+        let boundary = format!("onnxhybrid-{:016x}{:016x}", random(), random());
+        Self { boundary, body: Body::default(), text: Vec::new() }
     }
 
     /// Adds a field.
     pub(super) fn field(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.part(&format!("name=\"{}\"\r\n", escaped(name)), value.as_ref());
+        self.part(&format!("name=\"{}\"\r\n", escaped(name)));
+        self.text.extend_from_slice(value.as_ref());
+        self.text.extend_from_slice(b"\r\n");
     }
 
-    /// Adds a file, whose bytes are copied once.
-    pub(super) fn file(&mut self, name: &str, file_name: &str, kind: &str, file: &[u8]) {
+    /// Adds a file, whose bytes are sent from where they are.
+    pub(super) fn file(&mut self, name: &str, file_name: &str, kind: &str, file: &'a [u8]) {
         let (name, file_name) = (escaped(name), escaped(file_name));
-        self.part(&format!("name=\"{name}\"; filename=\"{file_name}\"\r\nContent-Type: {kind}\r\n"), file);
+        self.part(&format!("name=\"{name}\"; filename=\"{file_name}\"\r\nContent-Type: {kind}\r\n"));
+        self.body.push(std::mem::take(&mut self.text));
+        self.body.lend(file);
+        self.text.extend_from_slice(b"\r\n");
     }
 
     /// The body and its content type.
-    pub(super) fn finish(mut self) -> (Vec<u8>, HeaderValue) {
-        self.body.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
+    pub(super) fn finish(mut self) -> (Body<'a>, HeaderValue) {
+        self.text.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
+        self.body.push(self.text);
         let kind = HeaderValue::try_from(format!("multipart/form-data; boundary={}", self.boundary));
         (self.body, kind.unwrap_or_else(|_| HeaderValue::from_static("multipart/form-data")))
     }
 
-    fn part(&mut self, headers: &str, content: &[u8]) {
+    fn part(&mut self, headers: &str) {
         let head = format!("--{}\r\nContent-Disposition: form-data; {headers}\r\n", self.boundary);
-        // Room for the end as well, so that a large file is not moved once more.
-        self.body.reserve(head.len() + content.len() + self.boundary.len() + 8);
-        self.body.extend_from_slice(head.as_bytes());
-        self.body.extend_from_slice(content);
-        self.body.extend_from_slice(b"\r\n");
+        self.text.extend_from_slice(head.as_bytes());
     }
 }
 
@@ -69,7 +77,7 @@ mod tests {
              --{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a%22udio.wav\"\r\n\
              Content-Type: audio/wav\r\n\r\n\0\r\n\r\n--{boundary}--\r\n"
         );
-        assert_eq!(String::from_utf8(body).unwrap(), expected);
+        assert_eq!(body.join(), expected);
     }
 
     #[test]

@@ -37,7 +37,12 @@ impl Drop for Place<'_> {
 
 impl Peer {
     /// Waits for a free place, and refuses what breaker or budget do not let through.
-    pub(super) async fn admit(&self, request: &Request, limits: &Limits, watch: &Watch) -> Result<Place<'_>, Problem> {
+    pub(super) async fn admit(
+        &self,
+        request: &Request<'_>,
+        limits: &Limits,
+        watch: &Watch,
+    ) -> Result<Place<'_>, Problem> {
         let permit = match &self.permits {
             Some(permits) => permits.acquire().await.ok(),
             None => None,

@@ -34,8 +34,8 @@ pub(super) fn fold(headers: &mut HeaderMap, trailers: Option<HeaderMap>, body: &
     }
     let trailers = trailers.unwrap_or_default();
     for name in TRAILERS {
-        if let Some(value) = trailers.get(name) {
-            headers.insert(name, value.clone());
+        for value in trailers.get_all(name) {
+            headers.append(name, value.clone());
         }
     }
 }

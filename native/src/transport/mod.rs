@@ -1,15 +1,21 @@
 //! Requests and answers on their way: one deadline, safe retries, bounded bodies, pooled connections.
 
 mod admission;
+mod alarm;
+mod body;
 mod connect;
 mod connection;
 mod grpc;
+mod http1;
 mod http2;
+mod message;
 mod peer;
 mod proxy;
 mod reading;
 mod retry;
 pub mod runtime;
+mod sleep;
+mod socket;
 mod tls;
 mod together;
 mod trust;
@@ -19,12 +25,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http::header::AsHeaderName;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::failure::Problem;
 use crate::tensor::Chunks;
 
+pub use body::Body;
 pub use peer::Peer;
 pub use retry::{Backoff, is_retryable};
 pub use together::side_by_side;
@@ -33,15 +41,22 @@ pub use watch::Watch;
 
 /// A request, whole and ready to be sent more than once.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct Request<'a> {
     /// The method.
     pub method: Method,
     /// Path and query at the peer's origin.
     pub path: PathAndQuery,
     /// Headers, without those that the transport sets: Host, Content-Length, User-Agent.
     pub headers: HeaderMap,
-    /// The body; cloning it shares the bytes.
-    pub body: Bytes,
+    /// The body, part of which may be lent.
+    pub body: Body<'a>,
+}
+
+impl Request<'_> {
+    /// The same, with nothing lent.
+    pub fn into_owned(self) -> Request<'static> {
+        Request { body: self.body.into_owned(), ..self }
+    }
 }
 
 /// An answer, whole.
@@ -57,7 +72,7 @@ pub struct Response {
 
 impl Response {
     /// A header's value, if it is there and text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -118,7 +133,7 @@ impl Tally {
         self.bytes_in.load(Ordering::Relaxed)
     }
 
-    fn sent(&self, body: &Bytes) {
+    fn sent(&self, body: &Body<'_>) {
         self.bytes_out.fetch_add(body.len() as u64, Ordering::Relaxed);
     }
 
@@ -148,7 +163,7 @@ impl From<Trouble> for Problem {
 /// Sends `request` until an answer comes that is not worth a retry, or the limits are reached.
 ///
 /// The caller cuts it off at the deadline; it only sees to it that no pause goes past that.
-pub async fn send(peer: &Peer, request: &Request, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
+pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
     let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
     loop {
         let mut place = match peer.admit(request, limits, &tally.watch).await {

@@ -5,24 +5,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, USER_AGENT};
-use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Uri};
 use tokio::sync::Semaphore;
 
 use super::connect::connect;
-use super::connection::{BoxIo, Connection};
+use super::connection::{BoxIo, Connection, Http};
+use super::message::Sender;
 use super::proxy::Proxy;
-use super::{Limits, Request, Response, Tally, Trouble, grpc, tls};
+use super::socket::Socket;
+use super::{Limits, Request, Response, Tally, Trouble, tls};
 use crate::breaker::Breaker;
 use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::policy::Policy;
 use crate::process::PerProcess;
-
-const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
 
 /// How long an unused connection is kept.
 const KEEP: Duration = Duration::from_secs(90);
@@ -31,8 +27,7 @@ const KEEP: Duration = Duration::from_secs(90);
 pub struct Peer {
     origin: Origin,
     wire: Wire,
-    authority: Authority,
-    host: HeaderValue,
+    sender: Sender,
     policy: Arc<Policy>,
     /// The process's own policy; both must allow.
     process: Option<Policy>,
@@ -53,17 +48,14 @@ pub struct Peer {
 impl Peer {
     /// The peer at `origin`; nothing is connected before the first exchange.
     pub fn new(origin: Origin, wire: Wire, policy: Arc<Policy>) -> Result<Self, Problem> {
-        let unusable = |_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host));
-        let authority = Authority::try_from(origin.authority()).map_err(unusable)?;
-        let host = HeaderValue::try_from(origin.authority())
-            .map_err(|_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host)))?;
+        let proxy = Proxy::from_environment(&origin);
+        let sender = Sender::new(&origin, wire, proxy.as_ref().ok().and_then(Option::as_ref))?;
         let process = Policy::of_process()?;
         let refused = |policy: &Policy| policy.check_origin(&origin).err();
         Ok(Self {
-            authority,
-            host,
+            sender,
             refusal: refused(&policy).or_else(|| process.as_ref().and_then(refused)),
-            proxy: Proxy::from_environment(&origin),
+            proxy,
             permits: policy.max_concurrency.map(|most| PerProcess::new(move || Semaphore::new(most))),
             breaker: policy.breaker.map(Breaker::new),
             idle: PerProcess::default(),
@@ -95,7 +87,7 @@ impl Peer {
     /// Sends `request` once. A kept connection that turns out to be dead is replaced unseen.
     pub(super) async fn exchange(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
@@ -120,53 +112,20 @@ impl Peer {
     async fn exchange_on(
         &self,
         mut connection: Connection,
-        request: &Request,
+        request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
         tally.sent(&request.body);
-        let mut message = self.message(request, limits, connection.is_http2());
-        tally.watch.mark(message.headers_mut());
-        let response = connection.exchange(message, limits, tally).await?;
-        self.keep(connection).await;
+        let response = match &mut connection.http {
+            Http::One(http) => {
+                let head = self.sender.head(request, &tally.watch);
+                http.exchange(&head, &request.body, limits, tally).await?
+            }
+            Http::Two(http) => http.exchange(self.sender.message(request, limits, &tally.watch), limits, tally).await?,
+        };
+        self.keep(connection);
         Ok(response)
-    }
-
-    /// The request in the form that this connection wants.
-    fn message(&self, request: &Request, limits: &Limits, http2: bool) -> http::Request<Bytes> {
-        let mut message = http::Request::new(request.body.clone());
-        *message.method_mut() = request.method.clone();
-        *message.headers_mut() = request.headers.clone();
-        let headers = message.headers_mut();
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if !http2 {
-            headers.insert(HOST, self.host.clone());
-        }
-        if self.wire == Wire::Grpc {
-            headers.insert(grpc::TIMEOUT, grpc::timeout(limits.deadline.saturating_duration_since(Instant::now())));
-        } else if http2 && !request.body.is_empty() {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
-        }
-        let forwarded = !self.is_tunnelled() && self.add_proxy_headers(headers);
-        *message.uri_mut() = if http2 || forwarded { self.absolute(request) } else { Uri::from(request.path.clone()) };
-        message
-    }
-
-    /// Whether there is a proxy.
-    fn add_proxy_headers(&self, headers: &mut HeaderMap) -> bool {
-        let Ok(Some(proxy)) = &self.proxy else { return false };
-        if let Some(authorization) = proxy.authorization() {
-            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
-        }
-        true
-    }
-
-    fn absolute(&self, request: &Request) -> Uri {
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(if self.origin.tls { Scheme::HTTPS } else { Scheme::HTTP });
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(request.path.clone());
-        Uri::from_parts(parts).unwrap_or_default()
     }
 
     /// A kept connection that is still good.
@@ -192,8 +151,8 @@ impl Peer {
         Some(last)
     }
 
-    async fn keep(&self, mut connection: Connection) {
-        if connection.is_http2() || !connection.is_ready().await {
+    fn keep(&self, mut connection: Connection) {
+        if !connection.is_returned() {
             return;
         }
         connection.idle_since = Instant::now();
@@ -239,16 +198,31 @@ impl Peer {
             let policies = [Some(&*self.policy), self.process.as_ref()];
             policies.into_iter().flatten().try_for_each(|policy| policy.check_reached(&self.origin, address))
         };
-        let stream: BoxIo = match proxy {
-            None => Box::new(connect(&self.origin.host, self.origin.port, |address| check(Some(address))).await?),
-            Some(proxy) => proxy.reach(&self.origin, self.is_tunnelled(), &self.policy.trust, check).await?,
+        let Some(proxy) = proxy else {
+            return self.open_direct(|address| check(Some(address))).await;
         };
+        let stream = proxy.reach(&self.origin, self.sender.is_tunnelled(), &self.policy.trust, check).await?;
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
             return self.begin(stream, self.wire == Wire::Grpc).await;
         }
         let stream = tls::encrypt(stream, &self.origin, &self.policy.trust).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        self.begin(Box::new(stream), http2).await
+    }
+
+    async fn open_direct(&self, check: impl Fn(IpAddr) -> Result<(), Problem>) -> Result<Connection, Trouble> {
+        let mut socket = Socket::new(connect(&self.origin.host, self.origin.port, check).await?);
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        if !self.origin.tls {
+            let http2 = self.wire == Wire::Grpc;
+            socket.share(http2);
+            return self.begin(Box::new(socket), http2).await;
+        }
+        let mut stream = tls::encrypt(socket, &self.origin, &self.policy.trust).await?;
+        let (socket, session) = stream.get_mut();
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        socket.share(http2);
         self.begin(Box::new(stream), http2).await
     }
 
@@ -262,12 +236,6 @@ impl Peer {
             let message = format!("{} offers no HTTP/2, which gRPC needs", self.origin);
             return Err(Trouble::Final(Problem::new(Code::Connect, message)));
         }
-        Connection::http1(stream).await
-    }
-
-    /// Whether a proxy passes bytes on, instead of requests that it reads.
-    fn is_tunnelled(&self) -> bool {
-        let always = matches!(&self.proxy, Ok(Some(proxy)) if proxy.always_tunnels());
-        always || self.origin.tls || self.wire == Wire::Grpc
+        Ok(Connection::http1(stream))
     }
 }

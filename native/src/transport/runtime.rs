@@ -2,16 +2,17 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::sleep::Sleeper;
 use crate::process::PerProcess;
-use crate::running::{self, Active, EXIT, Entered, PAUSE};
+use crate::running::{self, Active, EXIT, Entered};
+
+pub use super::sleep::Ended;
 
 /// Threads that watch sockets and timers. Requests themselves run on the threads that call.
 const WORKERS: usize = 2;
@@ -26,15 +27,6 @@ pub fn runtime() -> &'static Runtime {
     })
 }
 
-/// Why a wait ended without a result.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ended {
-    /// The deadline passed.
-    Deadline,
-    /// The host ended the run, or the process ends.
-    Cancelled,
-}
-
 /// Runs `future` on this thread until it is done, or `None` at the deadline and where the host ends the run.
 pub fn block_on<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
     wait(deadline, future).ok()
@@ -46,63 +38,37 @@ pub fn block_on<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
 /// host written in Rust may do, and it registers no timer for the deadline, which nearly every call meets.
 pub fn wait<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Ended> {
     let (_context, _active, entered) = (runtime().enter(), Active::new(), running::current());
-    let sleeper = Arc::new(Sleeper { thread: thread::current(), woken: AtomicBool::new(false) });
-    let waker = Waker::from(sleeper.clone());
-    let cancelled = entered.as_ref().map(|entered| &entered.run.cancelled);
+    let sleeper = Sleeper::new();
+    let outcome = wait_as(&sleeper, deadline, entered.as_ref(), future);
+    sleeper.end();
+    outcome
+}
+
+fn wait_as<F: Future>(
+    sleeper: &Arc<Sleeper>,
+    deadline: Instant,
+    entered: Option<&Entered>,
+    future: F,
+) -> Result<F::Output, Ended> {
+    let (waker, mut watched) = (Waker::from(sleeper.clone()), Vec::new());
+    let cancelled = entered.map(|entered| &entered.run.cancelled);
     let _listening = (EXIT.listen(&waker), cancelled.map(|cancelled| cancelled.listen(&waker)));
     let mut future = pin!(future);
     loop {
         if EXIT.is_raised() || cancelled.is_some_and(|cancelled| cancelled.is_raised()) {
             return Err(Ended::Cancelled);
         }
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        let look = || future.as_mut().poll(&mut Context::from_waker(&waker));
+        if let Poll::Ready(output) = sleeper.look(&mut watched, look) {
             return Ok(output);
         }
-        sleeper.sleep(deadline, entered.as_ref().filter(|entered| entered.is_checked()))?;
-    }
-}
-
-struct Sleeper {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Sleeper {
-    /// Sleeps until woken, and asks the host now and then if it wants to be asked.
-    fn sleep(&self, deadline: Instant, host: Option<&Entered>) -> Result<(), Ended> {
-        let mut ask = Instant::now() + PAUSE;
-        while !self.woken.swap(false, Ordering::Acquire) {
-            let now = Instant::now();
-            let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero()).ok_or(Ended::Deadline)?;
-            match host {
-                None => thread::park_timeout(left),
-                Some(host) if now >= ask => {
-                    if host.is_interrupted() {
-                        return Err(Ended::Cancelled);
-                    }
-                    ask = Instant::now() + PAUSE;
-                }
-                Some(_) => thread::park_timeout(left.min(ask - now)),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Wake for Sleeper {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::Release) {
-            self.thread.unpark();
-        }
+        sleeper.sleep(deadline, entered.filter(|entered| entered.is_checked()), &watched)?;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
     use std::time::Duration;
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::{Response, Trouble};
 use crate::budget::{Budget, Nanos};
@@ -40,11 +40,9 @@ impl Watch {
         Self { traceparent: crate::trace::current(), ..self.clone() }
     }
 
-    /// Adds the headers that a request carries for others.
-    pub(super) fn mark(&self, headers: &mut HeaderMap) {
-        if let Some(traceparent) = &self.traceparent {
-            headers.insert(&TRACEPARENT, traceparent.clone());
-        }
+    /// The header that a request carries for others.
+    pub(super) fn mark(&self) -> Option<(&'static HeaderName, &HeaderValue)> {
+        self.traceparent.as_ref().map(|traceparent| (&TRACEPARENT, traceparent))
     }
 
     /// Spends a request of the budget, or refuses it.

@@ -29,6 +29,12 @@ impl Attributes for Fields {
 
 /// The node at `url`, in a scope of its own.
 pub fn call(url: &str, config: &str, integers: &[(&'static str, i64)], auth: &str) -> Call {
+    let scope = Arc::new(Scope::from_json(config, None).unwrap());
+    Call::new(node(url, integers, auth), scope).unwrap()
+}
+
+/// The node at `url`.
+pub fn node(url: &str, integers: &[(&'static str, i64)], auth: &str) -> Node {
     let mut fields = Fields::default();
     for (name, text) in [
         ("protocol", if url.starts_with("grpc") { "triton.grpc" } else { "triton.http" }),
@@ -45,8 +51,12 @@ pub fn call(url: &str, config: &str, integers: &[(&'static str, i64)], auth: &st
     fields.integers = [("timeout_ms", 5_000), ("retries", 0)].into_iter().chain(integers.iter().copied()).collect();
     let inputs = if auth == "input" { 2 } else { 1 };
     let signature = Signature { name: "node".into(), inputs, outputs: vec![Some(ElementType::Float32)] };
-    let scope = Arc::new(Scope::from_json(config, None).unwrap());
-    Call::new(Node::parse(&fields, signature).unwrap(), scope).unwrap()
+    Node::parse(&fields, signature).unwrap()
+}
+
+/// An input of the node that has these bytes.
+pub fn floats(bytes: &[u8]) -> InputTensor<'_> {
+    InputTensor { element: ElementType::Float32, shape: vec![bytes.len() as i64 / 4], data: InputData::Raw(bytes) }
 }
 
 pub fn run(call: &Call) -> Result<Vec<OutputTensor>, Failure> {

@@ -66,3 +66,16 @@ pub fn good() -> Vec<u8> {
     let body = br#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#;
     answer("200 OK", "content-type: application/json\r\n", body)
 }
+
+/// The inference response that gives the request's floats back, as bytes.
+pub fn echo(request: &Request) -> Vec<u8> {
+    let header = request.head.lines().find_map(|line| line.strip_prefix("inference-header-content-length: "));
+    let tensor = &request.body[header.unwrap().trim().parse().unwrap()..];
+    let (size, count) = (tensor.len(), tensor.len() / 4);
+    let output = format!(
+        r#"{{"outputs":[{{"name":"y","datatype":"FP32","shape":[{count}],"parameters":{{"binary_data_size":{size}}}}}]}}"#
+    );
+    let headers =
+        format!("content-type: application/octet-stream\r\ninference-header-content-length: {}\r\n", output.len());
+    answer("200 OK", &headers, &[output.as_bytes(), tensor].concat())
+}

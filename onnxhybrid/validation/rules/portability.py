@@ -27,10 +27,11 @@ def file_format(subject: Subject) -> Iterator[Finding]:
 
 
 def standard_opset(subject: Subject) -> Iterator[Finding]:
-    """OH106: the runtime knows the standard opset."""
-    model, target = subject.model, subject.target
-    if model.opsets.get("", 0) > target.opset:
-        yield Finding("OH106", f"the model imports ai.onnx {model.opsets['']}; {target} knows up to {target.opset}")
+    """OH106: the runtime knows the opsets of the standard domains."""
+    for domain, newest in (("ai.onnx", subject.target.opset), ("ai.onnx.ml", subject.target.ml_opset)):
+        imported = subject.model.opsets.get(standard(domain), 0)
+        if imported > newest:
+            yield Finding("OH106", f"the model imports {domain} {imported}; {subject.target} knows up to {newest}")
 
 
 def known_operators(subject: Subject) -> Iterator[Finding]:

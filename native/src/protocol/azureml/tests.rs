@@ -68,9 +68,9 @@ fn inputs_travel_under_their_names_to_the_uri_as_it_is() {
     let request = named().request(&[floats(&[0; 8]), strings], &asked).unwrap();
     assert_eq!(request.path, "/api/score/");
     assert_eq!(request.headers[DEPLOYMENT], "blue");
-    assert_eq!(request.body, r#"{"x":[0.0,0.0],"w\"1":[["a"]]}"#);
+    assert_eq!(request.body.join(), r#"{"x":[0.0,0.0],"w\"1":[["a"]]}"#);
     let request = data().request(&[floats(&[0; 4])], &Asked::default()).unwrap();
-    assert_eq!(request.body, r#"{"data":[0.0]}"#);
+    assert_eq!(request.body.join(), r#"{"data":[0.0]}"#);
     assert!(!request.headers.contains_key(DEPLOYMENT));
 }
 

@@ -1,4 +1,4 @@
-//! Tensors as JSON: `data` as a flat or nested array, read element by element into the bytes that a tensor holds.
+//! Tensors as JSON: a flat array, read element by element into the bytes that a tensor holds.
 
 use std::fmt;
 
@@ -16,16 +16,44 @@ pub struct Elements {
     pub bytes: Vec<u8>,
 }
 
-/// Reads `text`; `Err` says where it is no array of such elements. Integers are exact.
+/// Reads `text`; `Err` says where it is no array of such elements, or one of arrays. Integers are exact.
 pub fn read(text: &str, element: ElementType) -> Result<Elements, serde_json::Error> {
     let mut elements = Elements { count: 0, bytes: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Collector { element, elements: &mut elements }.deserialize(&mut deserializer)?;
+    Flat { element, elements: &mut elements }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(elements)
 }
 
-/// Reads what comes, arrays of any depth or a single value, into `elements`.
+/// Reads an array into `elements`.
+struct Flat<'a> {
+    element: ElementType,
+    elements: &'a mut Elements,
+}
+
+impl<'de> DeserializeSeed<'de> for Flat<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Flat<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of {}", self.element.name())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        let Self { element, elements } = self;
+        while sequence.next_element_seed(Collector { element, elements: &mut *elements })?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Reads a single value into `elements`.
 pub(crate) struct Collector<'a> {
     pub(crate) element: ElementType,
     pub(crate) elements: &'a mut Elements,
@@ -92,14 +120,7 @@ impl<'de> Visitor<'de> for Collector<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} elements", self.element.name())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        while sequence.next_element_seed(Collector { element: self.element, elements: &mut *self.elements })?.is_some()
-        {
-        }
-        Ok(())
+        f.write_str(self.element.name())
     }
 
     fn visit_bool<E: Error>(mut self, value: bool) -> Result<(), E> {
@@ -168,10 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_read_in_row_major_order() {
-        assert_eq!(bytes("[[1,2],[3],[]]", ElementType::UInt8), Some(vec![1, 2, 3]));
+    fn a_list_is_read_in_its_order_and_lists_within_it_are_refused() {
+        assert_eq!(bytes("[1,2,3]", ElementType::UInt8), Some(vec![1, 2, 3]));
         assert_eq!(read("[]", ElementType::Float32).unwrap().count, 0);
-        assert_eq!(read("[[true],[false]]", ElementType::Bool).unwrap(), Elements { count: 2, bytes: vec![1, 0] });
+        assert_eq!(read("[true,false]", ElementType::Bool).unwrap(), Elements { count: 2, bytes: vec![1, 0] });
+        assert_eq!(bytes("[[1,2],[3],[]]", ElementType::UInt8), None);
+        assert_eq!(bytes("1", ElementType::UInt8), None);
         assert_eq!(bytes(&"[".repeat(100_000), ElementType::UInt8), None);
     }
 

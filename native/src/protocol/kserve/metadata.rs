@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::element;
-use crate::failure::{Code, Problem, quote};
+use crate::failure::{Code, Problem};
 use crate::protocol::{Description, TensorSpec};
 
 #[derive(Deserialize)]
@@ -28,10 +28,10 @@ pub fn read(body: &[u8]) -> Result<Description, Problem> {
 
 /// What a server says of one tensor, checked.
 pub fn spec(name: String, datatype: &str, shape: Vec<i64>) -> Result<TensorSpec, Problem> {
-    let unknown = || format!("tensor \"{}\" has the unknown datatype {}", quote(&name, []), quote(datatype, []));
+    let unknown = || format!("tensor \"{name}\" has the unknown datatype {datatype}");
     let Some(element) = element(datatype) else { return Err(Problem::new(Code::Answer, unknown())) };
     if shape.iter().any(|size| *size < -1) {
-        return Err(Problem::new(Code::Answer, format!("tensor \"{}\" has shape {shape:?}", quote(&name, []))));
+        return Err(Problem::new(Code::Answer, format!("tensor \"{name}\" has shape {shape:?}")));
     }
     Ok(TensorSpec { name, element, shape })
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::json_data::Elements;
 use crate::element::ElementType;
-use crate::failure::{Code, Problem, quote};
+use crate::failure::{Code, Problem};
 use crate::node::DeclaredOutput;
 use crate::tensor::{Chunks, OutputData, OutputTensor, PackedError, PackedStrings, element_count};
 
@@ -40,17 +40,17 @@ pub struct Checked<'a> {
 }
 
 impl Head<'_> {
-    /// The name as a message may show it.
-    pub fn title(&self) -> String {
-        quote(&self.name, [])
+    /// The name, as it came: a message is made fit to be shown as a whole, since a secret that was cut is no longer found.
+    pub fn title(&self) -> &str {
+        &self.name
     }
 
     /// Checks type and shape.
     pub fn check(&self, declared: &DeclaredOutput) -> Result<Checked<'_>, Problem> {
         let element = super::element(&self.datatype).filter(|element| *element == declared.element);
         let element = element.ok_or_else(|| {
-            let (datatype, name) = (quote(&self.datatype, []), declared.element.name());
-            Problem::new(Code::OutputType, format!("output \"{}\" is {datatype}, but {name} is declared", self.title()))
+            let (title, datatype, name) = (self.title(), &self.datatype, declared.element.name());
+            Problem::new(Code::OutputType, format!("output \"{title}\" is {datatype}, but {name} is declared"))
         })?;
         if self.shape.len() > MAX_RANK {
             let message = format!("output \"{}\" has {} dimensions", self.title(), self.shape.len());
@@ -68,8 +68,8 @@ impl Head<'_> {
 }
 
 impl Checked<'_> {
-    /// The name as a message may show it.
-    pub fn title(&self) -> String {
+    /// The name, as it came.
+    pub fn title(&self) -> &str {
         self.head.title()
     }
 
@@ -105,6 +105,11 @@ impl Checked<'_> {
             ElementType::String => self.strings(elements.bytes.into()),
             _ => Ok(self.tensor(OutputData::Raw(Bytes::from(elements.bytes).into()))),
         }
+    }
+
+    /// The tensor of data that have a shape of their own, which has to be the same.
+    pub fn same_shape(self, tensor: OutputTensor) -> Result<OutputTensor, Problem> {
+        if tensor.shape == self.shape { Ok(tensor) } else { Err(self.misfit(&format!("lists of {:?}", tensor.shape))) }
     }
 
     fn strings(self, packed: Bytes) -> Result<OutputTensor, Problem> {

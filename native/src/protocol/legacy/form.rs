@@ -59,7 +59,7 @@ fn field(name: &str) -> &str {
 }
 
 impl Protocol for Fields {
-    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], _: &Asked) -> Result<Request<'a>, Problem> {
         let file_name = self.file_name(inputs)?;
         let mut form = Form::new();
         self.constant.iter().for_each(|(name, value)| form.field(name, value));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn parts(request: &Request) -> Vec<String> {
-        let body = String::from_utf8(request.body.to_vec()).unwrap();
+        let body = String::from_utf8(request.body.join().to_vec()).unwrap();
         let boundary = body.lines().next().unwrap().to_owned();
         let parts = body.split(&boundary).filter(|part| !part.is_empty() && *part != "--\r\n");
         parts
@@ -169,11 +169,10 @@ mod tests {
         assert_eq!(prepared("[\"prompt\"]", 1).err().unwrap().code, Code::Node);
         assert_eq!(prepared("[\"a/file\", \"file\"]", 2).err().unwrap().code, Code::Node);
         let protocol = prepared("[\"file\", \"prompt\"]", 2).unwrap();
-        let request =
-            |inputs: &[InputTensor]| protocol.request(inputs, &Asked::default()).map_err(|problem| problem.code);
-        assert_eq!(request(&[file(), text(&["a", "b"])]).unwrap_err(), Code::Input);
-        assert_eq!(request(&[file(), text(&[])]).unwrap_err(), Code::Input);
-        assert_eq!(request(&[file(), file()]).unwrap_err(), Code::Input);
-        assert_eq!(request(&[text(&["a"]), text(&["b"])]).unwrap_err(), Code::Input);
+        let refusal = |inputs: &[InputTensor]| protocol.request(inputs, &Asked::default()).unwrap_err().code;
+        assert_eq!(refusal(&[file(), text(&["a", "b"])]), Code::Input);
+        assert_eq!(refusal(&[file(), text(&[])]), Code::Input);
+        assert_eq!(refusal(&[file(), file()]), Code::Input);
+        assert_eq!(refusal(&[text(&["a"]), text(&["b"])]), Code::Input);
     }
 }

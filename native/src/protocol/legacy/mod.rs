@@ -5,7 +5,6 @@
 pub(super) mod form;
 pub(super) mod text;
 
-use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
@@ -15,7 +14,7 @@ use crate::element::ElementType;
 use crate::failure::{Code, Problem};
 use crate::node::Node;
 use crate::tensor::{InputData, InputTensor, OutputTensor};
-use crate::transport::{Request, Response};
+use crate::transport::{Body, Request, Response};
 
 /// The path and query that a node calls; it has to have one output, a string.
 fn path(node: &Node) -> Result<PathAndQuery, Problem> {
@@ -30,7 +29,7 @@ fn malformed(what: &str) -> Problem {
     Problem::new(Code::Node, format!("the node is malformed: {what}"))
 }
 
-fn post(path: &PathAndQuery, kind: HeaderValue, body: impl Into<Bytes>) -> Request {
+fn post<'a>(path: &PathAndQuery, kind: HeaderValue, body: impl Into<Body<'a>>) -> Request<'a> {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(http::header::CONTENT_TYPE, kind);
     headers.insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
@@ -74,6 +73,7 @@ fn answer(what: impl std::fmt::Display) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http::StatusCode;
     use proptest::prelude::*;
 

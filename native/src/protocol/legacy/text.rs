@@ -38,7 +38,7 @@ fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
 }
 
 impl Protocol for Text {
-    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], _: &Asked) -> Result<Request<'a>, Problem> {
         let tensor = inputs.first().ok_or_else(|| Problem::new(Code::Input, "there is no input"))?;
         let text = one_string(&self.name, tensor)?;
         Ok(post(&self.path, HeaderValue::from_static("application/json"), text.to_vec()))

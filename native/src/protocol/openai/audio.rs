@@ -83,7 +83,7 @@ fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
 }
 
 impl Protocol for Audio {
-    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem> {
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem> {
         let file = match inputs {
             [InputTensor { element: ElementType::UInt8, data: InputData::Raw(bytes), .. }] => bytes,
             _ => return Err(Problem::new(Code::Input, "the input is no uint8 tensor with the bytes of an audio file")),
@@ -214,7 +214,7 @@ mod tests {
         let settings = settings.and_float("temperature", 0.2);
         let request = protocol.request(&file(b"\0RIFF\xff"), &Asked { settings, ..asked(&node, 1) }).unwrap();
         assert_eq!(request.path, "/v1/audio/transcriptions");
-        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let body = String::from_utf8_lossy(&request.body.join()).into_owned();
         for part in [
             "name=\"model\"\r\n\r\nm\r\n",
             "name=\"prompt\"\r\n\r\na\r\nb\r\n",

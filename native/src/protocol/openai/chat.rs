@@ -75,7 +75,7 @@ struct Message<'a> {
 }
 
 impl Protocol for Chat {
-    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request, Problem> {
+    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request<'static>, Problem> {
         let prompt = match inputs.first().map(strings).transpose()?.as_deref() {
             Some([prompt]) => *prompt,
             _ => return Err(Problem::new(Code::Input, "the input has more dimensions than that of its rows")),
@@ -101,10 +101,10 @@ impl Protocol for Chat {
 }
 
 impl Chat {
-    fn raw_request(&self, body: &str, asked: &Asked) -> Result<Request, Problem> {
+    fn raw_request(&self, body: &str, asked: &Asked) -> Result<Request<'static>, Problem> {
         match serde_json::from_str(body) {
             Ok(Value::Object(_)) => {
-                self.service.post(&OPERATION, asked, HeaderValue::from_static("application/json"), body.into())
+                self.service.post(&OPERATION, asked, HeaderValue::from_static("application/json"), body.to_owned())
             }
             _ => Err(Problem::new(Code::Input, "a raw prompt is no JSON object")),
         }
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(request.path, "/v1/chat/completions");
         let expected = json!({"model": "m", "temperature": 0.2, "max_tokens": 7, "messages": [
             {"role": "system", "content": "be brief"}, {"role": "user", "content": "hi \"é\""}]});
-        assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), expected);
+        assert_eq!(serde_json::from_slice::<Value>(&request.body.join()).unwrap(), expected);
     }
 
     #[test]
@@ -185,14 +185,14 @@ mod tests {
         let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
         let request = protocol.request(&[texts(&[""])], &asked(&node, 1)).unwrap();
         let expected = json!({"model": "m", "messages": [{"role": "user", "content": ""}]});
-        assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap(), expected);
+        assert_eq!(serde_json::from_slice::<Value>(&request.body.join()).unwrap(), expected);
     }
 
     #[test]
     fn a_raw_prompt_is_the_body_as_it_is() {
         let (node, protocol) = prepared(&RAW, ElementType::String).unwrap();
         let body = r#"{ "model": "x", "n": 1 }"#;
-        assert_eq!(protocol.request(&[texts(&[body])], &asked(&node, 1)).unwrap().body, body);
+        assert_eq!(protocol.request(&[texts(&[body])], &asked(&node, 1)).unwrap().body.join(), body);
         for body in ["", "[]", "{", "NaN", "{\"t\": NaN}"] {
             assert_eq!(protocol.request(&[texts(&[body])], &asked(&node, 1)).unwrap_err().code, Code::Input, "{body}");
         }

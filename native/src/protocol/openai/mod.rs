@@ -19,7 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::Node;
 use crate::tensor::{InputData, InputTensor};
-use crate::transport::{Request, Response};
+use crate::transport::{Body, Request, Response};
 
 /// Where a node's requests go.
 struct Service {
@@ -41,15 +41,26 @@ impl Service {
         Ok(Self { endpoint: node.endpoint.clone(), api_version: node.options.text("api_version").to_owned() })
     }
 
-    fn post(&self, operation: &[&str], asked: &Asked, kind: HeaderValue, body: Vec<u8>) -> Result<Request, Problem> {
+    fn post<'a>(
+        &self,
+        operation: &[&str],
+        asked: &Asked,
+        kind: HeaderValue,
+        body: impl Into<Body<'a>>,
+    ) -> Result<Request<'a>, Problem> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, kind);
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         let path = self.path(operation, asked)?;
-        Ok(Request { method: Method::POST, path, headers, body: Bytes::from(body) })
+        Ok(Request { method: Method::POST, path, headers, body: body.into() })
     }
 
-    fn post_json(&self, operation: &[&str], asked: &Asked, body: &impl serde::Serialize) -> Result<Request, Problem> {
+    fn post_json(
+        &self,
+        operation: &[&str],
+        asked: &Asked,
+        body: &impl serde::Serialize,
+    ) -> Result<Request<'static>, Problem> {
         let body = serde_json::to_vec(body).map_err(|error| Problem::new(Code::Input, error.to_string()))?;
         self.post(operation, asked, HeaderValue::from_static("application/json"), body)
     }

@@ -51,7 +51,7 @@ fn path(endpoint: &Endpoint, method: &str) -> Result<PathAndQuery, Problem> {
 }
 
 impl Protocol for TritonGrpc {
-    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
+    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request<'static>, Problem> {
         Ok(grpc::request(self.path.clone(), self.template.fill(inputs)?))
     }
 
@@ -68,7 +68,7 @@ impl Protocol for TritonGrpc {
     }
 }
 
-fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request, Problem> {
+fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request<'static>, Problem> {
     let mut fields = Vec::new();
     for (number, name) in [(1, "model"), (2, "version")] {
         protobuf::put_bytes(&mut fields, number, options.text(name).as_bytes());
@@ -92,7 +92,7 @@ mod tests {
         let options = Options(vec![("model", "a/b".into()), ("version", "7".into())]);
         let request = metadata_request(&Endpoint::parse("grpc://h:8001/base").unwrap(), &options).unwrap();
         assert_eq!(request.path, "/base/inference.GRPCInferenceService/ModelMetadata");
-        assert_eq!(request.body, &b"\0\0\0\0\x08\x0a\x03a/b\x12\x017"[..]);
+        assert_eq!(request.body.join(), &b"\0\0\0\0\x08\x0a\x03a/b\x12\x017"[..]);
         assert_eq!(request.headers["te"], "trailers");
     }
 }

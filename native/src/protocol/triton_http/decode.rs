@@ -9,7 +9,7 @@ use super::HEADER_LENGTH;
 use crate::failure::{Code, Problem};
 use crate::node::DeclaredOutput;
 use crate::protocol::kserve::output::{Checked, Found, Head, answer};
-use crate::protocol::{check_content, kserve};
+use crate::protocol::{check_content, kserve, nested};
 use crate::tensor::{Chunks, OutputTensor};
 use crate::transport::Response;
 
@@ -43,8 +43,9 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
     check_content(response, &["application/octet-stream", "application/json"])?;
     let length = header_length(response)?;
     let header = response.body.slice(0, length).join();
+    let header = std::str::from_utf8(&header).map_err(|_| answer("its JSON header is no UTF-8"))?;
     let header: Header =
-        serde_json::from_slice(&header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
+        serde_json::from_str(header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
     let mut found = Found::new(declared);
     let mut binary = Binary { body: &response.body, at: length, length: response.body.len() };
     for output in header.outputs {
@@ -52,22 +53,34 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
         let head = Head { name, datatype, shape };
         let data = binary.of(&head, parameters.and_then(|parameters| parameters.binary_data_size))?;
         let Some(index) = found.position(&head.name) else { continue };
-        found.put(index, tensor(head.check(&declared[index])?, data, json)?)?;
+        found.put(index, tensor(head.check(&declared[index])?, &declared[index], data, json)?)?;
     }
     binary.finish()?;
     found.finish()
 }
 
-fn tensor(output: Checked, binary: Option<Chunks>, json: Option<&RawValue>) -> Result<OutputTensor, Problem> {
-    match (binary, json) {
-        (Some(binary), _) => output.binary(binary),
+fn tensor(
+    output: Checked,
+    declared: &DeclaredOutput,
+    binary: Option<Chunks>,
+    json: Option<&RawValue>,
+) -> Result<OutputTensor, Problem> {
+    match (binary, json.map(RawValue::get)) {
+        (Some(binary), None) => output.binary(binary),
+        (None, Some(json)) if is_nested(json) => output.same_shape(nested::read(json, declared)?),
         (None, Some(json)) => {
-            let elements = kserve::json_data::read(json.get(), output.element)
+            let elements = kserve::json_data::read(json, output.element)
                 .map_err(|error| answer(format!("the data of output \"{}\" are malformed: {error}", output.title())))?;
             output.elements(elements)
         }
+        (Some(_), Some(_)) => Err(answer(format!("output \"{}\" came twice, in bytes and in JSON", output.title()))),
         (None, None) => Err(answer(format!("output \"{}\" has no data", output.title()))),
     }
+}
+
+/// Whether a JSON value begins with a list in a list.
+fn is_nested(json: &str) -> bool {
+    json.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with('['))
 }
 
 /// Where the JSON ends: at the end of the body unless a header says otherwise.

@@ -8,6 +8,7 @@ use crate::failure::Problem;
 use crate::node::{DeclaredInput, DeclaredOutput};
 use crate::protocol::kserve;
 use crate::tensor::InputTensor;
+use crate::transport::Body;
 
 /// The parts of the JSON header that are the same for every request of a node.
 pub(super) struct Template {
@@ -36,7 +37,7 @@ impl Template {
     }
 
     /// The body, and the length of its JSON header.
-    pub(super) fn fill(&self, tensors: &[InputTensor]) -> Result<(Vec<u8>, usize), Problem> {
+    pub(super) fn fill<'a>(&self, tensors: &[InputTensor<'a>]) -> Result<(Body<'a>, usize), Problem> {
         let sizes: Vec<usize> = self
             .inputs
             .iter()
@@ -44,7 +45,8 @@ impl Template {
             .map(|(input, tensor)| kserve::binary::size(&input.name, tensor))
             .collect::<Result<_, _>>()?;
         let header = self.tail.len() + self.inputs.iter().map(|input| input.head.len() + ROOM).sum::<usize>();
-        let mut body = Vec::with_capacity(header + sizes.iter().sum::<usize>());
+        let copied: usize = sizes.iter().filter(|size| **size < kserve::binary::LENT).sum();
+        let mut body = Vec::with_capacity(header + copied);
         body.extend_from_slice(b"{\"inputs\":[");
         for (index, ((input, tensor), size)) in self.inputs.iter().zip(tensors).zip(&sizes).enumerate() {
             if index > 0 {
@@ -54,8 +56,7 @@ impl Template {
         }
         body.extend_from_slice(&self.tail);
         let header_length = body.len();
-        tensors.iter().for_each(|tensor| kserve::binary::write(&mut body, tensor));
-        Ok((body, header_length))
+        Ok((kserve::binary::body(body, tensors), header_length))
     }
 }
 
@@ -100,6 +101,7 @@ mod tests {
         let strings: InputData = InputData::Text(["a", "", "b\0c"].into_iter().collect());
         let text = InputTensor { element: ElementType::String, shape: vec![3], data: strings };
         let (body, length) = template(&["x\"y", "t"], &["z"]).fill(&[numbers, text]).unwrap();
+        let body = body.join();
         let header: Value = serde_json::from_slice(&body[..length]).unwrap();
         assert_eq!(
             header,
@@ -119,6 +121,7 @@ mod tests {
         let empty = InputTensor { element: ElementType::Float32, shape: vec![0, 4], data: InputData::Raw(&[]) };
         let scalar = InputTensor { element: ElementType::Bool, shape: vec![], data: InputData::Raw(&[1]) };
         let (body, length) = template(&["e", "s"], &[]).fill(&[empty, scalar]).unwrap();
+        let body = body.join();
         let header: Value = serde_json::from_slice(&body[..length]).unwrap();
         assert_eq!(header["inputs"][0]["shape"], json!([0, 4]));
         assert_eq!(header["inputs"][0]["parameters"]["binary_data_size"], 0);

@@ -6,7 +6,7 @@ mod decode;
 mod encode;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{
     Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, check_content, check_status,
@@ -16,7 +16,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::{DeclaredOutput, Node};
 use crate::tensor::{InputTensor, OutputTensor};
-use crate::transport::{Request, Response};
+use crate::transport::{Body, Request, Response};
 
 /// The row of the protocol table.
 pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
@@ -33,7 +33,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 };
 
 /// Where the JSON of a body ends and the binary tensors begin.
-const HEADER_LENGTH: &str = "inference-header-content-length";
+const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 struct TritonHttp {
     path: PathAndQuery,
@@ -61,12 +61,12 @@ fn path(endpoint: &Endpoint, options: &Options, rest: &[&str]) -> Result<PathAnd
 }
 
 impl Protocol for TritonHttp {
-    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request, Problem> {
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], _: &Asked) -> Result<Request<'a>, Problem> {
         let (body, header_length) = self.template.fill(inputs)?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         headers.insert(HEADER_LENGTH, HeaderValue::from(header_length));
-        Ok(Request { method: Method::POST, path: self.path.clone(), headers, body: body.into() })
+        Ok(Request { method: Method::POST, path: self.path.clone(), headers, body })
     }
 
     fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
@@ -74,9 +74,9 @@ impl Protocol for TritonHttp {
     }
 }
 
-fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request, Problem> {
+fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request<'static>, Problem> {
     let path = path(endpoint, options, &[])?;
-    Ok(Request { method: Method::GET, path, headers: HeaderMap::new(), body: bytes::Bytes::new() })
+    Ok(Request { method: Method::GET, path, headers: HeaderMap::new(), body: Body::default() })
 }
 
 fn metadata(response: &Response) -> Result<Description, Problem> {

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn declared(outputs: &[(&str, ElementType)]) -> Vec<DeclaredOutput> {
 
 fn response(header: &[u8], tail: &[u8]) -> Response {
     let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static(HEADER_LENGTH), HeaderValue::from(header.len()));
+    headers.insert(HEADER_LENGTH, HeaderValue::from(header.len()));
     let mut body = Chunks::from(Bytes::copy_from_slice(header));
     // Two pieces that split the tensors somewhere.
     let (front, back) = tail.split_at(tail.len() / 3);
@@ -117,9 +117,9 @@ fn sizes_that_lie_are_refused() {
     assert_eq!(code(&header(vec![binary("y", "FP32", vec![1], u64::MAX)]), b"\0\0\0\0", &wanted), Code::CutShort);
     assert_eq!(code(&header(vec![binary("y", "FP32", vec![1], -4)]), b"\0\0\0\0", &wanted), Code::Answer);
     let mut longer = response(b"{}", b"");
-    longer.headers.insert(HeaderName::from_static(HEADER_LENGTH), HeaderValue::from_static("3"));
+    longer.headers.insert(HEADER_LENGTH, HeaderValue::from_static("3"));
     assert_eq!(outputs(&longer, &[]).unwrap_err().code, Code::CutShort);
-    longer.headers.insert(HeaderName::from_static(HEADER_LENGTH), HeaderValue::from_static("-3"));
+    longer.headers.insert(HEADER_LENGTH, HeaderValue::from_static("-3"));
     assert_eq!(outputs(&longer, &[]).unwrap_err().code, Code::Answer);
 }
 

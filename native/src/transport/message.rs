@@ -1,0 +1,100 @@
+//! A request in the form that a connection wants.
+
+use std::io::Write;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, USER_AGENT};
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Method, Uri};
+
+use super::proxy::Proxy;
+use super::{Limits, Request, Watch, grpc};
+use crate::endpoint::{Origin, Wire};
+use crate::failure::{Code, Problem};
+
+const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
+
+/// Who sends requests to one origin.
+pub(super) struct Sender {
+    scheme: Scheme,
+    authority: Authority,
+    wire: Wire,
+    is_tunnelled: bool,
+    /// What a request line of HTTP/1.1 has before the path: nothing, or the origin where a proxy reads it.
+    prefix: String,
+    /// The headers of every request over HTTP/1.1.
+    lines: Vec<u8>,
+}
+
+impl Sender {
+    /// To `origin`, through `proxy` if there is one.
+    pub(super) fn new(origin: &Origin, wire: Wire, proxy: Option<&Proxy>) -> Result<Self, Problem> {
+        let unusable = |_| Problem::new(Code::Node, format!("\"{}\" is no host", origin.host));
+        let authority = Authority::try_from(origin.authority()).map_err(unusable)?;
+        let scheme = if origin.tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let mut lines = format!("host: {authority}\r\nuser-agent: {AGENT}\r\n").into_bytes();
+        let is_tunnelled = origin.tls || wire == Wire::Grpc || proxy.is_some_and(Proxy::always_tunnels);
+        let reader = proxy.filter(|_| !is_tunnelled);
+        if let Some(authorization) = reader.and_then(Proxy::authorization) {
+            line(&mut lines, "proxy-authorization", authorization);
+        }
+        let prefix = reader.map_or(String::new(), |_| format!("{scheme}://{authority}"));
+        Ok(Self { scheme, authority, wire, is_tunnelled, prefix, lines })
+    }
+
+    /// Whether a proxy passes bytes on, instead of requests that it reads.
+    pub(super) fn is_tunnelled(&self) -> bool {
+        self.is_tunnelled
+    }
+
+    /// The head of a request over HTTP/1.1, up to the empty line.
+    pub(super) fn head(&self, request: &Request, watch: &Watch) -> Vec<u8> {
+        let mut head = Vec::with_capacity(512);
+        for part in [request.method.as_str(), " ", &self.prefix, request.path.as_str(), " HTTP/1.1\r\n"] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        head.extend_from_slice(&self.lines);
+        request.headers.iter().for_each(|(name, value)| line(&mut head, name.as_str(), value));
+        if let Some((name, value)) = watch.mark() {
+            line(&mut head, name.as_str(), value);
+        }
+        if request.method != Method::GET {
+            // Writing to a Vec cannot fail.
+            let _ = write!(head, "content-length: {}\r\n", request.body.len());
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+
+    /// A request over HTTP/2.
+    pub(super) fn message(&self, request: &Request, limits: &Limits, watch: &Watch) -> http::Request<Bytes> {
+        let mut message = http::Request::new(request.body.join());
+        *message.method_mut() = request.method.clone();
+        *message.headers_mut() = request.headers.clone();
+        let headers = message.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if self.wire == Wire::Grpc {
+            headers.insert(grpc::TIMEOUT, grpc::timeout(limits.deadline.saturating_duration_since(Instant::now())));
+        } else if !request.body.is_empty() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+        }
+        headers.extend(watch.mark().map(|(name, value)| (name.clone(), value.clone())));
+        *message.uri_mut() = self.absolute(request);
+        message
+    }
+
+    fn absolute(&self, request: &Request) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(request.path.clone());
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+}
+
+fn line(head: &mut Vec<u8>, name: &str, value: &HeaderValue) {
+    for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+        head.extend_from_slice(part);
+    }
+}

@@ -1,0 +1,207 @@
+//! The sleep of a thread that waits: until it is woken, or until one of the sockets that it waits for is ready.
+
+use std::cell::{Cell, RefCell};
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Wake;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::alarm::Alarm;
+use super::socket::Line;
+use crate::process::generation;
+use crate::running::{Entered, PAUSE};
+
+/// Why a wait ended without a result.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// The deadline passed.
+    Deadline,
+    /// The host ended the run, or the process ends.
+    Cancelled,
+}
+
+/// What a socket is watched for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Direction {
+    /// Bytes that came, or the end of them.
+    In,
+    /// Room for bytes to send.
+    Out,
+}
+
+impl Direction {
+    fn flags(self) -> PollFlags {
+        match self {
+            Self::In => PollFlags::IN,
+            Self::Out => PollFlags::OUT,
+        }
+    }
+}
+
+/// Sockets, and what each of them is watched for.
+type Watched = Vec<(Arc<Line>, Direction)>;
+
+thread_local! {
+    /// What the work that this thread looks at has to wait for; `None` where the thread does not watch sockets.
+    static WATCHED: RefCell<Option<Watched>> = const { RefCell::new(None) };
+    /// The number of the wait that the work belongs to.
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Whether this thread watches sockets by itself.
+pub(super) fn is_watching() -> bool {
+    WATCHED.with_borrow(Option::is_some)
+}
+
+/// The number of this thread's wait, which no other wait of the process has.
+pub(super) fn number() -> u64 {
+    NUMBER.get()
+}
+
+/// Has this thread watch a socket until it looks at its work again, which then has to say so again.
+pub(super) fn watch(line: &Arc<Line>, direction: Direction) {
+    WATCHED.with_borrow_mut(|watched| watched.iter_mut().for_each(|watched| watched.push((line.clone(), direction))));
+}
+
+/// The longest sleep at a time: longer ones are more than some systems can count.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+thread_local! {
+    /// What this thread's next wait may use again.
+    static SPARE: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
+}
+
+/// A thread during one wait. Waking it ends its sleep.
+pub(super) struct Sleeper {
+    thread: Thread,
+    process: u64,
+    number: AtomicU64,
+    woken: AtomicBool,
+    /// Whether it watches sockets, so that only an alarm wakes it.
+    watching: AtomicBool,
+    alarm: OnceLock<Option<Arc<Alarm>>>,
+}
+
+impl Sleeper {
+    /// This thread at a new wait.
+    pub(super) fn new() -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let sleeper = SPARE.take().filter(|spare| spare.process == generation()).unwrap_or_else(|| {
+            Arc::new(Self {
+                thread: thread::current(),
+                process: generation(),
+                number: AtomicU64::new(0),
+                woken: AtomicBool::new(false),
+                watching: AtomicBool::new(false),
+                alarm: OnceLock::new(),
+            })
+        });
+        sleeper.number.store(NEXT.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        sleeper.woken.store(false, Ordering::Relaxed);
+        sleeper
+    }
+
+    /// Ends the wait. Unless somebody could still wake it, the next one uses it again.
+    pub(super) fn end(self: Arc<Self>) {
+        if Arc::strong_count(&self) == 1 {
+            SPARE.set(Some(self));
+        }
+    }
+
+    /// Looks at work; `watched` are the sockets that it waits for then.
+    pub(super) fn look<T>(&self, watched: &mut Watched, work: impl FnOnce() -> T) -> T {
+        watched.clear();
+        let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(self.number.load(Ordering::Relaxed)));
+        let look = Look { watched, outer };
+        let outcome = work();
+        drop(look);
+        outcome
+    }
+
+    /// Sleeps until woken or a socket is ready, and asks the host now and then if it wants to be asked.
+    pub(super) fn sleep(&self, deadline: Instant, host: Option<&Entered>, watched: &Watched) -> Result<(), Ended> {
+        let mut ask = None;
+        while !self.woken.swap(false, Ordering::Acquire) {
+            let now = Instant::now();
+            let left = deadline.checked_duration_since(now).filter(|left| !left.is_zero()).ok_or(Ended::Deadline)?;
+            let ready = match host {
+                None => self.doze(left, watched),
+                Some(host) => match *ask.get_or_insert(now + PAUSE) {
+                    due if now < due => self.doze(left.min(due - now), watched),
+                    _ if host.is_interrupted() => return Err(Ended::Cancelled),
+                    _ => {
+                        ask = None;
+                        false
+                    }
+                },
+            };
+            if ready {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sleeps for `most` at most; whether a socket is ready.
+    fn doze(&self, most: Duration, watched: &Watched) -> bool {
+        if watched.is_empty() {
+            thread::park_timeout(most);
+            return false;
+        }
+        let alarm = self.alarm.get_or_init(Alarm::of_thread).as_deref();
+        // Without an alarm, whether it was woken is seen when it wakes by itself.
+        let most = most.min(if alarm.is_some() { LONGEST } else { PAUSE });
+        let sockets = watched.iter().map(|(line, direction)| PollFd::new(line.stream(), direction.flags()));
+        let mut polled: Vec<_> = sockets.chain(alarm.map(Alarm::watched)).collect();
+        self.watching.store(true, Ordering::SeqCst);
+        if !self.woken.load(Ordering::SeqCst) {
+            // An error is a signal that came: the host wants to hear of it, which it does when it is asked.
+            let _ = poll(&mut polled, Timespec::try_from(most).ok().as_ref());
+        }
+        self.watching.store(false, Ordering::SeqCst);
+        self.heed(&polled, watched, alarm)
+    }
+
+    fn heed(&self, polled: &[PollFd], watched: &Watched, alarm: Option<&Alarm>) -> bool {
+        let is_ready = |polled: &PollFd| !polled.revents().is_empty();
+        if let Some(alarm) = alarm.filter(|_| polled.last().is_some_and(is_ready)) {
+            alarm.silence();
+        }
+        let ready = watched.iter().zip(polled).filter(|(_, polled)| is_ready(polled));
+        ready.map(|((line, direction), _)| line.awake(*direction)).count() > 0
+    }
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.woken.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if !self.watching.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        } else if let Some(Some(alarm)) = self.alarm.get() {
+            alarm.ring();
+        }
+    }
+}
+
+/// A look at the work of one wait; another may lie around it.
+struct Look<'a> {
+    watched: &'a mut Watched,
+    outer: (Option<Watched>, u64),
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        *self.watched = WATCHED.replace(self.outer.0.take()).unwrap_or_default();
+        NUMBER.set(self.outer.1);
+    }
+}

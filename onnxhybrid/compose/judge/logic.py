@@ -1,0 +1,136 @@
+"""`&`, `|` and `~` of judges: of any Models with one bool output."""
+
+from __future__ import annotations
+
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+
+from onnxhybrid.compose.assembly import Assembly
+from onnxhybrid.compose.part import Part, parts_of
+from onnxhybrid.compose.steps import Steps
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.alignment import align, lifted
+from onnxhybrid.model.graphs import reads
+from onnxhybrid.model.naming import free_name, injective, rename_tensors, tensor_names
+
+_OPPOSITE = {
+    "Greater": "LessOrEqual",
+    "GreaterOrEqual": "Less",
+    "Less": "GreaterOrEqual",
+    "LessOrEqual": "Greater",
+    "And": "Or",
+    "Or": "And",
+}
+_OPSET = 12  # the first with LessOrEqual and GreaterOrEqual
+
+
+def combined(operator: str, one: object, other: object) -> Model:
+    """The judge that holds where both do ("And"), or where one of them does ("Or"). Inputs of one name are one input.
+
+    Raises:
+        ComposeError: OH205, one of them is no Model; OH208, it has not one bool output; OH201, OH202 or OH211, an
+            input that they share has two types, shapes or defaults.
+    """
+    judges = parts_of({"one": one, "other": other})
+    meeting = Part("both", _meeting(operator, {part.label: _verdict(part.model) for part in judges}))
+    inputs = {name for part in judges for name in part.inputs}
+    accepted = free_name("accepted", inputs)
+    assembly = Assembly("judge", [*judges, meeting], inputs, [accepted])
+    verdicts = {part.label: tensor for part in judges for tensor in assembly.add(part.label, {}, {}).values()}
+    assembly.add("both", verdicts, {"accepted": accepted})
+    return assembly.finish([accepted])
+
+
+def _meeting(operator: str, verdicts: dict[str, TensorSpec]) -> Model:
+    """Where two verdicts meet, row by row: each is brought to one axis at most, all of a row have to hold."""
+    specs = [TensorSpec(label, "bool", spec.shape) for label, spec in verdicts.items()]
+    steps = Steps(operator, specs)
+    steps.write(operator, *(_by_row(steps, spec) for spec in specs), output="accepted")
+    return steps.model([TensorSpec("accepted", "bool", (None,))])
+
+
+def _by_row(steps: Steps, verdict: TensorSpec) -> str:
+    if verdict.shape is not None and len(verdict.shape) == 1:
+        return verdict.name
+    wide = steps("Flatten", steps("Unsqueeze", verdict.name, steps.constant([-1])), axis=1)
+    refused = steps("Cast", steps("Not", wide), to=TensorProto.INT64)
+    count = steps("ReduceSum", refused, steps.constant([1]), keepdims=0)
+    return steps("Equal", count, steps.constant(0))
+
+
+def negated(judge: Model) -> Model:
+    """The judge that holds where this one does not. What cannot be judged is refused by both.
+
+    Comparisons are turned around instead of negated, through `&`, `|` and `~`: so a row whose score is NaN stays
+    refused. Whatever else makes the verdict gets a Not.
+
+    Raises:
+        ComposeError: OH208, it has not one bool output.
+    """
+    _verdict(judge)
+    (aligned,) = align([lifted(judge)], _OPSET)
+    proto = ModelProto()
+    proto.CopyFrom(aligned.skeleton)
+    if not aligned.opsets.get(""):
+        proto.opset_import.add(domain="", version=_OPSET)
+    _negate(proto.graph)
+    return Model(proto, aligned.weights)
+
+
+def _verdict(judge: Model) -> TensorSpec:
+    specs = judge.outputs
+    if len(specs) != 1 or specs[0].dtype != "bool":
+        raise ComposeError(
+            "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
+        )
+    return specs[0]
+
+
+def _negate(graph: GraphProto) -> None:
+    """Negate the one output of a graph, in place."""
+    output = graph.output[0].name
+    names = tensor_names(graph)
+    if output in {value.name for value in graph.input}:
+        graph.output[0].name = negation = free_name("accepted", names)
+        turned = [helper.make_node("Not", [output], [negation], name=negation)]
+    else:
+        inner = free_name(f"{output}/before", names)
+        rename_tensors(graph, injective({output: inner}, names))
+        graph.output[0].name = output
+        turned = _turned(graph, inner, output)
+    graph.node.extend(turned)
+    _drop_dead(graph)
+
+
+def _turned(graph: GraphProto, tensor: str, negation: str) -> list[NodeProto]:
+    """Nodes that give the negation of a tensor, as far as its producers are logic or comparisons."""
+    producers = {name: (place, node) for place, node in enumerate(graph.node) for name in node.output}
+    names, turned = {tensor: negation}, {}
+    taken, pending = tensor_names(graph) | {negation}, [tensor]
+    while pending:
+        current = pending.pop()
+        place, node = producers.get(current, (-1, NodeProto()))
+        operator = node.op_type if not node.domain else ""
+        inputs = [current] if operator not in (*_OPPOSITE, "Not") else list(node.input)
+        if operator in ("And", "Or"):
+            pending += [name for name in inputs if name not in names]
+            for name in inputs:
+                if name not in names:
+                    names[name] = free_name(f"{name}/not", taken)
+                    taken.add(names[name])
+            inputs = [names[name] for name in inputs]
+        kind = "Identity" if operator == "Not" else _OPPOSITE.get(operator, "Not")
+        turned[place, current] = helper.make_node(kind, inputs, [names[current]], name=names[current])
+    return [turned[key] for key in sorted(turned)]
+
+
+def _drop_dead(graph: GraphProto) -> None:
+    """Drop logic and comparisons that nothing reads any more."""
+    read = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if node.op_type not in (*_OPPOSITE, "Not") or read.intersection(node.output):
+            read.update(reads(node))
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))

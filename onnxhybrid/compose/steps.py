@@ -1,0 +1,86 @@
+"""A small Model in the making: the standard operators that a combinator or a judge puts between its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.naming import free_name
+
+OPSET = 14
+"""The oldest opset that has what most of them use."""
+
+_IR = {14: 7, 19: 9, 20: 9}
+"""The IR version that came with an opset."""
+
+
+class Steps:
+    """Nodes and constants; calling it adds a node and gives the name of its first output.
+
+    Args:
+        name: the model's name, and the prefix of the names in it.
+        inputs: the model's inputs.
+    """
+
+    def __init__(self, name: str, inputs: Sequence[TensorSpec]) -> None:
+        self._label = name
+        self._inputs = inputs
+        self._nodes: list[NodeProto] = []
+        self._constants: dict[bytes, TensorProto] = {}
+        self._taken = {spec.name for spec in inputs}
+
+    def __call__(self, operator: str, *inputs: str, outputs: int = 1, node: str = "", **attributes: Any) -> str:
+        """Add a node.
+
+        Args:
+            operator: its type, of the standard domain.
+            *inputs: the tensors that it reads.
+            outputs: how many it writes.
+            node: its name, where an error of the runtime should tell it.
+            **attributes: its attributes.
+        """
+        names = [self.name(f"{self._label}/{operator}") for _ in range(outputs)]
+        self._nodes.append(helper.make_node(operator, inputs, names, name=node or names[0], **attributes))
+        return names[0]
+
+    def name(self, wanted: str) -> str:
+        """A free name, which is taken from now on."""
+        name = free_name(wanted, self._taken)
+        self._taken.add(name)
+        return name
+
+    def write(self, operator: str, *inputs: str, output: str, **attributes: Any) -> None:
+        """Add a node that writes the tensor `output`."""
+        self._nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+
+    def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike = np.int64) -> str:
+        """A constant; the same one where it was asked for before."""
+        tensor = numpy_helper.from_array(np.array(value, dtype))
+        known = self._constants.setdefault(tensor.SerializeToString(), tensor)
+        known.name = known.name or self.name(f"{self._label}/constant")
+        return known.name
+
+    def model(
+        self, outputs: Iterable[TensorSpec], *, defaults: Iterable[TensorProto] = (), opset: int = OPSET
+    ) -> Model:
+        """The finished model.
+
+        Args:
+            outputs: what it gives.
+            defaults: the values of inputs that may be left out.
+            opset: the oldest opset that has its operators.
+        """
+        graph = helper.make_graph(
+            self._nodes,
+            self._label,
+            [spec.to_value_info() for spec in self._inputs],
+            [spec.to_value_info() for spec in outputs],
+            [*self._constants.values(), *defaults],
+        )
+        imports = [helper.make_opsetid("", opset)]
+        return Model(helper.make_model(graph, ir_version=_IR[opset], opset_imports=imports), {})

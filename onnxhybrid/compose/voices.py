@@ -1,0 +1,110 @@
+"""How an ensemble makes one answer of several: the models that stack answers and combine them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onnxhybrid.compose.steps import OPSET, Steps
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.dtypes import elem_type
+from onnxhybrid.model.naming import free_name
+
+STACKED = "all/"
+"""Before the name of an output: the answers of all models in a new first axis."""
+
+_OPSET_OF_STRINGS = 19  # before, Equal takes no strings
+_COMPUTED_AS = {
+    **dict.fromkeys(("float16", "bfloat16", "float32"), "float32"),
+    "float64": "float64",
+    **dict.fromkeys(("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "int64"),
+    "str": "str",
+}
+_TAKES = {
+    "mean": ("floats", ("float16", "bfloat16", "float32", "float64")),
+    "max": ("numbers but uint64", tuple({*_COMPUTED_AS} - {"bool", "uint64", "str"})),
+    "vote": (
+        "whole numbers, strings and bools",
+        tuple(name for name, kind in _COMPUTED_AS.items() if "float" not in kind),
+    ),
+}
+"""Of each way to combine, what it takes: in words, and the dtypes."""
+
+WAYS = tuple(_TAKES)
+
+
+def stack(specs: Sequence[TensorSpec], count: int) -> Model:
+    """`0/y`, `1/y`, … -> `all/y` for each output `y`; shapes that differ are an error of the runtime.
+
+    Args:
+        specs: the outputs.
+        count: of how many models.
+    """
+    steps = Steps(
+        "stack", [TensorSpec(f"{n}/{spec.name}", spec.dtype, spec.shape) for spec in specs for n in range(count)]
+    )
+    for spec in specs:
+        rows = [steps("Unsqueeze", f"{n}/{spec.name}", steps.constant([0])) for n in range(count)]
+        steps.write("Concat", *rows, output=STACKED + spec.name, axis=0)
+    return steps.model([stacked(spec, count) for spec in specs])
+
+
+def stacked(spec: TensorSpec, count: int) -> TensorSpec:
+    """The answers of all models to an output, in a new first axis."""
+    return TensorSpec(STACKED + spec.name, spec.dtype, None if spec.shape is None else (count, *spec.shape))
+
+
+def combiner(way: str, specs: Sequence[TensorSpec], count: int) -> Model:
+    """The answers of all models -> `y` for each output `y`; the inputs are in the order of the outputs.
+
+    Args:
+        way: "mean", "max" or "vote".
+        specs: the outputs.
+        count: of how many models.
+
+    Raises:
+        ComposeError: OH213, an output is of a type that cannot be combined so.
+    """
+    taken, inputs = {spec.name for spec in specs}, []
+    for every in (stacked(spec, count) for spec in specs):
+        inputs.append(TensorSpec(free_name(every.name, taken), every.dtype, every.shape))
+        taken.add(inputs[-1].name)
+    steps = Steps(way, inputs)
+    for spec, given in zip(specs, inputs, strict=True):
+        words, dtypes = _TAKES[way]
+        if spec.dtype not in dtypes:
+            raise ComposeError("OH213", f"{way} combines {words}, and {spec} is none; drop it with select")
+        kind = _COMPUTED_AS[spec.dtype]
+        answers = given.name
+        wide = answers if kind == spec.dtype else steps("Cast", answers, to=elem_type(kind))
+        if way == "vote":
+            steps.write("Squeeze", _elected(steps, answers, wide), steps.constant([0]), output=spec.name)
+            continue
+        one = _mean(steps, wide, count, kind) if way == "mean" else _largest(steps, wide, count, kind)
+        steps.write("Cast", one, output=spec.name, to=elem_type(spec.dtype))
+    strings = any(spec.dtype == "str" for spec in specs)
+    return steps.model(specs, opset=_OPSET_OF_STRINGS if strings else OPSET)
+
+
+def _mean(steps: Steps, answers: str, count: int, kind: str) -> str:
+    total = steps("ReduceSum", answers, steps.constant([0]), keepdims=0)
+    return steps("Div", total, steps.constant(count, kind))
+
+
+def _largest(steps: Steps, answers: str, count: int, kind: str) -> str:
+    """The largest answer, NaN where one is NaN: the runtime's own Max does not promise that."""
+    found, *others = (steps("Gather", answers, steps.constant(number), axis=0) for number in range(count))
+    for other in others:
+        larger = steps("Greater", found, other)
+        if "float" in kind:
+            larger = steps("Or", larger, steps("IsNaN", found))
+        found = steps("Where", larger, found, other)
+    return found
+
+
+def _elected(steps: Steps, answers: str, keys: str) -> str:
+    """Element by element the answer that most models give, of several the one that comes first: [k, …] -> [1, …]."""
+    one, other = (steps("Unsqueeze", keys, steps.constant([axis])) for axis in (0, 1))
+    agreeing = steps("Cast", steps("Equal", one, other), to=elem_type("float32"))
+    votes = steps("ReduceSum", agreeing, steps.constant([1]), keepdims=0)
+    return steps("GatherElements", answers, steps("ArgMax", votes, axis=0, keepdims=1), axis=0)

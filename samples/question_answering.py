@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
 
@@ -57,37 +56,11 @@ def install(folder: Path) -> Path:
     return folder / MODEL
 
 
-def margin(tensor: str, least: oh.Input) -> oh.Model:
-    """A judge of our own: the largest number of the tensor leads the second largest by `least` or more."""
-    nodes = [
-        helper.make_node("TopK", [tensor, "two"], ["largest", "places"]),
-        helper.make_node("Split", ["largest"], ["first", "second"], axis=-1, num_outputs=2),
-        helper.make_node("Sub", ["first", "second"], ["lead"]),
-        helper.make_node("ReduceMin", ["lead"], ["least_lead"], keepdims=0),
-        helper.make_node("Squeeze", ["least"], ["limit"]),
-        helper.make_node("GreaterOrEqual", ["least_lead", "limit"], ["accepted"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "margin",
-        [
-            helper.make_tensor_value_info(tensor, TensorProto.FLOAT, ["batch_size", "max_seq_len"]),
-            helper.make_tensor_value_info("least", TensorProto.FLOAT, [1]),
-        ],
-        [helper.make_tensor_value_info("accepted", TensorProto.BOOL, [])],
-        [
-            numpy_helper.from_array(np.array([2]), "two"),
-            numpy_helper.from_array(np.array([least.default], np.float32), "least"),
-        ],
-    )
-    judge = oh.Model.from_proto(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]))
-    return judge.rename({"least": least.name or "margin"})
-
-
 def compose(small: oh.Model, scoring_url: str) -> oh.Model:
     """The cascade of the small model and the endpoint's, which has the same inputs and outputs."""
     remote = oh.remote.azureml(scoring_url, inputs=small.inputs, outputs=small.outputs, auth=None)
-    return oh.cascade(small, remote, accept=margin("start_logits", oh.Input("margin", default=2.4)), report=True)
+    clear = oh.judge.margin("start_logits") >= oh.Input("margin", default=2.4)  # how far the best start leads the next
+    return oh.cascade(small, remote, accept=clear, report=True)
 
 
 def deploy(large: oh.Model, weights: Path, folder: Path) -> tuple[Path, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -69,6 +70,8 @@ def test_a_script_goes_into_the_bundle_as_it_is_and_azure_ai_ml_reads_its_packag
     *_, scoring_script, environment = azure_ai_ml_reads(folder)
     assert scoring_script == "score.py"
     assert environment["dependencies"][-1]["pip"][-2:] == packages
+    (command,) = (line for line in (folder / "README.md").read_text().splitlines() if line.startswith("pip install"))
+    assert shlex.split(command)[-2:] == packages
 
 
 @pytest.mark.parametrize(
@@ -107,14 +110,16 @@ def test_a_script_may_define_its_functions_in_any_way(text: str, tmp_path: Path)
     assert (bundle(tmp_path, text) / "score.py").read_text() == text
 
 
-@pytest.mark.parametrize("script", ["missing.py", ".", "a\0b", 5, b"\xff"], ids=repr)
+@pytest.mark.parametrize("script", ["missing.py", ".", "/dev/zero", "a\0b", 5, b"\xff"], ids=repr)
 def test_a_script_that_cannot_be_read_is_refused(script: Any, tmp_path: Path) -> None:
     with pytest.raises(oh.ModelError, match="OH412"):
         oh.deploy.azureml(dense("d", "x", "y", (3, 2)), tmp_path / "b", name="digits", script=script)
 
 
 @pytest.mark.parametrize(
-    "files", [["missing.txt"], "mine.py", ["score.py"], ["Model"], ["mine.py", "mine.py"], [5], 5], ids=repr
+    "files",
+    [[".."], ["."], ["/dev/zero"], ["missing.txt"], "mine.py", ["score.py"], ["Model"], ["mine.py", "mine.py"], [5], 5],
+    ids=repr,
 )
 def test_files_that_cannot_go_beside_the_script_are_refused(
     files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import string
 import sys
 from collections.abc import Iterable, Sequence
@@ -29,8 +30,8 @@ DTYPES = frozenset(
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 _TEMPLATES = ("env.yml", "endpoint.yml", "deployment.yml", "README.md", "register.py")
 _WRITTEN = ("model", "score.py", "test-data.json", ".amlignore", *_TEMPLATES)
-_GENERATED = "A remote node sends what `score.py` takes: the inputs by name, or as `data` where there is one of each."
-_OWN = "`score.py` is your own; where it takes the inputs by name, as `test-data.json` may not, this calls it."
+_GENERATED = "A remote node sends what `score.py` takes: the inputs by name, or one input as `data`."
+_OWN = "`score.py` is your own. Where it takes the inputs by name, a remote node calls it like this."
 _LOCAL = 'import onnxruntime\n\n    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])'
 _HYBRID = "import onnxhybrid\n\n    return onnxhybrid.Session(path)"
 
@@ -80,16 +81,18 @@ def azureml(
     whole = model if isinstance(model, Model) else load(model)
     _check_names(name, deployment, instance_type, instance_count)
     own = None if script is None else read_script(script)
-    beside = companions(files, _WRITTEN)
+    beside = companions(files, folder, _WRITTEN)
     if own is None:
         _check_types(whole)
+    required = _requirements(whole, packages)
     values = {
         "name": name,
         "deployment": deployment,
         "instance_type": instance_type,
         "instance_count": str(instance_count),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
-        "packages": _requirements(whole, packages),
+        "packages": "\n".join(f"      - {json.dumps(package)}" for package in required),
+        "arguments": " ".join(map(shlex.quote, required)),
         "script": _GENERATED if own is None else _OWN,
         **_described(whole, request),
     }
@@ -138,8 +141,8 @@ def _generated(model: Model) -> str:
     return _template("score.py").replace("raise NotImplementedError", _HYBRID if model.remotes else _LOCAL)
 
 
-def _requirements(model: Model, packages: Sequence[str]) -> str:
-    """The packages of the environment, as lines of YAML.
+def _requirements(model: Model, packages: Sequence[str]) -> list[str]:
+    """The packages that the script needs, as pip takes them.
 
     Raises:
         ModelError: OH411, one of the author's is no requirement.
@@ -158,7 +161,7 @@ def _requirements(model: Model, packages: Sequence[str]) -> str:
     ours = [f"numpy=={np.__version__}", f"onnxruntime=={onnxruntime.__version__}"]
     if model.remotes:
         ours.append(f"onnxhybrid=={onnxhybrid.__version__}")
-    return "\n".join(f"      - {json.dumps(package)}" for package in (*ours, *own))
+    return [*ours, *own]
 
 
 def _described(model: Model, request: Any) -> dict[str, str]:

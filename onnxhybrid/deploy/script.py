@@ -22,6 +22,8 @@ def read_script(path: str | os.PathLike[str]) -> str:
         ModelError: OH412, it cannot be read, is no Python, or lacks one of the two functions.
     """
     try:
+        if not Path(path).is_file():
+            raise ValueError("there is no such file")
         text = Path(path).read_bytes().decode("utf-8-sig")
         names = dict(_bound(ast.parse(text).body))
     except (OSError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as problem:
@@ -63,11 +65,13 @@ def _callable_with(function: _Function, count: int) -> bool:
     return enough and None not in taken.kw_defaults and isinstance(function, ast.FunctionDef)
 
 
-def companions(files: Iterable[str | os.PathLike[str]], taken: Collection[str]) -> list[Path]:
-    """The files and folders that go beside the script.
+def companions(
+    files: Iterable[str | os.PathLike[str]], folder: str | os.PathLike[str], taken: Collection[str]
+) -> list[Path]:
+    """The files and folders that go beside the script in the bundle's `folder`, which has the names `taken`.
 
     Raises:
-        ModelError: OH413, one is not there, or two of the bundle would have one name.
+        ModelError: OH413, one is not there, holds the bundle itself, or two of the bundle would have one name.
     """
     if isinstance(files, (str, bytes, os.PathLike)):
         raise ModelError("OH413", f"files is a list of paths, not the one path {files!r}")
@@ -75,8 +79,10 @@ def companions(files: Iterable[str | os.PathLike[str]], taken: Collection[str]) 
     try:
         for path in map(Path, files):
             name = Path(os.path.abspath(path)).name
-            if not os.access(path, os.R_OK):
-                raise ModelError("OH413", f"{path} is not there, or cannot be read")
+            if not (path.is_file() or path.is_dir()) or not os.access(path, os.R_OK):
+                raise ModelError("OH413", f"{path} is no file or folder that can be read")
+            if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path)):
+                raise ModelError("OH413", f"{path} holds the bundle's own folder, {folder}")
             if name.casefold() in names:
                 raise ModelError("OH413", f"the bundle holds {name!r} already; {path} needs another name")
             names.add(name.casefold())

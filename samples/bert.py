@@ -55,9 +55,10 @@ def question_answering(weights: Path, layers: int) -> oh.Model:
 
 def read_safetensors(path: Path) -> dict[str, Array]:
     """The float32 tensors of a file, mapped: a length, a JSON header with offsets, then the bytes of all tensors."""
-    length = int.from_bytes(path.open("rb").read(8), "little")
-    header = json.loads(path.read_bytes()[8 : 8 + length])
-    data = np.memmap(path, np.uint8, "r", 8 + length)
+    file = np.memmap(path, np.uint8, "r")
+    length = int.from_bytes(file[:8].tobytes(), "little")
+    header = json.loads(file[8 : 8 + length].tobytes())
+    data = file[8 + length :]
     tensors = {}
     for name, entry in header.items():
         if entry.get("dtype") == "F32":
@@ -167,7 +168,9 @@ def _over(nodes: Nodes, weights: str, matrix: str) -> str:
 def _repeated(nodes: Nodes, asked: str) -> str:
     """Whether each token stands in the question: bool[batch_size, max_seq_len]."""
     same = nodes("Equal", _column(nodes, "input_ids"), _row(nodes, "input_ids"))
-    return nodes("Greater", _over(nodes, asked, nodes("Cast", same, to=1)), nodes.constant(0, np.float32))
+    return nodes(
+        "Greater", _over(nodes, asked, nodes("Cast", same, to=TensorProto.FLOAT)), nodes.constant(0, np.float32)
+    )
 
 
 def _alike(nodes: Nodes, hidden: str, asked: str) -> str:

@@ -102,6 +102,7 @@ def test_a_script_that_azureml_could_not_call_is_refused(text: str, tmp_path: Pa
         "from mine import init, run",
         "from mine import *",
         "init = run = print",
+        "match 1:\n  case 1:\n    init = run = print",
         "try:\n  import fast as run\nexcept ImportError:\n  def run(*data): pass\ninit: object = print",
         "if True:\n  def init(level=1): pass\n@decorated\ndef run(data, parameters): pass",
     ],

@@ -52,8 +52,8 @@ def _bound(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, _Function | No
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
             stored = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
             yield from ((node.id, None) for node in stored if isinstance(node.ctx, ast.Store))
-        else:  # if, try and with bind what is in them
-            for field in ("body", "handlers", "orelse", "finalbody"):
+        else:  # if, match, try and with bind what is in them
+            for field in ("body", "cases", "handlers", "orelse", "finalbody"):
                 yield from _bound(getattr(statement, field, ()))
 
 

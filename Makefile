@@ -55,7 +55,7 @@ soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 
 clean:
-	rm -rf $(VENV) .triton .azureml .corpus .legacy build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .triton .azureml .corpus .legacy .encoder .java build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -296,3 +296,10 @@ def test_a_model_without_old_operators_is_itself() -> None:
         of_nodes([helper.make_node("Neg", ["X"], ["Y"])], [("X", FLOAT, [2])], [("Y", FLOAT, [2])])
     )
     assert oh.legacy.export(local) is local
+
+
+@pytest.mark.parametrize("given", ["old.onnx", None, 5, onnx.ModelProto()], ids=repr)
+def test_what_is_no_model_is_refused_and_told_how_to_load_one(given: Any) -> None:
+    for way in (oh.legacy.upgrade, oh.legacy.export):
+        with pytest.raises(oh.ComposeError, match=r"OH205.*oh\.load"):
+            way(given)

@@ -209,6 +209,16 @@ def test_nothing_of_a_model_is_lost_by_cutting_it() -> None:
     same(run(oh.chain(head, tail), {"x": X}), run(model, {"x": X}))
 
 
+def test_what_sparse_weights_become_can_be_cut() -> None:
+    graph = helper.make_graph(nodes(("Abs", "sparse", "a"), ("Add", "x a", "y")), "g", floats("x"), floats("y"))
+    sparse = graph.sparse_initializer.add(dims=[3])
+    sparse.values.CopyFrom(numpy_helper.from_array(np.ones(2, np.float32), "sparse"))
+    sparse.indices.CopyFrom(numpy_helper.from_array(np.arange(2), "indices"))
+    model = of_graph(graph)
+    assert [str(spec) for spec in model.tensors()[1:3]] == ["sparse: float32[3]", "a: float32[3]"]
+    same(run(oh.chain(*oh.split(model, at=["x", "a"])), {"x": X}), run(model, {"x": X}))
+
+
 @pytest.mark.parametrize("name", ["a b", "a/b", "-> y", "'quoted'", "größe", "\n", "0"])
 def test_a_tensor_of_any_name_can_be_cut(name: str) -> None:
     model = RESIDUAL.rename({"c": name})

@@ -441,6 +441,25 @@ def test_what_files_write_in_several_forms_composes_in_each(change: str) -> None
                 np.testing.assert_array_equal(output, X + 1)
 
 
+def test_functions_of_one_name_in_two_domains_are_aligned_each() -> None:
+    imports = [helper.make_opsetid("", 13)]
+    functions = [
+        helper.make_function(domain, "F", ["a"], ["b"], [helper.make_node(operator, ["a"], ["b"])], imports)
+        for domain, operator in (("one", "Neg"), ("two", "Abs"))
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in ("x", "y")]
+    nodes = [
+        helper.make_node("F", ["x"], ["t"], domain="one"),
+        helper.make_node("F", ["t"], ["y"], domain="two"),
+    ]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    opsets = [*imports, helper.make_opsetid("one", 1), helper.make_opsetid("two", 1)]
+    model = of_graph(graph, opset_imports=opsets, functions=functions)
+    composed = oh.parallel(a=model, b=dense("b", "x", "y", (3, 2), opset=18))
+    assert [function.opset_import[0].version for function in composed.skeleton.functions] == [18, 18]
+    np.testing.assert_array_equal(run(composed, {"x": X})["a/y"], np.abs(X))
+
+
 def _keeping(output: str, source: str = "x") -> oh.Model:
     """`source` (4, 3) -> output = -source, and source as it is."""
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in (source, output)]

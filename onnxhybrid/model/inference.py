@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from onnx import GraphProto, ModelProto, ValueInfoProto, helper, shape_inference
 
 from onnxhybrid.model.dtypes import type_name
+from onnxhybrid.model.fragile import inferred
 from onnxhybrid.model.naming import Scopes
 from onnxhybrid.model.runtime_types import runtime_types
 from onnxhybrid.model.tensor_spec import shape_of
@@ -86,7 +87,7 @@ def _inferred(model: ModelProto, *, declared: bool) -> dict[str, ValueInfoProto]
         for value in plain.graph.output:
             value.ClearField("type")
     try:
-        graph = shape_inference.infer_shapes(plain).graph
+        graph = inferred(plain).graph
     except (RuntimeError, ValueError, shape_inference.InferenceError):
         return {}
     return {value.name: value for value in (*graph.value_info, *graph.output)}

@@ -369,7 +369,7 @@ def _sequence() -> oh.Model:
     [
         ("OH220", "rows", lambda: oh.cascade(A, A, accept=JUDGE, rows=1)),  # type: ignore[arg-type]
         ("OH220", "report", lambda: oh.cascade(A, A, accept=JUDGE, report=None)),  # type: ignore[arg-type]
-        ("OH220", "speculate", lambda: oh.cascade(A, A.select(["y"]), accept=JUDGE, speculate=True)),
+        ("OH220", "speculate", lambda: oh.cascade(A, A, accept=JUDGE, speculate="yes")),  # type: ignore[arg-type]
         ("OH221", "'accepted'",
          lambda: oh.cascade(REPORTING, REPORTING, accept=JUDGE, report=True)),
         ("OH222", r"x: float32\[8, 3\]", lambda: by_rows(A, remote_of(spec("x", shape=(8, 3))))),

@@ -328,7 +328,7 @@ def test_fallback_changes_no_argument_and_gives_the_same_bytes_twice(good: str) 
 
 def test_calls_that_do_not_wait_for_each_other_stay_side_by_side(good: str) -> None:
     graph = guarded(oh.parallel(a=adder(good), b=adder(good))).model.skeleton.graph
-    assert [node.op_type for node in graph.node].count("Invoke") == 2
+    assert [node.op_type for node in graph.node].count("Begin") == 2
 
 
 def test_outputs_of_a_flagged_call_can_be_left_out(good: str) -> None:

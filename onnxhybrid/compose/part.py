@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from onnx import GraphProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.overwriting import protect
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
-from onnxhybrid.model.naming import Scopes, Taken, free_name
+from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.naming import Scopes, Taken, free_name, tensor_names
 from onnxhybrid.model.texts import is_name
 
 
@@ -25,6 +26,11 @@ class Names:
     tensors: Taken = field(default_factory=Taken)
     nodes: Taken = field(default_factory=Taken)
     sizes: Taken = field(default_factory=Taken)
+
+    @classmethod
+    def of(cls, model: ModelProto) -> Names:
+        """The names of a model's tensors and nodes, at any depth."""
+        return cls(Taken(tensor_names(model.graph)), Taken(node.name for node in all_nodes(model)))
 
     def tensor(self, wanted: str) -> str:
         """A free tensor name, `wanted` if possible; it is taken from now on."""

@@ -96,3 +96,10 @@ def positions(assembly: Assembly, refused: str) -> str:
     """The positions of the refused rows, int64[k, 1]."""
     found = assembly.node("NonZero", [refused], "judge/refused/found")
     return assembly.node("Transpose", [found], "judge/refused/positions")
+
+
+def all_positions(assembly: Assembly, refused: str) -> str:
+    """The positions of all rows, int64[n, 1]."""
+    shape = assembly.node("Shape", [refused], "judge/rows/shape")
+    ones = assembly.node("ConstantOfShape", [shape], "judge/rows/ones", value=_ONE)
+    return positions(assembly, ones)

@@ -7,10 +7,9 @@ Source: https://learn.microsoft.com/azure/machine-learning/how-to-deploy-online-
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from starlette.requests import Request
@@ -19,6 +18,7 @@ from starlette.routing import Route
 
 from onnxhybrid.endpoint.answers import json_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.messages import json_object
 from onnxhybrid.endpoint.served import ServedModel
 from onnxhybrid.endpoint.tensors import Array
 from onnxhybrid.model import TensorSpec
@@ -49,7 +49,7 @@ def _find(models: Mapping[str, ServedModel], request: Request) -> ServedModel:
 
 
 def _score(model: ServedModel, body: bytes) -> Response:
-    values = _object(body)
+    values = json_object(body)
     as_data = set(values) == {"data"} and "data" not in model.inputs
     if as_data:
         if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -89,17 +89,3 @@ def _listed(array: Array) -> Any:
     if array.dtype.kind not in "iub" and not np.isfinite(array.astype(np.float64)).all():
         raise RequestError("the model's output holds NaN or infinity, which JSON cannot", 500)
     return array.astype(np.float64).tolist() if array.dtype.kind == "V" else array.tolist()
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as problem:
-        raise RequestError(f"the body is no JSON: {problem}") from None
-    if not isinstance(value, dict):
-        raise RequestError('the body is no JSON object, such as {"data": [[1, 2]]}')
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
+from onnxhybrid.compose.overlap import sequential
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.legacy.calls import Field, OldCall, old_call, refused
@@ -26,7 +27,8 @@ _OPSET, _SEQUENCES = 17, 11
 def export(model: Model) -> Model:
     """The model with each `Invoke` replaced by the old operator that sends the same request.
 
-    It runs where onnxruntime-extensions 0.9 to 0.14 is registered, with the inputs and outputs that the model has.
+    It runs where onnxruntime-extensions 0.9 to 0.14 is registered, with the inputs and outputs that the model has;
+    calls that overlap others wait for each other there.
     Their limits hold there: a status other than 200 is not noticed, nothing is repeated, a Triton call has no
     deadline, and an option that is an empty text is sent as such.
 
@@ -45,7 +47,7 @@ def export(model: Model) -> Model:
     if not any(node.domain == DOMAIN for node in all_nodes(model.skeleton)):
         return model
     proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
+    proto.CopyFrom(sequential(model).skeleton)
     proto = without_functions(proto, DOMAIN)
     opsets = opsets_of(proto.opset_import)
     _Writer(proto.graph, opsets.setdefault("", _OPSET)).write()

@@ -18,15 +18,23 @@ _HIDDEN = "onnxhybrid.hidden/"
 
 
 def inferred(model: ModelProto, *, data_prop: bool = False) -> ModelProto:
-    """What onnx infers of a model, which is taken over; of its nodes some are not as they were.
+    """A copy of the model with what onnx infers.
 
     Raises what onnx's `infer_shapes` does.
     """
-    for node in all_nodes(model):
+    if not any((standard(node.domain), node.op_type) in _FRAGILE_IN_ML_1 for node in all_nodes(model)):
+        return shape_inference.infer_shapes(model, data_prop=data_prop)
+    plain = ModelProto()
+    plain.CopyFrom(model)
+    for node in all_nodes(plain):
         if node.op_type == "RegexFullMatch" and not standard(node.domain):
             node.op_type = "IsNaN"  # a bool for each element, too
-    hide(model)
-    return shape_inference.infer_shapes(model, data_prop=data_prop)
+    hide(plain)
+    typed = shape_inference.infer_shapes(plain, data_prop=data_prop)
+    for node, own in zip(all_nodes(typed), all_nodes(model), strict=True):
+        node.op_type, node.domain = own.op_type, own.domain
+    set_opsets(typed, opsets_of(model.opset_import))
+    return typed
 
 
 def hide(model: ModelProto) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 import warnings
 from typing import Any
@@ -303,3 +304,14 @@ def test_what_is_no_model_is_refused_and_told_how_to_load_one(given: Any) -> Non
     for way in (oh.legacy.upgrade, oh.legacy.export):
         with pytest.raises(oh.ComposeError, match=r"OH205.*oh\.load"):
             way(given)
+
+
+def test_an_upgraded_model_says_what_leaves_the_device() -> None:
+    model = audio("OpenAIAudioToText", "https://api.example/v1/audio/transcriptions", ["file"], model_name="whisper-1")
+    model.graph.node.append(helper.make_node("Identity", [model.graph.output[0].name], ["heard"], name="after"))
+    model.graph.value_info.append(model.graph.output[0])
+    model.graph.output[0].name = "heard"
+    upgraded = oh.legacy.upgrade(oh.Model.from_proto(model))
+    assert not oh.validate(upgraded).findings
+    (call,) = json.loads(upgraded.metadata["onnxhybrid.remotes"])
+    assert call["endpoint"] == "https://api.example/v1/audio/transcriptions"

@@ -58,7 +58,7 @@ class Assembly:
         """
         public = set(inputs)
         if both := [name for name in outputs if name in public]:
-            raise ComposeError("OH210", f"{both[0]!r} would be an input and an output; rename one of them in its part")
+            raise _both_sides(both[0], parts)
         models = _aligned([part.model for part in parts], self._needed_opset(kind, outputs, parts), kind)
         self._kind = kind
         self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
@@ -116,6 +116,7 @@ class Assembly:
             hoisted.extend(own)
             del own[:]
         del graph.input[:]
+        graph.name = graph.name or label  # ONNX Runtime wants one inside of nodes, and none of a whole model
         return Branch(graph, dict(zip(outputs, graph.output, strict=True)))
 
     def passed_on(self, label: str, tensors: Mapping[str, str]) -> Branch:
@@ -315,6 +316,14 @@ def _aligned(models: Sequence[Model], at_least: int, kind: str) -> list[Model]:
 
 _DIFFERING = 11
 """The first opset whose If takes branches of different shapes."""
+
+
+def _both_sides(name: str, parts: Iterable[Part]) -> ComposeError:
+    hint = "rename one of them in its part"
+    for part in parts:
+        if name in part.inputs and name in part.outputs:
+            hint = f"{part.label!r} gives its input back as it is: drop that output with select"
+    return ComposeError("OH210", f"{name!r} would be an input and an output; {hint}")
 
 
 def _if_opset(value: ValueInfoProto) -> int:

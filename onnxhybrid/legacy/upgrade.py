@@ -15,6 +15,7 @@ from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, wire_name, without_functions
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model import old_operators as old
+from onnxhybrid.model.annotation import annotate
 from onnxhybrid.model.check import check, endpoint_problem
 from onnxhybrid.model.graphs import all_nodes, nested_graphs
 from onnxhybrid.model.naming import free_name
@@ -68,6 +69,7 @@ def upgrade(model: Model) -> Model:
     if not any(node.domain == old.DOMAIN for node in all_nodes(proto)):
         opsets.pop(old.DOMAIN, None)
     set_opsets(proto, opsets)
+    annotate(proto)
     report = Report.of(check(proto))
     if not report:
         raise ValidationError(report, context="the upgraded model is not valid")

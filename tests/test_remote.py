@@ -328,6 +328,11 @@ def test_a_server_that_cannot_be_asked_is_named_and_what_to_give_instead() -> No
             oh.remote.triton(url, "adder", auth=oh.Credential("gpu"))
     with pytest.raises(oh.RemoteRefused, match=f"OH501.*{url} was asked .*'adder' .*with inputs= and outputs="):
         oh.remote.triton(url, "adder", retries=0)
+    with (
+        raw_server(send_and_close(b"SSH-2.0-OpenSSH_9.2\r\n")) as other,
+        pytest.raises(oh.ProtocolError, match="grpc://"),
+    ):
+        oh.remote.triton(other.url, "adder")
 
 
 def test_flags_turn_a_failure_into_data() -> None:

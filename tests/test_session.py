@@ -118,8 +118,8 @@ def test_what_onnx_runtime_refuses_is_a_coded_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "feeds", "said"),
     [
-        (None, {"a": rows(1, 3), "b": rows(1, 3).astype(np.float64)}, "'b' takes float, and the array holds double"),
-        (None, {"a": np.array([["t"] * 3]), "b": rows(1, 3)}, "'a' takes float, and the array holds string"),
+        (None, {"a": rows(1, 3), "b": rows(1, 3).astype(np.float64)}, "'b' takes float32, and the array holds float64"),
+        (None, {"a": np.array([["t"] * 3]), "b": rows(1, 3)}, "'a' takes float32, and the array holds str"),
         (None, {"a": rows(1, 3), "b": rows(1, 3), "c": rows(1, 3)}, "no input 'c'; it takes 'a', 'b'"),
         (["y"], {"a": rows(1, 3), "b": rows(1, 3)}, "no output 'y'; it gives 'u/y', 'v/y'"),
     ],

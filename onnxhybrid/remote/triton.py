@@ -11,8 +11,10 @@ from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.remote.invoke import Options, Target, describe, invoke, specs
 
-_UNREACHED = ("OH501", "OH502", "OH510", "OH511")
-"""Failures in which the server had no say about the model."""
+_GIVE = "; with inputs= and outputs= it is not asked"
+_PORT = "; Triton speaks HTTP (http://) at one port and gRPC (grpc://) at another"
+_HINTS = {**dict.fromkeys(("OH501", "OH502", "OH510", "OH511"), _GIVE), **dict.fromkeys(("OH504", "OH508"), _PORT)}
+"""What to do, by code, where the server had no say about the model."""
 
 
 def triton(
@@ -64,10 +66,10 @@ def _asked(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], tu
     try:
         return describe(target, options)
     except RemoteError as problem:
-        hint = "; with inputs= and outputs= it is not asked" if problem.code in _UNREACHED else ""
+        asked = f"{target.endpoint} was asked what the model {target.model!r} takes and gives"
         raise type(problem)(
             problem.code,
-            f"{target.endpoint} was asked what the model {target.model!r} takes and gives: {problem.message}{hint}",
+            f"{asked}: {problem.message}{_HINTS.get(problem.code, '')}",
             endpoint=problem.endpoint,
             status=problem.status,
             attempts=problem.attempts,

@@ -10,6 +10,9 @@ import onnxruntime
 
 from onnxhybrid.errors import Error
 
+_OTHERS = {"float": "float32", "double": "float64", "string": "str"}
+"""What ONNX Runtime calls otherwise than a TensorSpec."""
+
 
 def check_arguments(output_names: object, feeds: object, run_options: object) -> None:
     """Check the kinds of a run's arguments.
@@ -50,18 +53,19 @@ def misfit(
         if name not in inputs:
             return f"the model has no input {name!r}; it takes {_listed(inputs)}"
         given = _dtype(value.dtype) if isinstance(value, np.ndarray) else None
-        wanted = inputs[name].removeprefix("tensor(").removesuffix(")")
+        called = inputs[name].removeprefix("tensor(").removesuffix(")")
+        wanted = _OTHERS.get(called, called)
         if given is not None and inputs[name].startswith("tensor(") and given != wanted:
-            return f"the input {name!r} takes {wanted}, and the array holds {given}; convert it with astype"
+            return f"the input {name!r} takes {wanted}, and the array holds {given}"
     unknown = [name for name in output_names or () if name not in outputs]
     return f"the model has no output {unknown[0]!r}; it gives {_listed(outputs)}" if unknown else None
 
 
 def _dtype(dtype: np.dtype[Any]) -> str | None:
-    """A dtype of numpy's own as ONNX Runtime calls it; None for others."""
+    """A dtype of numpy's own as a TensorSpec calls it; None for others."""
     if dtype.kind in "OUS":
-        return "string"
-    return {"float32": "float", "float64": "double"}.get(dtype.name, dtype.name) if dtype.isbuiltin == 1 else None
+        return "str"
+    return dtype.name if dtype.isbuiltin == 1 else None
 
 
 def _listed(names: Iterable[str]) -> str:

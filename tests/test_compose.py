@@ -566,6 +566,12 @@ def test_what_does_not_fit_is_a_coded_error(code: str, compose: object) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("accept", [0.8, "y", None, lambda y: y > 0.8])
+def test_what_is_no_judge_is_answered_with_what_one_looks_like(accept: Any) -> None:
+    with pytest.raises(oh.ComposeError, match=r"OH205.*accept is a judge, as in oh\.judge\.max_probability"):
+        oh.cascade(A, A, accept=accept)
+
+
 def test_branches_nest_as_deeply_as_a_file_can_be_read_and_no_deeper(tmp_path: Path) -> None:
     local = dense("a", "x", "y", (3, 3))
     deep = functools.reduce(lambda model, number: oh.switch(f"c{number}", local, model), range(30), local)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -130,6 +131,21 @@ def test_what_onnx_runtime_refuses_is_a_coded_error(tmp_path: Path) -> None:
         oh.Session(unknown)
     with pytest.raises(oh.ModelError, match="OH100"):
         oh.Session(tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize(
+    ("names", "feeds", "said"),
+    [
+        (None, {"a": rows(1, 3), "b": rows(1, 3).astype(np.float64)}, "'b' takes float32, and the array holds float64"),
+        (None, {"a": np.array([["t"] * 3]), "b": rows(1, 3)}, "'a' takes float32, and the array holds str"),
+        (None, {"a": rows(1, 3), "b": rows(1, 3), "c": rows(1, 3)}, "no input 'c'; it takes 'a', 'b'"),
+        (["y"], {"a": rows(1, 3), "b": rows(1, 3)}, "no output 'y'; it gives 'u/y', 'v/y'"),
+    ],
+)
+def test_a_misfit_is_named_with_what_the_model_has(names: Any, feeds: Any, said: str) -> None:
+    session = oh.Session(oh.parallel(u=dense("u", "a", "y", (3, 3)), v=dense("v", "b", "y", (3, 3))))
+    with pytest.raises(oh.Error, match=f"OH540.*{said}"):
+        session.run(names, feeds)
 
 
 @pytest.mark.parametrize(

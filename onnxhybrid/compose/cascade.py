@@ -58,6 +58,10 @@ def cascade(
             the judge has no such score.
     """
     _check_options(rows=rows, speculate=speculate, report=report)
+    if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
+        raise ComposeError(
+            "OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not {accept!r}"
+        )
     parts = {part.label: part for part in parts_of({"local": local, "judge": accept, "remote": remote})}
     offered = _Offered.of(parts, report)
     read = _read_by_judge(parts)

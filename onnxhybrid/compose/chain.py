@@ -61,7 +61,11 @@ def _plan(parts: list[Part], connect: dict[str, str]) -> dict[str, Feeds]:
     plan: dict[str, Feeds] = {}
     later = {name for part in parts[1:] for name in part.inputs}
     if unknown := sorted(set(connect) - later):
-        raise ComposeError("OH204", f"connect names the input {unknown[0]!r}; later models have {_listed(later)}")
+        raise ComposeError(
+            "OH204",
+            f"connect maps inputs of later models to outputs of earlier ones; {unknown[0]!r} is no such input: there "
+            f"are {_listed(later)}",
+        )
     for position, part in enumerate(parts):
         plan[part.label] = _feeds(part, offered, connect, parts[:position])
         offered.update(dict.fromkeys(part.outputs, part.label))

@@ -167,14 +167,18 @@ def parts_of(models: Mapping[str, object]) -> list[Part]:
     parts = []
     for label, model in models.items():
         if not isinstance(model, Model):
-            raise ComposeError("OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{_hint(model)}")
+            raise ComposeError(
+                "OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{_hint(label, model)}"
+            )
         parts.append(Part(checked_label(label), lifted(model)))
     return parts
 
 
-def _hint(given: object) -> str:
+def _hint(label: str, given: object) -> str:
     if isinstance(given, (str, os.PathLike)):
         return "; load a file with oh.load(path)"
     if isinstance(given, (list, tuple)):
         return "; give the models one by one"
+    if label in ("condition", "index"):
+        return ", or the name of an input"
     return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "tensor") else ""

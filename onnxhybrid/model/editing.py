@@ -161,7 +161,7 @@ def as_dtype(spec: TensorSpec, value: object) -> npt.NDArray[Any]:
     try:
         array = np.asarray(value, None if isinstance(value, np.ndarray) or spec.dtype != "str" else object)
     except (TypeError, ValueError, OverflowError) as problem:
-        raise ModelError("OH111", f"the value for {spec} is no array: {problem}") from None
+        raise ModelError("OH111", f"what was given for {spec} is no array: {problem}") from None
     wanted = numpy_dtype(spec.dtype)
     if spec.dtype == "str":
         if array.dtype.kind not in "OUST" or not all(is_text(entry) for entry in array.flat):

@@ -18,7 +18,7 @@ from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
 from onnxhybrid.runtime import extensions
-from onnxhybrid.runtime.arguments import check_arguments, odd_feed
+from onnxhybrid.runtime.arguments import check_arguments, misfit, odd_feed
 from onnxhybrid.runtime.artifact import Artifact
 from onnxhybrid.runtime.computation import computation
 from onnxhybrid.runtime.failures import translated
@@ -149,9 +149,12 @@ class Session:
             try:
                 return list(self._compute(output_names, feeds, options))
             except Exception as problem:
-                if translated(problem).code == "OH540" and (odd := odd_feed(feeds)) is not None:
-                    raise Error("OH540", odd) from None
-                raise
+                if translated(problem).code != "OH540":
+                    raise
+                odd = odd_feed(feeds) or misfit(self._session, output_names, feeds)
+                if odd is None:
+                    raise
+                raise Error("OH540", odd) from None
 
     def submit(
         self,

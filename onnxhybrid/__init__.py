@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onnxhybrid.compose.ensemble import ensemble
     from onnxhybrid.compose.fallback import fallback
     from onnxhybrid.compose.offload import offload
+    from onnxhybrid.compose.overlap import overlap
     from onnxhybrid.compose.parallel import parallel
     from onnxhybrid.compose.route import route
     from onnxhybrid.compose.splice import splice
@@ -85,6 +86,7 @@ __all__ = [
     "library_path",
     "load",
     "offload",
+    "overlap",
     "parallel",
     "register",
     "remote",
@@ -104,6 +106,7 @@ _HOMES = {
         "fallback",
         "judge",
         "offload",
+        "overlap",
         "parallel",
         "route",
         "splice",

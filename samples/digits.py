@@ -207,7 +207,7 @@ The artifact is one ordinary file: {folder / "hybrid.onnx"}
   look at it     https://netron.app, or: pip install netron && netron {folder / "hybrid.onnx"}
   see the plot   {folder / "accuracy.png"}
   run it again   {sys.executable} -m onnxhybrid.endpoint digits={folder / "large.onnx"} --port {port}
-                 and in another terminal:
+                 and in another terminal, in the same Python:
                    import numpy as np, onnxruntime, onnxhybrid as oh
                    options = onnxruntime.SessionOptions()
                    oh.register(options)      # other languages: register the library at oh.library_path()

@@ -395,6 +395,8 @@ def of(function: Any, *arguments: Any, **options: Any) -> Any:
         lambda: of(oh.judge.value, "p", dtype="int64"),
         lambda: of(oh.judge.value, None),
         lambda: P & dense("a", "x", "y", (3, 3)),
+        lambda: SCORE >= 0.8 & P,
+        lambda: SCORE >= 0.8 | P,
         lambda: ~dense("a", "x", "y", (3, 3)),
         lambda: ~oh.parallel(a=P, b=P),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import resource
 import subprocess
 import sys
@@ -260,10 +262,19 @@ def test_a_bound_input_is_a_constant(model: oh.Model) -> None:
     np.testing.assert_array_equal(run(bound, feeds)["y"], run(model, feeds)["y"])
 
 
-@pytest.mark.parametrize("value", [np.ones((2, 2), np.float32), "text", None, np.ones((2, 3), complex)])
+@pytest.mark.parametrize(
+    "value", [np.ones((2, 2), np.float32), "text", None, np.ones((2, 3), complex), [[1.0], [1.0, 2.0]]]
+)
 def test_a_value_that_does_not_fit_is_refused(value: object) -> None:
     with pytest.raises(oh.ModelError, match="OH111"):
         dense("m", "x", "y", (3, 2)).bind(x=value)
+
+
+def test_a_model_is_its_own_copy_and_is_not_pickled() -> None:
+    model = dense("m", "x", "y", (3, 2))
+    assert copy.copy(model) is copy.deepcopy([model])[0] is model
+    with pytest.raises(TypeError, match="save it"):
+        pickle.dumps(model)
 
 
 def test_editing_what_is_not_there_names_what_is() -> None:

@@ -190,6 +190,17 @@ def test_a_secret_is_sent_to_its_hosts_only() -> None:
         _call(adder(server.url, auth=oh.Credential("adder")), {"adder": secret})
     assert not server.requests
     assert TOKEN not in str(caught.value)
+    assert "ONNXHYBRID_CREDENTIAL_ADDER_HOSTS" in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", ["*", "10.0.0.*", "https://*.example", "*.*.example"])
+def test_a_star_that_would_match_nothing_is_refused(entry: str) -> None:
+    model = adder("http://127.0.0.1:1", auth=oh.Credential("adder"))
+    for policy in (oh.Policy(deny=[entry]), oh.Policy(allow=[entry])):
+        with pytest.raises(oh.Error, match="OH530"):
+            oh.Session(model, policy=policy)
+    with pytest.raises(oh.Error, match="OH530"):
+        oh.Session(model, credentials={"adder": oh.Secret(TOKEN, hosts=[entry])})
 
 
 def test_a_credential_from_the_environment_needs_its_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,6 +319,20 @@ def test_metadata_that_cannot_be_had_is_a_remote_error_at_the_builder() -> None:
     refusing = answer(b'{"error": "unknown model"}', status="400 Bad Request")
     with raw_server(refusing) as server, pytest.raises(oh.RemoteStatusError, match="unknown model"):
         oh.remote.triton(server.url, "nosuch")
+
+
+def test_a_server_that_cannot_be_asked_is_named_and_what_to_give_instead() -> None:
+    with raw_server(answer(reply())) as server:
+        url = server.url
+        with pytest.raises(oh.CredentialError, match=f"OH510.*{url}.*ONNXHYBRID_CREDENTIAL_GPU_HOSTS.*with inputs="):
+            oh.remote.triton(url, "adder", auth=oh.Credential("gpu"))
+    with pytest.raises(oh.RemoteRefused, match=f"OH501.*{url} was asked .*'adder' .*with inputs= and outputs="):
+        oh.remote.triton(url, "adder", retries=0)
+    with (
+        raw_server(send_and_close(b"SSH-2.0-OpenSSH_9.2\r\n")) as other,
+        pytest.raises(oh.ProtocolError, match="grpc://"),
+    ):
+        oh.remote.triton(other.url, "adder")
 
 
 def test_flags_turn_a_failure_into_data() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -46,7 +47,10 @@ def test_a_session_keeps_its_weights_alive() -> None:
         np.testing.assert_array_equal(session.run(None, {"x": rows(1, 200)})[0], expected)
 
 
-@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float16", "float64", "int8", "bool", "uint64"])
+FLOAT8 = ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"]
+
+
+@pytest.mark.parametrize("name", [*FLOAT8, "bfloat16", "float16", "float64", "int8", "bool", "uint64"])
 def test_tensors_of_every_width_pass_in_and_out_and_as_weights(name: str) -> None:
     spec = oh.TensorSpec("x", name, ("n",))
     kind = np.dtype(getattr(ml_dtypes, name, name))
@@ -75,6 +79,21 @@ def test_strings_beside_bfloat16_are_a_coded_error_that_says_what_to_do() -> Non
     session = oh.Session(of_graph(helper.make_graph(nodes, "g", values, outputs)))
     with pytest.raises(oh.Error, match=r"OH540.*credential"):
         session.run(None, {"x": np.ones(1, ml_dtypes.bfloat16), "s": np.array(["a"])})
+
+
+def test_sequences_and_strings_beside_bfloat16_come_in_a_run_of_their_own() -> None:
+    takes = [oh.TensorSpec("x", "bfloat16", (1,)).to_value_info(), oh.TensorSpec("s", "str", (1,)).to_value_info()]
+    gives = [
+        oh.TensorSpec("y", "bfloat16", (1,)).to_value_info(),
+        helper.make_tensor_sequence_value_info("several", TensorProto.STRING, None),
+    ]
+    nodes = [helper.make_node("Identity", ["x"], ["y"]), helper.make_node("SequenceConstruct", ["s"], ["several"])]
+    session = oh.Session(of_graph(helper.make_graph(nodes, "g", takes, gives)))
+    feeds = {"x": np.ones(1, ml_dtypes.bfloat16), "s": np.array(["a"])}
+    ((several,),) = session.run(["several"], feeds)
+    assert several.tolist() == ["a"]
+    with pytest.raises(oh.Error, match=r"OH540.*run\(\['several'\], feeds\)"):
+        session.run(None, feeds)
 
 
 def test_options_and_providers_are_the_users_own() -> None:
@@ -112,6 +131,21 @@ def test_what_onnx_runtime_refuses_is_a_coded_error(tmp_path: Path) -> None:
         oh.Session(unknown)
     with pytest.raises(oh.ModelError, match="OH100"):
         oh.Session(tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize(
+    ("names", "feeds", "said"),
+    [
+        (None, {"a": rows(1, 3), "b": rows(1, 3).astype(np.float64)}, "'b' takes float32, and the array holds float64"),
+        (None, {"a": np.array([["t"] * 3]), "b": rows(1, 3)}, "'a' takes float32, and the array holds str"),
+        (None, {"a": rows(1, 3), "b": rows(1, 3), "c": rows(1, 3)}, "no input 'c'; it takes 'a', 'b'"),
+        (["y"], {"a": rows(1, 3), "b": rows(1, 3)}, "no output 'y'; it gives 'u/y', 'v/y'"),
+    ],
+)
+def test_a_misfit_is_named_with_what_the_model_has(names: Any, feeds: Any, said: str) -> None:
+    session = oh.Session(oh.parallel(u=dense("u", "a", "y", (3, 3)), v=dense("v", "b", "y", (3, 3))))
+    with pytest.raises(oh.Error, match=f"OH540.*{said}"):
+        session.run(names, feeds)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ impl Credential {
         if self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(bound)) {
             return Ok(());
         }
-        let message = format!("the credential \"{name}\" is not bound to {}:{}", origin.host, origin.port);
+        let host = format!("{}:{}", origin.host, origin.port);
+        let message = format!("the credential \"{name}\" is not bound to {host}: if that host may have it, name it in");
+        let message = format!("{message} the Secret's hosts, or in {}_HOSTS", variable_name(name));
         Err(Problem::new(Code::CredentialHost, message))
     }
 

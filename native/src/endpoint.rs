@@ -67,8 +67,13 @@ fn tidy_host(host: Host<String>) -> Host<String> {
 pub fn parse_host(text: &str) -> Option<Host<String>> {
     match text.parse() {
         Ok(address) => Some(Host::Ipv6(address)),
-        Err(_) => Host::parse(text).ok().map(tidy_host).filter(|host| *host != Host::Domain(String::new())),
+        Err(_) => Host::parse(text).ok().map(tidy_host).filter(is_exact),
     }
+}
+
+/// Whether it names one host. URLs may hold a star, and an entry with one would match nothing, in silence.
+fn is_exact(host: &Host<String>) -> bool {
+    !matches!(host, Host::Domain(name) if name.is_empty() || name.contains('*'))
 }
 
 /// Splits `host` or `host:port`; an IPv6 address with a port needs brackets.
@@ -80,10 +85,10 @@ pub fn parse_host_and_port(text: &str) -> Option<(Host<String>, Option<u16>)> {
     Some((parse_host(host)?, Some(port.parse().ok()?)))
 }
 
-/// Reads `scheme://host[:port]`, and nothing more.
+/// Reads `scheme://host[:port]`, and nothing more: no wildcard.
 pub fn parse_origin(text: &str) -> Option<Origin> {
     let endpoint = Endpoint::parse(text).ok()?;
-    endpoint.path.is_empty().then_some(endpoint.origin)
+    (endpoint.path.is_empty() && is_exact(&endpoint.origin.host)).then_some(endpoint.origin)
 }
 
 /// What is spoken at an endpoint.
@@ -252,7 +257,7 @@ mod tests {
         assert_eq!(read("h:80"), Some(("h".into(), Some(80))));
         assert_eq!(read("::1"), Some(("[::1]".into(), None)));
         assert_eq!(read("[::1]:81"), Some(("[::1]".into(), Some(81))));
-        for text in ["", "h/x", "u@h", "h:99999", "http://h", "h:8000:1"] {
+        for text in ["", "h/x", "u@h", "h:99999", "http://h", "h:8000:1", "*", "*.h", "*:80"] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -352,7 +352,22 @@ mod tests {
 
     #[test]
     fn malformed_entries_are_refused() {
-        for entry in ["", "http://", "ftp://h", "*.", "*.1.2.3.4", "h/x", "10.0.0.0/99", "https://h/path"] {
+        for entry in [
+            "",
+            "http://",
+            "ftp://h",
+            "*.",
+            "*.1.2.3.4",
+            "h/x",
+            "10.0.0.0/99",
+            "https://h/path",
+            "*",
+            "*:80",
+            "gpu-*.example",
+            "*.*.example",
+            "10.0.0.*",
+            "https://*.example",
+        ] {
             assert_eq!(Policy::new(None, &[entry.to_owned()]).unwrap_err().code, Code::Scope, "{entry}");
         }
     }

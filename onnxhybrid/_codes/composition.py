@@ -101,8 +101,8 @@ ROWS = (
     row(
         "OH220",
         "ComposeError",
-        "Options of a cascade do not go together",
-        "rows, speculate and report are True or False, and not all of them can be had at once.",
+        "An option of a cascade is neither True nor False",
+        "rows, speculate and report are switches.",
         "cascade(local, remote, accept=judge, rows=0.5)",
         "Give what the message names as True or False, or leave it out.",
     ),

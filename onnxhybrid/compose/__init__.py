@@ -6,6 +6,7 @@ from onnxhybrid.compose.chain import chain
 from onnxhybrid.compose.ensemble import ensemble
 from onnxhybrid.compose.fallback import fallback
 from onnxhybrid.compose.offload import offload
+from onnxhybrid.compose.overlap import overlap
 from onnxhybrid.compose.parallel import parallel
 from onnxhybrid.compose.route import route
 from onnxhybrid.compose.splice import splice
@@ -19,6 +20,7 @@ __all__ = [
     "fallback",
     "judge",
     "offload",
+    "overlap",
     "parallel",
     "route",
     "splice",

@@ -13,6 +13,7 @@ from onnxhybrid.compose.escalation import Escalation, escalation
 from onnxhybrid.compose.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.part import Part, parts_of
 from onnxhybrid.compose.rows import rows_of
+from onnxhybrid.compose.speculation import speculative
 from onnxhybrid.compose.switch import unite
 from onnxhybrid.compose.types import judged_as
 from onnxhybrid.errors import ComposeError
@@ -39,7 +40,9 @@ def cascade(
             there are none. The judge gives a verdict for each row (of several for one, all have to hold). An input of
             remote has rows if its first size is not fixed and is called like that of the other inputs, or has no name;
             tokens and options, of a fixed first size, are passed whole. Without it all rows are sent if one is refused.
-        speculate: ask the remote at once, and cancel the call when local is accepted.
+        speculate: send at once what needs no other remote answer, and cancel it when local is accepted; the run does
+            not wait for it then, and a failure of it is none of the run. With rows=True all rows are sent ahead, and
+            those that are refused are taken from the answer.
         report: add the outputs `accepted` (bool: a scalar, or one for each row with rows=True) and `score` (float32:
             what the judge compared; of a judge that does not say, 1 where it accepts and 0 where it does not).
 
@@ -50,17 +53,21 @@ def cascade(
 
     Raises:
         ComposeError: OH206, the outputs differ; OH208, the judge does not fit local; OH201 or OH202, the models want
-            different types or shapes of an input they share; OH220, the options do not go together; OH221, an output
+            different types or shapes of an input they share; OH220, an option is no bool; OH221, an output
             is called as those that report=True adds; OH222 or OH223, inputs or outputs cannot be cut into rows; OH224,
             the judge has no such score.
     """
     _check_options(rows=rows, speculate=speculate, report=report)
+    if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
+        raise ComposeError(
+            "OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not {accept!r}"
+        )
     parts = {part.label: part for part in parts_of({"local": local, "judge": accept, "remote": remote})}
     offered = _Offered.of(parts, report)
     read = _read_by_judge(parts)
     inputs = {*parts["local"].inputs, *parts["remote"].inputs, *(set(parts["judge"].inputs) - set(read))}
     cut = rows_of(parts["local"], parts["remote"], offered.answers) if rows else None
-    asked = _prepare(parts, offered, cut, report)
+    asked = _prepare(parts, offered, cut, report=report, ahead=speculate)
     assembly = Assembly("cascade", list(parts.values()), inputs, offered.all)
     tensors = assembly.add("local", {}, {})
     said, *score = assembly.add(
@@ -73,7 +80,8 @@ def cascade(
     _choose(assembly, asked, tensors, offered, refused, some)
     if report:
         _report(assembly, refused if rows else some, score, tensors[offered.answers[0]] if rows else None)
-    return assembly.finish(offered.all)
+    model = assembly.finish(offered.all)
+    return speculative(model, [*offered.answers, *offered.flags][0]) if speculate else model
 
 
 @dataclass(frozen=True)
@@ -142,15 +150,20 @@ def _read_by_judge(parts: dict[str, Part]) -> list[str]:
         raise ComposeError(
             "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
         )
+    read = [name for name in judge.inputs if name in local.outputs]
     for spec in judge.model.inputs:
-        if spec.name not in local.outputs and spec.name not in local.inputs and not spec.optional:
+        # A threshold or a token has the shape [1] and is fed at run time; anything else is an output that is misspelt.
+        is_option = spec.optional or (spec.shape == (1,) and bool(read))
+        if spec.name not in local.outputs and spec.name not in local.inputs and not is_option:
             raise ComposeError(
                 "OH208", f"the judge reads {spec.name!r}, and local gives {', '.join(map(repr, local.outputs))}"
             )
-    return [name for name in judge.inputs if name in local.outputs]
+    return read
 
 
-def _prepare(parts: dict[str, Part], offered: _Offered, cut: list[str] | None, report: bool) -> Escalation:
+def _prepare(
+    parts: dict[str, Part], offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool
+) -> Escalation:
     """Align the parts, and change those that have to do more here than by themselves; the remote, as it is now."""
     models = align([part.model for part in parts.values()], 0 if cut is None else _ROWS_OPSET)
     parts.update({label: Part(label, model) for label, model in zip(parts, models, strict=True)})
@@ -161,7 +174,7 @@ def _prepare(parts: dict[str, Part], offered: _Offered, cut: list[str] | None, r
     if cut is None and not calls:
         return Escalation(parts["remote"].model)
     answers = {name: parts["local"].outputs[name] for name in offered.answers}
-    asked = escalation(parts["remote"].model, answers, calls, cut, opset)
+    asked = escalation(parts["remote"].model, answers, calls, cut, opset, ahead=ahead)
     parts["remote"] = Part("remote", asked.model)
     return asked
 
@@ -178,6 +191,8 @@ def _choose(
     feeds = {given: tensors[name] for name, given in asked.answers.items()}
     if asked.positions:
         feeds[asked.positions] = verdict.positions(assembly, refused)
+    if asked.all_positions:
+        feeds[asked.all_positions] = verdict.all_positions(assembly, refused)
     remote = assembly.branch("remote", feeds)
     declared = unite(answered, remote, outputs)
     if asked.positions:
@@ -213,7 +228,3 @@ def _check_options(**options: object) -> None:
     for name, value in options.items():
         if not isinstance(value, bool):
             raise ComposeError("OH220", f"{name} is True or False, not {value!r}")
-    if options["speculate"]:
-        raise ComposeError(
-            "OH220", "this version cannot start the remote before local has answered; drop speculate=True"
-        )

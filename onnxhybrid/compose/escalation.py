@@ -27,16 +27,24 @@ class Escalation:
     Attributes:
         model: the remote, changed.
         answers: output -> the input that takes local's answer for it.
-        positions: the input of the refused rows' positions, int64[k, 1]; None where all rows travel.
+        positions: the input of the refused rows' positions, int64[k, 1]; None where no rows are told apart.
+        all_positions: the input of the positions of all rows, int64[n, 1], where all travel and are told apart.
     """
 
     model: Model
     answers: dict[str, str] = field(default_factory=dict)
     positions: str | None = None
+    all_positions: str | None = None
 
 
 def escalation(
-    remote: Model, answers: Mapping[str, ValueInfoProto], calls: Sequence[str], rows: Sequence[str] | None, opset: int
+    remote: Model,
+    answers: Mapping[str, ValueInfoProto],
+    calls: Sequence[str],
+    rows: Sequence[str] | None,
+    opset: int,
+    *,
+    ahead: bool = False,
 ) -> Escalation:
     """The remote that keeps local's answers where it has none of its own.
 
@@ -46,13 +54,15 @@ def escalation(
         calls: the outputs that say whether a call succeeded; if one of them is false, local's answers stay.
         rows: the inputs of which the refused rows travel; None for all rows of all inputs.
         opset: the standard opset of the cascade.
+        ahead: whether all rows travel, before it is known which are refused.
     """
     proto = ModelProto()
     proto.CopyFrom(remote.skeleton)
     set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
     editor = _Editor(proto.graph)
     positions = None if rows is None else editor.input("positions", _POSITIONS)
-    if rows and positions:
+    everyone = editor.input("all_positions", _POSITIONS) if positions and ahead else None
+    if rows and positions and not ahead:
         editor.choose_rows(rows, positions)
     given = {name: editor.input(f"local/{name}", value.type) for name, value in answers.items()}
     declared = {value.name: value for value in remote.skeleton.graph.output}
@@ -60,8 +70,9 @@ def escalation(
     succeeded = editor.all_of(calls)
     for name, value in answers.items():
         kind = _of_either(weaker(name, value, declared[name]))
-        editor.answer(name, kind, inner[name], given[name], positions, succeeded)
-    return Escalation(Model(proto, remote.weights), given, positions)
+        nodes = editor.merged(name, inner[name], given[name], positions, everyone)
+        editor.answer(name, kind, nodes, given[name], succeeded)
+    return Escalation(Model(proto, remote.weights), given, positions, everyone)
 
 
 def _of_either(value: ValueInfoProto) -> TypeProto:
@@ -134,27 +145,37 @@ class _Editor:
             tensor = held
         return tensor
 
-    def answer(
-        self, name: str, kind: TypeProto, own: str, given: str, positions: str | None, succeeded: str | None
-    ) -> None:
-        """Write an output: the part's own answer over local's, where the call succeeded, if that is a question."""
-        node = _node("Identity", [own], name)
-        if positions is not None:
-            node = _node("ScatterND", [given, positions, own], name)
-            node.name = f"[OH546] remote answered {name!r} in another shape than that of the rows it was sent"
+    def merged(self, name: str, own: str, given: str, positions: str | None, everyone: str | None) -> list[NodeProto]:
+        """The nodes that write the part's own answer over local's; the last one gives the output."""
+        if positions is None:
+            return [_node("Identity", [own], name)]
+        if everyone is None:
+            nodes = [_node("ScatterND", [given, positions, own], name)]
+        else:  # all of the answer over all rows is only a check that it has these rows
+            whole, taken = self._free(f"{name}/all"), self._free(f"{name}/refused")
+            nodes = [
+                _node("ScatterND", [given, everyone, own], whole),
+                _node("GatherND", [whole, positions], taken),
+                _node("ScatterND", [given, positions, taken], name),
+            ]
+        nodes[0].name = f"[OH546] remote answered {name!r} in another shape than that of the rows it was sent"
+        return nodes
+
+    def answer(self, name: str, kind: TypeProto, nodes: list[NodeProto], given: str, succeeded: str | None) -> None:
+        """Write an output by nodes where the call succeeded, if that is a question, and as local's otherwise."""
         value = self._graph.output.add(name=name, type=kind)
         if succeeded is not None:
-            kept = _node("Identity", [given], name)
+            kept = [_node("Identity", [given], name)]
             branches = {
-                key: self._branch(key, branch, value) for key, branch in (("then_branch", node), ("else_branch", kept))
+                key: self._branch(key, branch, value) for key, branch in (("then_branch", nodes), ("else_branch", kept))
             }
-            node = _node("If", [succeeded], name, **branches)
-        self._graph.node.append(node)
+            nodes = [_node("If", [succeeded], name, **branches)]
+        self._graph.node.extend(nodes)
 
-    def _branch(self, label: str, node: NodeProto, value: ValueInfoProto) -> GraphProto:
+    def _branch(self, label: str, nodes: list[NodeProto], value: ValueInfoProto) -> GraphProto:
         output = ValueInfoProto(name=self._free(f"{value.name}/{label}"), type=value.type)
-        node.output[0] = output.name
-        return helper.make_graph([node], label, [], [output])
+        nodes[-1].output[0] = output.name
+        return helper.make_graph(nodes, label, [], [output])
 
     def _free(self, wanted: str) -> str:
         name = free_name(wanted, self._taken)

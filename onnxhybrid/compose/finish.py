@@ -9,6 +9,7 @@ from typing import Any
 
 from onnx import FunctionProto, GraphProto, ModelProto
 
+from onnxhybrid.compose.overlap import is_overlapped, overlapped
 from onnxhybrid.compose.part import Part
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
@@ -22,6 +23,9 @@ from onnxhybrid.model.weights import Weights
 
 PARTS = "onnxhybrid.parts"
 """The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
+
+_OVERLAPPING = ("parallel", "ensemble")
+"""The combinators whose remote parts overlap the local ones. What was overlapped before stays so in any other."""
 
 
 def finished(kind: str, model: ModelProto, parts: Sequence[Part]) -> Model:
@@ -47,7 +51,9 @@ def finished(kind: str, model: ModelProto, parts: Sequence[Part]) -> Model:
     report = Report.of(check(model))
     if not report:
         raise ValidationError(report, context=f"{kind} was given a part that is not valid")
-    return Model(model, _weights(parts), checked=True)
+    whole = Model(model, _weights(parts), checked=True)
+    overlaps = kind in _OVERLAPPING or any(is_overlapped(part.model.skeleton) for part in parts)
+    return overlapped(whole) if overlaps else whole
 
 
 def _tidy(graph: GraphProto) -> None:

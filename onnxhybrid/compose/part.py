@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from onnx import GraphProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.overwriting import protect
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
-from onnxhybrid.model.naming import Scopes, Taken, free_name
+from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.naming import Scopes, Taken, free_name, tensor_names
 from onnxhybrid.model.texts import is_name
 
 
@@ -25,6 +26,11 @@ class Names:
     tensors: Taken = field(default_factory=Taken)
     nodes: Taken = field(default_factory=Taken)
     sizes: Taken = field(default_factory=Taken)
+
+    @classmethod
+    def of(cls, model: ModelProto) -> Names:
+        """The names of a model's tensors and nodes, at any depth."""
+        return cls(Taken(tensor_names(model.graph)), Taken(node.name for node in all_nodes(model)))
 
     def tensor(self, wanted: str) -> str:
         """A free tensor name, `wanted` if possible; it is taken from now on."""
@@ -161,14 +167,18 @@ def parts_of(models: Mapping[str, object]) -> list[Part]:
     parts = []
     for label, model in models.items():
         if not isinstance(model, Model):
-            raise ComposeError("OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{_hint(model)}")
+            raise ComposeError(
+                "OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{_hint(label, model)}"
+            )
         parts.append(Part(checked_label(label), lifted(model)))
     return parts
 
 
-def _hint(given: object) -> str:
+def _hint(label: str, given: object) -> str:
     if isinstance(given, (str, os.PathLike)):
         return "; load a file with oh.load(path)"
     if isinstance(given, (list, tuple)):
         return "; give the models one by one"
+    if label in ("condition", "index"):
+        return ", or the name of an input"
     return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "tensor") else ""

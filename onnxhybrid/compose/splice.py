@@ -8,6 +8,7 @@ from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from onnxhybrid.compose.cut import checked_model, defaults, extract, named_tensors
 from onnxhybrid.compose.finish import finished
+from onnxhybrid.compose.overlap import sequential
 from onnxhybrid.compose.part import Names, Part, take_defaults
 from onnxhybrid.compose.types import narrow, require, shared_sizes
 from onnxhybrid.compose.wiring import Wiring, label
@@ -45,7 +46,7 @@ def splice(
     """
     checked_model(model, "the model of splice")
     checked_model(replacement, "the replacement")
-    whole, piece = align([lifted(model), lifted(replacement)])
+    whole, piece = align([lifted(sequential(model)), lifted(replacement)])
     types = tensor_types(whole.skeleton)
     given, replaced = named_tensors(inputs, types, "inputs"), named_tensors(outputs, types, "outputs")
     part = Part("replacement", piece)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from onnx import FunctionProto, ModelProto, NodeProto, ValueInfoProto
 
 from onnxhybrid.compose.cut import checked_model, defaults, extract, named_tensors, require_valid
+from onnxhybrid.compose.overlap import sequential
 from onnxhybrid.compose.wiring import Wiring, label
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
@@ -39,7 +40,8 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
             cannot cross.
         ValidationError: the model was not valid.
     """
-    skeleton = checked_model(model, "what split takes").skeleton
+    model = sequential(checked_model(model, "what split takes"))
+    skeleton = model.skeleton
     cut = named_tensors(at, tensor_types(skeleton), "at")
     if not cut:
         raise ComposeError("OH235", "at names no tensor; a cut needs at least one, as in at=['features']")

@@ -42,7 +42,7 @@ def _serve(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m onnxhybrid.endpoint",
-        description="Serve ONNX models over HTTP (KServe v2, as the Triton server does).",
+        description="Serve ONNX models over HTTP by the protocols of Triton (KServe v2), OpenAI and AzureML.",
         epilog=f"With {TOKEN} in the environment, requests need that bearer token.",
     )
     parser.add_argument("models", nargs="+", metavar="name=file.onnx", help="a model and the name to serve it under")

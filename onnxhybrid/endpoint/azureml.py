@@ -104,7 +104,7 @@ def _fitted(spec: TensorSpec, given: Array, dtype: np.dtype[Any]) -> Array:
     else:
         fits = bool(np.isfinite(array.astype(np.float64)).all())
     if not fits:
-        raise RequestError(f"input {quoted(spec.name)} has a value that is out of the range of {spec.dtype}")
+        raise RequestError(f"input {quoted(spec.name)} is {spec.dtype}, which cannot hold all that the request does")
     return array
 
 

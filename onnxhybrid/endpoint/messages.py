@@ -65,7 +65,7 @@ def parse_request(body: bytes, length: int | None) -> InferRequest:
     Raises:
         RequestError: it is malformed.
     """
-    message = _json_object(body if length is None else body[:length])
+    message = json_object(body if length is None else body[:length])
     binary = memoryview(body)[len(body) if length is None else length :]
     parameters = _member(message, "parameters", dict, {})
     default = _member(parameters, "binary_data_output", bool, False)
@@ -98,7 +98,12 @@ def raw_request(name: str, datatype: Datatype, shape: tuple[int | None, ...], bo
     return InferRequest(None, {name: (known, decode_binary(known, body))}, {}, True)
 
 
-def _json_object(text: bytes) -> Json:
+def json_object(text: bytes) -> Json:
+    """The JSON object in a body.
+
+    Raises:
+        RequestError: it is no JSON, or no object.
+    """
     try:
         value = json.loads(text.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as problem:  # UnicodeDecodeError and JSONDecodeError are ValueErrors

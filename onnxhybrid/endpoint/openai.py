@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
@@ -23,11 +22,11 @@ from starlette.routing import Route
 
 from onnxhybrid.endpoint.answers import json_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.messages import Json, json_object
 from onnxhybrid.endpoint.served import ServedModel
 from onnxhybrid.endpoint.tensors import Array
 from onnxhybrid.model.dtypes import numpy_dtype
 
-Json = dict[str, Any]
 Options = Mapping[str, str]  # option -> dtype
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -48,10 +47,10 @@ def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
         return await _on(threads, _transcription, models, request, fields)
 
     async def chat(request: Request) -> Response:
-        return await _on(threads, _completion, models, request, _object(await request.body()))
+        return await _on(threads, _completion, models, request, json_object(await request.body()))
 
     async def embeddings(request: Request) -> Response:
-        return await _on(threads, _embeddings, models, request, _object(await request.body()))
+        return await _on(threads, _embeddings, models, request, json_object(await request.body()))
 
     operations: dict[str, Handler] = {
         "/audio/transcriptions": audio,
@@ -208,16 +207,6 @@ def _message(message: object) -> tuple[str, str]:
         if all(isinstance(text, str) for text in texts):
             return message["role"], "".join(map(str, texts))
     raise RequestError("a message has a role and a content of text")
-
-
-def _object(body: bytes) -> Json:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as problem:
-        raise RequestError(f"the body is no JSON: {problem}") from None
-    if not isinstance(value, dict):
-        raise RequestError("the body is no JSON object")
-    return value
 
 
 async def _fields(form: FormData) -> Json:

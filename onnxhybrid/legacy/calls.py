@@ -58,9 +58,7 @@ def old_call(node: NodeProto) -> OldCall:
         ModelError: OH403, there is none; OH301, the node is malformed.
     """
     if node.op_type != INVOKE:
-        raise refused(
-            node, f"{node.op_type} is not one of theirs; export the model before oh.overlap and without speculate"
-        )
+        raise refused(node, "none starts before it is known whether it is needed; compose without speculate=True")
     try:
         spec = RemoteSpec.of(node)
     except ValueError as problem:

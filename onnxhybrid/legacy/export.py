@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
+from onnxhybrid.compose.overlap import sequential
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.calls import Field, OldCall, old_call, refused
-from onnxhybrid.legacy.operators import TRITON_DTYPES, wire_name, without_functions
+from onnxhybrid.legacy.operators import TRITON_DTYPES, needs_model, wire_name, without_functions
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs
@@ -26,7 +27,8 @@ _OPSET, _SEQUENCES = 17, 11
 def export(model: Model) -> Model:
     """The model with each `Invoke` replaced by the old operator that sends the same request.
 
-    It runs where onnxruntime-extensions 0.9 to 0.14 is registered, with the inputs and outputs that the model has.
+    It runs where onnxruntime-extensions 0.9 to 0.14 is registered, with the inputs and outputs that the model has;
+    calls that overlap others wait for each other there.
     Their limits hold there: a status other than 200 is not noticed, nothing is repeated, a Triton call has no
     deadline, and an option that is an empty text is sent as such.
 
@@ -39,13 +41,15 @@ def export(model: Model) -> Model:
         The new Model; `model` itself where it has no remote node.
 
     Raises:
+        ComposeError: OH205, it is no Model.
         ModelError: OH403, a remote node does what the old operators cannot do, such as credentials, flags, gRPC or
             float16; the message says which node, and what to do.
     """
+    needs_model(model)
     if not any(node.domain == DOMAIN for node in all_nodes(model.skeleton)):
         return model
     proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
+    proto.CopyFrom(sequential(model).skeleton)
     try:
         proto = without_functions(proto, DOMAIN)
     except ValueError as problem:

@@ -15,6 +15,7 @@ from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.graphs import all_nodes, reads
 from onnxhybrid.model.naming import Scopes, injective
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
+from onnxhybrid.model.sequential import make_sequential
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 
@@ -70,6 +71,7 @@ def select(model: ModelProto, outputs: Iterable[str]) -> None:
     kept = [by_name[name] for name in outputs]
     # A remote call needs the declared types of all that it gives, chosen or not.
     model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
+    make_sequential(model)  # else what is kept would wait for calls that are not
     del model.graph.output[:]
     model.graph.output.extend(kept)
     prune(model.graph)
@@ -156,7 +158,10 @@ def as_dtype(spec: TensorSpec, value: object) -> npt.NDArray[Any]:
     if is_container(spec.dtype):
         raise ModelError("OH111", f"{spec} is no tensor and cannot be given a value")
     # A numpy array of fixed width drops NULs at the end of its strings.
-    array = np.asarray(value, None if isinstance(value, np.ndarray) or spec.dtype != "str" else object)
+    try:
+        array = np.asarray(value, None if isinstance(value, np.ndarray) or spec.dtype != "str" else object)
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise ModelError("OH111", f"what was given for {spec} is no array: {problem}") from None
     wanted = numpy_dtype(spec.dtype)
     if spec.dtype == "str":
         if array.dtype.kind not in "OUST" or not all(is_text(entry) for entry in array.flat):

@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from onnx import GraphProto, ModelProto, ValueInfoProto
 
@@ -230,6 +230,12 @@ class Model:
         """Of two judges: the one that accepts what at least one of them accepts."""
         return _of_judges("combined", "Or", self, other)
 
+    def __rand__(self, other: object) -> NoReturn:
+        """Of a number and a judge: `a >= 0.8 & b`, which Python reads as `a >= (0.8 & b)`."""
+        raise ComposeError("OH208", "put each comparison of a score into parentheses, as in (a >= 0.8) & (b <= 0.3)")
+
+    __ror__ = __rand__
+
     def __invert__(self) -> Model:
         """Of a judge: the one that accepts what it refuses; what cannot be judged is refused by both."""
         return _of_judges("negated", self)
@@ -239,6 +245,18 @@ class Model:
         raise ComposeError(
             "OH208", "a Model has no truth value, and a chain of comparisons or `and` would drop a condition of a judge"
         )
+
+    def __copy__(self) -> Model:
+        """The Model itself: nothing changes it."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Model:
+        """The Model itself: nothing changes it."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """A Model refers to files and arrays of this process."""
+        raise TypeError("a Model cannot be pickled: save it, and load the file where it is needed")
 
     def __repr__(self) -> str:
         def listed(specs: Iterable[TensorSpec]) -> str:

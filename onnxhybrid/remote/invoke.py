@@ -11,7 +11,7 @@ from typing import Any, Literal
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from onnxhybrid import library
-from onnxhybrid.errors import CredentialError, ModelError
+from onnxhybrid.errors import ModelError
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
@@ -65,7 +65,7 @@ class Options:
         """
         if unknown := sorted(set(common) - set(cls.__dataclass_fields__)):
             known = ", ".join(cls.__dataclass_fields__)
-            raise ModelError("OH304", f"there is no option {unknown[0]!r}; there are {known}")
+            raise ModelError("OH304", f"there is no option {unknown[0]!r}; there are {known}, and the builder's own")
         return cls(**{**defaults, **common})
 
     def attributes(self) -> dict[str, str | int]:
@@ -117,16 +117,7 @@ def describe(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], 
         del request[name]
     if isinstance(options.auth, Input):
         request["auth"] = "none"
-    try:
-        answer = library.Scope({}).describe(request)
-    except CredentialError as problem:
-        if problem.code != "OH510":
-            raise
-        message = (
-            f"the server is asked for the model's metadata now, and the environment holds no {options.auth}: set "
-            "ONNXHYBRID_CREDENTIAL_<NAME> and ONNXHYBRID_CREDENTIAL_<NAME>_HOSTS, or give inputs= and outputs="
-        )
-        raise CredentialError("OH510", message, endpoint=problem.endpoint) from None
+    answer = library.Scope({}).describe(request)
     return _specs(answer["inputs"]), _specs(answer["outputs"])
 
 

@@ -6,10 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from onnxhybrid import library
-from onnxhybrid.errors import ModelError
+from onnxhybrid.errors import ModelError, RemoteError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.remote.invoke import Options, Target, describe, invoke, specs
+
+_GIVE = "; with inputs= and outputs= it is not asked"
+_PORT = "; Triton speaks HTTP (http://) at one port and gRPC (grpc://) at another"
+_HINTS = {**dict.fromkeys(("OH501", "OH502", "OH510", "OH511"), _GIVE), **dict.fromkeys(("OH504", "OH508"), _PORT)}
+"""What to do, by code, where the server had no say about the model."""
 
 
 def triton(
@@ -48,8 +53,27 @@ def triton(
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
     if inputs is None or outputs is None:
-        return invoke(target, *describe(target, options), options)
+        return invoke(target, *_asked(target, options), options)
     return invoke(target, specs(inputs), specs(outputs), options)
+
+
+def _asked(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """What the server says; a failure says who was asked, and for what, since no node has a name yet.
+
+    Raises:
+        RemoteError: the server did not answer well.
+    """
+    try:
+        return describe(target, options)
+    except RemoteError as problem:
+        asked = f"{target.endpoint} was asked what the model {target.model!r} takes and gives"
+        raise type(problem)(
+            problem.code,
+            f"{asked}: {problem.message}{_HINTS.get(problem.code, '')}",
+            endpoint=problem.endpoint,
+            status=problem.status,
+            attempts=problem.attempts,
+        ) from None
 
 
 def _protocol(url: object) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from onnxhybrid.errors import Error
+
+_OTHERS = {"float": "float32", "double": "float64", "string": "str"}
+"""What ONNX Runtime calls otherwise than a TensorSpec."""
 
 
 def check_arguments(output_names: object, feeds: object, run_options: object) -> None:
@@ -35,3 +38,35 @@ def odd_feed(feeds: Mapping[str, Any]) -> str | None:
             array = "numpy.array([value], dtype)"
             return f"the feed of {name!r} is a {type(value).__name__}; give an array, such as {array}"
     return None
+
+
+def misfit(
+    session: onnxruntime.InferenceSession, output_names: Sequence[str] | None, feeds: Mapping[str, Any]
+) -> str | None:
+    """Which name the model does not have, or which array is of another dtype than its input; None where all fit.
+
+    ONNX Runtime's own errors name neither the input of a wrong dtype nor the names that there are.
+    """
+    inputs = {spec.name: spec.type for spec in (*session.get_inputs(), *session.get_overridable_initializers())}
+    outputs = [spec.name for spec in session.get_outputs()]
+    for name, value in feeds.items():
+        if name not in inputs:
+            return f"the model has no input {name!r}; it takes {_listed(inputs)}"
+        given = _dtype(value.dtype) if isinstance(value, np.ndarray) else None
+        called = inputs[name].removeprefix("tensor(").removesuffix(")")
+        wanted = _OTHERS.get(called, called)
+        if given is not None and inputs[name].startswith("tensor(") and given != wanted:
+            return f"the input {name!r} takes {wanted}, and the array holds {given}"
+    unknown = [name for name in output_names or () if name not in outputs]
+    return f"the model has no output {unknown[0]!r}; it gives {_listed(outputs)}" if unknown else None
+
+
+def _dtype(dtype: np.dtype[Any]) -> str | None:
+    """A dtype of numpy's own as a TensorSpec calls it; None for others."""
+    if dtype.kind in "OUS":
+        return "str"
+    return dtype.name if dtype.isbuiltin == 1 else None
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"

@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import nodes_of
-from onnxhybrid.model.remote_spec import is_remote
+from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, DOMAIN, is_remote
 from onnxhybrid.validation.target import Target
 
 
@@ -74,17 +74,29 @@ class Subject:
 
     @cached_property
     def read(self) -> frozenset[str]:
-        """Every tensor that some node reads, or that leaves its scope."""
-        names = {name for scope in self.scopes for node in scope.nodes for name in node.input}
+        """Every tensor that some node reads, or that leaves its scope. What an Await only waits for is not read."""
+        names: set[str] = set()
+        for node in (node for scope in self.scopes for node in scope.nodes):
+            names.update(node.input[:1] if is_ticketed(node) else node.input)
         return frozenset(names.union(*(scope.outputs for scope in self.scopes)))
 
     def remote_nodes(self) -> Iterator[tuple[NodeProto, Scope]]:
         """Every node that makes a remote call, with its scope."""
         return ((node, scope) for scope in self.scopes for node in scope.nodes if is_remote(node))
 
+    @cached_property
+    def begun(self) -> dict[str, NodeProto]:
+        """The nodes that begin a call, by their tickets."""
+        return {node.output[0]: node for node, _ in self.remote_nodes() if node.op_type == BEGIN and node.output}
+
     def ifs(self) -> Iterator[tuple[NodeProto, Scope]]:
         """Every If, with its scope."""
         return ((node, scope) for scope in self.scopes for node in scope.nodes if is_standard(node, "If"))
+
+
+def is_ticketed(node: NodeProto) -> bool:
+    """Whether a node reads its first input, a ticket, and waits for the others."""
+    return node.domain == DOMAIN and node.op_type in (AWAIT, CANCEL)
 
 
 def is_standard(node: NodeProto, *operators: str) -> bool:

@@ -34,7 +34,7 @@ async fn shake_hands<S: Io>(
     let name = server_name(host)
         .ok_or_else(|| Trouble::Final(Problem::new(Code::Connect, format!("{host} is no name that TLS knows"))))?;
     let connected = TlsConnector::from(config).connect(name, stream).await;
-    connected.map_err(|error| Trouble::Final(refused(&format!("TLS with {host}"), &error)))
+    connected.map_err(|error| Trouble::Final(refused(&format!("{host} by TLS"), &error)))
 }
 
 /// The roots of the system; empty if it has none.

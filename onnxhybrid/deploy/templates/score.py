@@ -72,22 +72,25 @@ def _array(argument, value):
             raise ValueError("not all are texts")
         if given.size and given.dtype.kind not in _TAKEN[dtype.kind]:
             raise ValueError(f"they are {given.dtype}")
-        return _fitted(given, dtype)
+        return _exact(given, dtype) if given.size else np.zeros(_empty(given, argument.shape), dtype)
     except (ValueError, TypeError, OverflowError) as problem:
         raise ValueError(f"{argument.name} is no nested list of {element}: {problem}") from None
 
 
-def _fitted(given, dtype):
-    """The same values in the type; numbers beyond its range are refused, not wrapped around."""
-    if dtype.kind in "iu" and given.size:
-        limits = np.iinfo(dtype)
-        if int(given.min()) < limits.min or int(given.max()) > limits.max:
-            raise ValueError(f"they go from {limits.min} to {limits.max}")
+def _exact(given, dtype):
     with np.errstate(over="ignore"):
         array = given.astype(dtype)
-    if dtype.kind == "f" and np.isinf(array).any() and not np.isinf(given.astype("float64")).any():
-        raise ValueError(f"a number is beyond {np.finfo(dtype).max}")
+    if dtype.kind in "iu" and not (array == given).all():
+        raise ValueError("not all of them fit")
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("not all of them are finite")
     return array
+
+
+def _empty(given, declared):
+    """The shape of a tensor without elements, whose sizes behind the empty one JSON does not show."""
+    shape = [size if isinstance(size, int) else 0 for size in declared]
+    return shape if len(shape) > given.ndim and 0 in shape[: given.ndim] else given.shape
 
 
 def _listed(name, array):

@@ -9,15 +9,17 @@ FOUND := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())
 NATIVE := $(shell find native -name target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print)
 # What the tests need holds what the demo needs.
 DEMO := $(if $(wildcard $(VENV)/test.installed),test,demo)
+SAMPLES := $(basename $(notdir $(shell grep -l __main__ samples/*.py)))
 PACKAGING := pyproject.toml setup.cfg setup.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench bench-compose soak clean
+.PHONY: help demo sample test check bench bench-compose soak clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    train two digit classifiers, serve one, compose both and compare'
+	@echo 'make sample  one of the samples: make sample NAME=side_by_side'
 	@echo 'make test    every test, native and Python, the real Triton server included'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
@@ -27,6 +29,10 @@ help:
 
 demo: $(VENV)/$(DEMO).installed
 	@$(BIN)/python samples/digits.py
+
+sample: $(VENV)/$(DEMO).installed
+	@test -f 'samples/$(NAME).py' || { echo 'name one of: $(SAMPLES); as in make sample NAME=side_by_side'; exit 1; }
+	@$(BIN)/python 'samples/$(NAME).py'
 
 test: $(VENV)/test.installed
 	$(CARGO) test --locked $(MANIFEST)
@@ -49,7 +55,7 @@ soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 
 clean:
-	rm -rf $(VENV) .triton .azureml .corpus .legacy build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .triton .azureml .corpus .legacy .encoder .java build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -72,6 +72,9 @@ def test_a_session_of_a_proto_says_how_to_make_a_model_of_it() -> None:
         (lambda: oh.endpoint.serve({"m": MODEL}, max_request_bytes=None), "OH552"),  # type: ignore[arg-type]
         (lambda: oh.endpoint.serve({"m": None}), "OH100"),  # type: ignore[dict-item]
         (lambda: MODEL.select(None), "OH109"), (lambda: MODEL.with_metadata(None), "OH111"),  # type: ignore[arg-type]
+        (lambda: MODEL.bind(**{MODEL.inputs[0].name: [[1], [2, 3]]}), "OH111"),
+        (lambda: oh.validate(MODEL, target=17), "OH304"),  # type: ignore[arg-type]
+        (lambda: oh.validate(MODEL, target="opset " + "9" * 5000), "OH304"),
     ],
 )  # fmt: skip
 def test_a_setting_of_another_kind_is_a_coded_error(make: Callable[[], object], code: str) -> None:

@@ -394,3 +394,24 @@ def test_what_cannot_be_cut_or_put_together_is_an_error_that_names_it(code: str,
     with pytest.raises(oh.ComposeError, match=names) as caught:
         compose()
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("options", [{}, {"rows": True}, {"report": True}, {"rows": True, "report": True}])
+def test_a_threshold_without_a_default_is_an_input_that_has_to_be_fed(options: dict[str, bool]) -> None:
+    local = passing((spec("x"), spec("y")), name="local")
+    remote = passing((spec("z"), spec("y")), name="remote")
+    judge = (oh.judge.value("y") >= oh.Input("limit")) & ~(oh.judge.value("y") > oh.Input("most"))
+    composed = oh.cascade(local, remote, accept=judge, **options)
+    required = [value.name for value in composed.inputs if not value.optional]
+    assert required == ["x", "limit", "most", "z"]
+    limits = {"limit": np.array([1], np.float32), "most": np.array([3], np.float32)}
+    x, z = np.full((2, 3), 2, np.float32), np.zeros((2, 3), np.float32)
+    np.testing.assert_array_equal(outputs(composed, {"x": x, "z": z, **limits})["y"], x)
+    np.testing.assert_array_equal(outputs(composed, {"x": x + 2, "z": z, **limits})["y"], z)
+
+
+def test_a_judge_that_reads_what_local_does_not_give_is_an_error_beside_a_threshold_without_a_default() -> None:
+    local = passing((spec("x"), spec("y")), name="local")
+    judge = (oh.judge.value("y") >= oh.Input("limit")) & (oh.judge.value("yy") >= 0.5)
+    with pytest.raises(oh.ComposeError, match=r"OH208.*'yy'"):
+        oh.cascade(local, local, accept=judge)

@@ -413,6 +413,8 @@ def _odd(change: str) -> oh.Model:
         graph.value_info.append(values[2])
     elif change == "unused weights":
         graph.initializer.append(numpy_helper.from_array(np.ones((64, 64), np.float32), "unused"))
+    elif change == "no name":
+        graph.name = ""
     elif change == "domain ai.onnx":
         graph.node[0].domain = "ai.onnx"
     elif change == "sparse weights":
@@ -424,7 +426,7 @@ def _odd(change: str) -> oh.Model:
 
 
 @pytest.mark.parametrize(
-    "change", ["output twice", "stale value_info", "unused weights", "domain ai.onnx", "sparse weights"]
+    "change", ["output twice", "stale value_info", "unused weights", "domain ai.onnx", "sparse weights", "no name"]
 )
 def test_what_files_write_in_several_forms_composes_in_each(change: str) -> None:
     odd, judge = _odd(change), oh.judge.max_probability("y") >= 99.0
@@ -437,6 +439,47 @@ def test_what_files_write_in_several_forms_composes_in_each(change: str) -> None
         if composed is not chained:
             for output in outputs:
                 np.testing.assert_array_equal(output, X + 1)
+
+
+def test_functions_of_one_name_in_two_domains_are_aligned_each() -> None:
+    imports = [helper.make_opsetid("", 13)]
+    functions = [
+        helper.make_function(domain, "F", ["a"], ["b"], [helper.make_node(operator, ["a"], ["b"])], imports)
+        for domain, operator in (("one", "Neg"), ("two", "Abs"))
+    ]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in ("x", "y")]
+    nodes = [
+        helper.make_node("F", ["x"], ["t"], domain="one"),
+        helper.make_node("F", ["t"], ["y"], domain="two"),
+    ]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    opsets = [*imports, helper.make_opsetid("one", 1), helper.make_opsetid("two", 1)]
+    model = of_graph(graph, opset_imports=opsets, functions=functions)
+    composed = oh.parallel(a=model, b=dense("b", "x", "y", (3, 2), opset=18))
+    assert [function.opset_import[0].version for function in composed.skeleton.functions] == [18, 18]
+    np.testing.assert_array_equal(run(composed, {"x": X})["a/y"], np.abs(X))
+
+
+def _keeping(output: str, source: str = "x") -> oh.Model:
+    """`source` (4, 3) -> output = -source, and source as it is."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in (source, output)]
+    nodes = [helper.make_node("Neg", [source], [output])]
+    return of_graph(helper.make_graph(nodes, "keeping", values[:1], [values[1], values[0]]))
+
+
+def test_an_input_that_models_of_a_chain_give_back_stays_an_output() -> None:
+    first, second = _keeping("y"), _keeping("z")
+    same(run(oh.chain(first, second), {"x": X}), {"y": -X, "z": -X, "x": X})
+    same(run(oh.chain(first, second, _keeping("u", "y")), {"x": X}), {"z": -X, "x": X, "u": X, "y": -X})
+    same(run(oh.chain(*oh.split(first, at=["x", "y"])), {"x": X}), {"y": -X, "x": X})
+
+
+def test_an_input_that_a_model_gives_back_is_told_from_another_tensor_of_its_name() -> None:
+    first, second = _keeping("y"), _keeping("z")
+    with pytest.raises(oh.ComposeError, match=r"OH210.*'x'"):
+        oh.chain(first.select(["y"]), second, connect={"x": "y"})
+    with pytest.raises(oh.ComposeError, match=r"OH210.*'else' gives its input back as it is: .*select"):
+        oh.switch("c", then=first, else_=first)
 
 
 def test_a_conversion_that_is_known_to_change_values_is_refused() -> None:
@@ -548,3 +591,40 @@ def test_cost_does_not_explode_with_equal_node_names_or_many_parts() -> None:
     names = [node.name for node in oh.parallel(a=model, b=model).skeleton.graph.node]
     assert len(set(names)) == 40_000
     assert len(oh.chain(*(dense("g", f"x{n}", f"x{n + 1}", (2, 2)) for n in range(500))).skeleton.graph.node) == 1_000
+
+
+def _as_wide_as(width: int, declared: int | None, opset: int) -> oh.Model:
+    """Float32[n, 3] -> float32[n, width], whose width the file need not tell: it follows from the weights."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", declared])
+    weight = numpy_helper.from_array(rows(3, width, seed=width), "w")
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    return of_graph(helper.make_graph([node], "wide", [x], [y], [weight]), opset=opset)
+
+
+@pytest.mark.parametrize("opset", [8, 10, 11, 17])
+@pytest.mark.parametrize("declared", [None, -1, 5])
+def test_branches_may_differ_in_a_size_whatever_the_opset_and_whatever_the_files_tell(
+    opset: int, declared: int | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    narrow, wide = _as_wide_as(2, None, opset), _as_wide_as(5, declared, opset)
+    for model in (oh.switch("c", then=narrow, else_=wide), oh.switch("c", then=wide, else_=narrow)):
+        for choice in (True, False):
+            (output,) = oh.Session(model).run(None, {"x": X, "c": np.array(choice)})
+            expected = oh.Session(narrow if output.shape[1] == 2 else wide).run(None, {"x": X})[0]
+            np.testing.assert_array_equal(output, expected)
+    assert "does not match actual shape" not in capfd.readouterr().err
+
+
+def test_branches_of_old_operators_that_cannot_be_lifted_still_compose() -> None:
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, *sizes])
+        for name, *sizes in (("x", 2, 2), ("y", 4, 4))
+    ]
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    node = helper.make_node("Upsample", ["x", "scales"], ["y"])
+    old = of_graph(helper.make_graph([node], "old", values[:1], values[1:], [scales]), opset=9, ir_version=5)
+    (output,) = oh.Session(oh.switch("c", then=old, else_=old)).run(
+        None, {"x": np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2), "c": np.array(True)}
+    )
+    assert output.shape == (1, 1, 4, 4)

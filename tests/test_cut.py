@@ -209,6 +209,55 @@ def test_nothing_of_a_model_is_lost_by_cutting_it() -> None:
     same(run(oh.chain(head, tail), {"x": X}), run(model, {"x": X}))
 
 
+def behind_unknown(domain: str, operator: str, dtype: str, opset: int = 12, **attributes: Any) -> oh.Model:
+    """Text -> code, by an operator behind one that nobody knows, and x -> y by one that has to be converted."""
+    made = [
+        helper.make_node("Unknown", ["text"], ["words"], domain="own"),
+        helper.make_node(operator, ["words"], ["code"], domain=domain, **attributes),
+        helper.make_node("Squeeze", ["x"], ["y"]),
+    ]
+    if opset < 13:
+        made[-1].attribute.append(helper.make_attribute("axes", [0]))
+    takes = [
+        oh.TensorSpec("text", "str", ("n",)).to_value_info(),
+        oh.TensorSpec("x", "float32", (1, 3)).to_value_info(),
+    ]
+    gives = [oh.TensorSpec("code", dtype, None).to_value_info(), oh.TensorSpec("y", "float32", None).to_value_info()]
+    imports = [helper.make_opsetid(name, version) for name, version in (("", opset), ("ai.onnx.ml", 1), ("own", 1))]
+    return of_graph(helper.make_graph(made, "g", takes, gives), opset_imports=imports)
+
+
+FRAGILE = {
+    "RegexFullMatch": lambda: behind_unknown("", "RegexFullMatch", "bool", 20, pattern="a"),
+    "LabelEncoder": lambda: behind_unknown("ai.onnx.ml", "LabelEncoder", "int64", classes_strings=["a"]),
+    "DictVectorizer": lambda: behind_unknown("ai.onnx.ml", "DictVectorizer", "int64", string_vocabulary=["a"]),
+}
+"""Models with operators of which onnx's inference ends the process where the type of what they read is unknown."""
+
+
+@pytest.mark.parametrize("operator", FRAGILE)
+def test_operators_that_onnx_cannot_look_at_can_be_cut_and_aligned(operator: str) -> None:
+    model = FRAGILE[operator]()
+    assert [spec.name for spec in model.tensors()] == ["text", "x", "words", "code", "y"]
+    words = oh.TensorSpec("words", "str", ("n",))
+    assert [spec.name for spec in oh.split(model, at=[words, "x"])[1].outputs] == ["code", "y"]
+    newer = of_graph(helper.make_graph(nodes(("Neg", "z", "u")), "newer", floats("z"), floats("u")), opset=21)
+    composed = oh.parallel(a=model, b=newer)
+    assert [(n.domain, n.op_type) for n in composed.to_proto().graph.node if n.output[0] == "a/code"] == [
+        (n.domain, n.op_type) for n in model.skeleton.graph.node if n.output[0] == "code"
+    ]
+
+
+def test_what_sparse_weights_become_can_be_cut() -> None:
+    graph = helper.make_graph(nodes(("Abs", "sparse", "a"), ("Add", "x a", "y")), "g", floats("x"), floats("y"))
+    sparse = graph.sparse_initializer.add(dims=[3])
+    sparse.values.CopyFrom(numpy_helper.from_array(np.ones(2, np.float32), "sparse"))
+    sparse.indices.CopyFrom(numpy_helper.from_array(np.arange(2), "indices"))
+    model = of_graph(graph)
+    assert [str(spec) for spec in model.tensors()[1:3]] == ["sparse: float32[3]", "a: float32[3]"]
+    same(run(oh.chain(*oh.split(model, at=["x", "a"])), {"x": X}), run(model, {"x": X}))
+
+
 @pytest.mark.parametrize("name", ["a b", "a/b", "-> y", "'quoted'", "größe", "\n", "0"])
 def test_a_tensor_of_any_name_can_be_cut(name: str) -> None:
     model = RESIDUAL.rename({"c": name})

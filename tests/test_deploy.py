@@ -213,3 +213,69 @@ def test_what_triton_would_not_take_is_refused(options: dict[str, Any], tmp_path
 def test_triton_runs_no_remote_nodes(tmp_path: Path) -> None:
     with pytest.raises(oh.ModelError, match="OH411"):
         oh.deploy.triton(oh.remote.openai_chat("m"), tmp_path, name="chat")
+
+
+def identity(kind: int, shape: list[Any]) -> oh.Model:
+    given, taken = (helper.make_tensor_value_info(name, kind, shape) for name in ('it\'s "q"\n', "o'$x"))
+    return of_graph(
+        helper.make_graph([helper.make_node("Identity", [given.name], [taken.name])], "g", [given], [taken])
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (TensorProto.INT8, 300),
+        (TensorProto.UINT64, -1),
+        (TensorProto.UINT64, 1 << 70),
+        (TensorProto.INT64, 1 << 63),
+        (TensorProto.FLOAT16, 1e6),
+        (TensorProto.FLOAT, float("nan")),
+        (TensorProto.BOOL, 1),
+    ],
+)
+def test_a_number_that_the_type_cannot_hold_is_refused_and_never_another(
+    kind: int, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = script(oh.deploy.azureml(identity(kind, [1]), tmp_path / "b", name="narrow"), monkeypatch)["run"]
+    assert set(run(json.dumps({"data": [value]}))) == {"error"}
+
+
+@pytest.mark.parametrize(("shape", "sent"), [([0, 3], []), (["n", 3], []), (["n", "m"], [[], []]), ([], 1.5)], ids=str)
+def test_empty_batches_scalars_and_odd_names_go_through_a_script(
+    shape: list[Any], sent: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = oh.deploy.azureml(identity(TensorProto.FLOAT, shape), tmp_path / "b", name="odd-names")
+    assert script(folder, monkeypatch)["run"](json.dumps({"data": sent})) == {"result": sent}
+    calls = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    compile(calls, "README.md", "exec")
+
+
+def test_a_deployment_replaces_no_other_folder_and_itself_whole(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "thesis.txt").write_text("years of work")
+    for write in (oh.deploy.azureml, oh.deploy.triton):
+        place = tmp_path / "project" if write is oh.deploy.azureml else tmp_path
+        with pytest.raises(oh.ModelError, match="OH410"):
+            write(dense("d", "x", "y", (3, 2)), place, name="project", overwrite=True)
+    assert (tmp_path / "project" / "thesis.txt").read_text() == "years of work"
+    folder = oh.deploy.azureml(dense("d", "x", "y", (3, 2)), tmp_path / "b", name="first")
+    again = oh.deploy.azureml(folder / "model" / "model.onnx", tmp_path / "b", name="again", overwrite=True)
+    np.testing.assert_allclose(oh.Session(again / "model" / "model.onnx").run(None, {"x": X})[0], expected())
+    assert {path.name for path in tmp_path.iterdir()} == {"b", "project"}
+
+
+def test_a_repository_that_is_no_path_is_refused() -> None:
+    for place in (None, 5, "a\0b"):
+        with pytest.raises(oh.ModelError, match="OH410"):
+            oh.deploy.triton(dense("d", "x", "y", (3, 2)), place, name="d")  # type: ignore[arg-type]
+
+
+def test_a_model_of_extensions_is_opened_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = helper.make_node("StringUpper", ["x"], ["y"], domain="ai.onnx.contrib")
+    values = [helper.make_tensor_value_info(name, TensorProto.STRING, ["n"]) for name in "xy"]
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.contrib", 1)]
+    model = of_graph(helper.make_graph([node], "upper", values[:1], values[1:]), opset_imports=imports)
+    folder = oh.deploy.azureml(model, tmp_path / "b", name="upper")
+    assert "onnxruntime-extensions" in (folder / "env.yml").read_text()
+    assert script(folder, monkeypatch)["run"]('{"data": ["abc"]}') == {"result": ["ABC"]}

@@ -50,6 +50,12 @@ def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
         assert "://" in target or (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_test_that_a_page_names_is_there(page: str) -> None:
+    for named in re.findall(r"tests/[\w/]+\.py", (ROOT / page).read_text(encoding="utf-8")):
+        assert (ROOT / named).is_file(), named
+
+
 def test_the_page_of_codes_is_the_register() -> None:
     assert (ROOT / "docs" / "errors.md").read_text(encoding="utf-8") == diagnostics.reference()
 

@@ -188,3 +188,17 @@ def test_a_malformed_request_is_a_json_error(endpoint: str, path: str, body: byt
         urllib.request.urlopen(request)
     assert caught.value.code in (400, 404)
     assert json.loads(caught.value.read())["error"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(BYTES, 300), (TensorProto.UINT64, -1), (TensorProto.INT64, 1 << 63), (TensorProto.FLOAT16, 1e6), (FLOAT, 1e39)],
+)
+def test_a_number_that_the_type_cannot_hold_is_refused_and_never_another(kind: int, value: float) -> None:
+    identity = model([helper.make_node("Identity", ["x"], ["y"])], [("x", kind, [1])], ("y", kind, [1]))
+    with serve({"identity": identity}) as server:
+        request = urllib.request.Request(f"{server.url}/score", json.dumps({"x": [value]}).encode(), method="POST")
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request)
+    assert caught.value.code == 400
+    assert "cannot hold" in json.loads(caught.value.read())["error"]

@@ -282,14 +282,17 @@ def test_a_call_in_a_function_is_guarded(good: str, bad: str) -> None:
         np.testing.assert_array_equal(results(oh.fallback(_inside("function", url), BACKUP))["y"], expected)
 
 
+def calls(count: int) -> oh.Model:
+    """So many calls of a server that is not there, one after the other."""
+
+    def call(number: int) -> oh.Model:
+        x, y = (oh.TensorSpec(f"x{number + step}", "float32", ("n", 3)) for step in (0, 1))
+        return oh.remote.triton("http://127.0.0.1:9", "m", inputs=[x], outputs=[y], retries=0)
+
+    return oh.chain(*map(call, range(count)))
+
+
 def test_calls_that_wait_for_each_other_are_guarded_as_deep_as_a_file_can_be(tmp_path: Path) -> None:
-    def calls(count: int) -> oh.Model:
-        def call(number: int) -> oh.Model:
-            x, y = (oh.TensorSpec(f"x{number + step}", "float32", ("n", 3)) for step in (0, 1))
-            return oh.remote.triton("http://127.0.0.1:9", "m", inputs=[x], outputs=[y], retries=0)
-
-        return oh.chain(*map(call, range(count)))
-
     backup = dense("backup", "x0", "x16", (3, 3))
     oh.fallback(calls(16), backup).save(tmp_path / "deep.onnx")
     (answered,) = oh.Session(tmp_path / "deep.onnx").run(None, {"x0": X})
@@ -422,3 +425,12 @@ def test_outputs_of_fixed_shapes_and_outputs_that_no_call_touches_are_the_backup
     backup = of_graph(helper.make_graph(nodes, "backup", values[2:3], values[3:], [half]))
     for name, value in run(backup, {"x": X}).items():
         np.testing.assert_array_equal(results(oh.fallback(primary, backup))[name], value)
+
+
+def test_calls_in_a_row_deep_inside_of_branches_are_a_coded_error_that_says_what_to_do() -> None:
+    backup = dense("backup", "x0", "x14", (3, 3))
+    deep = calls(14)
+    for number in range(22):
+        deep = oh.switch(f"c{number}", then=deep, else_=backup)
+    with pytest.raises(oh.ComposeError, match=r"OH245.*fallback around each half"):
+        oh.fallback(deep, backup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 import warnings
 from typing import Any
@@ -296,3 +297,21 @@ def test_a_model_without_old_operators_is_itself() -> None:
         of_nodes([helper.make_node("Neg", ["X"], ["Y"])], [("X", FLOAT, [2])], [("Y", FLOAT, [2])])
     )
     assert oh.legacy.export(local) is local
+
+
+@pytest.mark.parametrize("given", ["old.onnx", None, 5, onnx.ModelProto()], ids=repr)
+def test_what_is_no_model_is_refused_and_told_how_to_load_one(given: Any) -> None:
+    for way in (oh.legacy.upgrade, oh.legacy.export):
+        with pytest.raises(oh.ComposeError, match=r"OH205.*oh\.load"):
+            way(given)
+
+
+def test_an_upgraded_model_says_what_leaves_the_device() -> None:
+    model = audio("OpenAIAudioToText", "https://api.example/v1/audio/transcriptions", ["file"], model_name="whisper-1")
+    model.graph.node.append(helper.make_node("Identity", [model.graph.output[0].name], ["heard"], name="after"))
+    model.graph.value_info.append(model.graph.output[0])
+    model.graph.output[0].name = "heard"
+    upgraded = oh.legacy.upgrade(oh.Model.from_proto(model))
+    assert not oh.validate(upgraded).findings
+    (call,) = json.loads(upgraded.metadata["onnxhybrid.remotes"])
+    assert call["endpoint"] == "https://api.example/v1/audio/transcriptions"

@@ -298,3 +298,17 @@ def test_an_output_that_is_dropped_takes_its_call_along(server: RawServer) -> No
     oh.Session(model.select(["edge/z", "one/y"])).run(None, {"x": rows(2, 3)})
     assert [b"/models/a/" in request for request in heard(server).elements()] == [True]
     assert model.select(["edge/z"]).remotes == ()
+
+
+def test_a_text_that_nobody_knows_the_type_of_may_be_matched_beside_a_call() -> None:
+    known, made = oh.TensorSpec("text", "str", ("n",)), oh.TensorSpec("match", "bool", ("n",))
+    nodes = [
+        helper.make_node("Unknown", ["text"], ["words"], domain="own"),
+        node("RegexFullMatch", ["words"], "match", pattern="a"),
+    ]
+    imports = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
+    graph = helper.make_graph(nodes, "g", [known.to_value_info()], [made.to_value_info()])
+    match = of_graph(graph, opset_imports=imports)
+    composed = oh.overlap(oh.parallel(a=match, b=remote("http://127.0.0.1:9", "m")))
+    kept = [n.op_type for n in composed.skeleton.graph.node if n.output[0] == "a/match"]
+    assert kept == ["RegexFullMatch"]

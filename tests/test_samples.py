@@ -1,15 +1,21 @@
-"""The demo, as a user runs it."""
+"""The demo and the samples, as a user runs them."""
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
+
+import onnxhybrid as oh
+from tests.servers.triton import TritonServer
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
@@ -63,3 +69,127 @@ def test_the_demo_shows_a_table_a_plot_and_what_to_do_next(folder: Path) -> None
     for text in ("local only", "cloud only", "hybrid, threshold", "netron", "oh.register(options)"):
         assert text in printed
     assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+@functools.cache
+def printed(sample: str) -> str:
+    """What a sample prints; it ran once, and well, in the folder where make runs it."""
+    command = [sys.executable, str(SAMPLES / f"{sample}.py")]
+    done = subprocess.run(command, cwd=SAMPLES.parent, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    old = sample == "side_by_side"  # it opens a file with an old operator, and the session says so, once
+    assert (done.stderr.count("Warning"), done.stderr.count("[OH401]")) == (old, old), done.stderr
+    return done.stdout
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a table, which two spaces or more divide."""
+    return [re.split(r"\s{2,}", line.strip()) for line in text.splitlines() if line.strip()]
+
+
+def test_every_sample_is_on_the_page_of_samples_and_says_how_it_is_run() -> None:
+    page = (SAMPLES.parent / "docs" / "samples.md").read_text(encoding="utf-8")
+    for path in SAMPLES.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if "__main__" in text:
+            assert f"| [{path.stem}](../samples/{path.name}) |" in page
+            assert f"python samples/{path.name}" in text
+
+
+def test_the_published_program_runs_with_one_line_changed_and_both_models_understand() -> None:
+    text = printed("side_by_side")
+    assert re.search(r"output from whisper tiny:.*'open the garage door'", text)
+    assert re.search(r"response from openAI:.*'open the garage door'", text)
+
+
+@pytest.mark.parametrize("way", ["a future", "asyncio"])
+def test_of_two_answers_side_by_side_a_judge_picks_the_better(way: str) -> None:
+    sure, unsure = (line for line in printed("side_by_side").splitlines() if way in line)
+    assert sure.endswith("-> edge: 'play some music'")
+    assert unsure.endswith("-> azure: 'what is the weather'")
+
+
+@pytest.mark.parametrize("proxy", ["oh.remote.triton", "the old file"])
+def test_the_three_shapes_of_the_merge_script_ask_the_large_detector_when_they_should(proxy: str) -> None:
+    lines = [line for line in printed("merge_hybrid").splitlines() if proxy in line and "grid" in line]
+    assert [(line.split()[0], int(requests(line)), "425" in line) for line in lines] == [
+        ("MergeWithIf", 0, False), ("MergeWithIf", 1, True), ("MergeWithIf", 0, False), ("MergeWithIf", 1, True),
+        ("MergeWithAnd", 1, True), ("MergeWithAnd", 1, True), ("MergeWithIfThen", 0, False),
+        ("MergeWithIfThen", 1, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("made", ["with the builder", "from the old file"])
+def test_the_three_shapes_run_beside_the_real_triton_server(
+    made: str, triton: TritonServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(SAMPLES)
+    import merge_hybrid as sample
+
+    picture = np.random.default_rng(0).random((2, 3, 416, 416), np.float32)
+    expected = picture.reshape(2, 3, 13, 32, 13, 32).mean(axis=(1, 3, 5))
+    proxy = oh.remote.triton(triton.http_url, "yolo").rename({"input.1": "image", "218": "grid"})
+    if made == "from the old file":
+        proxy = oh.legacy.upgrade(oh.load(sample.CreateYoloProxyModel(triton.http_url, tmp_path)))
+    tiny = sample.detector(("image", "grid"), hidden=8, channels=125, opset=8)
+    feeds = {"image": picture, "auth_token": np.array([""]), "bool_cond_if": np.array(False)}
+    judge = sample.sure_of_something().bind(threshold=np.float32(1.1))  # never
+    for shape, hybrid in sample.merged(tiny, proxy, judge).items():
+        outputs, calls = sample.run(hybrid, feeds, tmp_path)
+        grid = outputs["cloud/grid" if shape == "MergeWithAnd" else "grid"]
+        assert (calls, grid.shape) == (1, (2, 425, 13, 13))
+        np.testing.assert_allclose(grid[:, 7], expected, rtol=1e-5)
+
+
+def test_the_three_shapes_work_for_speech_too_and_the_judge_asks_where_the_device_is_unsure() -> None:
+    lines = [line for line in printed("merge_hybrid").splitlines() if "str '" in line]
+    assert [(line.split()[0], int(requests(line))) for line in lines] == [
+        ("MergeWithIf", 0), ("MergeWithIf", 1), ("MergeWithIf", 0), ("MergeWithIf", 1), ("MergeWithAnd", 1),
+        ("MergeWithAnd", 1), ("MergeWithIfThen", 0), ("MergeWithIfThen", 1),
+    ]  # fmt: skip
+    assert lines[-1].endswith("str 'what is the weather'")
+
+
+def requests(line: str) -> str:
+    """The column of requests."""
+    found = re.search(r"\s(\d)\s\s", line)
+    assert found is not None, line
+    return found[1]
+
+
+def test_silence_and_noise_stay_on_the_device_and_of_a_recording_only_its_speech_leaves() -> None:
+    table = {row[0]: row[1:] for row in rows(printed("speech_gate")) if len(row) >= 5}
+    for name in ("silence", "noise", "a tone"):
+        assert table[name][2:] == ["0", "0", "''"]
+    for name, text in (("speech", "'turn the lights on'"), ("a pause, speech", "'play some music'")):
+        size, _, calls, sent, heard = table[name]
+        assert (calls, heard) == ("1", text)
+        assert 0 < int(sent) < int(size)
+    assert int(table["a pause, speech"][3]) < int(table["a pause, speech"][0]) / 3
+
+
+def test_the_gate_hears_what_the_detector_hears_frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SAMPLES)
+    monkeypatch.chdir(SAMPLES.parent)
+    import speech
+    import speech_gate as sample
+    from written import graph
+
+    feeds = {"audio_stream": speech.as_stream(speech.say("hello"))}
+    (together,) = oh.Session(oh.chain(graph(sample.FRAMES), sample.detector())).run(["speech_probs"], feeds)
+    (frames,) = oh.Session(graph(sample.FRAMES)).run(["rows"], feeds)
+    one_by_one = oh.Session(sample.weights().with_name("silero_vad.onnx"))
+    state, context = np.zeros((2, 1, 128), np.float32), np.zeros((1, 64), np.float32)
+    for frame, expected in zip(frames, together, strict=True):
+        window = np.concatenate([context, frame[np.newaxis]], axis=1)
+        probability, state = one_by_one.run(None, {"input": window, "state": state, "sr": np.array(16000)})
+        np.testing.assert_allclose(probability.item(), expected, atol=1e-5)
+        context = window[:, -64:]
+    assert together.max() > 0.9
+
+
+def test_a_tokenizer_in_the_graph_sends_ids_and_the_answer_has_words() -> None:
+    text = printed("tokenizer_in_graph")
+    assert "ai.onnx.contrib.BertTokenizer" in text
+    assert re.findall(r"-> (\w+)", text) == ["lights", "music", "weather", "timer"]
+    assert "4 requests" in text

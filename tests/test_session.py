@@ -47,7 +47,10 @@ def test_a_session_keeps_its_weights_alive() -> None:
         np.testing.assert_array_equal(session.run(None, {"x": rows(1, 200)})[0], expected)
 
 
-@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float16", "float64", "int8", "bool", "uint64"])
+FLOAT8 = ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"]
+
+
+@pytest.mark.parametrize("name", [*FLOAT8, "bfloat16", "float16", "float64", "int8", "bool", "uint64"])
 def test_tensors_of_every_width_pass_in_and_out_and_as_weights(name: str) -> None:
     spec = oh.TensorSpec("x", name, ("n",))
     kind = np.dtype(getattr(ml_dtypes, name, name))
@@ -76,6 +79,21 @@ def test_strings_beside_bfloat16_are_a_coded_error_that_says_what_to_do() -> Non
     session = oh.Session(of_graph(helper.make_graph(nodes, "g", values, outputs)))
     with pytest.raises(oh.Error, match=r"OH540.*credential"):
         session.run(None, {"x": np.ones(1, ml_dtypes.bfloat16), "s": np.array(["a"])})
+
+
+def test_sequences_and_strings_beside_bfloat16_come_in_a_run_of_their_own() -> None:
+    takes = [oh.TensorSpec("x", "bfloat16", (1,)).to_value_info(), oh.TensorSpec("s", "str", (1,)).to_value_info()]
+    gives = [
+        oh.TensorSpec("y", "bfloat16", (1,)).to_value_info(),
+        helper.make_tensor_sequence_value_info("several", TensorProto.STRING, None),
+    ]
+    nodes = [helper.make_node("Identity", ["x"], ["y"]), helper.make_node("SequenceConstruct", ["s"], ["several"])]
+    session = oh.Session(of_graph(helper.make_graph(nodes, "g", takes, gives)))
+    feeds = {"x": np.ones(1, ml_dtypes.bfloat16), "s": np.array(["a"])}
+    ((several,),) = session.run(["several"], feeds)
+    assert several.tolist() == ["a"]
+    with pytest.raises(oh.Error, match=r"OH540.*run\(\['several'\], feeds\)"):
+        session.run(None, feeds)
 
 
 def test_options_and_providers_are_the_users_own() -> None:

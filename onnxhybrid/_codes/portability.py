@@ -48,4 +48,21 @@ ROWS = (
         "oh.deploy.triton of a model with remote nodes",
         "Use a name and a model as the message says.",
     ),
+    row(
+        "OH412",
+        "ModelError",
+        "A scoring script cannot be used",
+        "AzureML calls init() once and run(raw_data) for each request. The script cannot be read, is no Python, or "
+        "does not define both so that they can be called like this. It is parsed and never run.",
+        'oh.deploy.azureml(model, "bundle", name="digits", script="score.py") where score.py has no run',
+        "Define both at the top of the script, or leave script out: one that fits the model is written.",
+    ),
+    row(
+        "OH413",
+        "ModelError",
+        "A file cannot go beside the scoring script",
+        "It is not there, or the bundle has a file of its name already.",
+        'files=["env.yml"]',
+        "Name files that are there, under names of their own; packages go into env.yml by packages=[…].",
+    ),
 )

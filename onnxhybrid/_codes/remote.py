@@ -106,7 +106,7 @@ ROWS = (
     warning(
         "OH314",
         "The file does not say what leaves the device",
-        "A model with remote calls has no metadata about its parts, which compositions write.",
+        "A model with remote calls has no metadata about them or its parts, which compositions write.",
         "a graph put together by hand around an Invoke node",
         "Compose with onnxhybrid, or write the entry with with_metadata.",
     ),

@@ -265,6 +265,15 @@ ROWS = (
         "Feed a number from 0 to the count of models less one.",
     ),
     row(
+        "OH547",
+        "Error",
+        "onnxruntime-extensions is not installed",
+        "The graph uses operators of the domain ai.onnx.contrib (tokenizers, audio and image decoders). oh.Session "
+        "registers their library by itself, and the package that has it is missing.",
+        "a model that begins with a BertTokenizer",
+        'pip install "onnxhybrid[extensions]"',
+    ),
+    row(
         "OH550",
         "Error",
         "The operator library cannot be loaded",

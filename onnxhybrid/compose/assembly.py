@@ -58,8 +58,8 @@ class Assembly:
         """
         public = set(inputs)
         if both := [name for name in outputs if name in public]:
-            raise ComposeError("OH210", f"{both[0]!r} would be an input and an output; rename one of them in its part")
-        models = align([part.model for part in parts], self._needed_opset(kind, outputs, parts))
+            raise _both_sides(both[0], parts)
+        models = _aligned([part.model for part in parts], self._needed_opset(kind, outputs, parts), kind)
         self._kind = kind
         self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
         self._names = Names(tensors=Taken(public | set(outputs)))
@@ -73,7 +73,7 @@ class Assembly:
     def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
         """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
         needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
-        if kind in ("switch", "cascade", "route", "fallback"):
+        if kind in _BRANCHING:
             chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]
             needed |= {_if_opset(value) for value in chosen}
         return max(needed, default=0)
@@ -116,6 +116,7 @@ class Assembly:
             hoisted.extend(own)
             del own[:]
         del graph.input[:]
+        graph.name = graph.name or label  # ONNX Runtime wants one inside of nodes, and none of a whole model
         return Branch(graph, dict(zip(outputs, graph.output, strict=True)))
 
     def passed_on(self, label: str, tensors: Mapping[str, str]) -> Branch:
@@ -292,6 +293,37 @@ def _check_depth(branch: GraphProto) -> None:
             f"{levels} branches would lie inside each other, and no program reads a file with more than "
             f"{_MOST_LEVELS}; choose between all models at once with oh.route, or in the shape of a tree",
         )
+
+
+_BRANCHING = frozenset({"switch", "cascade", "route", "fallback"})
+
+
+def _aligned(models: Sequence[Model], at_least: int, kind: str) -> list[Model]:
+    """The models on common opsets, and those of branches on 11 or later if that is proven.
+
+    If before opset 11 takes a size that one branch has for the other one's too, where that one does not know it.
+
+    Raises:
+        ComposeError: OH102, the opsets cannot be aligned.
+    """
+    if kind in _BRANCHING and at_least < _DIFFERING:
+        try:
+            return align(models, _DIFFERING)
+        except ComposeError:
+            pass
+    return align(models, at_least)
+
+
+_DIFFERING = 11
+"""The first opset whose If takes branches of different shapes."""
+
+
+def _both_sides(name: str, parts: Iterable[Part]) -> ComposeError:
+    hint = "rename one of them in its part"
+    for part in parts:
+        if name in part.inputs and name in part.outputs:
+            hint = f"{part.label!r} gives its input back as it is: drop that output with select"
+    return ComposeError("OH210", f"{name!r} would be an input and an output; {hint}")
 
 
 def _if_opset(value: ValueInfoProto) -> int:

@@ -149,12 +149,15 @@ def _read_by_judge(parts: dict[str, Part]) -> list[str]:
         raise ComposeError(
             "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
         )
+    read = [name for name in judge.inputs if name in local.outputs]
     for spec in judge.model.inputs:
-        if spec.name not in local.outputs and spec.name not in local.inputs and not spec.optional:
+        # A threshold or a token has the shape [1] and is fed at run time; anything else is an output that is misspelt.
+        is_option = spec.optional or (spec.shape == (1,) and bool(read))
+        if spec.name not in local.outputs and spec.name not in local.inputs and not is_option:
             raise ComposeError(
                 "OH208", f"the judge reads {spec.name!r}, and local gives {', '.join(map(repr, local.outputs))}"
             )
-    return [name for name in judge.inputs if name in local.outputs]
+    return read
 
 
 def _prepare(

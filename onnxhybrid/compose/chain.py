@@ -44,11 +44,12 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
     public = {(p.label, name) for p in parts for name in p.outputs} - consumed
     names = _public_outputs(parts, public)
     free = {name for part in parts for name in part.inputs if name not in plan[part.label]}
-    assembly = Assembly("chain", parts, free, names)
+    written = public - _passed_through(parts, plan)
+    assembly = Assembly("chain", parts, free, [name for _, name in sorted(written)])
     tensors: dict[tuple[str, str], str] = {}
     for part in parts:
         feeds = {name: tensors[source] for name, source in plan[part.label].items()}
-        own = {name: name for name in part.outputs if (part.label, name) in public}
+        own = {name: name for name in part.outputs if (part.label, name) in written}
         outputs = assembly.add(part.label, feeds, own)
         tensors.update({(part.label, name): tensor for name, tensor in outputs.items()})
     return assembly.finish(names)
@@ -104,6 +105,18 @@ def _only_way(before: Part, part: Part) -> Feeds:
     problem = "more than one pair fits" if ways else "no pair of them fits"
     hint = f'; write connect={{"{ways[0][0]}": "{ways[0][1]}"}} or another pair' if ways else ""
     raise ComposeError("OH203", f"{before.label!r} gives {gives}, {part.label!r} takes {takes}, and {problem}{hint}")
+
+
+def _passed_through(parts: list[Part], plan: dict[str, Feeds]) -> set[tuple[str, str]]:
+    """The outputs that are inputs of the chain, which models on the way gave back as they are, under their own name."""
+    origins: dict[tuple[str, str], str] = {}
+    for part in parts:
+        for name in (name for name in part.outputs if name in part.inputs):
+            source = plan[part.label].get(name)
+            origin = name if source is None else origins.get(source)
+            if origin is not None:
+                origins[part.label, name] = origin
+    return {output for output, origin in origins.items() if output[1] == origin}
 
 
 def _public_outputs(parts: list[Part], public: set[tuple[str, str]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, inliner
 
 from onnxhybrid.compose.guarding import Guarding
@@ -36,7 +37,8 @@ def guarded(model: Model) -> Guarded:
     """The model with its remote failures as data; a call whose flags its own graph reads is left to that graph.
 
     Raises:
-        ComposeError: OH214, a remote call stands where its failure cannot be guarded.
+        ComposeError: OH214, a remote call stands where its failure cannot be guarded; OH245, guards would be nested too
+            deeply.
     """
     proto = ModelProto()
     optional = any(spec.dtype.startswith("optional(") for spec in model.outputs)
@@ -46,7 +48,15 @@ def guarded(model: Model) -> Guarded:
         proto.opset_import.add(domain="", version=GLUE_OPSET)
     proto = _inlined(proto)
     guard = Guarding(proto.graph)
-    ok = guard.told(proto.graph, guard.scope(proto.graph))
+    try:
+        ok = guard.told(proto.graph, guard.scope(proto.graph))
+        ModelProto.FromString(proto.SerializePartialToString())
+    except DecodeError:
+        raise ComposeError(
+            "OH245",
+            "the primary's remote calls wait for each other inside of branches, in more levels than any program reads "
+            "from a file; put a fallback around each half of them, or around those inside of the branches",
+        ) from None
     flags = guard.spread.intersection(value.name for value in proto.graph.output)
     proto.graph.output.append(ok)
     return Guarded(Model(proto, aligned.weights), ok.name, frozenset(flags))

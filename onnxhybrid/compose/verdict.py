@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper, shape_inference
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.assembly import Assembly
 from onnxhybrid.compose.types import narrow
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.editing import SCORE
+from onnxhybrid.model.fragile import inferred
 from onnxhybrid.model.naming import free_name, tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.tensor_spec import Shape, shape_of
@@ -56,10 +57,10 @@ def _inferred(judge: ModelProto, given: Mapping[str, ValueInfoProto]) -> dict[st
         if value.name in given:
             narrow(value, given[value.name])
     try:
-        inferred = shape_inference.infer_shapes(known, data_prop=True)
+        graph = inferred(known, data_prop=True).graph
     except Exception:  # noqa: BLE001  # onnx raises many kinds; a shape that is not known is none that is wrong
         return {}
-    return {value.name: shape_of(value) for value in inferred.graph.value_info}
+    return {value.name: shape_of(value) for value in graph.value_info}
 
 
 def any_of(assembly: Assembly, flags: str) -> str:

@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import string
 import sys
-from importlib.resources import files
+from collections.abc import Iterable, Sequence
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from onnxhybrid.deploy.examples import example
 from onnxhybrid.deploy.folder import write
+from onnxhybrid.deploy.script import companions, copy, read_script
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import Model, load
+from onnxhybrid.runtime import extensions
 
 DTYPES = frozenset(
     {"bool", "str", "float16", "float32", "float64"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
@@ -25,6 +30,9 @@ DTYPES = frozenset(
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 _TEMPLATES = ("env.yml", "endpoint.yml", "deployment.yml", "README.md", "register.py")
+_WRITTEN = ("model", "score.py", "test-data.json", ".amlignore", *_TEMPLATES)
+_GENERATED = "A remote node sends what `score.py` takes: the inputs by name, or one input as `data`."
+_OWN = "`score.py` is your own. Where it takes the inputs by name, a remote node calls it like this."
 _LOCAL = 'import onnxruntime\n\n    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])'
 _HYBRID = "import onnxhybrid\n\n    return onnxhybrid.Session(path)"
 
@@ -37,6 +45,10 @@ def azureml(
     deployment: str = "blue",
     instance_type: str = "Standard_DS3_v2",
     instance_count: int = 1,
+    script: str | os.PathLike[str] | None = None,
+    files: Iterable[str | os.PathLike[str]] = (),
+    packages: Sequence[str] = (),
+    request: Any = None,
     overwrite: bool = False,
 ) -> Path:
     """Write all that an AzureML online endpoint needs to serve a model.
@@ -52,16 +64,50 @@ def azureml(
         name: the endpoint's and the model's name: 3 to 32 letters, digits and `-`.
         deployment: the deployment's name, of the same form.
         instance_type, instance_count: the machines that serve it.
-        overwrite: replace what the folder holds.
+        script: a scoring script of your own, put in place of the one that is written: it defines `init()` and
+            `run(raw_data)`, and finds the model at `model/model.onnx` below the folder AZUREML_MODEL_DIR.
+        files: files and folders that go beside the script, such as a vocabulary.
+        packages: what the script imports, as pip takes it, such as "tokenizers>=0.20".
+        request: the content of test-data.json; by default an example that fits the model's inputs.
+        overwrite: replace the bundle that the folder holds.
 
     Returns:
         The folder's path.
 
     Raises:
         ModelError: OH410, the folder cannot be written; OH411, a name cannot be used, or an input or output has a type
-            that JSON lacks; or what loading or saving the model raised.
+            that JSON lacks; OH412, the script lacks what AzureML calls; OH413, one of the files cannot be taken; or
+            what loading or saving the model raised.
     """
     whole = model if isinstance(model, Model) else load(model)
+    _check_names(name, deployment, instance_type, instance_count)
+    own = None if script is None else read_script(script)
+    beside = companions(files, folder, _WRITTEN)
+    if own is None:
+        _check_types(whole)
+    required = _requirements(whole, packages)
+    values = {
+        "name": name,
+        "deployment": deployment,
+        "instance_type": instance_type,
+        "instance_count": str(instance_count),
+        "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+        "packages": "\n".join(f"      - {json.dumps(package)}" for package in required),
+        "arguments": " ".join(map(shlex.quote, required)),
+        "script": _GENERATED if own is None else _OWN,
+        **_described(whole, request),
+    }
+    script_text = _generated(whole) if own is None else own
+
+    def fill(place: Path) -> None:
+        _fill(place, whole, values)
+        (place / "score.py").write_text(script_text, encoding="utf-8")
+        copy(beside, place)
+
+    return write(folder, fill, overwrite=overwrite, known_by="deployment.yml")
+
+
+def _check_names(name: object, deployment: object, instance_type: object, instance_count: object) -> None:
     for what, text in (("name", name), ("deployment", deployment)):
         if not isinstance(text, str) or not _NAME.fullmatch(text):
             raise ModelError("OH411", f"{what} is 3 to 32 letters, digits and '-', and begins with a letter: {text!r}")
@@ -69,65 +115,83 @@ def azureml(
         raise ModelError("OH411", f"instance_type is a name such as Standard_DS3_v2, not {instance_type!r}")
     if not isinstance(instance_count, int) or isinstance(instance_count, bool) or instance_count < 1:
         raise ModelError("OH411", f"instance_count is an int from 1, not {instance_count!r}")
-    for spec in (*whole.inputs, *whole.outputs):
+
+
+def _check_types(model: Model) -> None:
+    for spec in (*model.inputs, *model.outputs):
         if spec.dtype not in DTYPES:
-            raise ModelError("OH411", f"{spec} has no form in JSON; cast it, or deploy to Triton")
-    values = {
-        "name": name,
-        "deployment": deployment,
-        "instance_type": instance_type,
-        "instance_count": str(instance_count),
-        "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
-        **_runtime(whole),
-        **_described(whole),
-    }
-    return write(folder, lambda place: _fill(place, whole, values), overwrite=overwrite)
+            raise ModelError("OH411", f"{spec} has no form in JSON; cast it, deploy to Triton, or give a script")
 
 
 def _fill(place: Path, model: Model, values: dict[str, str]) -> None:
-    templates = files("onnxhybrid.deploy") / "templates"
     (place / "model").mkdir()
     model.save(place / "model" / "model.onnx")
     for name in _TEMPLATES:
-        text = (templates / name).read_text(encoding="utf-8")
-        (place / name).write_text(string.Template(text).substitute(values), encoding="utf-8")
-    script = (
-        (templates / "score.py").read_text(encoding="utf-8").replace("raise NotImplementedError", values["session"])
-    )
-    (place / "score.py").write_text(script, encoding="utf-8")
+        text = string.Template(_template(name)).substitute(values)
+        (place / name).write_text(text, encoding="utf-8")
     (place / "test-data.json").write_text(values["request"] + "\n", encoding="utf-8")
     (place / ".amlignore").write_text("model/\nREADME.md\nregister.py\n", encoding="utf-8")
 
 
-def _runtime(model: Model) -> dict[str, str]:
-    """What the script opens the model with, and the packages that it needs for that."""
+def _template(name: str) -> str:
+    return (resources.files("onnxhybrid.deploy") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _generated(model: Model) -> str:
+    """The scoring script for the model, which knows how to open it."""
+    return _template("score.py").replace("raise NotImplementedError", _HYBRID if _needs_session(model) else _LOCAL)
+
+
+def _needs_session(model: Model) -> bool:
+    """Whether `onnxruntime.InferenceSession` alone cannot open the model."""
+    return bool(model.remotes) or bool(extensions.used(model))
+
+
+def _requirements(model: Model, packages: Sequence[str]) -> list[str]:
+    """The packages that the script needs, as pip takes them.
+
+    Raises:
+        ModelError: OH411, one of the author's is no requirement.
+    """
     import numpy as np
     import onnxruntime
 
-    packages = [f"numpy=={np.__version__}", f"onnxruntime=={onnxruntime.__version__}"]
-    if not model.remotes:
-        return {"session": _LOCAL, "packages": _yaml(packages)}
     import onnxhybrid
 
-    return {"session": _HYBRID, "packages": _yaml([*packages, f"onnxhybrid=={onnxhybrid.__version__}"])}
+    own = packages if isinstance(packages, list | tuple) else [packages]
+    for package in own:
+        if not isinstance(package, str) or not re.fullmatch(r"[A-Za-z0-9][^\x00-\x1f\x7f]*", package):
+            raise ModelError(
+                "OH411", f"a package is named as pip takes it, such as 'tokenizers>=0.20', not {package!r}"
+            )
+    ours = [f"numpy=={np.__version__}", f"onnxruntime=={onnxruntime.__version__}"]
+    if _needs_session(model):
+        ours.append(f"onnxhybrid=={onnxhybrid.__version__}")
+    if extensions.used(model):
+        ours.append("onnxruntime-extensions")
+    return [*ours, *own]
 
 
-def _yaml(packages: list[str]) -> str:
-    return "\n".join(f"      - {package}" for package in packages)
+def _described(model: Model, request: Any) -> dict[str, str]:
+    """An example request, and the call of it by a remote node.
 
-
-def _described(model: Model) -> dict[str, str]:
-    """An example request, and the call of it by a remote node."""
-    request = {spec.name: example(spec) for spec in model.inputs if not spec.optional}
-    if len(request) == 1 and len(model.outputs) == 1 and "data" not in request:
-        request = {"data": next(iter(request.values()))}
-    specs = [
+    Raises:
+        ModelError: OH411, the author's request is no JSON.
+    """
+    required = [spec for spec in model.inputs if not spec.optional]
+    if given := request is not None:
+        example_request = request
+    else:
+        example_request = {spec.name: example(spec) for spec in required if spec.dtype in DTYPES}
+    single = len(required) == 1 and len(model.outputs) == 1 and required[0].name != "data"
+    if single and not given:
+        example_request = {"data": next(iter(example_request.values()), None)}
+    try:
+        text = json.dumps(example_request, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise ModelError("OH411", f"request is what JSON can write, not {request!r}: {problem}") from None
+    inputs, outputs = (
         ", ".join(f"oh.TensorSpec({spec.name!r}, {spec.dtype!r}, {spec.shape!r})" for spec in side)
-        for side in ([spec for spec in model.inputs if not spec.optional], model.outputs)
-    ]
-    return {
-        "request": json.dumps(request),
-        "inputs": specs[0],
-        "outputs": specs[1],
-        "form": "data" if "data" in request else "named",
-    }
+        for side in (required, model.outputs)
+    )
+    return {"request": text, "inputs": inputs, "outputs": outputs, "form": "data" if single else "named"}

@@ -70,7 +70,7 @@ def triton(
         (place / str(version)).mkdir()
         whole.save(place / str(version) / "model.onnx")
 
-    return write(Path(repository) / name, fill, overwrite=overwrite)
+    return write(repository, fill, overwrite=overwrite, known_by="config.pbtxt", name=name)
 
 
 def _config(name: str, model: Model) -> str:
@@ -84,9 +84,10 @@ def _tensors(side: str, specs: Iterable[TensorSpec]) -> str:
 
 
 def _tensor(side: str, spec: TensorSpec) -> str:
-    if spec.dtype not in _TYPES or spec.shape is None:
-        what = "a known rank" if spec.shape is None else "another type"
-        raise ModelError("OH411", f"Triton needs {what} for {spec}")
+    if spec.dtype not in _TYPES:
+        raise ModelError("OH411", f"Triton has no type for {spec}")
+    if spec.shape is None:
+        raise ModelError("OH411", f"Triton needs the rank of {spec}")
     lines = [f"name: {_quoted(spec.name)}", f"data_type: {_TYPES[spec.dtype]}"]
     dims = [size if isinstance(size, int) else -1 for size in spec.shape]
     lines.append(f"dims: {dims or [1]}")

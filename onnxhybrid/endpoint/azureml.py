@@ -67,19 +67,29 @@ def _score(model: ServedModel, body: bytes) -> Response:
 
 def _array(spec: TensorSpec, value: Any) -> Array:
     """Nested lists as a tensor of the declared type; numbers are never rounded to integers."""
+    dtype = numpy_dtype(spec.dtype)
     try:
         given = np.array(value, object) if spec.dtype == "str" else np.asarray(value)
-        array = given.astype(numpy_dtype(spec.dtype))
-        exact = spec.dtype == "str" or given.dtype.kind != "f" or numpy_dtype(spec.dtype).kind not in "iub"
         if given.dtype.kind in "US" and spec.dtype != "str":
             raise ValueError("texts")
+        with np.errstate(over="ignore"):
+            array = given.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         raise RequestError(f"input {quoted(spec.name)} is no nested list of {spec.dtype}") from None
-    if not exact:
+    if given.dtype.kind == "f" and dtype.kind in "iub":
         raise RequestError(f"input {quoted(spec.name)} is {spec.dtype}, and the request holds fractions")
+    if spec.dtype != "str" and not _held(given, array):
+        raise RequestError(f"input {quoted(spec.name)} is {spec.dtype}, which cannot hold all that the request does")
     if spec.dtype == "str" and not all(isinstance(text, str) for text in array.reshape(-1)):
         raise RequestError(f"input {quoted(spec.name)} is no nested list of texts")
     return array
+
+
+def _held(given: Array, array: Array) -> bool:
+    """Whether the conversion made no number another: integers are the same, what is finite has stayed so."""
+    if array.dtype.kind in "iub":
+        return bool((array == given).all())
+    return bool(np.isfinite(array.astype(np.float64)).all())
 
 
 def _listed(array: Array) -> Any:

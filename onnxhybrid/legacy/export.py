@@ -11,7 +11,7 @@ from onnxhybrid.compose.overlap import sequential
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.legacy.calls import Field, OldCall, old_call, refused
-from onnxhybrid.legacy.operators import TRITON_DTYPES, wire_name, without_functions
+from onnxhybrid.legacy.operators import TRITON_DTYPES, needs_model, wire_name, without_functions
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs
@@ -41,9 +41,11 @@ def export(model: Model) -> Model:
         The new Model; `model` itself where it has no remote node.
 
     Raises:
+        ComposeError: OH205, it is no Model.
         ModelError: OH403, a remote node does what the old operators cannot do, such as credentials, flags, gRPC or
             float16; the message says which node, and what to do.
     """
+    needs_model(model)
     if not any(node.domain == DOMAIN for node in all_nodes(model.skeleton)):
         return model
     proto = ModelProto()

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import onnx
 from onnx import ModelProto, NodeProto
 
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import nodes_of
 
 TRITON_DTYPES = frozenset(
@@ -16,6 +18,16 @@ TRITON_DTYPES = frozenset(
 
 FORM, TEXT = "legacy.form", "legacy.text"
 """The protocols that send what the operators over plain HTTP sent."""
+
+
+def needs_model(model: object) -> None:
+    """Refuse what is no Model.
+
+    Raises:
+        ComposeError: OH205, always where it is none.
+    """
+    if not isinstance(model, Model):
+        raise ComposeError("OH205", f"{type(model).__name__} is no Model; load a file with oh.load(path)")
 
 
 def wire_name(tensor: str) -> str:

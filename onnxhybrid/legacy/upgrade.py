@@ -12,9 +12,10 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
-from onnxhybrid.legacy.operators import FORM, TEXT, wire_name, without_functions
+from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, wire_name, without_functions
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model import old_operators as old
+from onnxhybrid.model.annotation import annotate
 from onnxhybrid.model.check import check, endpoint_problem
 from onnxhybrid.model.graphs import all_nodes, nested_graphs
 from onnxhybrid.model.naming import free_name
@@ -47,10 +48,12 @@ def upgrade(model: Model) -> Model:
         it holds no old operator.
 
     Raises:
+        ComposeError: OH205, it is no Model.
         ModelError: OH402, an operator lacks what the old library asks for, or says what cannot be taken over; OH301 or
             OH303, its URL cannot be called, or holds a credential.
         ValidationError: OH114, an output of AzureTritonInvoker has no declared type; OH303, a token is a constant.
     """
+    needs_model(model)
     if not any(old_nodes(model.skeleton)):
         return model
     proto = ModelProto()
@@ -66,6 +69,7 @@ def upgrade(model: Model) -> Model:
     if not any(node.domain == old.DOMAIN for node in all_nodes(proto)):
         opsets.pop(old.DOMAIN, None)
     set_opsets(proto, opsets)
+    annotate(proto)
     report = Report.of(check(proto))
     if not report:
         raise ValidationError(report, context="the upgraded model is not valid")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from onnx import ModelProto, TensorProto, helper, version_converter
+from onnx import FunctionProto, ModelProto, TensorProto, helper, shape_inference, version_converter
 
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.axes import move_axes, only_axes_moved
 from onnxhybrid.model.editing import free_initializers
+from onnxhybrid.model.fragile import hide, show
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
 from onnxhybrid.model.model import Model, value_infos
 from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets, standard
@@ -73,13 +74,13 @@ def _raise_opset(model: ModelProto, domain: str, version: int) -> None:
     if changed:
         _convert(model, domain, version, changed)
     for function in model.functions:
-        _raise_function(model, function.name, opsets_of(function.opset_import).get(domain), domain, version)
+        _raise_function(model, function, domain, version)
     set_opsets(model, imports | {domain: version})
 
 
-def _raise_function(model: ModelProto, name: str, old: int | None, domain: str, version: int) -> None:
+def _raise_function(model: ModelProto, function: FunctionProto, domain: str, version: int) -> None:
     """A function has imports of its own; ONNX Runtime wants them to agree with the model's."""
-    function = next(function for function in model.functions if function.name == name)
+    old = opsets_of(function.opset_import).get(domain)
     if old is None or old >= version:
         return
     changed = {
@@ -88,7 +89,7 @@ def _raise_function(model: ModelProto, name: str, old: int | None, domain: str, 
         if standard(n.domain) == domain and not keeps_meaning(n, old, version)
     }
     if changed:
-        raise _unproven(model, domain, old, version, sorted(changed), f"the function {name!r} uses it")
+        raise _unproven(model, domain, old, version, sorted(changed), f"the function {function.name!r} uses it")
     for entry in function.opset_import:
         if standard(entry.domain) == domain:
             entry.version = version
@@ -107,9 +108,12 @@ def _convert(model: ModelProto, domain: str, version: int, changed: list[str]) -
     if wrong := sorted(_MISCONVERTED.intersection(changed)):
         raise _unproven(model, domain, old, version, wrong, "the version converter does not keep what it means")
     try:
-        converted = version_converter.convert_version(_convertible(model), version)
-    except (RuntimeError, ValueError, version_converter.ConvertError) as problem:
+        plain = _convertible(model)
+        hide(plain)
+        converted = version_converter.convert_version(plain, version)
+    except (RuntimeError, ValueError, version_converter.ConvertError, shape_inference.InferenceError) as problem:
         raise _unproven(model, domain, old, version, changed, str(problem).splitlines()[0]) from None
+    show(converted)
     del model.graph.node[:]
     model.graph.node.extend(converted.graph.node)
     known = {tensor.name for tensor in model.graph.initializer}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onnx import ModelProto, ValueInfoProto, shape_inference
+from onnx import GraphProto, ModelProto, ValueInfoProto, helper, shape_inference
 
 from onnxhybrid.model.dtypes import type_name
+from onnxhybrid.model.fragile import inferred
 from onnxhybrid.model.naming import Scopes
 from onnxhybrid.model.runtime_types import runtime_types
 from onnxhybrid.model.tensor_spec import shape_of
@@ -63,30 +64,30 @@ def _names(model: ModelProto) -> dict[str, None]:
 def _declarations(model: ModelProto) -> list[ValueInfoProto]:
     """What the file says itself, weights included."""
     graph = model.graph
-    weights = []
-    for tensor, kind in [(tensor, "tensor_type") for tensor in graph.initializer] + [
-        (sparse.values, "sparse_tensor_type") for sparse in graph.sparse_initializer
-    ]:
-        value = ValueInfoProto(name=tensor.name)
-        described = getattr(value.type, kind)
-        described.elem_type = tensor.data_type
-        described.shape.SetInParent()
-        for size in tensor.dims if kind == "tensor_type" else ():
-            described.shape.dim.add(dim_value=size)
-        weights.append(value)
-    return [*weights, *graph.value_info, *graph.output, *graph.input]
+    weights = [helper.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in graph.initializer]
+    return [*weights, *_sparse_weights(graph), *graph.value_info, *graph.output, *graph.input]
+
+
+def _sparse_weights(graph: GraphProto) -> list[ValueInfoProto]:
+    """Sparse weights as nodes see them: ONNX Runtime unpacks them, which onnx's inference does not know."""
+    return [
+        helper.make_tensor_value_info(sparse.values.name, sparse.values.data_type, list(sparse.dims))
+        for sparse in graph.sparse_initializer
+    ]
 
 
 def _inferred(model: ModelProto, *, declared: bool) -> dict[str, ValueInfoProto]:
     """What onnx infers, starting from all that the file declares or from the inputs and weights alone."""
     plain = ModelProto()
     plain.CopyFrom(model)
+    plain.graph.input.extend(_sparse_weights(plain.graph))
+    plain.graph.ClearField("sparse_initializer")
     if not declared:
         del plain.graph.value_info[:]
         for value in plain.graph.output:
             value.ClearField("type")
     try:
-        graph = shape_inference.infer_shapes(plain).graph
+        graph = inferred(plain).graph
     except (RuntimeError, ValueError, shape_inference.InferenceError):
         return {}
     return {value.name: value for value in (*graph.value_info, *graph.output)}

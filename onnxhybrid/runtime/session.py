@@ -17,6 +17,7 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
+from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.arguments import check_arguments, misfit, odd_feed
 from onnxhybrid.runtime.artifact import Artifact
 from onnxhybrid.runtime.computation import computation
@@ -40,7 +41,8 @@ _OLD = (
 class Session:
     """Runs a Model, or the file of one, with ONNX Runtime. Any number of threads may use it at once.
 
-    It needs no closing: what it holds is freed with it.
+    It needs no closing: what it holds is freed with it. Where a graph uses operators of onnxruntime-extensions, their
+    library is registered too.
 
     Args:
         model_or_path: a Model, or the path of an .onnx file.
@@ -54,7 +56,8 @@ class Session:
     Raises:
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
-            refused the model; OH542, the library was registered in sess_options by hand; OH550, it cannot be loaded.
+            refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
+            onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
     """
 
     def __init__(
@@ -72,14 +75,16 @@ class Session:
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
         if not isinstance(options, onnxruntime.SessionOptions):
             raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
-        source = self._source(model_or_path, options, ours=sess_options is None)
+        source, operators = self._source(model_or_path, options, ours=sess_options is None)
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
         self._scope = make_scope(credentials, policy, events=True, **tape)
         self._observation = Observation(self._scope)
         with lock():
             attach(options, self._scope)
             try:
-                self._session = onnxruntime.InferenceSession(source, options, providers=providers)
+                self._session = extensions.opened(source, options, providers, operators)
+            except Error:
+                raise
             except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
                 raise translated(problem) from None
         self._quiet = onnxruntime.RunOptions()
@@ -88,8 +93,8 @@ class Session:
 
     def _source(
         self, model: Model | str | os.PathLike[str], options: onnxruntime.SessionOptions, *, ours: bool
-    ) -> str | bytes:
-        """What InferenceSession is given: a path as it is, and a Model as bytes.
+    ) -> tuple[str | bytes, list[str]]:
+        """What InferenceSession is given: a path as it is, and a Model as bytes; and what it needs of the extensions.
 
         Weights are mapped only through options of our own, since options keep what was attached to them.
         """
@@ -99,15 +104,16 @@ class Session:
         if (upgraded := legacy.upgrade(whole)) is not whole:
             warnings.warn(_OLD, UserWarning, stacklevel=3)
             model = whole = upgraded
+        operators = extensions.used(whole)
         if ours and any(spec.optional for spec in whole.inputs):
             options.log_severity_level = _ERROR  # ONNX Runtime warns of each input that has a default
         if not isinstance(model, Model):
-            return os.fspath(model)
+            return os.fspath(model), operators
         if not ours:
-            return _whole(model)
+            return _whole(model), operators
         self._artifact = Artifact.mapped(model)
         self._artifact.attach(options)
-        return self._artifact.graph
+        return self._artifact.graph, operators
 
     def run(
         self,

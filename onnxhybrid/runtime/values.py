@@ -27,18 +27,43 @@ def run(
     feeds: Mapping[str, Any],
     run_options: onnxruntime.RunOptions | None,
 ) -> list[Any]:
-    """`InferenceSession.run`, with arrays of ml_dtypes' dtypes for the types that numpy lacks."""
+    """`InferenceSession.run`, with arrays of ml_dtypes' dtypes for the types that numpy lacks.
+
+    Raises:
+        Error: OH540, what is fed or asked for together cannot pass ONNX Runtime's Python API in one run.
+    """
     names = output_names or [output.name for output in session.get_outputs()]
+    wanted = [output for output in session.get_outputs() if output.name in names]
+    if not needs_values(wanted):
+        found: list[Any] = session.run(names, {name: _carried(feed) for name, feed in feeds.items()}, run_options)
+        return found
+    for output in wanted:
+        if not output.type.startswith("tensor("):
+            raise Error(
+                "OH540",
+                f"ONNX Runtime's Python API cannot give {output.name!r}, {output.type}, together with bfloat16 or "
+                f"float8 tensors; ask for it in a run of its own, as in run([{output.name!r}], feeds)",
+            )
     values = {name: _value(feed) for name, feed in feeds.items()}
     return [_array(value) for value in session.run_with_ort_values(names, values, run_options)]
 
 
 def to_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:
     """An OrtValue on the memory of an array, which has to outlive it."""
-    if array.dtype.char in _PLAIN and array.dtype.kind != "V":
+    if _is_plain(array.dtype):
         return onnxruntime.OrtValue.ortvalue_from_numpy(array)
     carrier = array.view(np.dtype(f"u{array.dtype.itemsize}"))
     return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(carrier, elem_type(array.dtype.name))
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether numpy itself has the dtype; those of ml_dtypes share some of its characters and kinds."""
+    return dtype.char in _PLAIN and dtype.kind != "V"
+
+
+def _carried(feed: Any) -> Any:
+    """A feed as `InferenceSession.run` takes it."""
+    return to_value(np.ascontiguousarray(feed)) if isinstance(feed, np.ndarray) and not _is_plain(feed.dtype) else feed
 
 
 def _value(feed: Any) -> onnxruntime.OrtValue:
@@ -56,7 +81,7 @@ def _value(feed: Any) -> onnxruntime.OrtValue:
 
 def _array(value: onnxruntime.OrtValue) -> Any:
     dtype = numpy_dtype(name_of(value.element_type()))
-    if dtype.kind != "V":
+    if _is_plain(dtype):
         return value.numpy()
     raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
     return np.frombuffer(bytearray(raw), dtype).reshape(value.shape())

@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import nodes_of
-from onnxhybrid.model.remote_spec import AWAIT, CANCEL, DOMAIN, is_remote
+from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, DOMAIN, is_remote
 from onnxhybrid.validation.target import Target
 
 
@@ -83,6 +83,11 @@ class Subject:
     def remote_nodes(self) -> Iterator[tuple[NodeProto, Scope]]:
         """Every node that makes a remote call, with its scope."""
         return ((node, scope) for scope in self.scopes for node in scope.nodes if is_remote(node))
+
+    @cached_property
+    def begun(self) -> dict[str, NodeProto]:
+        """The nodes that begin a call, by their tickets."""
+        return {node.output[0]: node for node, _ in self.remote_nodes() if node.op_type == BEGIN and node.output}
 
     def ifs(self) -> Iterator[tuple[NodeProto, Scope]]:
         """Every If, with its scope."""

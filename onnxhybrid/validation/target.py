@@ -61,14 +61,16 @@ class Target:
         Raises:
             ModelError: OH304, it names none that is known.
         """
+        if not isinstance(text, str):
+            raise ModelError("OH304", f"a target is a text such as 'opset 17', not {text!r}")
         installed = cls.installed()
-        if found := re.fullmatch(r"opset\s*(\d+)", text.strip()):
+        if found := re.fullmatch(r"opset\s*(\d{1,9})", text.strip()):
             if int(found[1]) <= installed.opset:
                 return cls(text.strip(), int(found[1]), installed.ir_version, installed.ml_opset)
             raise ModelError(
                 "OH304", f"{text.strip()!r} is beyond opset {installed.opset}, the newest that is known here"
             )
-        if found := re.fullmatch(r"onnxruntime\s*==\s*(\d+)\.(\d+)(\.\d+)?", text.strip()):
+        if found := re.fullmatch(r"onnxruntime\s*==\s*(\d{1,9})\.(\d{1,9})(\.\d+)?", text.strip()):
             version = int(found[1]), int(found[2])
             if installed.name.startswith(f"onnxruntime {version[0]}.{version[1]}."):
                 return installed

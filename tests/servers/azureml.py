@@ -21,6 +21,9 @@ from pathlib import Path
 REQUIREMENTS = ("azureml-inference-server-http==1.5.1", "numpy", "onnxruntime")
 """The server, and what scoring scripts import."""
 
+WITHOUT_DEPENDENCIES = "tokenizers>=0.20,<1"
+"""What the sample's scoring script imports; what it declares beside is for downloads."""
+
 _INSTALLED = ("azureml_inference_server_http", "numpy", "onnxruntime")
 SCRIPT = Path(__file__).parent / "score.py"
 START_SECONDS = 60.0
@@ -67,6 +70,8 @@ def _prepared() -> Path:
             print(f"installing the AzureML server into {path} (once) …", file=sys.stderr, flush=True)
             _checked(sys.executable, "-m", "venv", "--clear", str(path))
             _checked(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
+        if not any(path.glob("lib/python3*/site-packages/tokenizers-*.dist-info/RECORD")):
+            _checked(str(python), "-m", "pip", "install", "--quiet", "--no-deps", WITHOUT_DEPENDENCIES)
     return python
 
 
@@ -85,7 +90,8 @@ def _spawn(python: Path, script: Path, port: int, folder: Path, log: Path) -> su
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"HOME": str(folder)},
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+            | {"HOME": str(folder), "AML_APP_ROOT": str(script.parent)},  # as AzureML names the code's folder
             start_new_session=True,  # so that its workers end with it
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterator
 
-import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TypeProto, helper
 
 from onnxhybrid.compose.overlap.barrier import ANY_TYPE
+from onnxhybrid.model import fragile
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.graphs import attribute_graphs, reads
 
@@ -94,7 +94,7 @@ class Tensors:
 def inferred(model: ModelProto) -> ModelProto:
     """The model with the types that onnx can infer; the model itself where it cannot."""
     try:
-        typed = onnx.shape_inference.infer_shapes(model)
+        typed = fragile.inferred(model)
     except Exception:  # noqa: BLE001  # types only help, and a model that onnx does not understand may run all the same
         return model
     return typed if len(typed.graph.node) == len(model.graph.node) else model

@@ -70,11 +70,27 @@ def _array(argument, value):
         given = np.array(value, dtype=object if dtype.kind == "O" else None)
         if dtype.kind == "O" and not all(isinstance(text, str) for text in given.reshape(-1)):
             raise ValueError("not all are texts")
-        if given.dtype.kind not in _TAKEN[dtype.kind]:
+        if given.size and given.dtype.kind not in _TAKEN[dtype.kind]:
             raise ValueError(f"they are {given.dtype}")
-        return given.astype(dtype)
+        return _exact(given, dtype) if given.size else np.zeros(_empty(given, argument.shape), dtype)
     except (ValueError, TypeError, OverflowError) as problem:
         raise ValueError(f"{argument.name} is no nested list of {element}: {problem}") from None
+
+
+def _exact(given, dtype):
+    with np.errstate(over="ignore"):
+        array = given.astype(dtype)
+    if dtype.kind in "iu" and not (array == given).all():
+        raise ValueError("not all of them fit")
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("not all of them are finite")
+    return array
+
+
+def _empty(given, declared):
+    """The shape of a tensor without elements, whose sizes behind the empty one JSON does not show."""
+    shape = [size if isinstance(size, int) else 0 for size in declared]
+    return shape if len(shape) > given.ndim and 0 in shape[: given.ndim] else given.shape
 
 
 def _listed(name, array):

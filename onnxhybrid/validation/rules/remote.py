@@ -10,7 +10,7 @@ from onnx import NodeProto
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model import RemoteSpec
-from onnxhybrid.model.remote_spec import gives_results
+from onnxhybrid.model.remote_spec import gives_results, is_remote
 from onnxhybrid.validation.subject import Scope, Subject, is_standard, label
 
 LONG = 600.0
@@ -79,14 +79,11 @@ def _results(subject: Subject) -> Iterator[tuple[NodeProto, Scope]]:
 
 def _call_of(node: NodeProto, subject: Subject) -> RemoteSpec | None:
     """What a node's results come from: itself, or the Begin whose ticket it awaits."""
-    ticket = node.input[0] if node.input else ""
-    for other, _ in subject.remote_nodes():
-        if other == node or (node.op_type != other.op_type and ticket in other.output):
-            try:
-                return RemoteSpec.of(other)
-            except ValueError:
-                return None
-    return None
+    call = node if is_remote(node) else subject.begun.get(node.input[0] if node.input else "")
+    try:
+        return None if call is None else RemoteSpec.of(call)
+    except ValueError:
+        return None
 
 
 def _tensors(node: NodeProto, subject: Subject) -> list[str]:

@@ -52,16 +52,15 @@ def cascade(
         where nothing was sent, `ok` is true.
 
     Raises:
-        ComposeError: OH206, the outputs differ; OH208, the judge does not fit local; OH201 or OH202, the models want
-            different types or shapes of an input they share; OH220, an option is no bool; OH221, an output
-            is called as those that report=True adds; OH222 or OH223, inputs or outputs cannot be cut into rows; OH224,
-            the judge has no such score.
+        ComposeError: OH205, an argument is no Model; OH206, the outputs differ; OH208, the judge does not fit local;
+            OH201 or OH202, the models want different types or shapes of an input they share; OH220, an option is no
+            bool; OH221, an output is called as those that report=True adds; OH222 or OH223, inputs or outputs cannot be
+            cut into rows; OH224, the judge has no such score.
     """
     _check_options(rows=rows, speculate=speculate, report=report)
     if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
-        raise ComposeError(
-            "OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not {accept!r}"
-        )
+        kind = type(accept).__name__
+        raise ComposeError("OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not a {kind}")
     parts = {part.label: part for part in parts_of({"local": local, "judge": accept, "remote": remote})}
     offered = _Offered.of(parts, report)
     read = _read_by_judge(parts)

@@ -177,9 +177,18 @@ class Session:
         """
         check_arguments(output_names, feeds, run_options)
         future = RunFuture()
+        self._begin(future, output_names, feeds, run_options)
+        return future
+
+    def _begin(
+        self,
+        future: RunFuture,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        run_options: onnxruntime.RunOptions | None,
+    ) -> None:
         work = functools.partial(self._run, output_names, feeds, run_options)
         do(functools.partial(copy_context().run, future.fulfil, run_options, work))
-        return future
 
     async def arun(
         self,
@@ -227,9 +236,10 @@ class Session:
             raise Error("OH540", f"the callback is a function, not {type(callback).__name__}")
         if missing := [argument.name for argument in self._session.get_inputs() if argument.name not in input_feed]:
             raise Error("OH540", f"the inputs {missing} are missing from the feeds")
-        self.submit(output_names, input_feed, run_options).add_done_callback(
-            functools.partial(_call_back, callback, user_data)
-        )
+        future = RunFuture()
+        # Before the run begins: the callback of a run that is over would be called on this thread.
+        future.add_done_callback(functools.partial(_call_back, callback, user_data))
+        self._begin(future, output_names, input_feed, run_options)
 
     def get_inputs(self) -> Sequence[onnxruntime.NodeArg]:
         """The inputs without a default, as `InferenceSession.get_inputs` gives them."""

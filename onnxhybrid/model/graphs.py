@@ -78,6 +78,8 @@ def sort_nodes(graph: GraphProto) -> None:
 
     Nodes that are in order stay where they are; those of a cycle stay at the end.
     """
+    if _is_sorted(graph):
+        return  # as nearly every file is, and this is asked at each load
     for node in graph.node:
         for inner in attribute_graphs(node):
             sort_nodes(inner)
@@ -89,6 +91,20 @@ def sort_nodes(graph: GraphProto) -> None:
     copies = GraphProto(node=order)
     del graph.node[:]
     graph.node.extend(copies.node)
+
+
+def _is_sorted(graph: GraphProto) -> bool:
+    """Whether no node, those of nested graphs included, reads what it writes itself or what comes after it."""
+    later: set[str] = set()
+    for node in graph.node[::-1]:
+        later.update(node.output[:])
+        inputs = node.input[:]
+        if not later.isdisjoint(inputs) and any(name and name in later for name in inputs):
+            return False
+        for inner in attribute_graphs(node):
+            if not _is_sorted(inner) or not later.isdisjoint(_captured(inner)):
+                return False
+    return True
 
 
 def _sorted(needs: list[list[int]]) -> list[int]:

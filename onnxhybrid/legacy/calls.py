@@ -13,10 +13,10 @@ import numpy as np
 from onnx import NodeProto
 
 from onnxhybrid.errors import ModelError
-from onnxhybrid.legacy.operators import FORM, TEXT, wire_name
+from onnxhybrid.legacy.operators import FORM, TEXT, plain_attributes, wire_name
 from onnxhybrid.model import RemoteSpec
 from onnxhybrid.model.old_operators import AZURE_AUDIO, AZURE_TEXT, OPENAI_AUDIO, TRITON
-from onnxhybrid.model.remote_spec import INVOKE, attributes_of
+from onnxhybrid.model.remote_spec import INVOKE
 
 _BODY_FORMATS = ("text", "srt", "vtt", "verbose_json")
 _AUDIO_FIELDS = ("response_format", "language", "prompt", "temperature")
@@ -64,7 +64,7 @@ def old_call(node: NodeProto) -> OldCall:
     except ValueError as problem:
         raise ModelError("OH301", f"node {node.name!r}: {problem}") from None
     _check(node, spec)
-    values = {name: _plain(value) for name, value in attributes_of(node).items()}
+    values = plain_attributes(node)
     given = list(node.input)
     token = given.pop(0) if spec.auth == "input" else ""
     names = json.loads(values.get("option_names") or "[]")
@@ -174,10 +174,6 @@ def _form(call: _Invoke) -> OldCall:
 
 def _text(call: _Invoke) -> OldCall:
     return call.over_http(AZURE_TEXT, call.spec.endpoint, call.fields)
-
-
-def _plain(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 _FORMS = {"model": OPENAI_AUDIO, "deployment_id": AZURE_AUDIO}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import onnx
 from onnx import ModelProto, NodeProto
@@ -11,6 +12,7 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.inlining import inlined
+from onnxhybrid.model.remote_spec import attributes_of
 
 TRITON_DTYPES = frozenset(
     {"bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64", "str"}
@@ -34,6 +36,14 @@ def needs_model(model: object) -> None:
 def wire_name(tensor: str) -> str:
     """What an old operator calls a tensor on the wire: what follows its last slash."""
     return tensor.rsplit("/", 1)[-1]
+
+
+def plain_attributes(node: NodeProto) -> dict[str, Any]:
+    """The node's attributes as Python values, its texts as str."""
+    return {
+        name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        for name, value in attributes_of(node).items()
+    }
 
 
 def without_functions(model: ModelProto, domain: str) -> ModelProto:

@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
-from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, wire_name, without_functions
+from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, plain_attributes, wire_name, without_functions
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model import old_operators as old
 from onnxhybrid.model.annotation import annotate
@@ -21,7 +21,7 @@ from onnxhybrid.model.graphs import all_nodes, nested_graphs
 from onnxhybrid.model.naming import free_name
 from onnxhybrid.model.old_operators import AZURE_TEXT, OPENAI_AUDIO, TOKEN, TRITON, is_old, old_nodes
 from onnxhybrid.model.opsets import opsets_of, set_opsets
-from onnxhybrid.model.remote_spec import DOMAIN, INVOKE, attributes_of
+from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
 from onnxhybrid.model.tensor_spec import Shape
 
 TIMEOUT_MS = 30_000
@@ -124,7 +124,7 @@ class _Old:
             ModelError: OH402 or OH303, it cannot be taken over.
         """
         self._node = node
-        self._values = {name: _plain(value) for name, value in attributes_of(node).items()}
+        self._values = plain_attributes(node)
         self._shapes = shapes
         self._tokenless = tokenless
         if not node.input or wire_name(node.input[0]) != TOKEN:
@@ -245,10 +245,6 @@ class _Old:
 
     def _refused(self, why: str) -> ModelError:
         return ModelError("OH402", f"{self._label()} cannot be upgraded: {why}")
-
-
-def _plain(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _known(shape: Shape | None) -> Shape | None:

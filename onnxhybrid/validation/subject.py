@@ -109,6 +109,11 @@ def label(node: NodeProto) -> str:
     return f"node {node.name!r}" if node.name else f"a node {node.op_type}"
 
 
+def place(node: NodeProto, scope: Scope) -> str:
+    """Where a node is: what it is called, and the graph that it is in unless that is an outermost one."""
+    return f"{label(node)} in {scope.where}" if scope.owner is not None else label(node)
+
+
 def branches(node: NodeProto) -> tuple[GraphProto, GraphProto] | None:
     """The two branches of an If; None for one that lacks them."""
     found = {entry.name: entry.g for entry in node.attribute if entry.HasField("g")}

@@ -286,6 +286,16 @@ fn check_encoding(response: &Response) -> Result<(), Problem> {
     check_header(response, TRANSFER_ENCODING, &["identity", "chunked"], "travels encoded as")
 }
 
+/// The problem of a node that a protocol cannot be spoken with.
+fn malformed(what: &str) -> Problem {
+    Problem::new(Code::Node, format!("the node is malformed: {what}"))
+}
+
+/// The problem of an answer of a service.
+fn answer(what: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Answer, format!("the answer is not what the service promises: {what}"))
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

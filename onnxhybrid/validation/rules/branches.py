@@ -9,7 +9,7 @@ from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model.dtypes import type_name
-from onnxhybrid.validation.subject import Scope, Subject, branches, captured, is_standard, label
+from onnxhybrid.validation.subject import Scope, Subject, branches, captured, is_standard, place
 
 HEAVY = 1024
 """Bytes from which on a branch's own weights are worth a word; smaller ones are shapes, axes and scalars."""
@@ -22,25 +22,25 @@ def same_types(subject: Subject) -> Iterator[Finding]:
     """OH121: both branches give what the If gives, with the same types."""
     for node, scope in subject.ifs():
         if (pair := branches(node)) is None:
-            yield Finding("OH121", "an If needs a then_branch and an else_branch", _at(node, scope))
+            yield Finding("OH121", "an If needs a then_branch and an else_branch", place(node, scope))
             continue
         counts = [len(branch.output) for branch in pair]
         if counts != [len(node.output)] * 2:
             text = f"the branches give {counts[0]} and {counts[1]} outputs, and the If has {len(node.output)}"
-            yield Finding("OH121", text, _at(node, scope))
+            yield Finding("OH121", text, place(node, scope))
             continue
         for name, then, otherwise in zip(node.output, pair[0].output, pair[1].output, strict=True):
             kinds = type_name(then.type), type_name(otherwise.type)
             if kinds[0] != kinds[1] and "undefined" not in kinds:
                 text = f"{name!r} is {kinds[0]} in then_branch and {kinds[1]} in else_branch"
-                yield Finding("OH121", text, _at(node, scope))
+                yield Finding("OH121", text, place(node, scope))
 
 
 def reachable(subject: Subject) -> Iterator[Finding]:
     """OH120: no condition is a constant."""
     for node, scope in subject.ifs():
         if node.input and node.input[0] in _constants(scope):
-            yield Finding("OH120", f"the condition {node.input[0]!r} is a constant", _at(node, scope))
+            yield Finding("OH120", f"the condition {node.input[0]!r} is a constant", place(node, scope))
 
 
 def decided_by_data(subject: Subject) -> Iterator[Finding]:
@@ -51,10 +51,10 @@ def decided_by_data(subject: Subject) -> Iterator[Finding]:
         living = alive[id(scope)] = _living(scope, outer)
         for node in scope.nodes:
             if is_standard(node, *_COMPARISONS) and len(set(node.input)) == 1:
-                yield Finding("OH125", f"{node.op_type} compares {node.input[0]!r} with itself", _at(node, scope))
+                yield Finding("OH125", f"{node.op_type} compares {node.input[0]!r} with itself", place(node, scope))
             if is_standard(node, "If") and not set(node.input) & (living | _constants(scope)):
                 text = f"the condition {node.input[0]!r} depends on no input of the model"
-                yield Finding("OH125", text, _at(node, scope))
+                yield Finding("OH125", text, place(node, scope))
 
 
 def no_shadows(subject: Subject) -> Iterator[Finding]:
@@ -75,11 +75,7 @@ def shared_weights(subject: Subject) -> Iterator[Finding]:
     for node, scope in subject.ifs():
         size = sum(map(_weights, branches(node) or ()))
         if size >= HEAVY:
-            yield Finding("OH123", f"its branches hold {size:,} bytes of weights of their own", _at(node, scope))
-
-
-def _at(node: NodeProto, scope: Scope) -> str:
-    return f"{label(node)} in {scope.where}" if scope.owner is not None else label(node)
+            yield Finding("OH123", f"its branches hold {size:,} bytes of weights of their own", place(node, scope))
 
 
 def _constants(scope: Scope) -> set[str]:

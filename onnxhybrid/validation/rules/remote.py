@@ -11,7 +11,7 @@ from onnx import NodeProto
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model import RemoteSpec
 from onnxhybrid.model.remote_spec import gives_results, is_remote
-from onnxhybrid.validation.subject import Scope, Subject, is_standard, label
+from onnxhybrid.validation.subject import Scope, Subject, is_standard, label, place
 
 LONG = 600.0
 """Seconds above which a deadline is none for whoever waits."""
@@ -44,7 +44,7 @@ def outputs_used(subject: Subject) -> Iterator[Finding]:
         unread = [name for name in _tensors(node, subject) if name and name not in subject.read]
         if unread:
             listed = ", ".join(map(repr, unread))
-            yield Finding("OH309", f"nothing uses its output {listed}", _at(node, scope))
+            yield Finding("OH309", f"nothing uses its output {listed}", place(node, scope))
 
 
 def flags_read(subject: Subject) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def flags_read(subject: Subject) -> Iterator[Finding]:
         flags = _flags(node, subject)
         if flags and flags[0] not in subject.read:
             text = "its on_error is 'flag', and nothing reads its output ok: a failure would pass for an answer"
-            yield Finding("OH310", text, _at(node, scope))
+            yield Finding("OH310", text, place(node, scope))
 
 
 def no_loops(subject: Subject) -> Iterator[Finding]:
@@ -94,10 +94,6 @@ def _tensors(node: NodeProto, subject: Subject) -> list[str]:
 def _flags(node: NodeProto, subject: Subject) -> list[str]:
     call = _call_of(node, subject)
     return list(node.output)[len(call.outputs) :] if call is not None and call.on_error == "flag" else []
-
-
-def _at(node: NodeProto, scope: Scope) -> str:
-    return f"{label(node)} in {scope.where}" if scope.owner is not None else label(node)
 
 
 def _is_open(remote: RemoteSpec) -> bool:

@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
-use super::{check_encoding, server_message};
+use super::{answer, check_encoding, malformed, server_message};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
 use crate::node::Node;
@@ -23,10 +23,6 @@ fn path(node: &Node) -> Result<PathAndQuery, Problem> {
     }
     let path = node.endpoint.exact_path_and_query(node.options.text("query"));
     path.ok_or_else(|| malformed("the endpoint has no path that can be sent"))
-}
-
-fn malformed(what: &str) -> Problem {
-    Problem::new(Code::Node, format!("the node is malformed: {what}"))
 }
 
 fn post<'a>(path: &PathAndQuery, kind: HeaderValue, body: impl Into<Body<'a>>) -> Request<'a> {
@@ -65,10 +61,6 @@ fn body(response: &Response) -> Result<Vec<OutputTensor>, Problem> {
         }
         _ => Ok(vec![OutputTensor::text(text)]),
     }
-}
-
-fn answer(what: impl std::fmt::Display) -> Problem {
-    Problem::new(Code::Answer, format!("the answer is not what the service promises: {what}"))
 }
 
 #[cfg(test)]

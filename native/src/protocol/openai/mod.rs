@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, check_content, server_message};
+use super::{Asked, answer, check_content, malformed, server_message};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
@@ -76,14 +76,6 @@ impl Service {
         let unfit = || Problem::new(Code::Input, format!("the deployment \"{model}\" makes no path"));
         self.endpoint.path_and_query(&segments, "api-version", &self.api_version).ok_or_else(unfit)
     }
-}
-
-fn malformed(what: &str) -> Problem {
-    Problem::new(Code::Node, format!("the node is malformed: {what}"))
-}
-
-fn answer(what: impl std::fmt::Display) -> Problem {
-    Problem::new(Code::Answer, format!("the answer is not what the service promises: {what}"))
 }
 
 /// The strings of `tensor`; `Err` if there are none but bytes, or one is no UTF-8.

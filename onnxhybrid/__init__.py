@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
     from onnxhybrid.compose import judge
-    from onnxhybrid.compose.cascade import cascade
+    from onnxhybrid.compose.cascade.cascade import cascade
     from onnxhybrid.compose.chain import chain
+    from onnxhybrid.compose.cut.offload import offload
+    from onnxhybrid.compose.cut.splice import splice
+    from onnxhybrid.compose.cut.split import split
     from onnxhybrid.compose.ensemble import ensemble
-    from onnxhybrid.compose.fallback import fallback
-    from onnxhybrid.compose.offload import offload
+    from onnxhybrid.compose.fallback.fallback import fallback
     from onnxhybrid.compose.overlap import overlap
     from onnxhybrid.compose.parallel import parallel
     from onnxhybrid.compose.route import route
-    from onnxhybrid.compose.splice import splice
-    from onnxhybrid.compose.split import split
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
     from onnxhybrid.errors import (

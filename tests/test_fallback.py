@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
-from onnxhybrid.compose.guard import guarded
+from onnxhybrid.compose.fallback.guard import guarded
 from tests.begun import await_, begin, floats, graph
 from tests.remotes import X, adder, in_turn, reply
 from tests.servers.raw import Behaviour, answer, raw_server, send_and_close

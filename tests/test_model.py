@@ -161,7 +161,7 @@ def test_a_file_that_is_no_model_is_a_coded_error(tmp_path: Path, content: bytes
 
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_damaged_bytes_are_a_model_or_a_coded_error(noise: bytes, position: int) -> None:
-    from onnxhybrid.model.wire import detach
+    from onnxhybrid.model.storage.wire import detach
 
     whole = dense("m", "x", "y", (40, 40)).to_proto().SerializeToString()
     damaged = whole[:position] + noise + whole[position + len(noise) :]

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::process::NoFork;
+use crate::run::forks::NoFork;
 
 /// Runs `body`; a panic becomes the value of `instead`.
 ///

@@ -13,8 +13,8 @@ use std::time::Duration;
 use node::{call, input, values};
 use onnxhybrid::call::{Begun, Call};
 use onnxhybrid::failure::Code;
-use onnxhybrid::running;
-use onnxhybrid::ticket::{Found, Tickets};
+use onnxhybrid::run::running;
+use onnxhybrid::run::tickets::{Found, Tickets};
 use server::{Server, answer, good, read};
 
 const LONG: (&str, i64) = ("timeout_ms", 60_000);

@@ -1,16 +1,16 @@
 """The combinators: pure functions from Models to a Model."""
 
 from onnxhybrid.compose import judge
-from onnxhybrid.compose.cascade import cascade
+from onnxhybrid.compose.cascade.cascade import cascade
 from onnxhybrid.compose.chain import chain
+from onnxhybrid.compose.cut.offload import offload
+from onnxhybrid.compose.cut.splice import splice
+from onnxhybrid.compose.cut.split import split
 from onnxhybrid.compose.ensemble import ensemble
-from onnxhybrid.compose.fallback import fallback
-from onnxhybrid.compose.offload import offload
+from onnxhybrid.compose.fallback.fallback import fallback
 from onnxhybrid.compose.overlap import overlap
 from onnxhybrid.compose.parallel import parallel
 from onnxhybrid.compose.route import route
-from onnxhybrid.compose.splice import splice
-from onnxhybrid.compose.split import split
 from onnxhybrid.compose.switch import switch
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from onnxhybrid.compose.assembly import Assembly
-from onnxhybrid.compose.part import Part, labelled, parts_of
-from onnxhybrid.compose.types import mismatch
+from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.types import mismatch
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Literal
 
-from onnxhybrid.compose.assembly import Assembly
-from onnxhybrid.compose.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.types import mismatch, weaker
 from onnxhybrid.compose.route import listed
 from onnxhybrid.compose.switch import common_outputs
-from onnxhybrid.compose.types import mismatch, weaker
 from onnxhybrid.compose.voices import STACKED, WAYS, combiner, stack
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from onnxhybrid.compose.assembly import Assembly
-from onnxhybrid.compose.part import parts_of
+from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.part import parts_of
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxhybrid.compose.assembly import Assembly, Branch
-from onnxhybrid.compose.part import Part, labelled, parts_of
-from onnxhybrid.compose.steps import Steps
+from onnxhybrid.compose.build.assembly import Assembly, Branch
+from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.switch import common_outputs, single, unite
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from onnx import ValueInfoProto
 
-from onnxhybrid.compose.assembly import Assembly, Branch
-from onnxhybrid.compose.part import Part, parts_of
-from onnxhybrid.compose.types import weaker
+from onnxhybrid.compose.build.assembly import Assembly, Branch
+from onnxhybrid.compose.build.part import Part, parts_of
+from onnxhybrid.compose.build.types import weaker
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxhybrid.compose.steps import OPSET, Steps
+from onnxhybrid.compose.build.steps import OPSET, Steps
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import elem_type

@@ -12,17 +12,18 @@ from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import annotation, editing, saving
+from onnxhybrid.model import annotation, editing
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
-from onnxhybrid.model.reading import parsed, read
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
+from onnxhybrid.model.storage import saving
+from onnxhybrid.model.storage.reading import parsed, read
+from onnxhybrid.model.storage.weights import Weights, materialize, resolve, used
+from onnxhybrid.model.storage.wire import detach
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import file_path
-from onnxhybrid.model.weights import Weights, materialize, resolve, used
-from onnxhybrid.model.wire import detach
 
 
 class Model:
@@ -34,7 +35,7 @@ class Model:
     __slots__ = ("_checked", "_skeleton", "_weights")
 
     def __init__(self, skeleton: ModelProto, weights: Weights, *, checked: bool = False) -> None:
-        """Take over a skeleton and the table of its weights (see `onnxhybrid.model.weights`).
+        """Take over a skeleton and the table of its weights (see `onnxhybrid.model.storage.weights`).
 
         Args:
             skeleton: the model, which nobody changes from now on.

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::taped::Recalled;
 use super::{Call, Expected, Run};
 use crate::failure::{Code, Failure, Problem};
-use crate::process;
+use crate::run::forks;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::runtime::{Ended, runtime, wait};
 use crate::transport::{Limits, Request, Response};
@@ -128,14 +128,14 @@ pub struct Task<T>(JoinHandle<T>, u64);
 impl<T: Send + 'static> Task<T> {
     /// Starts `work`.
     pub fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(runtime().spawn(work), process::generation())
+        Self(runtime().spawn(work), forks::generation())
     }
 }
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         // That of a parent process is out of a child's reach.
-        if self.1 == process::generation() {
+        if self.1 == forks::generation() {
             self.0.abort();
         }
     }

@@ -2,8 +2,8 @@
 
 use super::{Call, Run};
 use crate::failure::{Code, Problem};
+use crate::session::tape::{Answer, Tape, key};
 use crate::shape::Sizes;
-use crate::tape::{Answer, Tape, key};
 use crate::tensor::{InputTensor, OutputTensor};
 
 /// What a record says to a call before it is made.

@@ -19,12 +19,12 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::credential::Secret;
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::node::Node;
 use crate::protocol::options::{OptionSpec, Settings};
+use crate::session::credential::Secret;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 

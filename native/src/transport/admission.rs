@@ -5,8 +5,8 @@ use std::time::Instant;
 use tokio::sync::SemaphorePermit;
 
 use super::{Limits, Peer, Request, Response, Trouble, Watch, grpc};
-use crate::breaker::{Breaker, Pass};
 use crate::failure::{Code, Problem};
+use crate::session::breaker::{Breaker, Pass};
 
 /// The place of a request until it is dropped.
 pub(super) struct Place<'a> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags};
 
-use crate::process::generation;
+use crate::run::forks::generation;
 
 /// Alarms at once. Each takes a descriptor, of which connections need many; threads beyond do without, see
 /// [`super::sleep`].

@@ -13,12 +13,12 @@ use super::message::Sender;
 use super::proxy::Proxy;
 use super::socket::Socket;
 use super::{Limits, Request, Response, Tally, Trouble, tls};
-use crate::breaker::Breaker;
 use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
-use crate::policy::Policy;
-use crate::process::PerProcess;
+use crate::run::forks::PerProcess;
+use crate::session::breaker::Breaker;
+use crate::session::policy::Policy;
 
 /// How long an unused connection is kept.
 const KEEP: Duration = Duration::from_secs(90);

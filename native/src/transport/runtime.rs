@@ -9,8 +9,8 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 
 use super::sleep::{Patience, Sleeper};
-use crate::process::PerProcess;
-use crate::running::{self, Active, EXIT, Entered};
+use crate::run::forks::PerProcess;
+use crate::run::running::{self, Active, EXIT, Entered};
 
 pub use super::sleep::Ended;
 

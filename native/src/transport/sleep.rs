@@ -12,8 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::alarm::Alarm;
 use super::socket::Line;
-use crate::process::generation;
-use crate::running::{Entered, PAUSE};
+use crate::run::forks::generation;
+use crate::run::running::{Entered, PAUSE};
 
 /// Why a wait ended without a result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

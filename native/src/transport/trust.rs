@@ -12,10 +12,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::tls;
-use crate::credential::{Binding, parse_hosts};
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
+use crate::session::credential::{Binding, parse_hosts};
 
 /// The files of a client's certificate and key, and the hosts that may see it.
 #[derive(Clone, Debug, Eq, PartialEq)]

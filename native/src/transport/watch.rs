@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::{Response, Trouble};
-use crate::budget::{Budget, Nanos};
-use crate::events::Events;
 use crate::failure::{Code, Failure, Problem};
+use crate::session::budget::{Budget, Nanos};
+use crate::session::events::Events;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 

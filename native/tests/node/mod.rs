@@ -8,7 +8,7 @@ use onnxhybrid::call::Call;
 use onnxhybrid::element::ElementType;
 use onnxhybrid::failure::Failure;
 use onnxhybrid::node::{Attributes, Node, Signature};
-use onnxhybrid::scope::Scope;
+use onnxhybrid::session::scope::Scope;
 use onnxhybrid::tensor::{InputData, InputTensor, OutputData, OutputTensor};
 
 #[derive(Default)]

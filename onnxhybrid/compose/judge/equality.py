@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from onnxhybrid.compose.build.steps import OPSET
 from onnxhybrid.compose.judge.operand import Operand, equal_to
 from onnxhybrid.compose.judge.rows import Scoring, flat
 from onnxhybrid.compose.judge.score import Score, judge
-from onnxhybrid.compose.steps import OPSET
 from onnxhybrid.model import Input, Model
 
 _OPSET_OF_STRINGS = 19  # before, Equal takes no strings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from onnxhybrid.compose.assembly import Assembly
-from onnxhybrid.compose.part import Part, parts_of
-from onnxhybrid.compose.steps import Steps
+from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.part import Part, parts_of
+from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.judge.operand import Operand
-from onnxhybrid.compose.steps import Steps
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.dtypes import elem_type, numpy_dtype
 

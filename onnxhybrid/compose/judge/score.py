@@ -8,9 +8,9 @@ from typing import NoReturn
 
 from onnx import numpy_helper
 
+from onnxhybrid.compose.build.steps import OPSET
 from onnxhybrid.compose.judge.operand import Operand, threshold
 from onnxhybrid.compose.judge.rows import Scoring, worst
-from onnxhybrid.compose.steps import OPSET
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Input, Model, TensorSpec
 from onnxhybrid.model.editing import SCORE

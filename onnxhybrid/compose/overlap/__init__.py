@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from onnx import GraphProto, ModelProto, NodeProto
 
+from onnxhybrid.compose.build.part import Names
 from onnxhybrid.compose.overlap.halves import halves
 from onnxhybrid.compose.overlap.line import Line
 from onnxhybrid.compose.overlap.schedule import Role, Step, scheduled
 from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.compose.overlap.tensors import Tensors, inferred
-from onnxhybrid.compose.part import Names
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model

@@ -17,7 +17,7 @@ from typing import Any
 
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
-from onnxhybrid.compose.part import Names
+from onnxhybrid.compose.build.part import Names
 from onnxhybrid.model.dtypes import is_container, type_name
 
 ANY_TYPE = 16

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from onnx import NodeProto, TypeProto, helper
 
-from onnxhybrid.compose.part import Names
+from onnxhybrid.compose.build.part import Names
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, DOMAIN, RemoteSpec
 from onnxhybrid.model.sequential import TYPES

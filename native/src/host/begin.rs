@@ -1,0 +1,161 @@
+//! The kernels of `Begin`, `Await` and `Cancel`: one remote call in two nodes, so that others can run in between.
+
+use std::sync::Arc;
+
+use crate::call::Call;
+use crate::element::ElementType;
+use crate::failure::{Code, Failure, Problem};
+use crate::host::invoke::{inputs, node_name, output_elements, scalar, write};
+use crate::host::register::ScopeSlot;
+use crate::node::{Node, Signature, output_types};
+use crate::ort::table::Kernel;
+use crate::ort::{Context, KernelInfo};
+use crate::run::tickets::{Found, Tickets};
+use crate::session::scope::Scope;
+use crate::tensor::InputData;
+use crate::transport::runtime::Ended;
+
+/// A `Begin` node: it sends the request and gives a ticket.
+pub struct Begin {
+    call: Arc<Call>,
+    tickets: Arc<Tickets>,
+}
+
+impl Kernel for Begin {
+    type Shared = ScopeSlot;
+
+    const OUTPUT: Option<ElementType> = Some(ElementType::Int64);
+
+    fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
+        let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
+        Self::prepare(slot.scope(), info, name.clone()).map_err(|problem| of_node(&name, problem))
+    }
+
+    fn compute(&self, context: &Context) -> Result<(), Failure> {
+        let (token, inputs) = inputs(&self.call, context)?;
+        let ticket = self.tickets.add(self.call.begin(token.as_ref(), &inputs));
+        let written = context.write(0, &scalar(ElementType::Int64, &ticket.to_ne_bytes()));
+        written.map_err(|error| self.failure(error))
+    }
+
+    fn failure(&self, problem: impl Into<Problem>) -> Failure {
+        self.call.failure(problem.into(), 0)
+    }
+}
+
+impl Begin {
+    fn prepare(scope: Arc<Scope>, info: &KernelInfo, name: String) -> Result<Self, Problem> {
+        let signature = Signature { name, inputs: info.input_count()?, outputs: output_types(info)? };
+        let tickets = scope.tickets().clone();
+        Ok(Self { call: Arc::new(Call::new(Node::parse(info, signature)?, scope)?), tickets })
+    }
+}
+
+impl Drop for Begin {
+    fn drop(&mut self) {
+        // The session is over, and its scope lives as long as a call of it is under way.
+        self.tickets.abandon_all(&self.call);
+    }
+}
+
+/// An `Await` node: it gives what the call of a ticket brought.
+pub struct Await {
+    name: String,
+    outputs: Vec<Option<ElementType>>,
+    tickets: Arc<Tickets>,
+}
+
+impl Kernel for Await {
+    type Shared = ScopeSlot;
+
+    fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
+        let read = || Ok((node_name(info)?, output_elements(info)?));
+        let (name, outputs) = read().map_err(Failure::without_node)?;
+        Ok(Self { name, outputs, tickets: slot.scope().tickets().clone() })
+    }
+
+    fn compute(&self, context: &Context) -> Result<(), Failure> {
+        let found = ticket(context).and_then(|ticket| self.tickets.take(ticket));
+        let found = found.map_err(|problem| self.failure(problem))?;
+        let call = match &found {
+            Found::Begun(begun) => begun.call().clone(),
+            Found::Late(call) => call.clone(),
+        };
+        self.check(&call)?;
+        let outcome = match found {
+            Found::Begun(begun) => begun.finish(),
+            Found::Late(call) => Err(call.failure(call.ended(Ended::Deadline), 0)),
+        };
+        write(&call, context, outcome)
+    }
+
+    fn failure(&self, problem: impl Into<Problem>) -> Failure {
+        of_node(&self.name, problem.into())
+    }
+}
+
+impl Await {
+    /// The graph declares here what the ticket's node declares there.
+    fn check(&self, call: &Call) -> Result<(), Failure> {
+        if call.node().elements().map(Some).eq(self.outputs.iter().copied()) {
+            return Ok(());
+        }
+        let declared = |elements: &mut dyn Iterator<Item = Option<ElementType>>| {
+            elements.map(|element| element.map_or("?", ElementType::name)).collect::<Vec<_>>().join(", ")
+        };
+        let (here, there) =
+            (declared(&mut self.outputs.iter().copied()), declared(&mut call.node().elements().map(Some)));
+        let message = format!("it declares the outputs {here}; the node \"{}\" gives {there}", call.node().name);
+        Err(self.failure(Problem::new(Code::TicketOutputs, message)))
+    }
+}
+
+/// A `Cancel` node: it drops the call of a ticket, and says whether that was still under way.
+pub struct Cancel {
+    name: String,
+    tickets: Arc<Tickets>,
+}
+
+impl Kernel for Cancel {
+    type Shared = ScopeSlot;
+
+    const OUTPUT: Option<ElementType> = Some(ElementType::Bool);
+
+    fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
+        let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
+        Ok(Self { name, tickets: slot.scope().tickets().clone() })
+    }
+
+    fn compute(&self, context: &Context) -> Result<(), Failure> {
+        let found = ticket(context).and_then(|ticket| self.tickets.take(ticket));
+        let dropped = match found.map_err(|problem| self.failure(problem))? {
+            Found::Begun(begun) => {
+                let under_way = !begun.is_over();
+                begun.abandon(Code::Cancelled);
+                under_way
+            }
+            Found::Late(_) => false,
+        };
+        let written = context.write(0, &scalar(ElementType::Bool, &[u8::from(dropped)]));
+        written.map_err(|error| self.failure(error))
+    }
+
+    fn failure(&self, problem: impl Into<Problem>) -> Failure {
+        of_node(&self.name, problem.into())
+    }
+}
+
+/// The first input, the ticket; further ones are only waited for.
+fn ticket(context: &Context) -> Result<i64, Problem> {
+    let input = context.input(0)?;
+    match (input.element, input.data) {
+        (ElementType::Int64, InputData::Raw(bytes)) if bytes.len() == 8 => {
+            Ok(i64::from_ne_bytes(bytes.try_into().unwrap_or_default()))
+        }
+        _ => Err(Problem::new(Code::Ticket, "the first input is no ticket, which is one int64")),
+    }
+}
+
+fn of_node(name: &str, problem: Problem) -> Failure {
+    Failure { node: name.into(), ..Failure::without_node(problem) }
+}

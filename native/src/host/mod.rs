@@ -1,0 +1,8 @@
+//! What faces the host: the doors that ONNX Runtime and a host language come in by, and the kernels.
+
+pub mod abi;
+pub mod begin;
+pub mod describe;
+pub mod invoke;
+pub mod op;
+pub mod register;

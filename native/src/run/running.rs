@@ -1,0 +1,240 @@
+//! Runs, as a host tells of them, so that their waits can be ended from outside.
+//!
+//! ONNX Runtime shows a kernel neither the run that it belongs to nor the run's options. A sequential session computes
+//! its kernels on the thread that called it, so the host says on that very thread when a run begins and ends. A kernel
+//! on a thread of which nothing was said, as in a session with parallel execution, belongs to no run: its waits end
+//! with their answer, at their deadline, or with the process.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::guard::lock;
+use crate::run::tickets::Tickets;
+
+/// Asks the host whether the run on this thread is to end: not 0 if so. Called every [`PAUSE`] of a wait.
+pub type Check = unsafe extern "C" fn() -> i32;
+
+/// How long a wait goes on between two questions to the host.
+pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// Something that ends waits, once and for all.
+#[derive(Default)]
+pub struct Signal {
+    raised: AtomicBool,
+    waiting: Mutex<Vec<(u64, Waker)>>,
+}
+
+impl Signal {
+    /// Whether it was raised.
+    pub fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// Raises it, and wakes whoever listens.
+    pub fn raise(&self) {
+        self.raised.store(true, Ordering::Release);
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Wakes `waker` when it is raised, as long as the result lives. Look at [`Self::is_raised`] afterwards.
+    pub fn listen(&self, waker: &Waker) -> Listening<'_> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let key = NEXT.fetch_add(1, Ordering::Relaxed);
+        lock(&self.waiting).push((key, waker.clone()));
+        Listening { signal: self, key }
+    }
+}
+
+/// See [`Signal::listen`].
+pub struct Listening<'a> {
+    signal: &'a Signal,
+    key: u64,
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let mut waiting = lock(&self.signal.waiting);
+        let at = waiting.iter().rposition(|(key, _)| *key == self.key);
+        let waker = at.map(|at| waiting.swap_remove(at));
+        drop(waiting);
+        drop(waker);
+    }
+}
+
+/// One run of a session.
+#[derive(Default)]
+pub struct Run {
+    id: u64,
+    /// Ends its waits.
+    pub cancelled: Signal,
+    /// What it has begun, dropped when it ends.
+    tickets: Mutex<Vec<(Weak<Tickets>, i64)>>,
+}
+
+impl Run {
+    /// Lets a ticket end with this run at the latest.
+    pub fn owns(&self, tickets: &Arc<Tickets>, ticket: i64) {
+        lock(&self.tickets).push((Arc::downgrade(tickets), ticket));
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut *lock(&self.tickets));
+        for (tickets, ticket) in left {
+            if let Some(tickets) = tickets.upgrade() {
+                tickets.abandon(ticket);
+            }
+        }
+    }
+}
+
+/// A run on the thread that it runs on.
+#[derive(Clone)]
+pub struct Entered {
+    /// The run.
+    pub run: Arc<Run>,
+    check: Option<Check>,
+}
+
+impl Entered {
+    /// Whether the host wants to be asked.
+    pub fn is_checked(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// Whether the host, if it wants to be asked, says that the run is to end.
+    pub fn is_interrupted(&self) -> bool {
+        // SAFETY: the host vouches for the function until it leaves the run, which it does on this very thread.
+        !EXIT.is_raised() && self.check.is_some_and(|check| unsafe { check() } != 0)
+    }
+}
+
+thread_local! {
+    /// The runs of this thread; one may begin within another, in a signal handler for example.
+    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+}
+
+static RUNS: LazyLock<Mutex<HashMap<u64, Arc<Run>>>> = LazyLock::new(Mutex::default);
+
+/// Raised when the process ends.
+pub static EXIT: LazyLock<Signal> = LazyLock::new(Signal::default);
+
+/// Runs that were entered and not yet left, and kernels that wait.
+static ACTIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts as active while it lives.
+pub struct Active(());
+
+impl Active {
+    /// One more.
+    #[allow(clippy::new_without_default)] // a default that counts would surprise
+    pub fn new() -> Self {
+        ACTIVE.fetch_add(1, Ordering::AcqRel);
+        Self(())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        // A child of a fork began at nothing, whatever its thread was doing.
+        let _ = ACTIVE.fetch_update(Ordering::AcqRel, Ordering::Acquire, |active| active.checked_sub(1));
+    }
+}
+
+/// The run of this thread, if the host told of one.
+pub fn current() -> Option<Entered> {
+    ENTERED.with(|entered| entered.borrow().last().cloned())
+}
+
+/// A run to be entered later, under its new id.
+pub fn create() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    lock(&RUNS).insert(id, Arc::new(Run { id, cancelled: Signal::default(), tickets: Mutex::default() }));
+    id
+}
+
+/// Says that this thread now runs the run `id`, or where there is none of this id one that nobody has to name.
+pub fn enter(id: u64, check: Option<Check>) {
+    let named = (id != 0).then(|| lock(&RUNS).get(&id).cloned()).flatten();
+    std::mem::forget(Active::new());
+    ENTERED.with(|entered| entered.borrow_mut().push(Entered { run: named.unwrap_or_default(), check }));
+}
+
+/// Says that the run that this thread entered last is over; what it began is dropped.
+pub fn leave() {
+    if let Some(left) = ENTERED.with(|entered| entered.borrow_mut().pop()) {
+        if left.run.id != 0 {
+            release(left.run.id);
+        }
+        drop((left, Active(())));
+    }
+}
+
+/// Forgets the id of a run.
+pub fn release(id: u64) {
+    let released = lock(&RUNS).remove(&id);
+    drop(released);
+}
+
+/// Ends the waits of a run, those to come included; nothing if it is over.
+pub fn cancel(id: u64) {
+    let run = lock(&RUNS).get(&id).cloned();
+    if let Some(run) = run {
+        run.cancelled.raise();
+    }
+}
+
+/// Ends all waits of this process for good, and gives the runs at most `patience` to return to their host.
+pub fn exit(patience: Duration) {
+    EXIT.raise();
+    let until = Instant::now() + patience;
+    while ACTIVE.load(Ordering::Acquire) > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The runs of a parent process are not the child's.
+pub fn begin_child() {
+    ACTIVE.store(0, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn yes() -> i32 {
+        1
+    }
+
+    #[test]
+    fn a_thread_is_in_the_run_that_it_entered_last() {
+        let (outer, inner) = (create(), create());
+        assert!(current().is_none());
+        enter(outer, None);
+        enter(inner, Some(yes));
+        assert!(current().is_some_and(|entered| entered.run.id == inner && entered.is_interrupted()));
+        leave();
+        assert!(current().is_some_and(|entered| entered.run.id == outer && !entered.is_interrupted()));
+        assert!(std::thread::spawn(|| current().is_none()).join().unwrap());
+        leave();
+        leave();
+        assert!(current().is_none());
+    }
+
+    #[test]
+    fn a_run_that_is_cancelled_before_it_is_entered_stays_cancelled() {
+        let id = create();
+        cancel(id);
+        enter(id, None);
+        assert!(current().is_some_and(|entered| entered.run.cancelled.is_raised()));
+        leave();
+        cancel(id);
+    }
+}

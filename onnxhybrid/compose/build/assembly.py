@@ -1,0 +1,338 @@
+"""Where a composition comes together: parts are placed in one graph, and every combinator ends in `finish`.
+
+An Assembly lives inside one call of a combinator. Names that will be public are reserved first, so that no inner name
+of a part can stand in their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+
+from onnxhybrid.compose.build.finish import finished
+from onnxhybrid.compose.build.part import Names, Part, take_defaults
+from onnxhybrid.compose.build.types import narrow, require, shared_sizes
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.alignment import align
+from onnxhybrid.model.dtypes import elem_type, is_container, type_name
+from onnxhybrid.model.graphs import depth
+from onnxhybrid.model.naming import Taken
+from onnxhybrid.model.remote_spec import gives_results
+from onnxhybrid.model.storage.weights import same_values
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A graph for an If node's branch, and the declarations of its outputs by their public names."""
+
+    graph: GraphProto
+    outputs: dict[str, ValueInfoProto]
+
+
+@dataclass
+class InputSlot:
+    """An input of the composition: what it takes, what it is when left out, and which part asked for it first."""
+
+    value: ValueInfoProto
+    default: TensorProto | None
+    label: str
+
+
+class Assembly:
+    """A graph in the making."""
+
+    def __init__(self, kind: str, parts: Sequence[Part], inputs: Iterable[str], outputs: Iterable[str]) -> None:
+        """Align the parts, and reserve the names of the composition's inputs and outputs.
+
+        Args:
+            kind: the combinator, for the graph's name and metadata.
+            parts: all parts that will be used.
+            inputs, outputs: the names to reserve.
+
+        Raises:
+            ComposeError: OH102, the opsets cannot be aligned; OH210, an input and an output have one name.
+        """
+        public = set(inputs)
+        if both := [name for name in outputs if name in public]:
+            raise _both_sides(both[0], parts)
+        models = _aligned([part.model for part in parts], self._needed_opset(kind, outputs, parts), kind)
+        self._kind = kind
+        self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
+        self._names = Names(tensors=Taken(public | set(outputs)))
+        self._model = ModelProto()
+        self._graph = self._model.graph
+        self._graph.name = kind
+        self._inputs: dict[str, InputSlot] = {}
+        self._values: dict[str, ValueInfoProto] = {}
+
+    @staticmethod
+    def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
+        """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
+        needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
+        if kind in _BRANCHING:
+            chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]
+            needed |= {_if_opset(value) for value in chosen}
+        return max(needed, default=0)
+
+    def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
+        """Place a part in the main graph.
+
+        Args:
+            label: the part's label.
+            feeds: input -> tensor of the graph, for the inputs that are fed; the others become the graph's inputs.
+            public: output -> public name, for the outputs that leave the composition.
+
+        Returns:
+            output -> tensor of the graph.
+        """
+        part = self._parts[label]
+        outputs = {name: public[name] if name in public else self._inner(part, name) for name in part.outputs}
+        graph = self._placed(part, feeds, outputs)
+        self._values.update({value.name: value for value in graph.output})
+        # Each name has one meaning by now, so that merging the graphs is appending the fields of one to the other's.
+        inner = {value.name for value in graph.value_info}
+        graph.value_info.extend(value for value in graph.output if value.name not in inner)
+        for own in ("input", "output", "name", "doc_string", "metadata_props"):
+            graph.ClearField(own)
+        self._graph.MergeFrom(graph)
+        return outputs
+
+    def branch(self, label: str, feeds: Mapping[str, str]) -> Branch:
+        """Place a part in a graph for an If node.
+
+        Its weights go to the main graph, where ONNX Runtime keeps them once.
+        """
+        part = self._parts[label]
+        outputs = {name: self._names.tensor(f"{label}/{name}") for name in part.outputs}
+        graph = self._placed(part, feeds, outputs)
+        for hoisted, own in (
+            (self._graph.initializer, graph.initializer),
+            (self._graph.sparse_initializer, graph.sparse_initializer),
+        ):
+            hoisted.extend(own)
+            del own[:]
+        del graph.input[:]
+        graph.name = graph.name or label  # ONNX Runtime wants one inside of nodes, and none of a whole model
+        return Branch(graph, dict(zip(outputs, graph.output, strict=True)))
+
+    def passed_on(self, label: str, tensors: Mapping[str, str]) -> Branch:
+        """A branch that gives tensors of the main graph as its outputs: output -> tensor."""
+        graph = GraphProto(name=label)
+        for name, tensor in tensors.items():
+            value = graph.output.add(name=self._names.tensor(f"{label}/{name}/passed"))
+            value.type.CopyFrom(self._values[tensor].type)
+            graph.node.append(helper.make_node("Identity", [tensor], [value.name], name=self._names.node(value.name)))
+        return Branch(graph, dict(zip(tensors, graph.output, strict=True)))
+
+    def condition(self, name: str) -> str:
+        """The bool input `name`; it is declared, as a scalar, if no part has it.
+
+        Raises:
+            ComposeError: OH207, a part takes it as another type.
+        """
+        if name not in self._inputs:
+            self._names.tensors.add(name)
+            self._open(name, InputSlot(TensorSpec(name, "bool", ()).to_value_info(), None, "condition"))
+        if (spec := self.spec(name)).dtype != "bool":
+            raise ComposeError("OH207", f"the condition is no bool: {spec}")
+        return name
+
+    def node(
+        self, operator: str, inputs: Sequence[str], output: str, *, called: str | None = None, **attributes: Any
+    ) -> str:
+        """Add a node of the standard domain with one output, called like `output` if that is free; the output."""
+        name = self._names.tensor(output)
+        label = self._names.node(called or output)
+        self._graph.node.append(helper.make_node(operator, inputs, [name], name=label, **attributes))
+        return name
+
+    def constant(self, value: TensorProto, wanted: str) -> str:
+        """Add a constant, called like `wanted` if that is free; its name."""
+        name = self._names.tensor(wanted)
+        self._graph.initializer.add().CopyFrom(value)
+        self._graph.initializer[-1].name = name
+        self._values[name] = helper.make_tensor_value_info(name, value.data_type, list(value.dims))
+        return name
+
+    def publish(self, operator: str, tensor: str, spec: TensorSpec, **attributes: Any) -> None:
+        """Write a public output, whose name is reserved, by a node that reads one tensor."""
+        label = self._names.node(f"{self._kind}/{spec.name}")
+        self._graph.node.append(helper.make_node(operator, [tensor], [spec.name], name=label, **attributes))
+        self._values[spec.name] = spec.to_value_info()
+
+    def cast(self, tensor: str, dtype: str, output: str) -> str:
+        """The tensor as another dtype, in a tensor called like `output`; itself where it has that dtype."""
+        if tensor in self._values and self.spec(tensor).dtype == dtype:
+            return tensor
+        name = self.node("Cast", [tensor], output, to=elem_type(dtype))
+        shape = self.spec(tensor).shape if tensor in self._values else None
+        self._values[name] = TensorSpec(name, dtype, shape).to_value_info()
+        return name
+
+    def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> None:
+        """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not.
+
+        Raises:
+            ComposeError: OH245, branches would be nested too deeply.
+        """
+        names = [value.name for value in outputs]
+        self._graph.node.append(self._if(condition, then, else_, names, names))
+        self._values.update({value.name: value for value in outputs})
+
+    def either(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> Branch:
+        """A branch that chooses between two others, as `choose` does in the main graph."""
+        inner = {value.name: ValueInfoProto(name=self._names.tensor(f"{self._kind}/{value.name}")) for value in outputs}
+        for value in outputs:
+            inner[value.name].type.CopyFrom(value.type)
+        node = self._if(condition, then, else_, list(inner), [value.name for value in inner.values()])
+        return Branch(helper.make_graph([node], self._kind, [], []), inner)
+
+    def _if(
+        self, condition: str, then: Branch, else_: Branch, outputs: Sequence[str], tensors: Sequence[str]
+    ) -> NodeProto:
+        for branch in (then, else_):
+            _check_depth(branch.graph)
+            chosen = [branch.outputs[name] for name in outputs]
+            del branch.graph.output[:]
+            branch.graph.output.extend(chosen)
+        name = self._names.node(self._kind)
+        return helper.make_node("If", [condition], tensors, name=name, then_branch=then.graph, else_branch=else_.graph)
+
+    def spec(self, tensor: str) -> TensorSpec:
+        """The description of an input of the composition, or of a part's output in the main graph."""
+        return TensorSpec.of(self._values[tensor])
+
+    def finish(self, outputs: Sequence[str]) -> Model:
+        """The composition as a Model, checked.
+
+        Raises:
+            ComposeError: OH209, functions clash.
+            ValidationError: a part was not valid.
+        """
+        del self._graph.input[:], self._graph.output[:]
+        for slot in self._inputs.values():
+            self._graph.input.append(slot.value)
+            if slot.default is not None:
+                self._graph.initializer.append(slot.default)
+        self._graph.output.extend(self._values[name] for name in outputs)
+        answers = [name for node in self._graph.node if gives_results(node) for name in node.output]
+        self._graph.value_info.extend(self._values[name] for name in answers if name in self._values)
+        return finished(self._kind, self._model, list(self._parts.values()))
+
+    def _placed(self, part: Part, feeds: Mapping[str, str], outputs: Mapping[str, str]) -> GraphProto:
+        """The part's graph under its new names; where it is fed it reads the tensors of the composition."""
+        sizes: dict[str, str] = {}
+        tensors = {name: feeds.get(name, name) for name in part.inputs}
+        for name, wanted in part.inputs.items():
+            if given := self._values.get(tensors[name]):
+                self._check(part, given, wanted)
+                for theirs, ours in shared_sizes(given, wanted).items():
+                    sizes.setdefault(theirs, ours)
+        graph = part.placed(self._names, tensors, outputs, sizes)
+        defaults = take_defaults(graph)
+        for name, value in zip(part.inputs, graph.input, strict=True):
+            if name not in feeds:
+                self._share(name, value, defaults.get(value.name), part.label)
+        return graph
+
+    def _share(self, name: str, value: ValueInfoProto, default: TensorProto | None, label: str) -> None:
+        """Let a part read the input `name` of the composition, which is opened if it is the first to ask.
+
+        The input may be left out only if every part that reads it says so.
+
+        Raises:
+            ComposeError: OH211, two parts have different defaults for it.
+        """
+        if default is not None:
+            default.name = name
+        slot = self._inputs.get(name)
+        if slot is None:
+            own = ValueInfoProto(name=name)
+            own.type.CopyFrom(value.type)
+            self._open(name, InputSlot(own, default, label))
+            return
+        narrow(slot.value, value)
+        if slot.default is not None and default is not None and not self._same(slot, default, label):
+            raise ComposeError(
+                "OH211",
+                f"the parts {slot.label!r} and {label!r} share the input {name!r} and have different defaults for it; "
+                "rename it in one of them",
+            )
+        slot.default = slot.default if default is not None else None
+
+    def _same(self, slot: InputSlot, default: TensorProto, label: str) -> bool:
+        weights = {**self._parts[slot.label].model.weights, **self._parts[label].model.weights}
+        return slot.default is not None and same_values(slot.default, default, weights)
+
+    def _open(self, name: str, slot: InputSlot) -> None:
+        self._inputs[name] = slot
+        self._values[name] = slot.value
+
+    def _check(self, part: Part, given: ValueInfoProto, wanted: ValueInfoProto) -> None:
+        slot = self._inputs.get(given.name)
+        source = f"the input of part {slot.label!r}," if slot else "the tensor"
+        hint = "rename one of them if they are not the same" if slot else "put a model that converts it between them"
+        require(given, source, wanted, f"the input of part {part.label!r},", hint)
+
+    def _inner(self, part: Part, output: str) -> str:
+        return self._names.tensor(output if output not in self._names.tensors else f"{part.label}/{output}")
+
+
+_MOST_LEVELS = 30
+"""How many branches inside each other a file can have: each is three messages, and protobuf reads up to 100."""
+
+
+def _check_depth(branch: GraphProto) -> None:
+    if (levels := depth(branch)) > _MOST_LEVELS:
+        raise ComposeError(
+            "OH245",
+            f"{levels} branches would lie inside each other, and no program reads a file with more than "
+            f"{_MOST_LEVELS}; choose between all models at once with oh.route, or in the shape of a tree",
+        )
+
+
+_BRANCHING = frozenset({"switch", "cascade", "route", "fallback"})
+
+
+def _aligned(models: Sequence[Model], at_least: int, kind: str) -> list[Model]:
+    """The models on common opsets, and those of branches on 11 or later if that is proven.
+
+    If before opset 11 takes a size that one branch has for the other one's too, where that one does not know it.
+
+    Raises:
+        ComposeError: OH102, the opsets cannot be aligned.
+    """
+    if kind in _BRANCHING and at_least < _DIFFERING:
+        try:
+            return align(models, _DIFFERING)
+        except ComposeError:
+            pass
+    return align(models, at_least)
+
+
+_DIFFERING = 11
+"""The first opset whose If takes branches of different shapes."""
+
+
+def _both_sides(name: str, parts: Iterable[Part]) -> ComposeError:
+    hint = "rename one of them in its part"
+    for part in parts:
+        if name in part.inputs and name in part.outputs:
+            hint = f"{part.label!r} gives its input back as it is: drop that output with select"
+    return ComposeError("OH210", f"{name!r} would be an input and an output; {hint}")
+
+
+def _if_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose If gives such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 13 if is_container(name) else 0
+
+
+def _identity_opset(value: ValueInfoProto) -> int:
+    """The oldest opset whose Identity takes such a value."""
+    name = type_name(value.type)
+    return 16 if name.startswith("optional(") else 14 if is_container(name) else 0

@@ -1,0 +1,184 @@
+"""A part of a composition: a Model under a label, made ready to share a graph with other parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
+
+from onnxhybrid.compose.build.overwriting import protect
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model
+from onnxhybrid.model.alignment import lifted
+from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.naming import Scopes, Taken, free_name, tensor_names
+from onnxhybrid.model.texts import is_name
+
+
+@dataclass
+class Names:
+    """The names that a composition has given away so far: of tensors, of nodes and of sizes."""
+
+    tensors: Taken = field(default_factory=Taken)
+    nodes: Taken = field(default_factory=Taken)
+    sizes: Taken = field(default_factory=Taken)
+
+    @classmethod
+    def of(cls, model: ModelProto) -> Names:
+        """The names of a model's tensors and nodes, at any depth."""
+        return cls(Taken(tensor_names(model.graph)), Taken(node.name for node in all_nodes(model)))
+
+    def tensor(self, wanted: str) -> str:
+        """A free tensor name, `wanted` if possible; it is taken from now on."""
+        return self.tensors.take(wanted)
+
+    def node(self, wanted: str) -> str:
+        """A free node name, `wanted` if possible; it is taken from now on."""
+        return self.nodes.take(wanted)
+
+    def size(self, wanted: str) -> str:
+        """A free name of a size, `wanted` if possible; it is taken from now on."""
+        return self.sizes.take(wanted)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Model under a label. Labels are prefixes of names where these clash, and always of the names of nodes."""
+
+    label: str
+    model: Model
+
+    @cached_property
+    def inputs(self) -> dict[str, ValueInfoProto]:
+        """The declarations of the inputs, by name."""
+        return {value.name: value for value in self.model.skeleton.graph.input}
+
+    @cached_property
+    def outputs(self) -> dict[str, ValueInfoProto]:
+        """The declarations of the outputs, by name."""
+        return {value.name: value for value in self.model.skeleton.graph.output}
+
+    def placed(
+        self, names: Names, inputs: Mapping[str, str], outputs: Mapping[str, str], sizes: Mapping[str, str]
+    ) -> GraphProto:
+        """A copy of the graph in which every name is its own, and each output is written by a node.
+
+        Inner tensors keep their names where these are free, and get the label as a prefix otherwise. Nodes always get
+        it, so that messages and statistics say which part a node came from.
+
+        Args:
+            names: the names given away so far; those of the part are added.
+            inputs: input -> what it is called in the composition, for each of them.
+            outputs: output -> the same, for each of them, in the graph's order.
+            sizes: the part's name of a size -> the composition's, where the part shares it.
+        """
+        graph = GraphProto()
+        graph.CopyFrom(self.model.skeleton.graph)
+        protect(graph)
+        scopes = Scopes(graph)
+        known = scopes.tensor_names()
+        _tidy(graph, known)
+        fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
+        scopes.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
+        scopes.rename_sizes({**self._moved(scopes.size_names() - set(sizes), names.sizes), **sizes})
+        scopes.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
+        return graph
+
+    def _moved(self, own: set[str], taken: Taken) -> dict[str, str]:
+        """Take the names that are free, and new ones for the others: old -> new of these.
+
+        One name never stands for the tensors, or sizes, of two parts that need not agree.
+        """
+        moved = sorted(own & taken)
+        taken |= own
+        return {name: taken.take(f"{self.label}/{name}") for name in moved}
+
+
+def _tidy(graph: GraphProto, known: set[str]) -> None:
+    """Put into one form what files write in several, and ONNX Runtime takes in one of them only."""
+    _keep(graph.output, {value.name: value for value in graph.output})  # some list an output twice
+    _keep(graph.value_info, {value.name: value for value in graph.value_info if value.name in known})
+    for sparse in graph.sparse_initializer:
+        if not sparse.indices.name:
+            sparse.indices.name = f"{sparse.values.name}/indices"
+            known.add(sparse.indices.name)
+
+
+def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
+    if len(kept) < len(values):
+        del values[:]
+        values.extend(kept.values())
+
+
+def _written(graph: GraphProto, known: set[str]) -> list[str]:
+    """The tensor of each output; one that no node writes (an input or initializer itself) gets a node, and a name."""
+    given = {value.name for value in (*graph.input, *graph.initializer)}
+    given.update(sparse.values.name for sparse in graph.sparse_initializer)
+    for output in graph.output:
+        if output.name in given:
+            inner = free_name(f"{output.name}/out", known)
+            graph.node.append(helper.make_node("Identity", [output.name], [inner], name=inner))
+            output.name = inner
+            known.add(inner)
+    return [output.name for output in graph.output]
+
+
+def labelled(models: Iterable[object]) -> dict[str, object]:
+    """The models under their graphs' names, made different where they are not."""
+    labelled: dict[str, object] = {}
+    for position, model in enumerate(models):
+        name = model.name if isinstance(model, Model) and model.name.isprintable() else ""
+        labelled[free_name(name or f"part{position}", labelled)] = model
+    return labelled
+
+
+def take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
+    """Remove the initializers that are inputs from a graph."""
+    inputs = {value.name for value in graph.input}
+    defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
+    if defaults:
+        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+    return defaults
+
+
+def checked_label(label: object) -> str:
+    """A part's label.
+
+    Raises:
+        ComposeError: OH205, it cannot be a prefix of names.
+    """
+    if not is_name(label) or any(character < " " for character in label):
+        raise ComposeError("OH205", f"a part's label is a non-empty text in one line, not {label!r}")
+    return label
+
+
+def parts_of(models: Mapping[str, object]) -> list[Part]:
+    """The parts by label.
+
+    Raises:
+        ComposeError: OH205, one of them is no Model, or a label cannot be used.
+    """
+    parts = []
+    for label, model in models.items():
+        if not isinstance(model, Model):
+            raise ComposeError(
+                "OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{_hint(label, model)}"
+            )
+        parts.append(Part(checked_label(label), lifted(model)))
+    return parts
+
+
+def _hint(label: str, given: object) -> str:
+    if isinstance(given, (str, os.PathLike)):
+        return "; load a file with oh.load(path)"
+    if isinstance(given, (list, tuple)):
+        return "; give the models one by one"
+    if label in ("condition", "index"):
+        return ", or the name of an input"
+    return "; compare a score with a threshold, as in score >= 0.8" if hasattr(given, "tensor") else ""

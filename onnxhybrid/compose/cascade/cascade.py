@@ -1,0 +1,229 @@
+"""`cascade`: the local model answers, and the remote one is asked only where a judge says no."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from onnx import TensorProto, ValueInfoProto
+
+from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.part import Part, parts_of
+from onnxhybrid.compose.build.types import judged_as
+from onnxhybrid.compose.cascade import verdict
+from onnxhybrid.compose.cascade.escalation import Escalation, escalation
+from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
+from onnxhybrid.compose.cascade.rows import rows_of
+from onnxhybrid.compose.cascade.speculation import speculative
+from onnxhybrid.compose.switch import unite
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model
+from onnxhybrid.model.alignment import GLUE_OPSET, align, newest
+from onnxhybrid.model.dtypes import type_name
+from onnxhybrid.model.tensor_spec import TensorSpec
+
+_ROWS_OPSET = 14
+_REPORTS = ["accepted", "score"]
+
+
+def cascade(
+    local: Model, remote: Model, accept: Model, *, rows: bool = False, speculate: bool = False, report: bool = False
+) -> Model:
+    """Run `local`; what the judge accepts of its outputs is the answer, and for the rest `remote` is asked.
+
+    Args:
+        local: the model that always runs.
+        remote: the model that is asked where the judge refuses; it gives what local gives, but need not give what only
+            the judge reads.
+        accept: the judge: a Model with one bool output that reads outputs of `local` by name.
+        rows: send the refused rows only, in one request, and put the answers in their places; nothing is sent where
+            there are none. The judge gives a verdict for each row (of several for one, all have to hold). An input of
+            remote has rows if its first size is not fixed and is called like that of the other inputs, or has no name;
+            tokens and options, of a fixed first size, are passed whole. Without it all rows are sent if one is refused.
+        speculate: send at once what needs no other remote answer, and cancel it when local is accepted; the run does
+            not wait for it then, and a failure of it is none of the run. With rows=True all rows are sent ahead, and
+            those that are refused are taken from the answer.
+        report: add the outputs `accepted` (bool: a scalar, or one for each row with rows=True) and `score` (float32:
+            what the judge compared; of a judge that does not say, 1 where it accepts and 0 where it does not).
+
+    Returns:
+        A Model with the outputs of `remote`; inputs of one name are one input. Where remote flags its failures
+        (`on_error="flag"`), its flags are outputs too: a call that failed leaves local's answer, and `ok` is false;
+        where nothing was sent, `ok` is true.
+
+    Raises:
+        ComposeError: OH205, an argument is no Model; OH206, the outputs differ; OH208, the judge does not fit local;
+            OH201 or OH202, the models want different types or shapes of an input they share; OH220, an option is no
+            bool; OH221, an output is called as those that report=True adds; OH222 or OH223, inputs or outputs cannot be
+            cut into rows; OH224, the judge has no such score.
+    """
+    _check_options(rows=rows, speculate=speculate, report=report)
+    if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
+        kind = type(accept).__name__
+        raise ComposeError("OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not a {kind}")
+    parts = {part.label: part for part in parts_of({"local": local, "judge": accept, "remote": remote})}
+    offered = _Offered.of(parts, report)
+    read = _read_by_judge(parts)
+    inputs = {*parts["local"].inputs, *parts["remote"].inputs, *(set(parts["judge"].inputs) - set(read))}
+    cut = rows_of(parts["local"], parts["remote"], offered.answers) if rows else None
+    asked = _prepare(parts, offered, cut, report=report, ahead=speculate)
+    assembly = Assembly("cascade", list(parts.values()), inputs, offered.all)
+    tensors = assembly.add("local", {}, {})
+    said, *score = assembly.add(
+        "judge", {name: _as_judged(assembly, tensors[name], parts, name) for name in read}, {}
+    ).values()
+    refused = assembly.node("Not", [said], "judge/refused")
+    if cut is not None:
+        refused = verdict.by_row(assembly, refused, [*cut, *(tensors[name] for name in offered.answers)])
+    some = verdict.any_of(assembly, refused)
+    _choose(assembly, asked, tensors, offered, refused, some)
+    if report:
+        _report(assembly, refused if rows else some, score, tensors[offered.answers[0]] if rows else None)
+    model = assembly.finish(offered.all)
+    return speculative(model, [*offered.answers, *offered.flags][0]) if speculate else model
+
+
+@dataclass(frozen=True)
+class _Offered:
+    """The outputs of a cascade.
+
+    Attributes:
+        answers: those that local and remote both answer, in local's order.
+        flags: those that say how remote's call ended -> what they say: `ok`, `status` or `error`.
+        all: these, and those of the report.
+    """
+
+    answers: list[str]
+    flags: dict[str, str]
+    all: list[str]
+
+    @classmethod
+    def of(cls, parts: dict[str, Part], report: bool) -> _Offered:
+        """What the parts offer together.
+
+        Raises:
+            ComposeError: OH206, one side offers what the other lacks, other than what the judge alone needs, and than
+                the flags of remote; OH221, one of them is called like an output of the report.
+        """
+        flags = flags_of(parts["remote"].model)
+        common = _common_outputs(parts, flags)
+        outputs = [*common, *(name for name in flags if name not in common)]
+        if clashing := [name for name in _REPORTS if report and name in outputs]:
+            raise ComposeError(
+                "OH221",
+                f"local and remote offer {clashing[0]!r}, which report=True adds; rename it in both, as in "
+                f"model.rename({{{clashing[0]!r}: 'inner_{clashing[0]}'}})",
+            )
+        return cls([name for name in common if name not in flags], flags, [*outputs, *(_REPORTS if report else [])])
+
+
+def _common_outputs(parts: dict[str, Part], flags: Collection[str]) -> list[str]:
+    """The outputs that local and remote offer, in local's order.
+
+    Raises:
+        ComposeError: OH206, one side offers what the other lacks, other than what the judge alone needs.
+    """
+    local, remote = parts["local"].outputs, parts["remote"].outputs
+    judged = set(parts["judge"].inputs)
+    missing = [name for name in remote if name not in local and name not in flags]
+    unmet = [name for name in local if name not in remote and name not in judged]
+    for names, owner, other in ((missing, "remote", "local"), (unmet, "local", "remote")):
+        if names:
+            raise ComposeError(
+                "OH206",
+                f"{owner} offers {names[0]!r} and {other} does not; local: {', '.join(local)}; remote: "
+                f"{', '.join(remote)}. Drop it with select, or rename outputs so that they meet",
+            )
+    return [name for name in local if name in remote]
+
+
+def _read_by_judge(parts: dict[str, Part]) -> list[str]:
+    """The judge's inputs that are local outputs.
+
+    Raises:
+        ComposeError: OH208, it has not one bool output, or reads what local does not give.
+    """
+    judge, local = parts["judge"], parts["local"]
+    specs = judge.model.outputs
+    if len(specs) != 1 or specs[0].dtype != "bool":
+        raise ComposeError(
+            "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
+        )
+    read = [name for name in judge.inputs if name in local.outputs]
+    for spec in judge.model.inputs:
+        # A threshold or a token has the shape [1] and is fed at run time; anything else is an output that is misspelt.
+        is_option = spec.optional or (spec.shape == (1,) and bool(read))
+        if spec.name not in local.outputs and spec.name not in local.inputs and not is_option:
+            raise ComposeError(
+                "OH208", f"the judge reads {spec.name!r}, and local gives {', '.join(map(repr, local.outputs))}"
+            )
+    return read
+
+
+def _prepare(
+    parts: dict[str, Part], offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool
+) -> Escalation:
+    """Align the parts, and change those that have to do more here than by themselves; the remote, as it is now."""
+    models = align([part.model for part in parts.values()], 0 if cut is None else _ROWS_OPSET)
+    parts.update({label: Part(label, model) for label, model in zip(parts, models, strict=True)})
+    opset = newest(model.opsets for model in models).get("", GLUE_OPSET)
+    if report:
+        parts["judge"] = Part("judge", verdict.scored(parts["judge"].model, opset, parts["local"].outputs))
+    calls = [name for name, kind in offered.flags.items() if kind == OK]
+    if cut is None and not calls:
+        return Escalation(parts["remote"].model)
+    answers = {name: parts["local"].outputs[name] for name in offered.answers}
+    asked = escalation(parts["remote"].model, answers, calls, cut, opset, ahead=ahead)
+    parts["remote"] = Part("remote", asked.model)
+    return asked
+
+
+def _choose(
+    assembly: Assembly, asked: Escalation, tensors: dict[str, str], offered: _Offered, refused: str, some: str
+) -> None:
+    """Ask the remote where some is refused, and pass local's answers on where not."""
+    unasked = {
+        n: tensors.get(n) or assembly.constant(UNASKED[kind], f"unasked/{n}") for n, kind in offered.flags.items()
+    }
+    outputs = [name for name in offered.all if name in unasked or name in offered.answers]
+    answered = assembly.passed_on("local", {name: unasked.get(name) or tensors[name] for name in outputs})
+    feeds = {given: tensors[name] for name, given in asked.answers.items()}
+    if asked.positions:
+        feeds[asked.positions] = verdict.positions(assembly, refused)
+    if asked.all_positions:
+        feeds[asked.all_positions] = verdict.all_positions(assembly, refused)
+    remote = assembly.branch("remote", feeds)
+    declared = unite(answered, remote, outputs)
+    if asked.positions:
+        declared = [_called(v.name, answered.outputs[v.name]) if v.name in offered.answers else v for v in declared]
+    assembly.choose(assembly.node("Not", [some], "judge/accepted"), answered, remote, declared)
+
+
+def _called(name: str, value: ValueInfoProto) -> ValueInfoProto:
+    return ValueInfoProto(name=name, type=value.type)
+
+
+def _report(assembly: Assembly, refused: str, score: list[str], rows: str | None) -> None:
+    """Write the outputs of the report; `rows` is a tensor that has as many rows as there are verdicts."""
+    shape = () if rows is None else (assembly.spec(rows).shape or (None,))[:1]
+    accepted = TensorSpec("accepted", "bool", shape)
+    compared = TensorSpec("score", "float32", assembly.spec(score[0]).shape if score else shape)
+    assembly.publish("Not", refused, accepted)
+    if score:
+        assembly.publish("Identity", score[0], compared)
+    else:
+        assembly.publish("Cast", accepted.name, compared, to=TensorProto.FLOAT)
+
+
+def _as_judged(assembly: Assembly, tensor: str, parts: dict[str, Part], name: str) -> str:
+    """The tensor, cast where it holds numbers of another type than the judge reads."""
+    wanted = type_name(parts["judge"].inputs[name].type)
+    if judged_as(assembly.spec(tensor).dtype, wanted):
+        return assembly.cast(tensor, wanted, f"judge/{name}")
+    return tensor
+
+
+def _check_options(**options: object) -> None:
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise ComposeError("OH220", f"{name} is True or False, not {value!r}")

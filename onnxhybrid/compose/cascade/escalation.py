@@ -1,0 +1,187 @@
+"""The remote part of a cascade, made to take local's answers and give them back where its own do not take their place.
+
+Its own do not where rows were accepted, and where a call that flags its failures failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnx import GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto, helper
+
+from onnxhybrid.compose.build.types import weaker
+from onnxhybrid.model import Model
+from onnxhybrid.model.naming import Scopes, free_name, rename_tensors, tensor_names
+from onnxhybrid.model.opsets import opsets_of, set_opsets
+from onnxhybrid.model.tensor_spec import TensorSpec, shape_of
+
+_POSITIONS = TensorSpec("positions", "int64", None).to_value_info().type
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """A remote Model and the names of the inputs that it has on top.
+
+    Attributes:
+        model: the remote, changed.
+        answers: output -> the input that takes local's answer for it.
+        positions: the input of the refused rows' positions, int64[k, 1]; None where no rows are told apart.
+        all_positions: the input of the positions of all rows, int64[n, 1], where all travel and are told apart.
+    """
+
+    model: Model
+    answers: dict[str, str] = field(default_factory=dict)
+    positions: str | None = None
+    all_positions: str | None = None
+
+
+def escalation(
+    remote: Model,
+    answers: Mapping[str, ValueInfoProto],
+    calls: Sequence[str],
+    rows: Sequence[str] | None,
+    opset: int,
+    *,
+    ahead: bool = False,
+) -> Escalation:
+    """The remote that keeps local's answers where it has none of its own.
+
+    Args:
+        remote: the remote, whose standard opset is `opset` if it has one.
+        answers: output -> the declaration of local's answer for it.
+        calls: the outputs that say whether a call succeeded; if one of them is false, local's answers stay.
+        rows: the inputs of which the refused rows travel; None for all rows of all inputs.
+        opset: the standard opset of the cascade.
+        ahead: whether all rows travel, before it is known which are refused.
+    """
+    proto = ModelProto()
+    proto.CopyFrom(remote.skeleton)
+    set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
+    editor = _Editor(proto.graph)
+    positions = None if rows is None else editor.input("positions", _POSITIONS)
+    everyone = editor.input("all_positions", _POSITIONS) if positions and ahead else None
+    if rows and positions and not ahead:
+        editor.choose_rows(rows, positions)
+    given = {name: editor.input(f"local/{name}", value.type) for name, value in answers.items()}
+    declared = {value.name: value for value in remote.skeleton.graph.output}
+    inner = editor.free_outputs(given)
+    succeeded = editor.all_of(calls)
+    for name, value in answers.items():
+        kind = _of_either(weaker(name, value, declared[name]))
+        nodes = editor.merged(name, inner[name], given[name], positions, everyone)
+        editor.answer(name, kind, nodes, given[name], succeeded)
+    return Escalation(Model(proto, remote.weights), given, positions, everyone)
+
+
+def _of_either(value: ValueInfoProto) -> TypeProto:
+    """The type, without names of sizes: they may be local's."""
+    if value.type.WhichOneof("value") == "tensor_type":
+        for dim in value.type.tensor_type.shape.dim:
+            dim.ClearField("dim_param")
+    return value.type
+
+
+class _Editor:
+    """Edits a graph that the caller owns."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        self._graph = graph
+        self._taken = tensor_names(graph)
+
+    def input(self, wanted: str, kind: TypeProto) -> str:
+        """Add an input of any shape, called like `wanted` if that is free."""
+        name = self._free(wanted)
+        value = self._graph.input.add(name=name, type=kind)
+        if kind.WhichOneof("value") == "tensor_type":
+            value.type.tensor_type.ClearField("shape")
+        return name
+
+    def choose_rows(self, inputs: Sequence[str], positions: str) -> None:
+        """Let the graph read the rows at `positions` of some inputs, instead of these."""
+        whole = {value.name: value for value in self._graph.input if value.name in inputs}
+        declared = {name: ValueInfoProto.FromString(value.SerializeToString()) for name, value in whole.items()}
+        inner = {name: self._free(f"{name}/refused") for name in whole}
+        self._part_sizes(list(declared.values()))
+        rename_tensors(self._graph, inner)
+        for name, value in whole.items():
+            value.CopyFrom(declared[name])
+        outer = {after: before for before, after in inner.items()}
+        for default in self._graph.initializer:
+            default.name = outer.get(default.name, default.name)
+        # Gather of ONNX Runtime keeps the first string of a row only.
+        nodes = [_node("GatherND", [name, positions], rows) for name, rows in inner.items()]
+        for node in reversed(nodes):
+            self._graph.node.insert(0, node)
+
+    def _part_sizes(self, inputs: Sequence[ValueInfoProto]) -> None:
+        """The number of rows that travel is another size than that of all rows, although files call it the same."""
+        shapes = [shape_of(value) for value in inputs]
+        names = {shape[0] for shape in shapes if shape and isinstance(shape[0], str)}
+        scopes = Scopes(self._graph)
+        taken = scopes.size_names()
+        scopes.rename_sizes({name: free_name(f"{name}/refused", taken) for name in sorted(names)})
+
+    def free_outputs(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Give the tensors of some outputs other names, and keep their declarations; output -> tensor."""
+        inner = {name: self._free(f"{name}/remote") for name in names}
+        rename_tensors(self._graph, inner)
+        kept = {value.name: value for value in self._graph.output}
+        self._graph.value_info.extend(kept.pop(tensor) for tensor in inner.values())
+        rest = [ValueInfoProto.FromString(value.SerializeToString()) for value in kept.values()]
+        del self._graph.output[:]
+        self._graph.output.extend(rest)
+        return inner
+
+    def all_of(self, flags: Sequence[str]) -> str | None:
+        """The tensor that says whether all flags hold; None where there are none."""
+        if not flags:
+            return None
+        tensor = flags[0]
+        for flag in flags[1:]:
+            held = self._free("succeeded")
+            self._graph.node.append(_node("And", [tensor, flag], held))
+            tensor = held
+        return tensor
+
+    def merged(self, name: str, own: str, given: str, positions: str | None, everyone: str | None) -> list[NodeProto]:
+        """The nodes that write the part's own answer over local's; the last one gives the output."""
+        if positions is None:
+            return [_node("Identity", [own], name)]
+        if everyone is None:
+            nodes = [_node("ScatterND", [given, positions, own], name)]
+        else:  # all of the answer over all rows is only a check that it has these rows
+            whole, taken = self._free(f"{name}/all"), self._free(f"{name}/refused")
+            nodes = [
+                _node("ScatterND", [given, everyone, own], whole),
+                _node("GatherND", [whole, positions], taken),
+                _node("ScatterND", [given, positions, taken], name),
+            ]
+        nodes[0].name = f"[OH546] remote answered {name!r} in another shape than that of the rows it was sent"
+        return nodes
+
+    def answer(self, name: str, kind: TypeProto, nodes: list[NodeProto], given: str, succeeded: str | None) -> None:
+        """Write an output by nodes where the call succeeded, if that is a question, and as local's otherwise."""
+        value = self._graph.output.add(name=name, type=kind)
+        if succeeded is not None:
+            kept = [_node("Identity", [given], name)]
+            branches = {
+                key: self._branch(key, branch, value) for key, branch in (("then_branch", nodes), ("else_branch", kept))
+            }
+            nodes = [_node("If", [succeeded], name, **branches)]
+        self._graph.node.extend(nodes)
+
+    def _branch(self, label: str, nodes: list[NodeProto], value: ValueInfoProto) -> GraphProto:
+        output = ValueInfoProto(name=self._free(f"{value.name}/{label}"), type=value.type)
+        nodes[-1].output[0] = output.name
+        return helper.make_graph(nodes, label, [], [output])
+
+    def _free(self, wanted: str) -> str:
+        name = free_name(wanted, self._taken)
+        self._taken.add(name)
+        return name
+
+
+def _node(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> NodeProto:
+    return helper.make_node(operator, inputs, [output], name=output, **attributes)

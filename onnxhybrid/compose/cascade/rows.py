@@ -1,0 +1,199 @@
+"""What has rows: which inputs of a cascade's remote are cut to the refused rows, and which outputs are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from onnx import ValueInfoProto
+
+from onnxhybrid.compose.build.part import Part
+from onnxhybrid.compose.build.types import shared_sizes, weaker
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.tensor_spec import Dim, Shape, TensorSpec, shape_of
+
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_CARRIED = {"bfloat16", "float16", "float32", "float64", "bool", "str", "undefined", *_INTEGERS}
+"""The element types for which ONNX Runtime has GatherND and ScatterND."""
+
+Values = Mapping[str, ValueInfoProto]
+
+
+def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
+    """The inputs of `remote` that are cut to the refused rows.
+
+    An input has rows if its first size is not fixed and has the name that the first sizes of the others have, or none.
+    Where they have different names, the one that an output's first size has too is the batch; what has another is
+    passed whole. Scalars and inputs of a fixed first size, as tokens and options are, are passed whole. Where local
+    answers one row only, there is nothing to cut.
+
+    Args:
+        local, remote: the parts.
+        outputs: the outputs that are put together row by row.
+
+    Raises:
+        ComposeError: OH206, an output has two types; OH222, it cannot be told what has rows, or the remote cannot take
+            fewer of them; OH223, an output cannot be put together of rows.
+    """
+    sizes = _Sizes(local.inputs, remote.inputs)
+    outputs = list(outputs)
+    for name in outputs:
+        _check_output(name, local.outputs[name], remote.outputs[name])
+    single = all(sizes.single(local.outputs[name]) for name in outputs)
+    if not single:
+        for name in outputs:
+            _check_answered(remote.outputs[name])
+    return [] if single else _inputs_with_rows(sizes, local, remote, outputs)
+
+
+class _Sizes:
+    """First sizes of the two parts, under one name where sharing an input makes them one."""
+
+    def __init__(self, local: Values, remote: Values) -> None:
+        self._local = local
+        self._renamed: dict[str, str] = {}
+        self._ones: set[str] = set()
+        for name in local.keys() & remote.keys():
+            self._renamed |= shared_sizes(local[name], remote[name])
+            ours, theirs = shape_of(local[name]), shape_of(remote[name])
+            if ours and theirs and theirs[0] == 1 and isinstance(ours[0], str):
+                self._ones.add(ours[0])
+
+    def single(self, answer: ValueInfoProto) -> bool:
+        """Whether an output of local has one row, whatever is fed."""
+        shape = shape_of(answer)
+        return bool(shape) and shape is not None and (shape[0] == 1 or shape[0] in self._ones)
+
+    def of(self, value: ValueInfoProto) -> Shape | None:
+        """The sizes of an input or output of remote; names that are its own are told from those of local."""
+        shape = shape_of(value)
+        return None if shape is None else tuple(self._known(size) for size in shape)
+
+    def first(self, value: ValueInfoProto) -> Dim:
+        """The first size of an input of remote, as far as one of the parts names it."""
+        shape = self.of(value)
+        if shape and shape[0] is not None:
+            return shape[0]
+        shared = self._local.get(value.name)
+        shape = shape_of(shared) if shared is not None else None
+        return shape[0] if shape and isinstance(shape[0], str) else None
+
+    def _known(self, size: Dim) -> Dim:
+        return self._renamed.get(size, f"remote/{size}") if isinstance(size, str) else size
+
+
+def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, outputs: list[str]) -> list[str]:
+    open_ended = {n: sizes.first(value) for n, value in remote.inputs.items() if _is_open_ended(value, local)}
+    batch = _batch(open_ended, sizes, local, remote, outputs)
+    chosen = [name for name, size in open_ended.items() if size is None or batch is None or size == batch]
+    if not chosen:
+        raise _no_rows(remote)
+    for value in remote.inputs.values():
+        shape = sizes.of(value)
+        if batch is not None and shape is not None and batch in shape[1:]:
+            raise _unclear(value, f"has the rows of {chosen[0]!r} along another axis than the first")
+    for name in chosen:
+        _check_carried("OH222", "remote's input", remote.inputs[name])
+    for name in outputs:
+        for shape in (shape_of(local.outputs[name]), sizes.of(remote.outputs[name])):
+            if batch is not None and batch in (shape or ())[1:]:
+                raise ComposeError(
+                    "OH223", f"the output {name!r} has the rows along another axis than the first; move it to the first"
+                )
+    return chosen
+
+
+def _is_open_ended(value: ValueInfoProto, local: Part) -> bool:
+    """Whether the first size of an input of remote varies.
+
+    Raises:
+        ComposeError: OH222, it is not declared; or it is fixed, and local takes any.
+    """
+    ours = shape_of(local.inputs[value.name]) if value.name in local.inputs else None
+    if is_container(type_name(value.type)) and type_name(value.type) != "undefined":
+        raise _unclear(value, "is no tensor, and it cannot be told whether its elements belong to rows")
+    shape = shape_of(value)
+    if shape is None:
+        shape = ours
+    if shape is None:
+        raise _unclear(value, "has no declared rank, so it cannot be told whether it has rows; declare its shape")
+    if not shape:
+        return False
+    if isinstance(shape[0], int) and shape[0] != 1 and ours and not isinstance(ours[0], int):
+        raise _unclear(
+            value, f"takes exactly {shape[0]} rows, and the refused ones are fewer; leave its first size open"
+        )
+    return not isinstance(shape[0], int)
+
+
+def _batch(inputs: Mapping[str, Dim], sizes: _Sizes, local: Part, remote: Part, outputs: list[str]) -> Dim:
+    """The name of the size that counts rows; None where no input has a name for it.
+
+    Raises:
+        ComposeError: OH222, there are several names, and the outputs do not say which it is.
+    """
+    names = {size: name for name, size in inputs.items() if size is not None}
+    if len(names) < 2:
+        return next(iter(names), None)
+    firsts = {(shape_of(local.outputs[name]) or (None,))[0] for name in outputs}
+    firsts |= {(sizes.of(remote.outputs[name]) or (None,))[0] for name in outputs}
+    if len(known := [size for size in names if size in firsts]) == 1:
+        return known[0]
+    one, other = list(names.values())[:2]
+    raise _unclear(
+        remote.inputs[other],
+        f"and {TensorSpec.of(remote.inputs[one])} have different names for their first size, and no output says "
+        "which counts the rows; give both one name, or give a fixed size to what is not to be cut",
+    )
+
+
+def _unclear(value: ValueInfoProto, problem: str) -> ComposeError:
+    return ComposeError("OH222", f"remote's input {TensorSpec.of(value)} {problem}")
+
+
+def _no_rows(remote: Part) -> ComposeError:
+    inputs = ", ".join(map(str, remote.model.inputs)) or "nothing"
+    return ComposeError(
+        "OH222", f"remote takes {inputs}: no input has a first size that varies, so it cannot take fewer rows; leave "
+        "the first size of what is to be cut open, as in TensorSpec(name, dtype, ('n', 64)), or drop rows=True"
+    )  # fmt: skip
+
+
+def _check_output(name: str, ours: ValueInfoProto, theirs: ValueInfoProto) -> None:
+    """OH206 or OH223, unless rows of one output can take the place of rows of the other."""
+    weaker(name, ours, theirs)
+    for side, value in (("local's output", ours), ("remote's output", theirs)):
+        _check_carried("OH223", side, value)
+        if shape_of(value) == ():
+            raise ComposeError(
+                "OH223", f"{side} {TensorSpec.of(value)} is a scalar and has no rows; drop it with select"
+            )
+    one, other = shape_of(ours), shape_of(theirs)
+    if one is None or other is None:
+        return
+    fixed = [(a, b) for a, b in zip(one[1:], other[1:], strict=False) if isinstance(a, int) and isinstance(b, int)]
+    if len(one) != len(other) or any(a != b for a, b in fixed):
+        raise ComposeError(
+            "OH223",
+            f"rows of remote's {TensorSpec.of(theirs)} do not fit among those of local's {TensorSpec.of(ours)}; "
+            "bring one of them to the other's shape",
+        )
+
+
+def _check_answered(value: ValueInfoProto) -> None:
+    shape = shape_of(value)
+    if shape and isinstance(shape[0], int):
+        raise ComposeError(
+            "OH223",
+            f"remote's output {TensorSpec.of(value)} has exactly {shape[0]} rows, however many it is sent; leave its "
+            "first size open, or drop rows=True",
+        )
+
+
+def _check_carried(code: str, side: str, value: ValueInfoProto) -> None:
+    if type_name(value.type) not in _CARRIED:
+        raise ComposeError(
+            code,
+            f"{side} {TensorSpec.of(value)} is of a type whose rows no operator of ONNX Runtime takes or puts back; "
+            "convert it in a model beside this one, or drop rows=True",
+        )

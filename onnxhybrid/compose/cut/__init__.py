@@ -1,0 +1,1 @@
+"""`split`, `splice` and `offload`: a model cut at tensors that the caller names."""

@@ -1,0 +1,1 @@
+"""`fallback`: remote failures as data, and the answer that takes the place of what failed."""

@@ -1,0 +1,80 @@
+"""`fallback`: a model's remote failure becomes another model's answer."""
+
+from __future__ import annotations
+
+from onnx import ValueInfoProto
+
+from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.part import Part, parts_of
+from onnxhybrid.compose.build.steps import Steps
+from onnxhybrid.compose.build.types import weaker
+from onnxhybrid.compose.fallback.guard import Guarded, guarded
+from onnxhybrid.compose.switch import common_outputs
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model, TensorSpec
+
+USED = "fallback_used"
+"""The output of `report=True`."""
+
+
+def fallback(primary: Model, backup: Model, *, report: bool = False) -> Model:
+    """Run `primary`; where a remote call of it fails, `backup` answers instead, and only then does it run.
+
+    A call of the primary at any depth counts, also with `on_error="flag"`, unless a node of its own graph reads the
+    flags: then the failure is in its author's hands. Nothing that waits for a failed call runs. `backup` may call out
+    itself; its failures are errors.
+
+    Args:
+        primary: the model that is asked first.
+        backup: a model with the same outputs; flags (`ok`, `status`, `error`) that only the primary offers are dropped.
+        report: whether the output `fallback_used` is added, a bool.
+
+    Raises:
+        ComposeError: OH206, the outputs differ; OH210, there is an input or output `fallback_used` already; OH214, a
+            call of the primary stands where it cannot be guarded; OH215, report is no bool; OH201 or OH202, the models
+            want different types or shapes of an input they share.
+    """
+    if not isinstance(report, bool):
+        raise ComposeError("OH215", f"report is True or False, not {report!r}")
+    first, second = parts_of({"primary": primary, "backup": backup})
+    guard = guarded(first.model)
+    outputs = _common(first, second, guard)
+    public = [*outputs, *([USED] if report else [])]
+    if report and USED in outputs:
+        raise ComposeError("OH210", f"the models offer an output {USED!r} already; rename it")
+    parts = [Part("primary", guard.model), second, *([Part("report", _report())] if report else [])]
+    assembly = Assembly("fallback", parts, {*first.inputs, *second.inputs}, public)
+    tensors = assembly.add("primary", {}, {})
+    if report:
+        assembly.add("report", {"ok": tensors[guard.ok]}, {USED: USED})
+    answered = assembly.passed_on("primary", {name: tensors[name] for name in outputs})
+    asked = assembly.branch("backup", {})
+    declared = [weaker(name, _promised(first, name), asked.outputs[name]) for name in outputs]
+    assembly.choose(tensors[guard.ok], answered, asked, declared)
+    return assembly.finish(public)
+
+
+def _common(primary: Part, backup: Part, guard: Guarded) -> list[str]:
+    offered = [name for name in primary.outputs if name in backup.outputs or name not in guard.flags]
+    return common_outputs({"primary": offered, "backup": list(backup.outputs)})
+
+
+def _report() -> Model:
+    steps = Steps("report", [TensorSpec("ok", "bool", ())])
+    steps.write("Not", "ok", output=USED)
+    return steps.model([TensorSpec(USED, "bool", ())])
+
+
+def _promised(primary: Part, name: str) -> ValueInfoProto:
+    """What the primary says of an output: its guard forgets shapes, since a failed call gives empty tensors.
+
+    Of names of sizes only those stay that its inputs have too, and so have in the composition.
+    """
+    value = ValueInfoProto()
+    value.CopyFrom(primary.outputs[name])
+    known = {dim.dim_param for entry in primary.inputs.values() for dim in entry.type.tensor_type.shape.dim}
+    if value.type.WhichOneof("value") == "tensor_type":
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param not in known:
+                dim.ClearField("dim_param")
+    return value

@@ -1,0 +1,157 @@
+"""Writes a model: weights are streamed once, and a file is replaced only when the new one is whole."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from onnx import ModelProto, TensorProto
+
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model import annotation
+from onnxhybrid.model.graphs import nested_tensors
+from onnxhybrid.model.storage.replacing import data_of, discard, placed, unfinished
+from onnxhybrid.model.storage.weights import Source, Weights, detached, materialize, place, size_of, source_of
+from onnxhybrid.model.storage.wire import RAW_DATA, THRESHOLD, prefix
+
+ExternalData = Literal["auto"] | bool
+
+MESSAGE_LIMIT = 2**31 - 1
+"""The largest protobuf message, in bytes."""
+
+_MARGIN = 1 << 20
+"""Room for the length prefixes that a size estimate leaves out."""
+
+_GRAPH = 7  # ModelProto.graph
+_INITIALIZER = 5  # GraphProto.initializer
+_PAGE = 4096
+_WORD = 64
+
+
+def fits_one_message(model: ModelProto, weights: Weights) -> bool:
+    """Whether the model, with all of its weights inside, is one protobuf message."""
+    return size_of(model, weights) + _MARGIN < MESSAGE_LIMIT
+
+
+def write(model: ModelProto, weights: Weights, path: Path, external_data: ExternalData) -> None:
+    """Write a skeleton and its weights to `path`.
+
+    Args:
+        model: the skeleton.
+        weights: where its weights lie.
+        path: the .onnx file; external data goes to `<path>.data` beside it, or where other data has that name to
+            `<path>.<hash>.data`.
+        external_data: True puts the weights beside the file, False inside, "auto" inside if they fit.
+
+    Raises:
+        ModelError: OH107, weights cannot be read; OH108, the model does not fit one message; OH112, the system
+            refused to write.
+    """
+    inside = fits_one_message(model, weights)
+    if external_data is False and not inside:
+        raise ModelError("OH108", f"{path.name} would be larger than 2 GiB; save it with external_data='auto'")
+    try:
+        before = data_of(path)
+        whole = _own(model, weights)
+        beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
+        if beside is None:
+            _write_inside(whole, weights, path)
+        discard(before - {beside})
+    except OSError as problem:
+        raise ModelError("OH112", f"{path} cannot be written: {problem.strerror or problem}") from None
+    except UnicodeEncodeError:  # a file may have any bytes for a name, and a model refers to its data by text
+        raise ModelError("OH112", f"the name of {path} is no text, and the model could not refer to its data") from None
+
+
+def _write_inside(model: ModelProto, weights: Weights, path: Path) -> None:
+    """Write the graph and its weights to `path`."""
+    with unfinished(path) as new:
+        _stream(model, weights, new.file)
+        new.replace()
+
+
+def _own(model: ModelProto, weights: Weights) -> ModelProto:
+    """A copy in which only the main graph's initializers still are references."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    annotation.update(copy)
+    for tensor in nested_tensors(copy) if weights else ():
+        materialize(tensor, weights)
+    return copy
+
+
+def _stream(model: ModelProto, weights: Weights, file: BinaryIO) -> None:
+    """Write the model as one message, with the graph and its initializers last."""
+    sources = [source_of(tensor, weights) for tensor in model.graph.initializer]
+    heads = [_initializer_head(t, source) for t, source in zip(model.graph.initializer, sources, strict=True)]
+    del model.graph.initializer[:]
+    graph = model.graph.SerializeToString(deterministic=True)
+    model.ClearField("graph")
+    size = len(graph) + sum(len(head) for head in heads) + sum(source.length for source in sources if source)
+    file.write(model.SerializeToString(deterministic=True))
+    file.write(prefix(_GRAPH, size) + graph)
+    for head, source in zip(heads, sources, strict=True):
+        file.write(head)
+        if source is not None:
+            _copy(source, file)
+
+
+def _initializer_head(tensor: TensorProto, source: Source | None) -> bytes:
+    """All of an initializer's field up to the bytes of its source."""
+    body: bytes = detached(tensor).SerializeToString(deterministic=True) if source else tensor.SerializeToString()
+    if source is not None:
+        body += prefix(RAW_DATA, source.length)
+    return prefix(_INITIALIZER, len(body) + (source.length if source else 0)) + body
+
+
+def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path | None:
+    """Write the weights beside `path` and the graph to it; the file of the weights, None where there is none."""
+    with unfinished(path) as graph, unfinished(path) as data:
+        spans = _write_data(model, weights, data.file)
+        with placed(data, path) if spans else nullcontext(path) as beside:
+            for tensor, offset, length in spans:
+                place(tensor, beside.name, offset, length)
+            graph.file.write(_serialized(model, path))
+            graph.replace()
+    return beside if spans else None
+
+
+def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tuple[TensorProto, int, int]]:
+    """Write the weights, each once and where a system can map it; the tensor, offset and length of each.
+
+    Small ones go into their tensors: ONNX Runtime reads shapes and axes there, and refuses external data of no bytes.
+    """
+    spans = []
+    offsets: dict[str, int] = {}
+    for tensor in model.graph.initializer:
+        source = source_of(tensor, weights)
+        if source is None:
+            continue
+        if source.length < THRESHOLD:
+            materialize(tensor, weights)
+            continue
+        if source.key not in offsets:
+            file.write(b"\0" * (-file.tell() % (_PAGE if source.length >= _PAGE else _WORD)))
+            offsets[source.key] = file.tell()
+            _copy(source, file)
+        spans.append((tensor, offsets[source.key], source.length))
+    return spans
+
+
+def _serialized(model: ModelProto, path: Path) -> bytes:
+    try:
+        data: bytes = model.SerializeToString(deterministic=True)
+    except ValueError:  # EncodeError: a message of 2 GiB or more
+        data = b""
+    if not 0 < len(data) < MESSAGE_LIMIT:
+        raise ModelError(
+            "OH108",
+            f"{path.name} would be larger than 2 GiB even without its initializers: its nodes hold weights as "
+            "attributes, which have to be initializers to lie beside the graph",
+        )
+    return data
+
+
+def _copy(source: Source, file: BinaryIO) -> None:
+    file.writelines(source.chunks())

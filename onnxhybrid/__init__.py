@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from onnxhybrid import model_operators
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -132,6 +134,13 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"onnxhybrid.{_HOME.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
+
+
+def _logic() -> Any:
+    return importlib.import_module("onnxhybrid.compose.judge.logic")
+
+
+model_operators.found_by(_logic)
 
 
 def __dir__() -> list[str]:

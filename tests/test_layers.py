@@ -17,7 +17,7 @@ LAYERS = (
     ("compose",),
     ("remote",),
     ("model",),
-    ("library",),
+    ("library", "model_operators"),
     ("errors",),
     ("diagnostics",),
     ("_codes",),

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, parts_of
 from onnxhybrid.compose.build.types import mismatch
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model import Model
+
+_CHAIN = Combinator("chain", role="step")
 
 Feeds = dict[str, tuple[str, str]]
 """input -> (label of the part, its output)"""
@@ -45,7 +48,7 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
     names = _public_outputs(parts, public)
     free = {name for part in parts for name in part.inputs if name not in plan[part.label]}
     written = public - _passed_through(parts, plan)
-    assembly = Assembly("chain", parts, free, [name for _, name in sorted(written)])
+    assembly = Assembly(_CHAIN, parts, free, [name for _, name in sorted(written)])
     tensors: dict[tuple[str, str], str] = {}
     for part in parts:
         feeds = {name: tensors[source] for name, source in plan[part.label].items()}
@@ -100,8 +103,8 @@ def _only_way(before: Part, part: Part) -> Feeds:
     if len(ways) == 1:
         name, output = ways[0]
         return {name: (before.label, output)}
-    gives = ", ".join(str(TensorSpec.of(value)) for value in before.outputs.values())
-    takes = ", ".join(str(TensorSpec.of(value)) for value in part.inputs.values()) or "no input"
+    gives = ", ".join(str(value) for value in before.outputs.values())
+    takes = ", ".join(str(value) for value in part.inputs.values()) or "no input"
     problem = "more than one pair fits" if ways else "no pair of them fits"
     hint = f'; write connect={{"{ways[0][0]}": "{ways[0][1]}"}} or another pair' if ways else ""
     raise ComposeError("OH203", f"{before.label!r} gives {gives}, {part.label!r} takes {takes}, and {problem}{hint}")

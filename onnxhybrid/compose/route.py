@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxhybrid.compose.build.assembly import Assembly, Branch
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, parts_of
 from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.switch import common_outputs, single, unite
@@ -13,6 +14,7 @@ from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import elem_type
 from onnxhybrid.model.naming import free_name
 
+_ROUTE = Combinator("route", branches=True)
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
@@ -37,7 +39,7 @@ def route(index: str | Model, models: Sequence[Model]) -> Model:
     checked = Part(free_name("in range", taken), _in_range(given, len(chosen)))
     outputs = common_outputs({part.label: list(part.outputs) for part in chosen})
     inputs = {name for part in (*first, *chosen) for name in part.inputs} | (set() if first else {given.name})
-    assembly = Assembly("route", [*first, checked, *chosen], inputs, outputs)
+    assembly = Assembly(_ROUTE, [*first, checked, *chosen], inputs, outputs)
     feeds = dict.fromkeys([given.name], *assembly.add(first[0].label, {}, {}).values()) if first else {}
     below = list(assembly.add(checked.label, feeds, {}).values())
     # One model alone is both branches, so that its index is looked at too.

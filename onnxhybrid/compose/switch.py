@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from onnx import ValueInfoProto
-
 from onnxhybrid.compose.build.assembly import Assembly, Branch
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
-from onnxhybrid.compose.build.types import weaker
+from onnxhybrid.compose.build.types import Declared, weaker
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
+
+_SWITCH = Combinator("switch", branches=True)
 
 
 def switch(condition: str | Model, then: Model, else_: Model) -> Model:
@@ -18,8 +19,7 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
 
     Args:
         condition: the name of a graph input (bool, a scalar if no model has it), or a Model with one bool output of
-            one element, which
-            runs first and shares inputs by name.
+            one element, which runs first and shares inputs by name.
         then, else_: models with the same outputs; they share inputs by name.
 
     Raises:
@@ -34,7 +34,7 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
     inputs = {name for part in parts.values() for name in part.inputs}
     if isinstance(condition, str):
         inputs.add(condition)
-    assembly = Assembly("switch", list(parts.values()), inputs, outputs)
+    assembly = Assembly(_SWITCH, list(parts.values()), inputs, outputs)
     chosen = condition if isinstance(condition, str) else _condition(assembly, parts["condition"])
     branches = assembly.branch("then", {}), assembly.branch("else", {})
     if isinstance(condition, str):
@@ -45,7 +45,7 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
     return assembly.finish(outputs)
 
 
-def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[ValueInfoProto]:
+def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[Declared]:
     """The declarations of outputs that come from either branch."""
     return [weaker(name, then.outputs[name], else_.outputs[name]) for name in outputs]
 

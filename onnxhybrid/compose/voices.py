@@ -8,7 +8,7 @@ from onnxhybrid.compose.build.steps import OPSET, Steps
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import elem_type
-from onnxhybrid.model.naming import free_name
+from onnxhybrid.model.naming import Taken
 
 STACKED = "all/"
 """Before the name of an output: the answers of all models in a new first axis."""
@@ -65,10 +65,9 @@ def combiner(way: str, specs: Sequence[TensorSpec], count: int) -> Model:
     Raises:
         ComposeError: OH213, an output is of a type that cannot be combined so.
     """
-    taken, inputs = {spec.name for spec in specs}, []
-    for every in (stacked(spec, count) for spec in specs):
-        inputs.append(TensorSpec(free_name(every.name, taken), every.dtype, every.shape))
-        taken.add(inputs[-1].name)
+    taken = Taken(spec.name for spec in specs)
+    every = [stacked(spec, count) for spec in specs]
+    inputs = [TensorSpec(taken.take(spec.name), spec.dtype, spec.shape) for spec in every]
     steps = Steps(way, inputs)
     for spec, given in zip(specs, inputs, strict=True):
         words, dtypes = _TAKES[way]

@@ -7,6 +7,7 @@ import json
 from onnx import ModelProto, NodeProto
 
 from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import imported
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 
@@ -17,9 +18,7 @@ REMOTES = "onnxhybrid.remotes"
 def annotate(model: ModelProto) -> None:
     """Write the entry of the remote calls, in place; a model without any has none."""
     calls = [_described(node) for node in _remote_nodes(model)]
-    others = [entry for entry in model.metadata_props if entry.key != REMOTES]
-    del model.metadata_props[:]
-    model.metadata_props.extend(others)
+    replace(model.metadata_props, [entry for entry in model.metadata_props if entry.key != REMOTES])
     if calls:
         model.metadata_props.add(key=REMOTES, value=json.dumps(calls))
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.graphs import all_nodes, reads
-from onnxhybrid.model.naming import Scopes, injective
+from onnxhybrid.model.messages import replace
+from onnxhybrid.model.naming import GraphTree, injective
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.sequential import make_sequential
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -27,8 +28,8 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     """Rename tensors; inner tensors that are in the way move."""
     if not isinstance(names, Mapping):
         raise ModelError("OH109", f"rename takes a mapping such as {{'old': 'new'}}, not {names!r}")
-    scopes = Scopes(model.graph)
-    existing = scopes.tensor_names()
+    tree = GraphTree(model.graph)
+    existing = tree.tensor_names()
     for old, new in names.items():
         _known(old, existing, "tensor")
         if not is_name(new):
@@ -37,20 +38,20 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
         raise ModelError("OH113", f"two tensors would be called {doubled!r}")
-    _rename(model, scopes, injective({old: new for old, new in names.items() if old != new}, existing))
+    _rename(model, tree, injective({old: new for old, new in names.items() if old != new}, existing))
 
 
 def add_prefix(model: ModelProto, prefix: str) -> None:
     """Put a prefix before every tensor's and node's name."""
     if not is_text(prefix):
         raise ModelError("OH113", f"a prefix is a text, not {prefix!r}")
-    scopes = Scopes(model.graph)
-    _rename(model, scopes, {name: prefix + name for name in scopes.tensor_names()})
-    scopes.rename_nodes(lambda name: prefix + name)
+    tree = GraphTree(model.graph)
+    _rename(model, tree, {name: prefix + name for name in tree.tensor_names()})
+    tree.rename_nodes(lambda name: prefix + name)
 
 
-def _rename(model: ModelProto, scopes: Scopes, names: Mapping[str, str]) -> None:
-    scopes.rename_tensors(names)
+def _rename(model: ModelProto, tree: GraphTree, names: Mapping[str, str]) -> None:
+    tree.rename_tensors(names)
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)
@@ -71,9 +72,8 @@ def select(model: ModelProto, outputs: Iterable[str]) -> None:
     kept = [by_name[name] for name in outputs]
     # A remote call needs the declared types of all that it gives, chosen or not.
     model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
-    make_sequential(model)  # else what is kept would wait for calls that are not
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
+    make_sequential(model.graph)  # else what is kept would wait for calls that are not
+    replace(model.graph.output, kept)
     prune(model.graph)
 
 
@@ -101,8 +101,7 @@ def drop_unused(graph: GraphProto) -> None:
 
 def _keep(field: Any, entries: list[Any]) -> None:
     if len(entries) != len(field):
-        del field[:]
-        field.extend(entries)
+        replace(field, entries)
 
 
 def free_initializers(model: ModelProto) -> None:
@@ -194,9 +193,7 @@ def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
         if not is_name(key) or not is_text(value):
             raise ModelError("OH111", f"metadata is text by name, not {key!r}: {value!r}")
     merged = {entry.key: entry.value for entry in model.metadata_props} | dict(metadata)
-    del model.metadata_props[:]
-    for key, value in merged.items():
-        model.metadata_props.add(key=key, value=value)
+    replace(model.metadata_props, [StringStringEntryProto(key=key, value=value) for key, value in merged.items()])
 
 
 def _known(name: object, names: Collection[str], kind: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from onnx import GraphProto, ModelProto, ValueInfoProto
+from onnx import ModelProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
@@ -16,6 +15,7 @@ from onnxhybrid.model import annotation, editing
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.inference import tensor_types
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.storage import saving
@@ -24,6 +24,7 @@ from onnxhybrid.model.storage.weights import Weights, materialize, resolve, used
 from onnxhybrid.model.storage.wire import detach
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import file_path
+from onnxhybrid.model_operators import logic
 
 
 class Model:
@@ -73,7 +74,7 @@ class Model:
         """
         if not saving.fits_one_message(self._skeleton, self._weights):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
-        proto = self._copy()
+        proto = copied(self._skeleton)
         annotation.update(proto)
         for tensor in all_tensors(proto):
             materialize(tensor, self._weights)
@@ -213,23 +214,20 @@ class Model:
         return self._edited(editing.set_metadata, metadata)
 
     def _edited(self, edit: Any, argument: Any) -> Model:
-        proto = self._copy()
+        proto = copied(self._skeleton)
         edit(proto, argument)
         annotation.update(proto)
         return Model(proto, used(proto, self._weights))
 
-    def _copy(self) -> ModelProto:
-        proto = ModelProto()
-        proto.CopyFrom(self._skeleton)
-        return proto
-
     def __and__(self, other: Model) -> Model:
         """Of two judges: the one that accepts what both accept."""
-        return _of_judges("combined", "And", self, other)
+        judge: Model = logic().combined("And", self, other)
+        return judge
 
     def __or__(self, other: Model) -> Model:
         """Of two judges: the one that accepts what at least one of them accepts."""
-        return _of_judges("combined", "Or", self, other)
+        judge: Model = logic().combined("Or", self, other)
+        return judge
 
     def __rand__(self, other: object) -> NoReturn:
         """Of a number and a judge: `a >= 0.8 & b`, which Python reads as `a >= (0.8 & b)`."""
@@ -239,7 +237,8 @@ class Model:
 
     def __invert__(self) -> Model:
         """Of a judge: the one that accepts what it refuses; what cannot be judged is refused by both."""
-        return _of_judges("negated", self)
+        judge: Model = logic().negated(self)
+        return judge
 
     def __bool__(self) -> bool:
         """A Model has no truth value: `a <= score <= b` and `judge and judge` would drop a condition in silence."""
@@ -266,13 +265,6 @@ class Model:
         return f"<Model {self.name!r} ({listed(self.inputs)}) -> ({listed(self.outputs)})>"
 
 
-def _of_judges(function: str, *arguments: object) -> Model:
-    """What the operators of judges give. They are composition, which lies above, so it is found when it is needed."""
-    logic = importlib.import_module("onnxhybrid.compose.judge.logic")
-    composed: Model = getattr(logic, function)(*arguments)
-    return composed
-
-
 def load(path: str | os.PathLike[str]) -> Model:
     """Load an .onnx file, weights inside or external.
 
@@ -290,8 +282,3 @@ def load(path: str | os.PathLike[str]) -> Model:
     except ModelError as problem:
         raise ModelError(problem.code, f"{file}: {problem.message}") from None
     return Model(skeleton, resolve(skeleton, itself=file, folder=file.parent))
-
-
-def value_infos(graph: GraphProto) -> dict[str, ValueInfoProto]:
-    """Every declared type of a graph, by tensor name."""
-    return {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from onnx import FunctionProto, GraphProto, ModelProto
 
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.overlap import is_overlapped, overlapped
 from onnxhybrid.diagnostics import Report
@@ -18,23 +19,27 @@ from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
 from onnxhybrid.model.annotation import REMOTES, annotate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.editing import SCORE
+from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import set_opsets
 from onnxhybrid.model.storage.weights import Weights
 
 PARTS = "onnxhybrid.parts"
 """The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
 
-_OVERLAPPING = ("parallel", "ensemble")
-"""The combinators whose remote parts overlap the local ones. What was overlapped before stays so in any other."""
 
-
-def finished(kind: str, model: ModelProto, parts: Sequence[Part]) -> Model:
+def finished(
+    combinator: Combinator,
+    model: ModelProto,
+    parts: Sequence[Part],
+    last: Callable[[ModelProto], None] | None = None,
+) -> Model:
     """The composition as a Model.
 
     Args:
-        kind: the combinator.
+        combinator: the way in which the parts were composed.
         model: the finished graph, as a model that is taken over.
         parts: the parts in it, aligned.
+        last: a last change of the model, once it is annotated and checked.
 
     Raises:
         ComposeError: OH209, two parts have different functions of one name.
@@ -47,21 +52,21 @@ def finished(kind: str, model: ModelProto, parts: Sequence[Part]) -> Model:
     opsets.setdefault("", GLUE_OPSET)
     set_opsets(model, opsets)
     model.ir_version = least_ir(model, max(part.model.ir_version for part in parts))
-    _annotate(model, kind, parts)
+    _annotate(model, combinator, parts)
     report = Report.of(check(model))
     if not report:
-        raise ValidationError(report, context=f"{kind} was given a part that is not valid")
-    whole = Model(model, _weights(parts), checked=True)
-    overlaps = kind in _OVERLAPPING or any(is_overlapped(part.model.skeleton) for part in parts)
-    return overlapped(whole) if overlaps else whole
+        raise ValidationError(report, context=f"{combinator.name} was given a part that is not valid")
+    if last is not None:
+        last(model)
+    whole = Model(model, _weights(parts), checked=last is None)
+    return overlapped(whole) if combinator.overlaps or is_overlapped(model) else whole
 
 
 def _tidy(graph: GraphProto) -> None:
     """Leave one declaration of each tensor."""
     known = {value.name for value in (*graph.input, *graph.output)}
     kept = {value.name: value for value in graph.value_info if value.name not in known}
-    del graph.value_info[:]
-    graph.value_info.extend(kept.values())
+    replace(graph.value_info, kept.values())
 
 
 def _functions(parts: Iterable[Part]) -> list[FunctionProto]:
@@ -81,23 +86,24 @@ def _functions(parts: Iterable[Part]) -> list[FunctionProto]:
     return [function for function, _ in functions.values()]
 
 
-def _annotate(model: ModelProto, kind: str, parts: Sequence[Part]) -> None:
-    """Keep the parts' metadata, and write down which parts there are; the first of two entries of one key keeps it."""
+def _annotate(model: ModelProto, combinator: Combinator, parts: Sequence[Part]) -> None:
+    """Keep the parts' metadata, and list the parts; where two parts have an entry of one key, the first keeps it."""
     entries: dict[str, str] = {}
     for part in parts:
         for key, value in part.model.metadata.items():
-            if key not in (PARTS, REMOTES, SCORE):  # what is true of the part alone
+            if key not in (PARTS, REMOTES, SCORE):  # these are true of the part alone
                 entries[key if entries.get(key, value) == value else f"{part.label}/{key}"] = value
-    entries[PARTS] = json.dumps({"kind": kind, "parts": [_described(part, kind) for part in parts]})
+    described = [_described(part, combinator.role or part.label) for part in parts]
+    entries[PARTS] = json.dumps({"kind": combinator.name, "parts": described})
     for key, value in entries.items():
         model.metadata_props.add(key=key, value=value)
     annotate(model)
 
 
-def _described(part: Part, kind: str) -> dict[str, object]:
+def _described(part: Part, role: str) -> dict[str, object]:
     """One entry of the tree; docs/metadata.md says what it holds."""
     model = part.model
-    described: dict[str, object] = {"label": part.label, "role": _ROLES.get(kind, part.label), "graph": model.name}
+    described: dict[str, object] = {"label": part.label, "role": role, "graph": model.name}
     if producer := f"{model.skeleton.producer_name} {model.skeleton.producer_version}".strip():
         described["producer"] = producer
     if endpoints := sorted({remote.endpoint for remote in model.remotes}):
@@ -106,9 +112,6 @@ def _described(part: Part, kind: str) -> dict[str, object]:
         described["made of"] = made_of
     return described
 
-
-_ROLES = {"chain": "step", "parallel": "member", "ensemble": "member"}
-"""What a part is to its composition, where its label does not say it as `judge` or `then` do."""
 
 _MAX_DEPTH = 64
 """How many compositions inside each other are told."""

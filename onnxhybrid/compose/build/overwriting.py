@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from onnx import GraphProto, NodeProto, helper
 
-from onnxhybrid.model.naming import free_name, tensor_names
+from onnxhybrid.model.messages import replace
+from onnxhybrid.model.naming import tensor_names
 
 _STATISTICS = (3, 4)
 """Which inputs are overwritten."""
@@ -22,16 +23,12 @@ def protect(graph: GraphProto) -> None:
     nodes: list[NodeProto] = []
     for node in graph.node:
         for position in _STATISTICS if _overwrites(node) else ():
-            copy = free_name(f"{node.input[position]}/copy", taken)
-            taken.add(copy)
-            nodes.append(
-                helper.make_node("Sum", [node.input[position]], [copy], name=copy)
-            )  # Identity would be removed
+            copy = taken.take(f"{node.input[position]}/copy")
+            # ONNX Runtime would remove an Identity.
+            nodes.append(helper.make_node("Sum", [node.input[position]], [copy], name=copy))
             node.input[position] = copy
         nodes.append(node)
-    copies = GraphProto(node=nodes)
-    del graph.node[:]
-    graph.node.extend(copies.node)
+    replace(graph.node, nodes)
 
 
 def _overwrites(node: NodeProto) -> bool:

@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.build.overwriting import protect
+from onnxhybrid.compose.build.types import Declared, by_name
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
-from onnxhybrid.model.graphs import all_nodes
-from onnxhybrid.model.naming import Scopes, Taken, free_name, tensor_names
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import GraphTree, Names, Taken, free_name
 from onnxhybrid.model.texts import is_name
-
-
-@dataclass
-class Names:
-    """The names that a composition has given away so far: of tensors, of nodes and of sizes."""
-
-    tensors: Taken = field(default_factory=Taken)
-    nodes: Taken = field(default_factory=Taken)
-    sizes: Taken = field(default_factory=Taken)
-
-    @classmethod
-    def of(cls, model: ModelProto) -> Names:
-        """The names of a model's tensors and nodes, at any depth."""
-        return cls(Taken(tensor_names(model.graph)), Taken(node.name for node in all_nodes(model)))
-
-    def tensor(self, wanted: str) -> str:
-        """A free tensor name, `wanted` if possible; it is taken from now on."""
-        return self.tensors.take(wanted)
-
-    def node(self, wanted: str) -> str:
-        """A free node name, `wanted` if possible; it is taken from now on."""
-        return self.nodes.take(wanted)
-
-    def size(self, wanted: str) -> str:
-        """A free name of a size, `wanted` if possible; it is taken from now on."""
-        return self.sizes.take(wanted)
 
 
 @dataclass(frozen=True)
@@ -53,14 +28,18 @@ class Part:
     model: Model
 
     @cached_property
-    def inputs(self) -> dict[str, ValueInfoProto]:
+    def inputs(self) -> dict[str, Declared]:
         """The declarations of the inputs, by name."""
-        return {value.name: value for value in self.model.skeleton.graph.input}
+        return by_name(self.model.skeleton.graph.input)
 
     @cached_property
-    def outputs(self) -> dict[str, ValueInfoProto]:
+    def outputs(self) -> dict[str, Declared]:
         """The declarations of the outputs, by name."""
-        return {value.name: value for value in self.model.skeleton.graph.output}
+        return by_name(self.model.skeleton.graph.output)
+
+    def of(self, model: Model) -> Part:
+        """The part with another model; itself, with all that was read of it, where that is its own."""
+        return self if model is self.model else Part(self.label, model)
 
     def placed(
         self, names: Names, inputs: Mapping[str, str], outputs: Mapping[str, str], sizes: Mapping[str, str]
@@ -76,16 +55,15 @@ class Part:
             outputs: output -> the same, for each of them, in the graph's order.
             sizes: the part's name of a size -> the composition's, where the part shares it.
         """
-        graph = GraphProto()
-        graph.CopyFrom(self.model.skeleton.graph)
+        graph = copied(self.model.skeleton.graph)
         protect(graph)
-        scopes = Scopes(graph)
-        known = scopes.tensor_names()
+        tree = GraphTree(graph)
+        known = tree.tensor_names()
         _tidy(graph, known)
         fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
-        scopes.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
-        scopes.rename_sizes({**self._moved(scopes.size_names() - set(sizes), names.sizes), **sizes})
-        scopes.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
+        tree.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
+        tree.rename_sizes({**self._moved(tree.size_names() - set(sizes), names.sizes), **sizes})
+        tree.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
         return graph
 
     def _moved(self, own: set[str], taken: Taken) -> dict[str, str]:
@@ -110,8 +88,7 @@ def _tidy(graph: GraphProto, known: set[str]) -> None:
 
 def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
     if len(kept) < len(values):
-        del values[:]
-        values.extend(kept.values())
+        replace(values, kept.values())
 
 
 def _written(graph: GraphProto, known: set[str]) -> list[str]:
@@ -141,9 +118,7 @@ def take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
     inputs = {value.name for value in graph.input}
     defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
     if defaults:
-        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
+        replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name not in inputs])
     return defaults
 
 

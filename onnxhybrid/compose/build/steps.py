@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.naming import free_name
+from onnxhybrid.model.naming import Taken
 
 OPSET = 14
 """The oldest opset that has what most of them use."""
@@ -32,7 +32,7 @@ class Steps:
         self._inputs = inputs
         self._nodes: list[NodeProto] = []
         self._constants: dict[bytes, TensorProto] = {}
-        self._taken = {spec.name for spec in inputs}
+        self._taken = Taken(spec.name for spec in inputs)
 
     def __call__(self, operator: str, *inputs: str, outputs: int = 1, node: str = "", **attributes: Any) -> str:
         """Add a node.
@@ -50,9 +50,7 @@ class Steps:
 
     def name(self, wanted: str) -> str:
         """A free name, which is taken from now on."""
-        name = free_name(wanted, self._taken)
-        self._taken.add(name)
-        return name
+        return self._taken.take(wanted)
 
     def write(self, operator: str, *inputs: str, output: str, **attributes: Any) -> None:
         """Add a node that writes the tensor `output`."""

@@ -9,15 +9,14 @@ from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
 from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import attribute_graphs
-from onnxhybrid.model.remote_spec import AWAIT, attributes_of, gives_results
+from onnxhybrid.model.remote_spec import AWAIT, FLAGS, attributes_of, gives_results
 
-OK = "ok"
-_KINDS = (OK, "status", "error")
+OK, STATUS, ERROR = _KINDS = tuple(spec.name for spec in FLAGS)
 
 UNASKED = {
     OK: numpy_helper.from_array(np.array(True)),
-    "status": numpy_helper.from_array(np.array(0, np.int64)),
-    "error": TensorProto(data_type=TensorProto.STRING, string_data=[b""]),
+    STATUS: numpy_helper.from_array(np.array(0, np.int64)),
+    ERROR: TensorProto(data_type=TensorProto.STRING, string_data=[b""]),
 }
 """What the flags are where nothing was sent: nothing failed."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from onnx import ModelProto, ValueInfoProto
 
-from onnxhybrid.compose.build.types import mismatch
+from onnxhybrid.compose.build.types import Declared, mismatch
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import reads
+from onnxhybrid.model.messages import copied, replace
 
 
 def checked_model(model: object, what: str) -> Model:
@@ -29,7 +29,7 @@ def checked_model(model: object, what: str) -> Model:
     return model
 
 
-def named_tensors(given: object, types: Mapping[str, ValueInfoProto], what: str) -> dict[str, ValueInfoProto]:
+def named_tensors(given: object, types: Mapping[str, ValueInfoProto], what: str) -> dict[str, Declared]:
     """The tensors of the main graph that a caller names, in order, and what is known of each.
 
     Args:
@@ -43,7 +43,7 @@ def named_tensors(given: object, types: Mapping[str, ValueInfoProto], what: str)
     """
     if isinstance(given, (str, bytes, TensorSpec)) or not isinstance(given, Iterable):
         raise ComposeError("OH235", f"{what} is a list of tensors, as in {what}=['features'], not {given!r}")
-    chosen: dict[str, ValueInfoProto] = {}
+    chosen: dict[str, Declared] = {}
     for entry in given:
         name = entry.name if isinstance(entry, TensorSpec) else entry
         if not isinstance(name, str):
@@ -52,7 +52,8 @@ def named_tensors(given: object, types: Mapping[str, ValueInfoProto], what: str)
             raise ComposeError("OH235", f"{what} names the tensor {name!r} twice")
         if name not in types:
             raise _unknown(name, types, what)
-        chosen[name] = _described(entry, types[name]) if isinstance(entry, TensorSpec) else types[name]
+        known = Declared(types[name])
+        chosen[name] = _described(entry, known) if isinstance(entry, TensorSpec) else known
     return chosen
 
 
@@ -62,10 +63,10 @@ def _unknown(name: str, names: Collection[str], what: str) -> ComposeError:
     return ComposeError("OH236", f"{what} names {name!r}, and the main graph has no such tensor; {hint}")
 
 
-def _described(spec: TensorSpec, known: ValueInfoProto) -> ValueInfoProto:
-    value = spec.to_value_info()
+def _described(spec: TensorSpec, known: Declared) -> Declared:
+    value = Declared(spec.to_value_info())
     if mismatch(value, known):
-        raise ComposeError("OH238", f"{spec} was given, and the model has it as {TensorSpec.of(known).describe()}")
+        raise ComposeError("OH238", f"{spec} was given, and the model has it as {known.spec.describe()}")
     return value
 
 
@@ -78,8 +79,8 @@ def extract(
     model: Model,
     name: str,
     nodes: Iterable[int],
-    inputs: Mapping[str, ValueInfoProto],
-    outputs: Mapping[str, ValueInfoProto],
+    inputs: Mapping[str, Declared],
+    outputs: Mapping[str, Declared],
     spare: Collection[str] = (),
 ) -> Model:
     """A part of a model as a Model: some nodes, and the weights, defaults and declarations that go with them.
@@ -91,8 +92,7 @@ def extract(
         inputs, outputs: the declarations of what it takes and gives, by name.
         spare: weights and inputs with a default that it has whether a node reads them or not.
     """
-    proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
+    proto = copied(model.skeleton)
     proto.ClearField("training_info")
     graph = proto.graph
     graph.name = name
@@ -103,13 +103,13 @@ def extract(
     public = {*inputs, *outputs, *(value.name for value in optional)}
     declared = [v for v in (*graph.value_info, *graph.output) if v.name in known - public]
     own = needed - set(inputs)
-    _replace(graph.node, kept)
-    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in own])
-    _replace(graph.sparse_initializer, [sparse for sparse in graph.sparse_initializer if sparse.values.name in own])
-    _replace(graph.value_info, list({value.name: value for value in declared}.values()))
-    _replace(graph.quantization_annotation, [q for q in graph.quantization_annotation if q.tensor_name in known])
-    _replace(graph.input, [*inputs.values(), *optional])
-    _replace(graph.output, list(outputs.values()))
+    replace(graph.node, kept)
+    replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in own])
+    replace(graph.sparse_initializer, [sparse for sparse in graph.sparse_initializer if sparse.values.name in own])
+    replace(graph.value_info, list({value.name: value for value in declared}.values()))
+    replace(graph.quantization_annotation, [q for q in graph.quantization_annotation if q.tensor_name in known])
+    replace(graph.input, [*(value.value for value in inputs.values()), *optional])
+    replace(graph.output, [value.value for value in outputs.values()])
     return Model(proto, model.weights)
 
 
@@ -122,10 +122,3 @@ def require_valid(side: Model) -> None:
     report = Report.of(check(side.skeleton))
     if not report:
         raise ValidationError(report, context="split was given a model that is not valid")
-
-
-def _replace(field: Any, entries: list[Any]) -> None:
-    """Put `entries`, some of which may be in the field, in its place."""
-    copies = [type(entry).FromString(entry.SerializeToString()) for entry in entries]
-    del field[:]
-    field.extend(copies)

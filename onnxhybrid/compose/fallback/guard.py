@@ -11,8 +11,8 @@ from onnxhybrid.compose.fallback.guarding import Guarding
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, lifted
-from onnxhybrid.model.graphs import nodes_of
-from onnxhybrid.model.inlining import inlined
+from onnxhybrid.model.inlining import without_functions
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.remote_spec import gives_results, is_remote
 
 _OPSET = 13  # the first whose If gives sequences
@@ -41,13 +41,15 @@ def guarded(model: Model) -> Guarded:
         ComposeError: OH214, a remote call stands where its failure cannot be guarded; OH245, guards would be nested too
             deeply.
     """
-    proto = ModelProto()
     optional = any(spec.dtype.startswith("optional(") for spec in model.outputs)
     (aligned,) = align([lifted(model)], _OPSET_OF_OPTIONALS if optional else _OPSET)
-    proto.CopyFrom(aligned.skeleton)
+    proto = copied(aligned.skeleton)
     if "" not in aligned.opsets:
         proto.opset_import.add(domain="", version=GLUE_OPSET)
-    proto = _inlined(proto)
+    try:  # a guard reaches across graphs, which a function's nodes cannot
+        proto = without_functions(proto, _answers)
+    except ValueError as problem:
+        raise ComposeError("OH214", f"a function that calls out cannot be inlined: {problem}") from None
     guard = Guarding(proto.graph)
     try:
         ok = guard.told(proto.graph, guard.scope(proto.graph))
@@ -61,22 +63,6 @@ def guarded(model: Model) -> Guarded:
     flags = guard.spread.intersection(value.name for value in proto.graph.output)
     proto.graph.output.append(ok)
     return Guarded(Model(proto, aligned.weights), ok.name, frozenset(flags))
-
-
-def _inlined(model: ModelProto) -> ModelProto:
-    """The model without the functions that call out: a guard reaches across graphs, which functions cannot."""
-    remote = {(f.domain, f.name) for f in model.functions if any(map(_answers, nodes_of(f.node)))}
-    while remote:
-        callers = {
-            (f.domain, f.name) for f in model.functions for n in nodes_of(f.node) if (n.domain, n.op_type) in remote
-        }
-        if callers <= remote:
-            try:
-                return inlined(model, remote)
-            except ValueError as problem:
-                raise ComposeError("OH214", f"a function that calls out cannot be inlined: {problem}") from None
-        remote |= callers
-    return model
 
 
 def _answers(node: NodeProto) -> bool:

@@ -8,7 +8,6 @@ by side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from onnx import GraphProto, NodeProto, ValueInfoProto, helper
 
@@ -16,9 +15,9 @@ from onnxhybrid.compose.fallback.placeholder import placeholder, truth
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.graphs import attribute_graphs, nodes_of, reads
-from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
-from onnxhybrid.model.remote_spec import BEGIN, INVOKE, RemoteSpec, gives_results, is_remote
-from onnxhybrid.remote.invoke import FLAGS
+from onnxhybrid.model.messages import replace
+from onnxhybrid.model.naming import rename_tensors, tensor_names
+from onnxhybrid.model.remote_spec import BEGIN, FLAGS, INVOKE, RemoteSpec, gives_results, is_remote
 
 MOST_IN_A_ROW = 16
 """The most calls in a row that may wait for one before them: each nests a graph deeper, and protobuf ends at 100."""
@@ -40,9 +39,7 @@ class Guarding:
 
     def name(self, wanted: str) -> str:
         """A free name, which is taken from now on."""
-        name = free_name(wanted, self._names)
-        self._names.add(name)
-        return name
+        return self._names.take(wanted)
 
     def scope(self, graph: GraphProto) -> str | None:
         """Guard a graph; the tensor that says whether nothing failed, None where nothing can."""
@@ -134,7 +131,7 @@ class Guarding:
         body.node.extend(helper.make_node("Identity", [g.name], [a.name]) for g, a in zip(given, shaped, strict=True))
         body.value_info.extend(answers)
         after = [TensorSpec(ok, "bool", ()).to_value_info(), *given]
-        _replace(body.output, [going, *list(body.output)[1 : 1 + carried], *after, *shaped])
+        replace(body.output, [going, *list(body.output)[1 : 1 + carried], *after, *shaped])
         body.input.extend(states)
         yield from self._started(node, states, shaped)
 
@@ -150,7 +147,7 @@ class Guarding:
         results = [*node.output, *[""] * (carried + len(shaped) - len(node.output))]
         finals = [self.name(f"{value.name}/final") for value in states]
         node.input.extend(starts)
-        _replace(node.output, [*results[:carried], *finals, *results[carried:]])
+        replace(node.output, [*results[:carried], *finals, *results[carried:]])
         self._oks.add(finals[0])
 
     def _like(self, value: ValueInfoProto, *, sizes: bool = False) -> ValueInfoProto:
@@ -191,9 +188,9 @@ class Guarding:
                 risky.update(set(node.output) - flags)
         risky.discard("")
         if not oks:
-            _replace(graph.node, nodes)
+            replace(graph.node, nodes)
             return None
-        _replace(graph.node, outside)
+        replace(graph.node, outside)
         ok = oks[0]
         for other in oks[1:]:
             both = self.name(f"{other}/and before")
@@ -212,7 +209,7 @@ class Guarding:
         needed = list({value.name: value for value in graph.output if value.name in written}.values())
         then = helper.make_graph([], "succeeded", [], needed)
         then.value_info.extend(value for value in graph.value_info if value.name in written)
-        _replace(graph.value_info, [value for value in graph.value_info if value.name not in written])
+        replace(graph.value_info, [value for value in graph.value_info if value.name not in written])
         self._depth += 1
         if self._depth > MOST_IN_A_ROW:
             raise ComposeError(
@@ -259,7 +256,7 @@ def _spec(node: NodeProto) -> RemoteSpec:
 
 def _set_flag(node: NodeProto) -> None:
     kept = [attribute for attribute in node.attribute if attribute.name != "on_error"]
-    _replace(node.attribute, [*kept, helper.make_attribute("on_error", "flag")])
+    replace(node.attribute, [*kept, helper.make_attribute("on_error", "flag")])
 
 
 def _named(value: ValueInfoProto, name: str) -> ValueInfoProto:
@@ -267,12 +264,6 @@ def _named(value: ValueInfoProto, name: str) -> ValueInfoProto:
     other.type.CopyFrom(value.type)
     _any_shape(other)
     return other
-
-
-def _replace(field: Any, entries: Iterable[Any]) -> None:
-    kept = list(entries)
-    del field[:]
-    field.extend(kept)
 
 
 def _any_shape(value: ValueInfoProto) -> None:

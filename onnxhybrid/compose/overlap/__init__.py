@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from onnx import GraphProto, ModelProto, NodeProto
 
-from onnxhybrid.compose.build.part import Names
 from onnxhybrid.compose.overlap.halves import halves
 from onnxhybrid.compose.overlap.line import Line
 from onnxhybrid.compose.overlap.schedule import Role, Step, scheduled
@@ -18,6 +17,8 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import Names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, INVOKE
 from onnxhybrid.model.sequential import is_operator, is_overlapped, ticket_of
@@ -62,8 +63,7 @@ def overlapped(model: Model) -> Model:
     plain = sequential(model)
     if not any(is_operator(node, INVOKE, BEGIN) for node in nodes_of(plain.skeleton.graph.node)):
         return plain
-    proto = ModelProto()
-    proto.CopyFrom(plain.skeleton)
+    proto = copied(plain.skeleton)
     if not _Pass(proto).over(Tensors(proto.graph, inferred(proto).graph)):
         return plain
     set_opsets(proto, {"": GLUE_OPSET, **plain.opsets})
@@ -83,7 +83,7 @@ class _Pass:
         steps = [Step.of(node, role) for node, role in self._roles(tensors)]
         if any(step.role in (Role.BEGIN, Role.WAIT) for step in steps):
             line = Line.of(scheduled(steps), tensors, self._names, self._opset)
-            changed.append(_replace(tensors.graph, line))
+            changed.append(_written(tensors.graph, line))
         return any(changed)
 
     def _roles(self, tensors: Tensors) -> Iterator[tuple[NodeProto, Role]]:
@@ -103,11 +103,10 @@ class _Pass:
                 yield node, Role.WAIT if waits or is_operator(node, AWAIT) else constant
 
 
-def _replace(graph: GraphProto, line: Line) -> bool:
+def _written(graph: GraphProto, line: Line) -> bool:
     """Give the graph the nodes of a line; whether that changed it."""
     if not any(is_operator(node, BEGIN, AWAIT) for node in line.nodes):
         return False
-    del graph.node[:]
-    graph.node.extend(line.nodes)
+    replace(graph.node, line.nodes)
     graph.value_info.extend(line.values)
     return True

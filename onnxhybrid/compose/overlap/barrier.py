@@ -17,8 +17,8 @@ from typing import Any
 
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
-from onnxhybrid.compose.build.part import Names
 from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.naming import Names
 
 ANY_TYPE = 16
 """The standard opset from which on If and Identity take what is no tensor."""

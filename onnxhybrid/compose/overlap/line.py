@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from onnx import NodeProto, ValueInfoProto
 
-from onnxhybrid.compose.build.part import Names
 from onnxhybrid.compose.overlap.barrier import barrier, gate
 from onnxhybrid.compose.overlap.schedule import Role, Step
 from onnxhybrid.compose.overlap.tensors import Tensors
 from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.naming import Names
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN
 from onnxhybrid.model.sequential import is_operator, ticket_of, whole
 

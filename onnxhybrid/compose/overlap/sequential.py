@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto
-
 from onnxhybrid.model import Model
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.sequential import is_overlapped, make_sequential
 
 
@@ -16,7 +15,6 @@ def sequential(model: Model) -> Model:
     """
     if not is_overlapped(model.skeleton):
         return model
-    proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
-    make_sequential(proto)
+    proto = copied(model.skeleton)
+    make_sequential(proto.graph)
     return Model(proto, model.weights)

@@ -111,7 +111,7 @@ def _only_way(before: Part, part: Part) -> Feeds:
 
 
 def _passed_through(parts: list[Part], plan: dict[str, Feeds]) -> set[tuple[str, str]]:
-    """The outputs that are inputs of the chain, which models on the way gave back as they are, under their own name."""
+    """The outputs that are inputs of the chain, passed on unchanged and under one name by every model on the way."""
     origins: dict[tuple[str, str], str] = {}
     for part in parts:
         for name in (name for name in part.outputs if name in part.inputs):

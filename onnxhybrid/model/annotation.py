@@ -1,4 +1,4 @@
-"""What a model's metadata_props say of its remote calls, for whoever looks at the file (docs/metadata.md)."""
+"""Lists a model's remote calls in its metadata_props, for whoever looks at the file (docs/metadata.md)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _remote_nodes(model: ModelProto) -> list[NodeProto]:
 def _described(node: NodeProto) -> dict[str, object]:
     try:
         spec = RemoteSpec.of(node)
-    except ValueError:  # malformed, which is another's to tell
+    except ValueError:  # malformed; check finds it
         return {"node": node.name}
     return {
         "node": spec.node,

@@ -1,4 +1,4 @@
-"""Calls that are begun in one node and awaited in another, brought back into one, wherever they can be."""
+"""Undoes overlapping in a graph: a Begin and its Await become one Invoke again, wherever they can."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where a composition comes together: parts are placed in one graph, and every combinator ends in `finish`.
+"""Puts the parts of a composition into one graph; every combinator builds with it, and ends in its `finish`.
 
-An Assembly lives inside one call of a combinator. Names that will be public are reserved first, so that no inner name
-of a part can stand in their way.
+An Assembly exists within one call of a combinator. The names of the composition's inputs and outputs are reserved
+first: an inner tensor of a part that has one of them is renamed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
+from onnxhybrid.compose.build.opsets import aligned
 from onnxhybrid.compose.build.part import Part, take_defaults
 from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.alignment import align
-from onnxhybrid.model.dtypes import elem_type, is_container
+from onnxhybrid.model.dtypes import elem_type
 from onnxhybrid.model.graphs import depth
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import Names, Taken
@@ -53,7 +53,7 @@ class InputSlot:
 
 
 class Assembly:
-    """A graph in the making."""
+    """The graph of a composition that is being built."""
 
     def __init__(
         self, combinator: Combinator, parts: Sequence[Part], inputs: Iterable[str], outputs: Iterable[str]
@@ -71,8 +71,7 @@ class Assembly:
         public = set(inputs)
         if both := [name for name in outputs if name in public]:
             raise _both_sides(both[0], parts)
-        needed = _needed_opset(combinator, outputs, parts)
-        models = _aligned([part.model for part in parts], needed, branches=combinator.branches)
+        models = aligned(combinator, parts, outputs)
         self._combinator = combinator
         self._parts = {part.label: part.of(model) for part, model in zip(parts, models, strict=True)}
         self._names = Names(tensors=Taken(public | set(outputs)))
@@ -97,7 +96,7 @@ class Assembly:
         outputs = {name: public[name] if name in public else self._inner(part, name) for name in part.outputs}
         graph = self._placed(part, feeds, outputs)
         self._values.update(by_name(graph.output))
-        # Each name has one meaning by now, so that merging the graphs is appending the fields of one to the other's.
+        # No names clash by now, so merging the graphs is appending the fields of one to those of the other.
         inner = {value.name for value in graph.value_info}
         graph.value_info.extend(value for value in graph.output if value.name not in inner)
         for own in ("input", "output", "name", "doc_string", "metadata_props"):
@@ -290,7 +289,7 @@ class Assembly:
 
 
 _MOST_LEVELS = 30
-"""How many branches inside each other a file can have: each is three messages, and protobuf reads up to 100."""
+"""How deep branches can be nested: each level is three protobuf messages, and a file may nest 100."""
 
 
 def _check_depth(branch: GraphProto) -> None:
@@ -302,49 +301,9 @@ def _check_depth(branch: GraphProto) -> None:
         )
 
 
-def _needed_opset(combinator: Combinator, outputs: Iterable[str], parts: Sequence[Part]) -> int:
-    """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
-    needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
-    if combinator.branches:
-        chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]
-        needed |= {_if_opset(value) for value in chosen}
-    return max(needed, default=0)
-
-
-def _aligned(models: Sequence[Model], at_least: int, *, branches: bool) -> list[Model]:
-    """The models on common opsets; where they run in branches, on 11 or later if they keep their meaning there.
-
-    Where the branches of an If give an output of different shapes, the runtime takes one of the shapes for both
-    before opset 11.
-
-    Raises:
-        ComposeError: OH102, the opsets cannot be aligned.
-    """
-    if branches and at_least < _DIFFERING:
-        try:
-            return align(models, _DIFFERING)
-        except ComposeError:
-            pass
-    return align(models, at_least)
-
-
-_DIFFERING = 11
-"""The first opset whose If takes branches of different shapes."""
-
-
 def _both_sides(name: str, parts: Iterable[Part]) -> ComposeError:
     hint = "rename one of them in its part"
     for part in parts:
         if name in part.inputs and name in part.outputs:
             hint = f"{part.label!r} gives its input back as it is: drop that output with select"
     return ComposeError("OH210", f"{name!r} would be an input and an output; {hint}")
-
-
-def _if_opset(value: Declared) -> int:
-    """The oldest opset whose If gives such a value."""
-    return 16 if value.dtype.startswith("optional(") else 13 if is_container(value.dtype) else 0
-
-
-def _identity_opset(value: Declared) -> int:
-    """The oldest opset whose Identity takes such a value."""
-    return 16 if value.dtype.startswith("optional(") else 14 if is_container(value.dtype) else 0

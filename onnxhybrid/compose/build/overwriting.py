@@ -1,7 +1,7 @@
-"""Keeps a node from computing in the memory of a tensor that other parts read.
+"""Keeps BatchNormalization from overwriting a tensor that other parts read.
 
-BatchNormalization in training mode writes its new statistics over the old ones in ONNX Runtime, also where these are an
-input of the graph, as soon as the new ones are no output of the graph; in a composition they often are none.
+In training mode ONNX Runtime writes the new statistics into the memory of the old ones, even if these are an input of
+the graph, unless the new ones are outputs of the graph. In a composition they often are not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _STATISTICS = (3, 4)
 
 
 def protect(graph: GraphProto) -> None:
-    """Let such nodes of a graph overwrite copies."""
+    """Give such nodes of a graph copies to overwrite."""
     if not any(map(_overwrites, graph.node)):
         return
     taken = tensor_names(graph)

@@ -44,7 +44,7 @@ class Part:
     def placed(
         self, names: Names, inputs: Mapping[str, str], outputs: Mapping[str, str], sizes: Mapping[str, str]
     ) -> GraphProto:
-        """A copy of the graph in which every name is its own, and each output is written by a node.
+        """A copy of the graph in which no name clashes with `names`, and a node writes each output.
 
         Inner tensors keep their names where these are free, and get the label as a prefix otherwise. Nodes always get
         it, so that messages and statistics say which part a node came from.
@@ -67,17 +67,14 @@ class Part:
         return graph
 
     def _moved(self, own: set[str], taken: Taken) -> dict[str, str]:
-        """Take the names that are free, and new ones for the others: old -> new of these.
-
-        One name never stands for the tensors, or sizes, of two parts that need not agree.
-        """
+        """Take the part's own names; those that another part has taken are renamed: old -> new."""
         moved = sorted(own & taken)
         taken |= own
         return {name: taken.take(f"{self.label}/{name}") for name in moved}
 
 
 def _tidy(graph: GraphProto, known: set[str]) -> None:
-    """Put into one form what files write in several, and ONNX Runtime takes in one of them only."""
+    """Bring a graph into the one form that ONNX Runtime takes where files use several."""
     _keep(graph.output, {value.name: value for value in graph.output})  # some list an output twice
     _keep(graph.value_info, {value.name: value for value in graph.value_info if value.name in known})
     for sparse in graph.sparse_initializer:
@@ -92,7 +89,7 @@ def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
 
 
 def _written(graph: GraphProto, known: set[str]) -> list[str]:
-    """The tensor of each output; one that no node writes (an input or initializer itself) gets a node, and a name."""
+    """The tensor of each output; an output that is an input or initializer itself gets an Identity that writes it."""
     given = {value.name for value in (*graph.input, *graph.initializer)}
     given.update(sparse.values.name for sparse in graph.sparse_initializer)
     for output in graph.output:

@@ -1,4 +1,4 @@
-"""A small Model in the making: the standard operators that a combinator or a judge puts between its parts."""
+"""Builds a small Model of standard operators, which a combinator puts between its parts, or which is a judge."""
 
 from __future__ import annotations
 

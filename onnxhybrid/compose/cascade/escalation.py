@@ -1,6 +1,7 @@
-"""The remote part of a cascade, made to take local's answers and give them back where its own do not take their place.
+"""Rewrites the remote part of a cascade so that its outputs are complete answers.
 
-Its own do not where rows were accepted, and where a call that flags its failures failed.
+It takes local's answers as further inputs. Its own answers replace them for the rows that were refused; for rows that
+were accepted, and where a call with on_error="flag" failed, local's answers stay.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ _POSITIONS = TensorSpec("positions", "int64", None).to_value_info().type
 
 @dataclass(frozen=True)
 class Escalation:
-    """A remote Model and the names of the inputs that it has on top.
+    """The rewritten remote, and the names of its further inputs.
 
     Attributes:
         model: the remote, changed.
         answers: output -> the input that takes local's answer for it.
-        positions: the input of the refused rows' positions, int64[k, 1]; None where no rows are told apart.
-        all_positions: the input of the positions of all rows, int64[n, 1], where all travel and are told apart.
+        positions: the input of the refused rows' positions, int64[k, 1]; None without rows=True.
+        all_positions: the input of all rows' positions, int64[n, 1], where all rows are sent ahead.
     """
 
     model: Model
@@ -47,15 +48,15 @@ def escalation(
     *,
     ahead: bool = False,
 ) -> Escalation:
-    """The remote that keeps local's answers where it has none of its own.
+    """The remote, rewritten.
 
     Args:
         remote: the remote, whose standard opset is `opset` if it has one.
         answers: output -> the declaration of local's answer for it.
         calls: the outputs that say whether a call succeeded; if one of them is false, local's answers stay.
-        rows: the inputs of which the refused rows travel; None for all rows of all inputs.
+        rows: the inputs of which the refused rows alone are sent; None to send all rows of all inputs.
         opset: the standard opset of the cascade.
-        ahead: whether all rows travel, before it is known which are refused.
+        ahead: whether all rows are sent, before it is known which are refused.
     """
     proto = copied(remote.skeleton)
     set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
@@ -98,7 +99,7 @@ class _Editor:
         return name
 
     def choose_rows(self, inputs: Sequence[str], positions: str) -> None:
-        """Let the graph read the rows at `positions` of some inputs, instead of these."""
+        """Let the graph read only the rows at `positions` of some inputs."""
         whole = {value.name: value for value in self._graph.input if value.name in inputs}
         declared = {name: copied(value) for name, value in whole.items()}
         inner = {name: self._taken.take(f"{name}/refused") for name in whole}
@@ -115,7 +116,7 @@ class _Editor:
             self._graph.node.insert(0, node)
 
     def _part_sizes(self, inputs: Sequence[ValueInfoProto]) -> None:
-        """The number of rows that travel is another size than that of all rows, although files call it the same."""
+        """Give the number of rows that are sent a name of its own: files name it as they name that of all rows."""
         shapes = [shape_of(value) for value in inputs]
         names = {shape[0] for shape in shapes if shape and isinstance(shape[0], str)}
         tree = GraphTree(self._graph)
@@ -123,7 +124,7 @@ class _Editor:
         tree.rename_sizes({name: free_name(f"{name}/refused", taken) for name in sorted(names)})
 
     def free_outputs(self, names: Mapping[str, str]) -> dict[str, str]:
-        """Give the tensors of some outputs other names, and keep their declarations; output -> tensor."""
+        """Free the names of some outputs: their tensors get others, under which they stay declared; old -> new."""
         inner = {name: self._taken.take(f"{name}/remote") for name in names}
         rename_tensors(self._graph, inner)
         kept = {value.name: value for value in self._graph.output}
@@ -143,12 +144,12 @@ class _Editor:
         return tensor
 
     def merged(self, name: str, own: str, given: str, positions: str | None, everyone: str | None) -> list[NodeProto]:
-        """The nodes that write the part's own answer over local's; the last one gives the output."""
+        """The nodes that write the remote's own answer over local's; the last one gives the output."""
         if positions is None:
             return [_node("Identity", [own], name)]
         if everyone is None:
             nodes = [_node("ScatterND", [given, positions, own], name)]
-        else:  # all of the answer over all rows is only a check that it has these rows
+        else:  # the first ScatterND fails unless the answer has as many rows as were sent
             whole, taken = self._taken.take(f"{name}/all"), self._taken.take(f"{name}/refused")
             nodes = [
                 _node("ScatterND", [given, everyone, own], whole),
@@ -159,7 +160,7 @@ class _Editor:
         return nodes
 
     def answer(self, name: str, kind: TypeProto, nodes: list[NodeProto], given: str, succeeded: str | None) -> None:
-        """Write an output by nodes where the call succeeded, if that is a question, and as local's otherwise."""
+        """Write an output by `nodes`; where a call could fail, by local's answer if it did."""
         value = self._graph.output.add(name=name, type=kind)
         if succeeded is not None:
             kept = [_node("Identity", [given], name)]

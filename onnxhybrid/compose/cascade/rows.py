@@ -1,4 +1,4 @@
-"""What has rows: which inputs of a cascade's remote are cut to the refused rows, and which outputs are put together."""
+"""Which inputs of a cascade's remote are cut to the refused rows, and whether its outputs can be merged by row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
 
     Args:
         local, remote: the parts.
-        outputs: the outputs that are put together row by row.
+        outputs: the outputs that are merged row by row.
 
     Raises:
         ComposeError: OH206, an output has two types; OH222, it cannot be told what has rows, or the remote cannot take
@@ -45,7 +45,7 @@ def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
 
 
 class _Sizes:
-    """First sizes of the two parts, under one name where sharing an input makes them one."""
+    """The sizes of both parts; those that a shared input makes equal have one name."""
 
     def __init__(self, local: Values, remote: Values) -> None:
         self._local = local
@@ -158,7 +158,11 @@ def _no_rows(remote: Part) -> ComposeError:
 
 
 def _check_output(name: str, ours: Declared, theirs: Declared) -> None:
-    """OH206 or OH223, unless rows of one output can take the place of rows of the other."""
+    """Rows of remote's answer can replace rows of local's.
+
+    Raises:
+        ComposeError: OH206, the types differ; OH223, the outputs have no rows, or rows of different shapes.
+    """
     weaker(name, ours, theirs)
     for side, value in (("local's output", ours), ("remote's output", theirs)):
         _check_carried("OH223", side, value)

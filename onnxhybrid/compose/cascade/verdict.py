@@ -1,4 +1,4 @@
-"""What a judge says, as tensors of a cascade: what it accepts, row by row or as a whole, and what it compared."""
+"""The judge's verdict as tensors of a cascade: by row or as a whole, the refused rows' positions, and the score."""
 
 from __future__ import annotations
 

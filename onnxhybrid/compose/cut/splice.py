@@ -10,9 +10,10 @@ from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
 from onnxhybrid.compose.build.part import Part, take_defaults
 from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
-from onnxhybrid.compose.cut.tensors import checked_model, defaults, extract, named_tensors
+from onnxhybrid.compose.cut.extract import defaults, extract
+from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap import sequential
+from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted

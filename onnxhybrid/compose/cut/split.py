@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from onnx import FunctionProto, ModelProto, NodeProto
 
 from onnxhybrid.compose.build.types import Declared, by_name
-from onnxhybrid.compose.cut.tensors import checked_model, defaults, extract, named_tensors, require_valid
+from onnxhybrid.compose.cut.extract import defaults, extract, require_valid
+from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap import sequential
+from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.graphs import nodes_of

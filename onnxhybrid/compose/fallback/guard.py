@@ -1,4 +1,4 @@
-"""Turns the remote failures of a model into data, wherever the calls stand: what `fallback` asks of its primary."""
+"""Turns the remote failures of a model into an output, `ok`, wherever the calls are: for the primary of `fallback`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto
 
-from onnxhybrid.compose.fallback.guarding import Guarding
+from onnxhybrid.compose.fallback.graph_guard import GraphGuard
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, lifted
@@ -24,8 +24,8 @@ class Guarded:
     """A model whose remote failures are data.
 
     Attributes:
-        model: with one more output; where that is false, the other outputs hold nothing of use.
-        ok: that output, a bool: whether no remote call failed.
+        model: with one more output, `ok`; where that is false, the other outputs are placeholders.
+        ok: the name of that output, a bool: whether no remote call failed.
         flags: outputs that say what `ok` says for one call: those of `on_error="flag"` that no node reads.
     """
 
@@ -50,9 +50,9 @@ def guarded(model: Model) -> Guarded:
         proto = without_functions(proto, _answers)
     except ValueError as problem:
         raise ComposeError("OH214", f"a function that calls out cannot be inlined: {problem}") from None
-    guard = Guarding(proto.graph)
+    guards = GraphGuard(proto.graph)
     try:
-        ok = guard.told(proto.graph, guard.scope(proto.graph))
+        ok = guards.told(proto.graph, guards.guard(proto.graph))
         ModelProto.FromString(proto.SerializePartialToString())
     except DecodeError:
         raise ComposeError(
@@ -60,7 +60,7 @@ def guarded(model: Model) -> Guarded:
             "the primary's remote calls wait for each other inside of branches, in more levels than any program reads "
             "from a file; put a fallback around each half of them, or around those inside of the branches",
         ) from None
-    flags = guard.spread.intersection(value.name for value in proto.graph.output)
+    flags = guards.spread.intersection(value.name for value in proto.graph.output)
     proto.graph.output.append(ok)
     return Guarded(Model(proto, aligned.weights), ok.name, frozenset(flags))
 

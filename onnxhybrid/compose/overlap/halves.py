@@ -1,4 +1,4 @@
-"""A remote call in one node, or in two: Invoke, and Begin with its Await."""
+"""A remote call in two nodes, Begin and Await, in place of one, Invoke."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Tensors:
         return name in self._types and type_name(self._types[name]) in _PLAIN
 
     def can_be_late(self, name: str, opset: int) -> bool:
-        """Whether a barrier of a standard opset can hold it."""
+        """Whether a barrier can hold the tensor back, in a model of this standard opset."""
         known = type_name(self._types[name]) if name in self._types else "undefined"
         if is_container(known):
             return opset >= ANY_TYPE and known.startswith(("seq(tensor", "optional("))

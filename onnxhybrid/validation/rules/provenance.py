@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxhybrid.compose.build.finish import PARTS
+from onnxhybrid.compose.build.metadata import PARTS
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model.annotation import REMOTES
 from onnxhybrid.validation.subject import Subject

@@ -1,8 +1,8 @@
-"""The work behind `guarded`.
+"""Guards the calls of a graph, and of those nested in it: a failure becomes a bool instead of an error.
 
-Every call that could fail gets `on_error="flag"`. What reads its answer, directly or not, moves into a branch that runs
-only where the call succeeded, since an empty tensor could make it fail. Calls that do not wait for each other stay side
-by side.
+Every call that could fail gets `on_error="flag"`. The nodes that need its answer move into a branch that runs only if
+the call succeeded, since the empty answer of a failed call could make them fail. Calls that do not need each other's
+answers stay in one graph.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from onnxhybrid.model.naming import rename_tensors, tensor_names
 from onnxhybrid.model.remote_spec import BEGIN, FLAGS, INVOKE, RemoteSpec, gives_results, is_remote
 
 MOST_IN_A_ROW = 16
-"""The most calls in a row that may wait for one before them: each nests a graph deeper, and protobuf ends at 100."""
+"""The most calls of which each needs the answer of the one before: each nests a graph deeper, up to protobuf's 100."""
 
 
-class Guarding:
-    """The work on one model, in place."""
+class GraphGuard:
+    """Guards the graphs of one model, in place."""
 
     def __init__(self, graph: GraphProto) -> None:
         self._names = tensor_names(graph)
@@ -41,14 +41,14 @@ class Guarding:
         """A free name, which is taken from now on."""
         return self._names.take(wanted)
 
-    def scope(self, graph: GraphProto) -> str | None:
-        """Guard a graph; the tensor that says whether nothing failed, None where nothing can."""
+    def guard(self, graph: GraphProto) -> str | None:
+        """Guard a graph; the tensor that says whether all calls succeeded, None if none can fail."""
         nodes = [new for node in graph.node for new in (*self._data(node, graph), node)]
         self.spread.update(n.output[0] for n in nodes if n.op_type == "Identity" and n.input[0] in self.spread)
         return self._layer(graph, nodes)
 
     def _data(self, node: NodeProto, graph: GraphProto) -> Iterator[NodeProto]:
-        """Make the failures of a node data, in place; the nodes that it needs before it."""
+        """Guard a node, in place; the nodes to be put before it."""
         if gives_results(node):
             self._call(node, graph)
         inner = list(attribute_graphs(node))
@@ -62,7 +62,7 @@ class Guarding:
             raise ComposeError("OH214", f"{node.name!r}, a {node.op_type}, calls out in its body; only If and Loop can")
 
     def _can_fail(self, node: NodeProto) -> bool:
-        """Whether the node gives what a call brings, and leaves a failure to others."""
+        """Whether the node gives a call's answer, and its own graph does not handle the failure."""
         if not gives_results(node):
             return False
         return self._raises(node) or not any(map(self._is_read, node.output[-3:]))
@@ -75,7 +75,7 @@ class Guarding:
         return node.input[0] in self._raising
 
     def _is_read(self, name: str) -> bool:
-        """Whether an operator reads the tensor; handing it on is no reading."""
+        """Whether a node reads the tensor, other than to pass it on."""
         return any(self._is_read(then) if then else True for then in self._read.get(name, ()))
 
     def _call(self, node: NodeProto, graph: GraphProto) -> None:
@@ -97,7 +97,7 @@ class Guarding:
 
     def _if(self, node: NodeProto, branches: Sequence[GraphProto]) -> None:
         for branch in branches:
-            ok = self.told(branch, self.scope(branch))
+            ok = self.told(branch, self.guard(branch))
             self.spread.update(
                 outer for outer, value in zip(node.output, branch.output, strict=False) if value.name in self.spread
             )
@@ -106,7 +106,7 @@ class Guarding:
         self._oks.add(node.output[-1])
 
     def told(self, graph: GraphProto, ok: str | None) -> ValueInfoProto:
-        """A new output of the graph that says whether nothing failed in it."""
+        """A new output of the graph, which says whether all calls in it succeeded."""
         output = TensorSpec(self.name(f"{graph.name}/ok"), "bool", ()).to_value_info()
         graph.node.append(
             helper.make_node("Identity", [ok], [output.name], name=output.name) if ok else truth(output.name, True)
@@ -114,14 +114,14 @@ class Guarding:
         return output
 
     def _loop(self, node: NodeProto, body: GraphProto) -> Iterator[NodeProto]:
-        """A Loop ends where an iteration fails.
+        """End a Loop after the iteration that fails.
 
-        All iterations have to give scan outputs of one shape: so the last good ones are carried along, and given once
-        more.
+        All iterations have to give scan outputs of one shape. So those of the last iteration that succeeded are carried
+        along, and the one that fails gives them again.
         """
         carried = len(node.input) - 2
         shaped = [self._like(value, sizes=True) for value in list(body.output)[1 + carried :]]
-        ok = self.scope(body)
+        ok = self.guard(body)
         assert ok is not None  # the caller saw a call in it
         going, *given = (self._like(value) for value in (body.output[0], *shaped))
         states = [TensorSpec(self.name(f"{node.name}/ok"), "bool", ()).to_value_info(), *map(self._like, shaped)]
@@ -138,7 +138,7 @@ class Guarding:
     def _started(
         self, node: NodeProto, states: Sequence[ValueInfoProto], shaped: Sequence[ValueInfoProto]
     ) -> Iterator[NodeProto]:
-        """Give a Loop the states that its body carries along; the nodes that write what they start as."""
+        """Give a Loop the states that its body carries along; the nodes that write their first values."""
         starts = [self.name(f"{value.name}/start") for value in states]
         yield truth(starts[0], True)
         for start, value in zip(starts[1:], shaped, strict=True):
@@ -162,7 +162,7 @@ class Guarding:
     def _chosen(
         self, ok: str, good: Iterable[ValueInfoProto], bad: Sequence[NodeProto], results: Sequence[ValueInfoProto]
     ) -> NodeProto:
-        """An If that hands on `good`, or what the nodes of `bad` write."""
+        """An If that gives the tensors `good` where `ok` holds, otherwise what the nodes `bad` write."""
         handed = [helper.make_node("Identity", [value.name], [self.name(value.name)]) for value in good]
         branches = []
         for label, nodes in (("good", handed), ("bad", bad)):
@@ -174,7 +174,7 @@ class Guarding:
         )
 
     def _layer(self, graph: GraphProto, nodes: Sequence[NodeProto]) -> str | None:
-        """Leave the nodes that wait for no call that can fail, and move the others behind those calls."""
+        """Keep the nodes that need no answer of a call that can fail, and move the others into a branch."""
         outside, inside, risky, oks = [], [], set[str](), list[str]()
         for node in nodes:
             if risky.intersection(reads(node)):
@@ -204,7 +204,7 @@ class Guarding:
         return ok
 
     def _behind(self, graph: GraphProto, ok: str, nodes: Sequence[NodeProto]) -> str:
-        """Move nodes into a branch that runs where `ok` holds; whether they succeeded, too."""
+        """Move nodes into a branch that runs where `ok` holds; the tensor that says whether all calls succeeded."""
         written = {name for node in nodes for name in node.output}
         needed = list({value.name: value for value in graph.output if value.name in written}.values())
         then = helper.make_graph([], "succeeded", [], needed)
@@ -231,7 +231,7 @@ class Guarding:
 
 
 def _read_names(graph: GraphProto) -> dict[str, list[str]]:
-    """For each tensor who reads it: an empty text for an operator, or the tensor that it is handed on as."""
+    """The readers of each tensor: the tensor that it is passed on as, or an empty text for a node that computes."""
     readers: dict[str, list[str]] = {}
     for node in nodes_of(graph.node):
         for name in node.input:

@@ -1,4 +1,4 @@
-"""How an ensemble makes one answer of several: the models that stack answers and combine them."""
+"""The ways in which an ensemble makes one answer of several: models that stack the answers, and combine them."""
 
 from __future__ import annotations
 

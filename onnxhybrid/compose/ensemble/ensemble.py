@@ -10,9 +10,9 @@ from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, parts_of
 from onnxhybrid.compose.build.types import mismatch, weaker
+from onnxhybrid.compose.ensemble.combining import STACKED, WAYS, combiner, stack
 from onnxhybrid.compose.route import listed
 from onnxhybrid.compose.switch import common_outputs
-from onnxhybrid.compose.voices import STACKED, WAYS, combiner, stack
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import is_container

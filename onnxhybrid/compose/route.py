@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxhybrid.compose.build.assembly import Assembly, Branch
+from onnxhybrid.compose.build.branches import common_outputs, unite
 from onnxhybrid.compose.build.combinator import Combinator
-from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.steps import Steps
-from onnxhybrid.compose.switch import common_outputs, single, unite
+from onnxhybrid.compose.build.types import single
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.dtypes import elem_type
+from onnxhybrid.model.dtypes import INTEGERS, elem_type
 from onnxhybrid.model.naming import free_name
 
 _ROUTE = Combinator("route", branches=True)
-_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
 def route(index: str | Model, models: Sequence[Model]) -> Model:
@@ -48,18 +48,6 @@ def route(index: str | Model, models: Sequence[Model]) -> Model:
     return assembly.finish(outputs)
 
 
-def listed(models: object, combinator: str) -> Sequence[object]:
-    """The models that a combinator was given as a list.
-
-    Raises:
-        ComposeError: OH205, they are no list, or there are none.
-    """
-    if isinstance(models, (list, tuple)) and models:
-        return models
-    given = "none" if isinstance(models, (list, tuple)) else f"a {type(models).__name__}"
-    raise ComposeError("OH205", f"{combinator} takes a list of one or more Models, not {given}")
-
-
 def _index(index: str | Model, chosen: list[Part]) -> TensorSpec:
     """What the index is: an output of the model, an input of one of the models, or an input of its own.
 
@@ -73,7 +61,7 @@ def _index(index: str | Model, chosen: list[Part]) -> TensorSpec:
     if isinstance(index, Model) and len(specs) != 1:
         raise ComposeError("OH212", f"the index needs exactly one output; it gives {', '.join(map(str, specs))}")
     for spec in specs:
-        if spec.dtype not in _INTEGERS or not single(spec):
+        if spec.dtype not in INTEGERS or not single(spec):
             raise ComposeError("OH212", f"the index is no whole number of one element: {spec}")
     return TensorSpec(specs[0].name, specs[0].dtype, None)
 

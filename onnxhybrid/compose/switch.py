@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from onnxhybrid.compose.build.assembly import Assembly, Branch
+from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.branches import common_outputs, unite
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
-from onnxhybrid.compose.build.types import Declared, weaker
+from onnxhybrid.compose.build.types import single
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model import Model
 
 _SWITCH = Combinator("switch", branches=True)
 
@@ -43,37 +42,6 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
             raise ComposeError("OH207", f"the condition has more than one element, or none: {spec}")
     assembly.choose(chosen, *branches, unite(*branches, outputs))
     return assembly.finish(outputs)
-
-
-def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[Declared]:
-    """The declarations of outputs that come from either branch."""
-    return [weaker(name, then.outputs[name], else_.outputs[name]) for name in outputs]
-
-
-def common_outputs(offered: Mapping[str, list[str]]) -> list[str]:
-    """The outputs of models of which one will run, in the first one's order.
-
-    Args:
-        offered: the names of the outputs, by the model's label.
-
-    Raises:
-        ComposeError: OH206, one of them offers what another one lacks.
-    """
-    for name in sorted({name for names in offered.values() for name in names}):
-        owners = [label for label, names in offered.items() if name in names]
-        if len(owners) < len(offered):
-            listed = "; ".join(label + ": " + ", ".join(names) for label, names in offered.items())
-            raise ComposeError(
-                "OH206",
-                f"only {' and '.join(map(repr, owners))} offers {name!r}; {listed}. Drop it with select, or rename "
-                "outputs so that they meet",
-            )
-    return next(iter(offered.values()))
-
-
-def single(spec: TensorSpec) -> bool:
-    """Whether the tensor can have exactly one element."""
-    return spec.shape is None or all(size == 1 for size in spec.shape if isinstance(size, int))
 
 
 def _condition(assembly: Assembly, part: Part) -> str:

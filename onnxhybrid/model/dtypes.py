@@ -23,6 +23,9 @@ _NAMES: dict[int, str] = {
 }
 _NUMBERS: dict[str, int] = {name: number for number, name in _NAMES.items()}
 
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
 Dtype = str | np.dtype[Any] | type
 
 

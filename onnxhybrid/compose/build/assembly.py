@@ -220,7 +220,6 @@ class Assembly:
             ComposeError: OH209, functions clash.
             ValidationError: a part was not valid.
         """
-        del self._graph.input[:], self._graph.output[:]
         for name, slot in self._inputs.items():
             self._graph.input.append(self._values[name].value)
             if slot.default is not None:

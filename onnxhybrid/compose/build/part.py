@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -99,6 +99,18 @@ def _written(graph: GraphProto, known: set[str]) -> list[str]:
             output.name = inner
             known.add(inner)
     return [output.name for output in graph.output]
+
+
+def listed(models: object, combinator: str) -> Sequence[object]:
+    """The models that a combinator was given as a list.
+
+    Raises:
+        ComposeError: OH205, they are no list, or there are none.
+    """
+    if isinstance(models, (list, tuple)) and models:
+        return models
+    given = "none" if isinstance(models, (list, tuple)) else f"a {type(models).__name__}"
+    raise ComposeError("OH205", f"{combinator} takes a list of one or more Models, not {given}")
 
 
 def labelled(models: Iterable[object]) -> dict[str, object]:

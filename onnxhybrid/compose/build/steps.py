@@ -15,6 +15,9 @@ from onnxhybrid.model.naming import Taken
 OPSET = 14
 """The oldest opset that has what most of them use."""
 
+OPSET_OF_STRINGS = 19
+"""The first opset whose Equal takes strings."""
+
 _IR = {14: 7, 19: 9, 20: 9}
 """The IR version that came with an opset."""
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from onnx import TypeProto, ValueInfoProto
 
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.dtypes import FLOATS, INTEGERS, is_container, type_name
 from onnxhybrid.model.messages import copied
 from onnxhybrid.model.tensor_spec import Dim, Shape, TensorSpec, shape_of
 
@@ -95,20 +95,15 @@ def require(given: Declared, source: str, wanted: Declared, target: str, hint: s
         )
 
 
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
-_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
-
-
 def judged_as(given: str, wanted: str) -> bool:
     """Whether a judge that reads `wanted` may be given a cast of `given`.
 
     Floats go to floats of any width, whole numbers to int64 or to the wide floats.
     """
-    if given in _FLOATS:
-        return wanted in _FLOATS
-    return given in (*_INTEGERS, "uint64") and (
-        wanted in ("float32", "float64") or (wanted == "int64" and given in _INTEGERS)
-    )
+    if given in FLOATS:
+        return wanted in FLOATS
+    whole = wanted == "int64" and given != "uint64"
+    return given in INTEGERS and (whole or wanted in ("float32", "float64"))
 
 
 def shared_sizes(given: Declared, wanted: Declared) -> dict[str, str]:
@@ -125,6 +120,11 @@ def narrowed(value: Declared, other: Declared) -> Declared:
     if two is None or (one is not None and len(one) != len(two)):
         return value
     return value.shaped(two if one is None else tuple(_narrower(a, b) for a, b in zip(one, two, strict=True)))
+
+
+def single(spec: TensorSpec) -> bool:
+    """Whether the tensor can have exactly one element."""
+    return spec.shape is None or all(size == 1 for size in spec.shape if isinstance(size, int))
 
 
 def weaker(name: str, one: Declared, other: Declared) -> Declared:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from onnx import TensorProto
 
 from onnxhybrid.compose.build.assembly import Assembly, Choice
+from onnxhybrid.compose.build.branches import unite
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.types import judged_as
@@ -17,7 +18,7 @@ from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.cascade.rows import rows_of
 from onnxhybrid.compose.cascade.speculation import start_early
-from onnxhybrid.compose.switch import unite
+from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, newest
@@ -152,11 +153,7 @@ def _read_by_judge(parts: _Parts) -> list[str]:
         ComposeError: OH208, it has not one bool output, or reads what local does not give.
     """
     judge, local = parts.judge, parts.local
-    specs = judge.model.outputs
-    if len(specs) != 1 or specs[0].dtype != "bool":
-        raise ComposeError(
-            "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
-        )
+    verdict_of(judge.model)
     read = [name for name in judge.inputs if name in local.outputs]
     for spec in judge.model.inputs:
         # A threshold or a token has the shape [1] and is fed at run time; anything else is an output that is misspelt.

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.types import Declared, shared_sizes, weaker
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model.dtypes import is_container
+from onnxhybrid.model.dtypes import FLOATS, INTEGERS, is_container
 from onnxhybrid.model.tensor_spec import Dim, Shape
 
-_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-_CARRIED = {"bfloat16", "float16", "float32", "float64", "bool", "str", "undefined", *_INTEGERS}
+_CARRIED = {"bool", "str", "undefined", *FLOATS, *INTEGERS}
 """The element types for which ONNX Runtime has GatherND and ScatterND."""
 
 Values = Mapping[str, Declared]

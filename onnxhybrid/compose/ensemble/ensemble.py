@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.branches import common_outputs
 from onnxhybrid.compose.build.combinator import Combinator
-from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.types import mismatch, weaker
 from onnxhybrid.compose.ensemble.combining import STACKED, WAYS, combiner, stack
-from onnxhybrid.compose.route import listed
-from onnxhybrid.compose.switch import common_outputs
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import is_container

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.branches import common_outputs
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.build.types import Declared, weaker
 from onnxhybrid.compose.fallback.guard import Guarded, guarded
-from onnxhybrid.compose.switch import common_outputs
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 

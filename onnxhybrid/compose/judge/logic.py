@@ -8,7 +8,7 @@ from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
-from onnxhybrid.errors import ComposeError
+from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
 from onnxhybrid.model.graphs import reads
@@ -36,7 +36,7 @@ def combined(operator: str, one: object, other: object) -> Model:
             input that they share has two types, shapes or defaults.
     """
     judges = parts_of({"one": one, "other": other})
-    meeting = Part("both", _meeting(operator, {part.label: _verdict(part.model) for part in judges}))
+    meeting = Part("both", _meeting(operator, {part.label: verdict_of(part.model) for part in judges}))
     inputs = {name for part in judges for name in part.inputs}
     accepted = free_name("accepted", inputs)
     assembly = Assembly(_LOGIC, [*judges, meeting], inputs, [accepted])
@@ -71,22 +71,13 @@ def negated(judge: Model) -> Model:
     Raises:
         ComposeError: OH208, it has not one bool output.
     """
-    _verdict(judge)
+    verdict_of(judge)
     (aligned,) = align([lifted(judge)], _OPSET)
     proto = copied(aligned.skeleton)
     if not aligned.opsets.get(""):
         proto.opset_import.add(domain="", version=_OPSET)
     _negate(proto.graph)
     return Model(proto, aligned.weights)
-
-
-def _verdict(judge: Model) -> TensorSpec:
-    specs = judge.outputs
-    if len(specs) != 1 or specs[0].dtype != "bool":
-        raise ComposeError(
-            "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
-        )
-    return specs[0]
 
 
 def _negate(graph: GraphProto) -> None:

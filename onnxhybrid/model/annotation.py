@@ -16,7 +16,7 @@ REMOTES = "onnxhybrid.remotes"
 
 def annotate(model: ModelProto) -> None:
     """Write the entry of the remote calls, in place; a model without any has none."""
-    calls = [_described(node) for node in _remote_nodes(model)]
+    calls = described(model)
     others = [entry for entry in model.metadata_props if entry.key != REMOTES]
     del model.metadata_props[:]
     model.metadata_props.extend(others)
@@ -30,8 +30,11 @@ def update(model: ModelProto) -> None:
         annotate(model)
 
 
-def _remote_nodes(model: ModelProto) -> list[NodeProto]:
-    return [node for node in all_nodes(model) if is_remote(node)] if DOMAIN in imported(model) else []
+def described(model: ModelProto) -> list[dict[str, object]]:
+    """What the entry says of a model's remote calls, those in branches and functions included."""
+    if DOMAIN not in imported(model):
+        return []
+    return [_described(node) for node in all_nodes(model) if is_remote(node)]
 
 
 def _described(node: NodeProto) -> dict[str, object]:

@@ -297,7 +297,7 @@ def test_a_token_cannot_reach_the_artifact_as_a_constant(tmp_path: Path) -> None
     with pytest.raises(oh.ValidationError, match="OH303"):
         oh.Model.from_proto(proto).save(tmp_path / "m.onnx")
     for url in (f"http://h/?key={TOKEN}", f"u:{TOKEN}@h:8000", f"http:/u:{TOKEN}@h", f"http://h/{TOKEN} "):
-        with pytest.raises(oh.ModelError, match="OH30[13]") as caught:
+        with pytest.raises(oh.ModelError, match=r"OH30[13]") as caught:
             adder(url)
         assert TOKEN not in str(caught.value)
 

@@ -23,7 +23,7 @@ def computation(session: onnxruntime.InferenceSession) -> Computation:
     """The computation of a session, which does not hold the session: it is freed with its last user.
 
     `InferenceSession.run` checks the feeds and the state of providers in Python, which takes longer than all else that
-    ONNX Runtime does for a small model. Where a look shows that each of its checks passes, they are left out.
+    ONNX Runtime does for a small model. They are left out where it is plain that each would pass.
     """
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if values.needs_values([*inputs, *outputs]):

@@ -62,12 +62,12 @@ def moved(proto: ModelProto) -> None:
 def in_a_function(model: oh.Model) -> oh.Model:
     """The model whose graph is one call of a function that holds what the graph held."""
     proto: ModelProto = model.to_proto()
-    names = [[each.name for each in side] for side in (proto.graph.input, proto.graph.output)]
+    taken, given = ([each.name for each in side] for side in (proto.graph.input, proto.graph.output))
     imports = [*proto.opset_import]
-    proto.functions.append(helper.make_function("f", "F", *names, [*proto.graph.node], imports))
+    proto.functions.append(helper.make_function("f", "F", taken, given, [*proto.graph.node], imports))
     proto.functions[0].value_info.extend([*proto.graph.output])
     del proto.graph.node[:]
-    proto.graph.node.append(helper.make_node("F", *names, domain="f"))
+    proto.graph.node.append(helper.make_node("F", taken, given, domain="f"))
     proto.opset_import.append(helper.make_opsetid("f", 1))
     return oh.Model.from_proto(proto)
 
@@ -171,6 +171,6 @@ def test_editing_a_composition_makes_no_lie_of_what_it_says(name: str) -> None:
         model.rename({model.inputs[0].name: "other"}),
         model.prefix("p/"),
         model.select([model.outputs[0].name]),
-        oh.chain(model.prefix("p/"), dense("e", f"p/{model.outputs[0].name}", "end", (model.outputs[0].shape[-1], 2))),
+        oh.parallel(a=model.prefix("p/"), b=dense("e", "z", "end", (3, 2))),
     ):
         assert "OH315" not in codes(edited)

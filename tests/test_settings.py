@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -85,14 +86,20 @@ def test_a_setting_of_another_kind_is_refused_by_its_name(settings: dict[str, An
 
 def test_the_library_is_given_what_the_policy_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    nothing = {"allow": None, "deny": [], "max_response_bytes": 1 << 30, "max_concurrency": None, "budget": None}
+    nothing: dict[str, object] = {
+        "allow": None,
+        "deny": [],
+        "max_response_bytes": 1 << 30,
+        "max_concurrency": None,
+        "budget": None,
+    }
     assert oh.Policy().config() == {**nothing, "breaker": None, "ca_file": None, "client_certificate": None}
     policy = oh.Policy(
         allow=("a",),
         deny=["b"],
         max_response_bytes=7,
         max_concurrency=3,
-        budget={"calls": 1, "price": {"m": 2}},
+        budget=MappingProxyType({"calls": 1, "price": MappingProxyType({"m": 2})}),
         breaker={"failures": 2},
         ca_file="ca.pem",
         client_certificate=(Path("c.pem"), "k.pem"),
@@ -107,6 +114,7 @@ def test_the_library_is_given_what_the_policy_says(tmp_path: Path, monkeypatch: 
         "ca_file": str(tmp_path / "ca.pem"),
         "client_certificate": [str(tmp_path / "c.pem"), str(tmp_path / "k.pem")],
     }
+    assert isinstance(policy.config()["budget"]["price"], dict)  # it goes to the library as JSON
     assert oh.Policy(breaker={}).config()["breaker"] == {"failures": 5, "pause": 30.0}
 
 

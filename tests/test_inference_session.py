@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import signal
@@ -176,6 +177,17 @@ def test_other_providers_leave_weights_scope_and_statistics_as_they_were() -> No
         assert session.stats()["adder"].calls == 2
         assert other.stats() == {}
         assert [TOKEN.encode() in request for request in server.requests] == [True, True]
+
+
+def test_other_providers_find_the_weights_where_they_were(tmp_path: Path) -> None:
+    model, feed = dense("m", "x", "y", (200, 200)), rows(1, 200)
+    model.save(tmp_path / "m.onnx", external_data=True)
+    for given in (model, oh.load(tmp_path / "m.onnx"), tmp_path / "m.onnx"):
+        session = oh.Session(given)
+        before = by_run(session, feed)
+        session.set_providers([CPU])
+        gc.collect()
+        np.testing.assert_array_equal(by_run(session, feed), before)
 
 
 def test_other_providers_of_one_session_leave_another_of_the_same_options_alone() -> None:

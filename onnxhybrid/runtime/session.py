@@ -135,7 +135,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         feeds: Mapping[str, Any],
         run_options: onnxruntime.RunOptions | None,
     ) -> list[Any]:
-        options = self._or_quiet(run_options)
+        options = self._quiet if run_options is None else run_options
         with self._observation:
             try:
                 return list(self._compute(self, output_names, feeds, options))
@@ -197,7 +197,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         self._watched(run_options, run, options, feed_names, feeds, fetch_names, fetches, fetch_devices)
 
     def _or_quiet(self, run_options: onnxruntime.RunOptions | None) -> onnxruntime.RunOptions:
-        return run_options if run_options is not None else self._quiet
+        return self._quiet if run_options is None else run_options
 
     def _watched(self, run_options: onnxruntime.RunOptions | None, run: Callable[..., _T], *given: Any) -> _T:
         """Do `run(*given)`, a run of ONNX Runtime, as `run` does its own: it can be ended, and is observed."""

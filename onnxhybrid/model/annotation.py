@@ -17,7 +17,7 @@ REMOTES = "onnxhybrid.remotes"
 
 def annotate(model: ModelProto) -> None:
     """Write the entry of the remote calls, in place; a model without any has none."""
-    calls = [_described(node) for node in _remote_nodes(model)]
+    calls = described(model)
     replace(model.metadata_props, [entry for entry in model.metadata_props if entry.key != REMOTES])
     if calls:
         model.metadata_props.add(key=REMOTES, value=json.dumps(calls))
@@ -29,8 +29,11 @@ def update(model: ModelProto) -> None:
         annotate(model)
 
 
-def _remote_nodes(model: ModelProto) -> list[NodeProto]:
-    return [node for node in all_nodes(model) if is_remote(node)] if DOMAIN in imported(model) else []
+def described(model: ModelProto) -> list[dict[str, object]]:
+    """What the entry says of a model's remote calls, those in branches and functions included."""
+    if DOMAIN not in imported(model):
+        return []
+    return [_described(node) for node in all_nodes(model) if is_remote(node)]
 
 
 def _described(node: NodeProto) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -12,12 +13,14 @@ from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import annotation, editing
+from onnxhybrid.model import annotation, editing, interface
 from onnxhybrid.model.check import check
+from onnxhybrid.model.dtypes import Dtype
 from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
+from onnxhybrid.model.retargeting import retarget
 from onnxhybrid.model.storage import saving
 from onnxhybrid.model.storage.reading import parsed, read
 from onnxhybrid.model.storage.weights import Weights, materialize, resolve, used
@@ -188,9 +191,71 @@ class Model:
         """
         return self._edited(editing.rename, names)
 
-    def prefix(self, prefix: str) -> Model:
-        """The model with `prefix` before the name of each input, output, inner tensor and node."""
-        return self._edited(editing.add_prefix, prefix)
+    def prefix(self, prefix: str, *, inputs: bool = True, outputs: bool = True, functions: bool = False) -> Model:
+        """The model with `prefix` before the name of each inner tensor and node.
+
+        Args:
+            prefix: the text.
+            inputs, outputs: whether these get it, too; an inner tensor makes way for one that keeps its name.
+            functions: whether model-local functions get it.
+
+        Raises:
+            ModelError: OH113, the prefix is no text, or a switch no bool.
+        """
+        edit = partial(editing.add_prefix, inputs=inputs, outputs=outputs, functions=functions)
+        return self._edited(edit, prefix)
+
+    def expose(self, names: Iterable[str]) -> Model:
+        """The model with these tensors as outputs, too, behind those that it has.
+
+        Args:
+            names: tensors of the main graph: inner ones (`tensors()` lists them), weights, and outputs that a chain
+                consumed.
+
+        Raises:
+            ModelError: OH109, no such tensor, or one of a branch; OH115, its type is not known, or it is an input.
+        """
+        return self._edited(interface.expose, names)
+
+    def cast(self, dtypes: Mapping[str, Dtype]) -> Model:
+        """The model with inputs and outputs of other element types: `model.cast({"probabilities": "float32"})`.
+
+        An operator Cast goes between, with its rules: fractions are cut off towards whole numbers, and texts are
+        written and read as numbers are. The default of an input is cast where its new dtype can hold it.
+
+        Args:
+            dtypes: input or output -> a numpy dtype or its name.
+
+        Raises:
+            ModelError: OH109, no such input or output; OH110, no such dtype; OH111, a default does not fit its new
+                dtype; OH115, the model's opset has no such Cast, or what is named is a token or no tensor.
+        """
+        return self._edited(interface.cast, dtypes)
+
+    def expand_dims(self, axis: int, names: Iterable[str] | None = None) -> Model:
+        """The model with one more axis of size 1 in its outputs, as numpy.expand_dims gives it.
+
+        Args:
+            axis: where it stands in the new shape; a negative one counts from the end, -1 for the last.
+            names: the outputs; None means all of them.
+
+        Raises:
+            ModelError: OH109, no such output; OH115, an output has no such place, or is no tensor.
+        """
+        return self._edited(partial(interface.expand_dims, names=names), axis)
+
+    def retarget(self, urls: Mapping[str, str]) -> Model:
+        """The model with its remote calls moved to other base URLs, and what the metadata says of them.
+
+        Args:
+            urls: base URL -> the one in its place, of the same kind (http and https, or grpc and grpcs). A path behind
+                a base URL stays: `https://a/v2/x` moves with `https://a`; where two fit, the longer one counts.
+
+        Raises:
+            ModelError: OH116, no remote call goes to such a URL; OH301 or OH303, the new one is no base URL of the
+                call's protocol, or holds a credential.
+        """
+        return self._edited(retarget, urls)
 
     def bind(self, /, **values: Any) -> Model:
         """The model with inputs made constant: `model.bind(threshold=0.5)`.
@@ -203,10 +268,13 @@ class Model:
     def select(self, outputs: Iterable[str]) -> Model:
         """The model with these outputs only, in this order, without the nodes and inputs that none of them needs.
 
+        Args:
+            outputs: outputs, or tensors that `expose` could make outputs.
+
         Raises:
-            ModelError: OH109, no such output; OH113, an output is named twice.
+            ModelError: OH109, no such tensor; OH113, one is named twice; OH115, it cannot become an output.
         """
-        return self._edited(editing.select, [outputs] if isinstance(outputs, str) else outputs)
+        return self._edited(interface.select, [outputs] if isinstance(outputs, str) else outputs)
 
     def with_metadata(self, metadata: Mapping[str, str]) -> Model:
         """The model with these entries added to, or put in the place of, its metadata_props."""

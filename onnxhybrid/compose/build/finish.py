@@ -15,14 +15,11 @@ from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
-from onnxhybrid.model.annotation import REMOTES, annotate
+from onnxhybrid.model.annotation import PARTS, REMOTES, annotate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.editing import SCORE
 from onnxhybrid.model.opsets import set_opsets
 from onnxhybrid.model.storage.weights import Weights
-
-PARTS = "onnxhybrid.parts"
-"""The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
 
 _OVERLAPPING = ("parallel", "ensemble")
 """The combinators whose remote parts overlap the local ones. What was overlapped before stays so in any other."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxhybrid.compose.build.finish import PARTS
 from onnxhybrid.diagnostics import Finding
-from onnxhybrid.model.annotation import REMOTES
+from onnxhybrid.model.annotation import PARTS, REMOTES
 from onnxhybrid.validation.subject import Subject
 
 

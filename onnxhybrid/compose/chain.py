@@ -18,20 +18,21 @@ Feeds = dict[str, tuple[str, str]]
 """input -> (label of the part, its output)"""
 
 
-def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
+def chain(*models: Model, connect: Mapping[str, str] | None = None, keep: Iterable[str] = ()) -> Model:
     """Run models one after the other.
 
     Outputs are connected to inputs of later models by name. Where no name of a model fits, one output is connected to
-    one input, if there is only one possible way. Outputs that nothing consumed stay outputs; inputs that nothing
-    feeds become the chain's inputs.
+    one input, if there is only one possible way. Outputs that nothing consumed stay outputs, and those that `keep`
+    names; inputs that nothing feeds become the chain's inputs.
 
     Args:
         *models: two or more models, in their order.
         connect: input of a later model -> output of an earlier one, where the names differ.
+        keep: consumed outputs that stay outputs all the same.
 
     Raises:
         ComposeError: OH201 or OH202, types or shapes differ; OH203, no way or several ways to connect; OH204, connect
-            names what is not there; OH210, the chain's input and output have one name.
+            or keep names what is not there; OH210, the chain's input and output, or two outputs, have one name.
     """
     if len(models) == 1 and isinstance(models[0], Model):
         raise ComposeError("OH205", "chain takes two or more models, not 1")
@@ -43,7 +44,8 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
     if not parts:
         raise ComposeError("OH205", "chain takes two or more models, not 0")
     plan = _plan(parts, dict(connect or {}))
-    consumed = {source for feeds in plan.values() for source in feeds.values()}
+    kept = _kept(parts, keep)
+    consumed = {source for feeds in plan.values() for source in feeds.values() if source[1] not in kept}
     public = {(p.label, name) for p in parts for name in p.outputs} - consumed
     names = _public_outputs(parts, public)
     free = {name for part in parts for name in part.inputs if name not in plan[part.label]}
@@ -56,6 +58,21 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
         outputs = assembly.add(part.label, feeds, own)
         tensors.update({(part.label, name): tensor for name, tensor in outputs.items()})
     return assembly.finish(names)
+
+
+def _kept(parts: list[Part], keep: Iterable[str]) -> set[str]:
+    """The outputs that stay outputs.
+
+    Raises:
+        ComposeError: OH204, no model has such an output.
+    """
+    names = {keep} if isinstance(keep, str) else set(keep) if isinstance(keep, Iterable) else {keep}
+    offered = {name for part in parts for name in part.outputs}
+    if unknown := sorted(map(repr, names - offered)):
+        raise ComposeError(
+            "OH204", f"keep names outputs of the models; {unknown[0]} is none of them: there are {_listed(offered)}"
+        )
+    return names
 
 
 def _plan(parts: list[Part], connect: dict[str, str]) -> dict[str, Feeds]:

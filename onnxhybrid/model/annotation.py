@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from onnx import ModelProto, NodeProto
 
@@ -13,6 +14,9 @@ from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 
 REMOTES = "onnxhybrid.remotes"
 """The metadata entry that lists, as JSON, each call that leaves the device."""
+
+PARTS = "onnxhybrid.parts"
+"""The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
 
 
 def annotate(model: ModelProto) -> None:
@@ -34,6 +38,29 @@ def described(model: ModelProto) -> list[dict[str, object]]:
     if DOMAIN not in imported(model):
         return []
     return [_described(node) for node in all_nodes(model) if is_remote(node)]
+
+
+def move_parts(model: ModelProto, moved: Mapping[str, str]) -> None:
+    """Write other endpoints into the entry of the parts, in place; one that is not ours stays as it is."""
+    for entry in model.metadata_props:
+        if entry.key == PARTS and moved:
+            try:
+                entry.value = json.dumps(_moved(json.loads(entry.value), moved))
+            except (ValueError, RecursionError):
+                continue
+
+
+def _moved(told: object, moved: Mapping[str, str]) -> object:
+    if isinstance(told, list):
+        return [_moved(each, moved) for each in told]
+    if not isinstance(told, dict):
+        return told
+    return {key: _urls(value, moved) if key == "endpoints" else _moved(value, moved) for key, value in told.items()}
+
+
+def _urls(urls: object, moved: Mapping[str, str]) -> object:
+    known = isinstance(urls, list) and all(isinstance(url, str) for url in urls)
+    return sorted({moved.get(url, url) for url in urls}) if known else urls  # type: ignore[attr-defined]
 
 
 def _described(node: NodeProto) -> dict[str, object]:

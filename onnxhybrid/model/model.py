@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -11,8 +11,9 @@ from onnx import ModelProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import annotation, editing
+from onnxhybrid.model import annotation
 from onnxhybrid.model.check import check
+from onnxhybrid.model.edits import Edits
 from onnxhybrid.model.graphs import all_nodes, all_tensors
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.messages import copied
@@ -27,7 +28,7 @@ from onnxhybrid.model.texts import file_path
 from onnxhybrid.model_operators import logic
 
 
-class Model:
+class Model(Edits):
     """An ONNX model whose weights are kept by reference. Methods return new models; nothing changes a Model.
 
     Get one from `oh.load`, `Model.from_proto`, `oh.remote` or a combinator.
@@ -177,41 +178,6 @@ class Model:
         report = Report.of(check(self._skeleton))
         if not report:
             raise ValidationError(report)
-
-    def rename(self, names: Mapping[str, str]) -> Model:
-        """The model with tensors renamed, all at once, so that names can swap. Wire names of remote nodes stay.
-
-        Args:
-            names: old name -> new name, of inputs, outputs or tensors between them.
-
-        Raises:
-            ModelError: OH109, no such tensor; OH113, two tensors would get one name.
-        """
-        return self._edited(editing.rename, names)
-
-    def prefix(self, prefix: str) -> Model:
-        """The model with `prefix` before the name of each input, output, inner tensor and node."""
-        return self._edited(editing.add_prefix, prefix)
-
-    def bind(self, /, **values: Any) -> Model:
-        """The model with inputs made constant: `model.bind(threshold=0.5)`.
-
-        Raises:
-            ModelError: OH109, no such input; OH111, the value does not fit it; OH303, the input is a token.
-        """
-        return self._edited(editing.bind, values)
-
-    def select(self, outputs: Iterable[str]) -> Model:
-        """The model with these outputs only, in this order, without the nodes and inputs that none of them needs.
-
-        Raises:
-            ModelError: OH109, no such output; OH113, an output is named twice.
-        """
-        return self._edited(editing.select, [outputs] if isinstance(outputs, str) else outputs)
-
-    def with_metadata(self, metadata: Mapping[str, str]) -> Model:
-        """The model with these entries added to, or put in the place of, its metadata_props."""
-        return self._edited(editing.set_metadata, metadata)
 
     def _edited(self, edit: Any, argument: Any) -> Model:
         proto = copied(self._skeleton)

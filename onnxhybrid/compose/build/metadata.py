@@ -11,11 +11,8 @@ from onnx import ModelProto
 
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part
-from onnxhybrid.model.annotation import REMOTES, annotate
+from onnxhybrid.model.annotation import PARTS, REMOTES, annotate
 from onnxhybrid.model.editing import SCORE
-
-PARTS = "onnxhybrid.parts"
-"""The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
 
 
 def annotate_parts(model: ModelProto, combinator: Combinator, parts: Sequence[Part]) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from onnxhybrid.compose.build.metadata import PARTS
 from onnxhybrid.diagnostics import Finding
-from onnxhybrid.model.annotation import REMOTES, described
+from onnxhybrid.model.annotation import PARTS, REMOTES, described
 from onnxhybrid.validation.subject import Subject
 
 _Call = Mapping[str, object]

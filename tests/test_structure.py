@@ -39,7 +39,9 @@ def imported(source: ast.Module, known: Collection[str]) -> set[str]:
     for node in ast.walk(source):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, "imports name the package"
+            assert not node.level, "imports name the package"
             inner = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
             found.update(full if full in known else node.module for full in inner.values())
     return found & set(known)

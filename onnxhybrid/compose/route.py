@@ -67,7 +67,7 @@ def _index(index: str | Model, chosen: list[Part]) -> TensorSpec:
 
 
 def _in_range(index: TensorSpec, count: int) -> Model:
-    """For each model but the last, whether the index is at most its place; an error for an index out of range.
+    """For each model but the last, whether the index is its number or less; an index out of range is an error.
 
     The nodes that fail carry the code in their names, which ONNX Runtime puts into its message: no other way out of
     standard operators says anything of the author's.
@@ -86,7 +86,7 @@ def _in_range(index: TensorSpec, count: int) -> Model:
 
 
 def _choose(assembly: Assembly, branches: list[Branch], below: list[str], outputs: list[str]) -> None:
-    """Add the If node; with several in each other, halving what is left, they nest no deeper than they must."""
+    """Add If nodes that choose by halves, so that they are nested no deeper than they must be."""
 
     def among(low: int, high: int) -> Branch:
         if high - low == 1:

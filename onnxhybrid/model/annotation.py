@@ -28,7 +28,7 @@ def annotate(model: ModelProto) -> None:
 
 
 def update(model: ModelProto) -> None:
-    """Bring the entry up to date, in place, where there is one: nodes may have got other names since, or be gone."""
+    """Bring the entry up to date, in place, where there is one: nodes may have been renamed or dropped."""
     if any(entry.key == REMOTES for entry in model.metadata_props):
         annotate(model)
 

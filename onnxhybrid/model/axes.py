@@ -6,7 +6,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, helper, numpy_helper
 
 from onnxhybrid.model.graphs import nested_graphs
-from onnxhybrid.model.naming import Taken, tensor_names
+from onnxhybrid.model.naming import free_name, tensor_names
 from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.schemas import operator_keeps_meaning
 
@@ -43,12 +43,13 @@ def move_axes(graph: GraphProto, operators: set[str]) -> None:
             inner.node.extend(copies.node)
 
 
-def _input_for(node: NodeProto, taken: Taken) -> list[NodeProto]:
+def _input_for(node: NodeProto, taken: set[str]) -> list[NodeProto]:
     """Let a node read its axes; the node that gives them, if it has any."""
     axes = [attribute for attribute in node.attribute if attribute.name == "axes"]
     if not axes:
         return []
-    name = taken.take(f"{node.output[0]}/axes")
+    name = free_name(f"{node.output[0]}/axes", taken)
+    taken.add(name)
     value = numpy_helper.from_array(np.array(axes[0].ints, np.int64))
     node.attribute.remove(axes[0])
     node.input.append(name)

@@ -1,4 +1,4 @@
-"""Inlining functions, with one kind of failure."""
+"""Inlines the functions of a model that hold nodes of some kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnxhybrid.model.graphs import nodes_of
 
 
 def without_functions(model: ModelProto, holds: Callable[[NodeProto], bool]) -> ModelProto:
-    """The model with each function inlined that has, at any depth, a node of some kind.
+    """The model with each function inlined in which `holds` is true of a node, at any depth.
 
     Raises:
         ValueError: one of them cannot be inlined.

@@ -1,4 +1,4 @@
-"""What protobuf has no call for: a copy of a message, and other entries for a repeated field."""
+"""Copies of protobuf messages, and new entries for their repeated fields."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from onnxhybrid.model.opsets import standard
 
 
 class GraphTree:
-    """A graph and the graphs nested in it, which are looked for once."""
+    """A graph with the graphs nested in it, which are searched for once."""
 
     def __init__(self, graph: GraphProto) -> None:
         """Find the nested graphs."""
@@ -82,7 +82,7 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
 
 
 class Taken(set[str]):
-    """Names that are given away."""
+    """Names that are taken."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         super().__init__(names)
@@ -104,7 +104,7 @@ class Taken(set[str]):
 
 @dataclass
 class Names:
-    """The names that are given away in a model: of tensors, of nodes and of sizes."""
+    """The names that are taken in a model: of tensors, of nodes and of sizes."""
 
     tensors: Taken = field(default_factory=Taken)
     nodes: Taken = field(default_factory=Taken)

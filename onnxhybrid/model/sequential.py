@@ -54,7 +54,7 @@ def make_sequential(graph: GraphProto) -> None:
 
 
 def _take_barriers(graph: GraphProto, tickets: set[str]) -> None:
-    """Let every node read the tensors themselves, and no Await wait for anything but its ticket."""
+    """Take barriers out, and all inputs of an Await but its ticket."""
     for node in graph.node:
         if is_operator(node, AWAIT):
             del node.input[1:]
@@ -88,7 +88,7 @@ def _unite(graph: GraphProto) -> None:
 
 
 def _keep(graph: GraphProto, nodes: list[NodeProto]) -> None:
-    """Let the graph have these nodes, and declarations of their tensors only."""
+    """Give the graph these nodes, and drop declarations of other tensors."""
     if len(nodes) == len(graph.node):
         return
     replace(graph.node, nodes)

@@ -37,9 +37,9 @@ class Branch:
 
 @dataclass(frozen=True)
 class Choice:
-    """An If node of the main graph: its place among the nodes, and its two branches as they lie in it."""
+    """An If node of the main graph: its position among the nodes, and its branches, where changes take effect."""
 
-    place: int
+    position: int
     then: GraphProto
     else_: GraphProto
 
@@ -230,7 +230,7 @@ class Assembly:
         return finished(self._combinator, self._model, list(self._parts.values()), last)
 
     def _placed(self, part: Part, feeds: Mapping[str, str], outputs: Mapping[str, str]) -> GraphProto:
-        """The part's graph under its new names; where it is fed it reads the tensors of the composition."""
+        """The part's graph under its new names; its inputs that are fed are tensors of the composition."""
         sizes: dict[str, str] = {}
         tensors = {name: feeds.get(name, name) for name in part.inputs}
         for name, wanted in part.inputs.items():

@@ -1,4 +1,4 @@
-"""The outputs of models of which one will run: which all of them offer, and what is true of each whichever runs."""
+"""The outputs of models of which only one will run: all must offer the same ones."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def common_outputs(offered: Mapping[str, list[str]]) -> list[str]:
 
 
 def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[Declared]:
-    """The declarations of outputs that come from either branch."""
+    """The declarations of outputs of an If: what is true of both branches."""
     return [weaker(name, then.outputs[name], else_.outputs[name]) for name in outputs]

@@ -1,4 +1,4 @@
-"""What sets a combinator apart from the others: each declares it beside its function."""
+"""What a combinator is; each declares it beside its function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a composition's metadata tells of its parts (docs/metadata.md)."""
+"""Lists a composition's parts in its metadata_props (docs/metadata.md)."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ _MOST_LEVELS = 64
 
 
 def _made_of(entry: str) -> dict[str, object] | None:
-    """The tree that a part brings; None where its entry is not ours."""
+    """The tree of a part that is a composition itself; None where its entry has another form."""
     with contextlib.suppress(ValueError, RecursionError):
         return _tree(json.loads(entry), _MOST_LEVELS)
     return None
 
 
 def _tree(made: Any, depth: int) -> dict[str, object] | None:
-    """What is known of a composition; depth is how many more levels are told."""
+    """The tree of a composition, down to so many levels."""
     if depth == 0 or not isinstance(made, dict) or not isinstance(made.get("parts"), list):
         return None
     parts = [_leaf(part) | _nested(part, depth) for part in made["parts"] if isinstance(part, dict)]

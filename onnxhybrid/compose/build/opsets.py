@@ -1,4 +1,4 @@
-"""The opset of a composition: the newest of its parts, and one whose nodes can join them."""
+"""The opset of a composition: the newest of its parts, or a newer one that the nodes between them need."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def aligned(combinator: Combinator, parts: Sequence[Part], outputs: Iterable[str
 
 
 def _needed_opset(combinator: Combinator, outputs: Iterable[str], parts: Sequence[Part]) -> int:
-    """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
+    """The oldest opset whose If gives such outputs, and whose Identity passes on those that are inputs themselves."""
     needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
     if combinator.branches:
         chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]

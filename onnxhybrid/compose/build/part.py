@@ -38,7 +38,7 @@ class Part:
         return by_name(self.model.skeleton.graph.output)
 
     def of(self, model: Model) -> Part:
-        """The part with another model; itself, with all that was read of it, where that is its own."""
+        """The part with another model; the part itself where the model is its own."""
         return self if model is self.model else Part(self.label, model)
 
     def placed(
@@ -114,7 +114,7 @@ def listed(models: object, combinator: str) -> Sequence[object]:
 
 
 def labelled(models: Iterable[object]) -> dict[str, object]:
-    """The models under their graphs' names, made different where they are not."""
+    """The models by label: their graphs' names, with a number where two are the same."""
     labelled: dict[str, object] = {}
     for position, model in enumerate(models):
         name = model.name if isinstance(model, Model) and model.name.isprintable() else ""

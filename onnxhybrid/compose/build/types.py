@@ -1,6 +1,6 @@
-"""What is declared of a tensor, and what the declarations of two tensors have to do with each other.
+"""The declaration of a tensor, and comparisons of two of them.
 
-Whether a tensor can be given to an input, what two parts that share an input want, what two branches have in common.
+Whether a tensor fits an input, what two parts that share an input both take, what the outputs of two branches share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnxhybrid.model.tensor_spec import Dim, Shape, TensorSpec, shape_of
 
 @dataclass(frozen=True, eq=False)
 class Declared:
-    """A tensor's declaration, which nobody changes from now on; what is asked of it is read once."""
+    """A tensor's declaration, which nobody changes from now on. What is read from it is kept."""
 
     value: ValueInfoProto
 
@@ -47,11 +47,11 @@ class Declared:
         return str(self.spec)
 
     def called(self, name: str) -> Declared:
-        """The same of a tensor of another name."""
+        """The declaration under another name."""
         return Declared(ValueInfoProto(name=name, type=self.value.type))
 
     def shaped(self, shape: Shape | None) -> Declared:
-        """The same of another shape."""
+        """The declaration with another shape."""
         other = copied(self.value)
         _set_shape(other.type, shape)
         return Declared(other)
@@ -115,7 +115,7 @@ def shared_sizes(given: Declared, wanted: Declared) -> dict[str, str]:
 
 
 def narrowed(value: Declared, other: Declared) -> Declared:
-    """`value`, an input that two parts share, with what both promise of its shape; they fit each other."""
+    """The input `value`, with a shape that `other`, of a part that shares it, takes too; the two fit each other."""
     one, two = value.shape, other.shape
     if two is None or (one is not None and len(one) != len(two)):
         return value

@@ -44,7 +44,7 @@ def cascade(
             remote has rows if its first size is not fixed and is called like that of the other inputs, or has no name;
             tokens and options, of a fixed first size, are passed whole. Without it all rows are sent if one is refused.
         speculate: send at once what needs no other remote answer, and cancel it when local is accepted; the run does
-            not wait for it then, and a failure of it is none of the run. With rows=True all rows are sent ahead, and
+            not wait for it then, and does not fail if it fails. With rows=True all rows are sent ahead, and
             those that are refused are taken from the answer.
         report: add the outputs `accepted` (bool: a scalar, or one for each row with rows=True) and `score` (float32:
             what the judge compared; of a judge that does not say, 1 where it accepts and 0 where it does not).
@@ -168,7 +168,7 @@ def _read_by_judge(parts: _Parts) -> list[str]:
 def _prepared(
     parts: _Parts, offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool
 ) -> tuple[_Parts, Escalation]:
-    """The parts, aligned, the judge with its score where that is reported, and the remote as it is asked here."""
+    """The aligned parts; the judge gives its score if that is reported, and the remote is rewritten (`escalation`)."""
     models = align([part.model for part in (parts.local, parts.judge, parts.remote)], 0 if cut is None else _ROWS_OPSET)
     opset = newest(model.opsets for model in models).get("", GLUE_OPSET)
     local, judge, remote = parts.local.of(models[0]), parts.judge.of(models[1]), parts.remote.of(models[2])
@@ -185,7 +185,7 @@ def _prepared(
 def _choose(
     assembly: Assembly, asked: Escalation, tensors: dict[str, str], offered: _Offered, refused: str, some: str
 ) -> Choice:
-    """Ask the remote where some is refused, and pass local's answers on where not."""
+    """Add the If that runs the remote if anything is refused, and passes local's answers on otherwise."""
     unasked = {
         n: tensors.get(n) or assembly.constant(UNASKED[kind], f"unasked/{n}") for n, kind in offered.flags.items()
     }
@@ -216,7 +216,7 @@ def _report(assembly: Assembly, refused: str, score: list[str], rows: str | None
 
 
 def _judged(assembly: Assembly, tensors: dict[str, str], judge: Part, read: list[str]) -> dict[str, str]:
-    """What the judge reads of local's tensors, cast where one holds numbers of another type: input -> tensor."""
+    """The judge's input -> the tensor of local that it reads, cast if it holds numbers of another type."""
     feeds = {name: tensors[name] for name in read}
     for name, tensor in feeds.items():
         wanted = judge.inputs[name].dtype

@@ -62,7 +62,7 @@ class _Sizes:
         return bool(shape) and shape is not None and (shape[0] == 1 or shape[0] in self._ones)
 
     def of(self, value: Declared) -> Shape | None:
-        """The sizes of an input or output of remote; names that are its own are told from those of local."""
+        """The sizes of an input or output of remote; a name of its own is made different from local's names."""
         shape = value.shape
         return None if shape is None else tuple(self._known(size) for size in shape)
 

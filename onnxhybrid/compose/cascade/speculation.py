@@ -1,4 +1,4 @@
-"""Remote calls of a branch that start before it is known whether the branch runs."""
+"""Begins remote calls of a branch before it is known whether the branch runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def start_early(choice: Choice, model: ModelProto) -> None:
     """Begin the calls of an If node's else branch before the node, and cancel them where the other branch runs.
 
     What starts is what needs no other remote answer: the first calls of the branch, and the local nodes before them.
-    The rest of the branch stays there. A call that fails is told where it is awaited, so never in the other branch.
+    The rest of the branch stays there. A call that fails is an error where it is awaited, so never in the other branch.
 
     Args:
         choice: the If node, in the model's main graph.
@@ -35,7 +35,7 @@ def start_early(choice: Choice, model: ModelProto) -> None:
         cancel = helper.make_node(CANCEL, [ticket], [dropped], name=names.node(f"{ticket}/cancel"), domain=DOMAIN)
         choice.then.node.append(cancel)
     nodes = list(model.graph.node)
-    replace(model.graph.node, [*nodes[: choice.place], *early, *nodes[choice.place :]])
+    replace(model.graph.node, [*nodes[: choice.position], *early, *nodes[choice.position :]])
 
 
 def _start(graph: GraphProto, branch: GraphProto, names: Names) -> tuple[list[str], list[NodeProto]]:

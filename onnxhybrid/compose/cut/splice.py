@@ -215,9 +215,9 @@ def _join_inputs(graph: GraphProto, placed: GraphProto, fed: set[str]) -> None:
             graph.input.append(value)
             ours |= {value.name: theirs[value.name]} if value.name in theirs else {}
             continue
-        ours_, wanted = Declared(known[value.name]), Declared(value)
-        require(ours_, "the model's input", wanted, "the replacement's input", _RENAME)
-        known[value.name].CopyFrom(narrowed(ours_, wanted).value)
+        shared, wanted = Declared(known[value.name]), Declared(value)
+        require(shared, "the model's input", wanted, "the replacement's input", _RENAME)
+        known[value.name].CopyFrom(narrowed(shared, wanted).value)
         default, other = ours.pop(value.name, None), theirs.get(value.name)
         if default is not None and other is not None:
             if default != other:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import GraphProto, SparseTensorProto, TensorProto, compose, helper, numpy_helper
+from onnx import GraphProto, SparseTensorProto, TensorProto, ValueInfoProto, compose, helper, numpy_helper
 
-from onnxhybrid.model.naming import Taken, free_name, injective, rename_tensors, tensor_names
+from onnxhybrid.model.naming import Scopes, Taken, free_name, injective, rename_tensors, tensor_names
 
 NAMES = st.sampled_from(["a", "b", "a_1", "a_2", "b_1", "c", ""])
 
@@ -107,3 +107,43 @@ def test_no_two_names_become_one_where_the_mapping_itself_keeps_them_apart(
     if len(set(mapping.values())) == len(mapping):
         after = [complete.get(name, name) for name in {*names, *mapping}]
         assert len(set(after)) == len(after)
+
+
+def sized(kind: str, size: str) -> ValueInfoProto:
+    """A value of tensors with a named first size: itself, in a sequence, in an optional, or in both."""
+    held = helper.make_tensor_type_proto(TensorProto.FLOAT, [size, 3, None])
+    wraps = {"s": helper.make_sequence_type_proto, "o": helper.make_optional_type_proto}
+    for letter in reversed(kind):
+        held = wraps[letter](held)
+    return helper.make_value_info(f"v{kind}", held)
+
+
+def test_names_of_sizes_are_renamed_in_tensors_sequences_and_optionals_and_in_branches() -> None:
+    values = [sized(kind, "n") for kind in ("", "s", "o", "os")]
+    mapped = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, ["n"]))
+    inner = helper.make_graph([], "inner", [], [sized("", "m")], value_info=[sized("s", "n")])
+    node = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner, name="if")
+    graph = helper.make_graph([node], "g", values[:2], values[2:3], value_info=[values[3], sized("", "k")])
+    graph.input.append(helper.make_value_info("map", mapped))  # whose sizes nothing reads
+    scopes = Scopes(graph)
+    assert scopes.size_names() == {"n", "m", "k"}
+    before = graph.SerializeToString(deterministic=True)
+    scopes.rename_sizes({"n": "n"})
+    assert graph.SerializeToString(deterministic=True) == before
+    scopes.rename_sizes({"n": "m", "m": "n"})
+    assert scopes.size_names() == {"n", "m", "k"}
+    assert graph.output[0].type.optional_type.elem_type.tensor_type.shape.dim[0].dim_param == "m"
+    assert graph.input[1].type.sequence_type.elem_type.tensor_type.shape.dim[0].dim_param == "m"
+    deep = graph.value_info[0].type.optional_type.elem_type.sequence_type.elem_type.tensor_type.shape
+    assert [dim.dim_param or dim.dim_value for dim in deep.dim] == ["m", 3, 0]
+    assert all(entry.g.output[0].type.tensor_type.shape.dim[0].dim_param == "n" for entry in graph.node[0].attribute)
+
+
+def test_nodes_get_their_names_at_any_depth_and_the_standard_domain_its_one_spelling() -> None:
+    graph = whole()
+    graph.node[0].domain, graph.node[0].name = "ai.onnx", "clip"
+    graph.node[1].domain = "com.example"
+    graph.node[1].attribute[0].g.node[0].name = "inside"
+    Scopes(graph).rename_nodes(lambda name: f"p/{name}")
+    assert [(node.domain, node.name) for node in graph.node] == [("", "p/clip"), ("com.example", "")]
+    assert graph.node[1].attribute[0].g.node[0].name == "p/inside"

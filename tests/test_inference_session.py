@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import json
+import queue
 import signal
 import socket
 import threading
@@ -17,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 from onnxruntime.capi import _pybind_state as state
 
 import onnxhybrid as oh
 from tests.remotes import TOKEN, X, adder, reply
 from tests.servers.raw import Behaviour, answer, raw_server
-from tests.strategies import dense, rows
+from tests.strategies import dense, of_graph, rows
 from tests.test_begin import LONG
 
 PUBLIC = sorted(name for name in dir(onnxruntime.InferenceSession) if not name.startswith("_"))
@@ -198,6 +200,21 @@ def test_other_providers_of_one_session_leave_another_of_the_same_options_alone(
         first.set_providers([CPU])
         by_run(first, X)
         assert (first.stats()["adder"].calls, second.stats()["adder"].calls) == (1, 0)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_an_optional_input_may_be_left_out_of_every_run(given: bool) -> None:
+    x = helper.make_tensor_type_proto(TensorProto.FLOAT, [2, 3])
+    taken = helper.make_value_info("x", helper.make_optional_type_proto(x))
+    gives = helper.make_tensor_value_info("y", TensorProto.BOOL, [])
+    graph = helper.make_graph([helper.make_node("OptionalHasElement", ["x"], ["y"])], "g", [taken], [gives])
+    session, feeds = oh.Session(of_graph(graph, opset=18)), {"x": FEED} if given else {}
+    assert [bool(y) for y in session.run(None, feeds)] == [given]
+    assert [bool(y) for y in session.submit(None, feeds).result(LONG)] == [given]
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    session.run_async(["y"], feeds, lambda outputs, _, error: heard.put((outputs, error)), None)
+    outputs, error = heard.get(timeout=LONG)
+    assert ([bool(y) for y in outputs], error) == ([given], "")
 
 
 def test_a_session_is_freed_with_its_last_user() -> None:

@@ -286,7 +286,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         check_arguments(output_names, input_feed, run_options)
         if not callable(callback):
             raise Error("OH540", f"the callback is a function, not {type(callback).__name__}")
-        if missing := [argument.name for argument in self.get_inputs() if argument.name not in input_feed]:
+        needed = [argument.name for argument in self.get_inputs() if not argument.type.startswith("optional")]
+        if missing := [name for name in needed if name not in input_feed]:
             raise Error("OH540", f"the inputs {missing} are missing from the feeds")
         future = RunFuture()
         # Before the run begins: the callback of a run that is over would be called on this thread.

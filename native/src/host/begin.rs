@@ -6,12 +6,11 @@ use crate::call::Call;
 use crate::element::ElementType;
 use crate::failure::{Code, Failure, Problem};
 use crate::host::invoke::{inputs, node_name, output_elements, scalar, write};
-use crate::host::register::ScopeSlot;
+use crate::host::slot::{Owner, ScopeSlot};
 use crate::node::{Node, Signature, output_types};
 use crate::ort::table::Kernel;
 use crate::ort::{Context, KernelInfo};
 use crate::run::tickets::{Found, Tickets};
-use crate::session::scope::Scope;
 use crate::tensor::InputData;
 use crate::transport::runtime::Ended;
 
@@ -28,7 +27,7 @@ impl Kernel for Begin {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        Self::prepare(slot.scope(), info, name.clone()).map_err(|problem| of_node(&name, problem))
+        Self::prepare(slot.owner(), info, name.clone()).map_err(|problem| of_node(&name, problem))
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
@@ -44,16 +43,16 @@ impl Kernel for Begin {
 }
 
 impl Begin {
-    fn prepare(scope: Arc<Scope>, info: &KernelInfo, name: String) -> Result<Self, Problem> {
+    fn prepare(owner: Owner, info: &KernelInfo, name: String) -> Result<Self, Problem> {
         let signature = Signature { name, inputs: info.input_count()?, outputs: output_types(info)? };
-        let tickets = scope.tickets().clone();
-        Ok(Self { call: Arc::new(Call::new(Node::parse(info, signature)?, scope)?), tickets })
+        let call = Arc::new(Call::new(Node::parse(info, signature)?, owner.scope)?);
+        Ok(Self { call, tickets: owner.tickets })
     }
 }
 
 impl Drop for Begin {
     fn drop(&mut self) {
-        // The session is over, and its scope lives as long as a call of it is under way.
+        // The session is over, and nobody is left to await its calls.
         self.tickets.abandon_all(&self.call);
     }
 }
@@ -71,7 +70,7 @@ impl Kernel for Await {
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let read = || Ok((node_name(info)?, output_elements(info)?));
         let (name, outputs) = read().map_err(Failure::without_node)?;
-        Ok(Self { name, outputs, tickets: slot.scope().tickets().clone() })
+        Ok(Self { name, outputs, tickets: slot.owner().tickets })
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
@@ -123,7 +122,7 @@ impl Kernel for Cancel {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        Ok(Self { name, tickets: slot.scope().tickets().clone() })
+        Ok(Self { name, tickets: slot.owner().tickets })
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::call::Call;
 use crate::element::ElementType;
 use crate::failure::{Code, Failure, Problem};
-use crate::host::register::ScopeSlot;
+use crate::host::slot::ScopeSlot;
 use crate::node::{Auth, Node, Signature};
 use crate::ort::table::Kernel;
 use crate::ort::{Context, KernelInfo, OrtError};
@@ -21,7 +21,7 @@ impl Kernel for Invoke {
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let signature = signature(info).map_err(Failure::without_node)?;
         let located = Failure { node: signature.name.clone(), ..Failure::without_node(Problem::new(Code::Node, "")) };
-        Self::prepare(slot.scope(), info, signature).map_err(|problem| Failure { problem, ..located })
+        Self::prepare(slot.owner().scope, info, signature).map_err(|problem| Failure { problem, ..located })
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {

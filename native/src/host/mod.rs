@@ -6,3 +6,4 @@ pub mod describe;
 pub mod invoke;
 pub mod op;
 pub mod register;
+pub mod slot;

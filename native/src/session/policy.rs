@@ -1,5 +1,6 @@
 //! What a session may connect to, and how much it may read.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -109,9 +110,14 @@ impl Policy {
 
     /// The policy of the whole process, if its environment has one; set and empty it allows nothing.
     pub fn of_process() -> Result<Option<Self>, Problem> {
-        let Some(text) = std::env::var_os(ALLOW) else { return Ok(None) };
+        let Some(text) = Self::text_of_process() else { return Ok(None) };
         let text = text.into_string().map_err(|_| Problem::new(Code::Scope, format!("{ALLOW} is no text")))?;
         Self::of_list(&text).map(Some)
+    }
+
+    /// The entries of the process's policy as its environment has them.
+    pub fn text_of_process() -> Option<OsString> {
+        std::env::var_os(ALLOW)
     }
 
     fn of_list(text: &str) -> Result<Self, Problem> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -11,7 +11,6 @@ use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
-use crate::run::tickets::Tickets;
 use crate::session::breaker::BreakerConfig;
 use crate::session::budget::{Budget, BudgetConfig};
 use crate::session::credential::{Credential, Resolver, Secret, Source, ask, parse_hosts};
@@ -20,19 +19,24 @@ use crate::session::official;
 use crate::session::policy::Policy;
 use crate::session::stats::NodeStats;
 use crate::session::tape::Tape;
-use crate::transport::{ClientCertificate, Peer, Trust, Watch};
+use crate::transport::{ClientCertificate, Environment, Peer, Trust, Watch};
 
-/// What two sessions never share, and all nodes of one session do.
+/// What two sessions never share, and all nodes of one session do. The default is the scope of sessions that name none:
+/// credentials come from the environment, and all may be called that the process's own policy allows.
 #[derive(Default)]
 pub struct Scope {
     credentials: HashMap<String, Credential>,
     policy: Arc<Policy>,
-    peers: Mutex<HashMap<(Origin, Wire), Arc<Peer>>>,
-    nodes: Mutex<BTreeMap<String, Counted>>,
-    tickets: Arc<Tickets>,
+    /// Those of nodes that are still there.
+    peers: Mutex<HashMap<Address, Weak<Peer>>>,
+    /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
+    nodes: Option<Mutex<BTreeMap<String, Counted>>>,
     events: Option<Arc<Events>>,
     tape: Tape,
 }
+
+/// Where requests go, what is spoken there, and what the environment said of it when the first node asked.
+type Address = (Origin, Wire, Environment);
 
 /// A node's counters, and where its connections are counted.
 type Counted = (Arc<NodeStats>, Arc<Peer>);
@@ -86,6 +90,7 @@ impl Scope {
         Ok(Self {
             credentials: credentials.collect::<Result<_, _>>()?,
             policy: Arc::new(config.policy.policy()?),
+            nodes: Some(Mutex::default()),
             events: config.events.then(Arc::default),
             // Last, since it may make a file.
             tape: Tape::open(config.record.as_deref(), config.replay.as_deref())?,
@@ -122,24 +127,26 @@ impl Scope {
         &self.policy
     }
 
-    /// The calls that were begun and not yet awaited.
-    pub fn tickets(&self) -> &Arc<Tickets> {
-        &self.tickets
-    }
-
     /// The connections to the origin of `endpoint`, shared by all nodes that call it.
     pub fn peer(&self, endpoint: &Endpoint) -> Result<Arc<Peer>, Problem> {
-        let key = (endpoint.origin.clone(), endpoint.wire);
-        if let Some(peer) = lock(&self.peers).get(&key) {
-            return Ok(peer.clone());
+        let address = (endpoint.origin.clone(), endpoint.wire, Environment::of(&endpoint.origin));
+        if let Some(peer) = lock(&self.peers).get(&address).and_then(Weak::upgrade) {
+            return Ok(peer);
         }
-        let peer = Arc::new(Peer::new(endpoint.origin.clone(), endpoint.wire, self.policy.clone())?);
-        Ok(lock(&self.peers).entry(key).or_insert(peer).clone())
+        let made = Arc::new(Peer::new(endpoint.origin.clone(), endpoint.wire, self.policy.clone())?);
+        let mut peers = lock(&self.peers);
+        peers.retain(|_, peer| peer.strong_count() > 0);
+        let peer = peers.entry(address).or_default();
+        Ok(peer.upgrade().unwrap_or_else(|| {
+            *peer = Arc::downgrade(&made);
+            made
+        }))
     }
 
     /// The counters of the node called `name`.
     pub fn node_stats(&self, name: &str, peer: &Arc<Peer>) -> Arc<NodeStats> {
-        let mut nodes = lock(&self.nodes);
+        let Some(nodes) = &self.nodes else { return Arc::default() };
+        let mut nodes = lock(nodes);
         let entry = nodes.entry(name.to_owned()).or_insert_with(|| (Arc::default(), peer.clone()));
         entry.1 = peer.clone();
         entry.0.clone()
@@ -147,7 +154,8 @@ impl Scope {
 
     /// Every node's counters as JSON.
     pub fn stats(&self) -> Value {
-        let nodes = lock(&self.nodes);
+        let Some(nodes) = &self.nodes else { return Value::Object(Map::new()) };
+        let nodes = lock(nodes);
         let rows = nodes.iter().map(|(name, (stats, peer))| (name.clone(), stats.to_json(peer.opened())));
         Value::Object(rows.collect::<Map<_, _>>())
     }

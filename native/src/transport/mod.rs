@@ -33,7 +33,7 @@ use crate::failure::Problem;
 use crate::tensor::Chunks;
 
 pub use body::Body;
-pub use peer::Peer;
+pub use peer::{Environment, Peer};
 pub use retry::{Backoff, is_retryable};
 pub use together::side_by_side;
 pub use trust::{ClientCertificate, Trust};

@@ -53,14 +53,16 @@ const MAX_ANSWER: usize = 8 << 10;
 /// How long the name of a host behind a proxy may take to be looked up for the policy's sake.
 const PRECHECK: Duration = Duration::from_secs(1);
 
+/// The variable that names a proxy for `origin`, and its text; none for this very machine.
+pub(super) fn named_for(origin: &Origin) -> Option<(&'static str, String)> {
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    if origin.is_loopback() { None } else { environment::named_for(origin, &variable) }
+}
+
 impl Proxy {
     /// The proxy that the environment names for `origin`; none for this very machine. `Err` for one we cannot speak to.
     pub(super) fn from_environment(origin: &Origin) -> Result<Option<Self>, Problem> {
-        if origin.is_loopback() {
-            return Ok(None);
-        }
-        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let Some((name, text)) = environment::named_for(origin, &variable) else { return Ok(None) };
+        let Some((name, text)) = named_for(origin) else { return Ok(None) };
         match Self::parse(&text) {
             Ok(proxy) => Ok(Some(proxy)),
             Err(why) => Err(Problem::new(Code::Connect, format!("the proxy that {name} names cannot be used: {why}"))),

@@ -1,6 +1,7 @@
 //! A call whose answer is recorded, or comes from a record.
 
-use super::{Call, Run};
+use super::Call;
+use super::prepared::Invocation;
 use crate::failure::{Code, Problem};
 use crate::session::tape::{Answer, Tape, key};
 use crate::shape::Sizes;
@@ -16,12 +17,12 @@ pub(super) enum Recalled {
 
 impl Call {
     /// Looks for the call in the record that the scope replays, if it does.
-    pub(super) fn recall(&self, run: &Run, inputs: &[InputTensor]) -> Recalled {
+    pub(super) fn recall(&self, invocation: &Invocation, inputs: &[InputTensor]) -> Recalled {
         match self.scope.tape() {
             Tape::Off => Recalled::Unknown(None),
             Tape::Record(_) => Recalled::Unknown(Some(key::of(&self.node, inputs))),
             Tape::Replay(replay) => Recalled::Known(replay.answer(&key::of(&self.node, inputs)).and_then(|answer| {
-                run.tally.replay(answer.attempts);
+                invocation.tally.replay(answer.attempts);
                 self.fitting(answer)
             })),
         }
@@ -30,7 +31,7 @@ impl Call {
     /// The outcome of a call that was made, once it is in the record, if it has to be.
     pub(super) fn keep(
         &self,
-        run: &Run,
+        invocation: &Invocation,
         key: Option<String>,
         outcome: Result<Vec<OutputTensor>, Problem>,
     ) -> Result<Vec<OutputTensor>, Problem> {
@@ -38,8 +39,11 @@ impl Call {
         if outcome.as_ref().is_err_and(|problem| problem.code == Code::Cancelled) {
             return outcome; // it says something of the run, and nothing of the remote model
         }
-        let answer = Answer { attempts: run.tally.attempts(), outcome: outcome.map_err(|problem| run.blot(problem)) };
-        record.keep(&key, &self.node.name, &answer, run.secret.get())?;
+        let answer = Answer {
+            attempts: invocation.tally.attempts(),
+            outcome: outcome.map_err(|problem| invocation.blot(problem)),
+        };
+        record.keep(&key, &self.node.name, &answer, invocation.secret.get())?;
         answer.outcome
     }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::call::Call;
+use crate::call::tickets::{Taken, Tickets};
 use crate::element::ElementType;
 use crate::failure::{Code, Failure, Problem};
-use crate::host::invoke::{inputs, node_name, output_elements, scalar, write};
+use crate::host::kernel::{inputs, node_name, of_node, output_elements, scalar, write};
 use crate::host::slot::{Owner, ScopeSlot};
 use crate::node::{Node, Signature, output_types};
 use crate::ort::table::Kernel;
 use crate::ort::{Context, KernelInfo};
-use crate::run::tickets::{Found, Tickets};
 use crate::tensor::InputData;
 use crate::transport::runtime::Ended;
 
@@ -74,16 +74,16 @@ impl Kernel for Await {
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
-        let found = ticket(context).and_then(|ticket| self.tickets.take(ticket));
-        let found = found.map_err(|problem| self.failure(problem))?;
-        let call = match &found {
-            Found::Begun(begun) => begun.call().clone(),
-            Found::Late(call) => call.clone(),
+        let taken = ticket(context).and_then(|ticket| self.tickets.take(ticket));
+        let taken = taken.map_err(|problem| self.failure(problem))?;
+        let call = match &taken {
+            Taken::Begun(begun) => begun.call().clone(),
+            Taken::Late(call) => call.clone(),
         };
         self.check(&call)?;
-        let outcome = match found {
-            Found::Begun(begun) => begun.finish(),
-            Found::Late(call) => Err(call.failure(call.ended(Ended::Deadline), 0)),
+        let outcome = match taken {
+            Taken::Begun(begun) => begun.finish(),
+            Taken::Late(call) => Err(call.failure(call.ended(Ended::Deadline), 0)),
         };
         write(&call, context, outcome)
     }
@@ -126,14 +126,14 @@ impl Kernel for Cancel {
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
-        let found = ticket(context).and_then(|ticket| self.tickets.take(ticket));
-        let dropped = match found.map_err(|problem| self.failure(problem))? {
-            Found::Begun(begun) => {
+        let taken = ticket(context).and_then(|ticket| self.tickets.take(ticket));
+        let dropped = match taken.map_err(|problem| self.failure(problem))? {
+            Taken::Begun(begun) => {
                 let under_way = !begun.is_over();
                 begun.abandon(Code::Cancelled);
                 under_way
             }
-            Found::Late(_) => false,
+            Taken::Late(_) => false,
         };
         let written = context.write(0, &scalar(ElementType::Bool, &[u8::from(dropped)]));
         written.map_err(|error| self.failure(error))
@@ -153,8 +153,4 @@ fn ticket(context: &Context) -> Result<i64, Problem> {
         }
         _ => Err(Problem::new(Code::Ticket, "the first input is no ticket, which is one int64")),
     }
-}
-
-fn of_node(name: &str, problem: Problem) -> Failure {
-    Failure { node: name.into(), ..Failure::without_node(problem) }
 }

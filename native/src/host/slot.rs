@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::call::tickets::Tickets;
 use crate::guard::lock;
-use crate::run::tickets::Tickets;
 use crate::session::scope::Scope;
 
 /// A scope, and the tickets that its `Begin` nodes give to its `Await` nodes.

@@ -1,9 +1,11 @@
 //! The safe layer over ONNX Runtime's C API: everything that touches its pointers is in here.
 
 mod context;
+pub mod fork;
 mod info;
 mod options;
 pub mod pin;
+pub mod receive;
 mod strings;
 pub mod table;
 

@@ -54,8 +54,7 @@ impl Drop for NoFork {
 
 #[cfg(unix)]
 fn watch() {
-    // SAFETY: the handlers are functions of this library, which is never unloaded; they neither panic nor allocate.
-    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(begin_child)) };
+    crate::ort::fork::watch(before_fork, after_fork, begin_child);
 }
 
 #[cfg(not(unix))]
@@ -75,7 +74,6 @@ extern "C" fn after_fork() {
 #[cfg(unix)]
 extern "C" fn begin_child() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
-    crate::run::running::begin_child();
     after_fork();
 }
 

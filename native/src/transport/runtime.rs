@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(waiting.join().unwrap(), Err(Ended::Cancelled));
     }
 
-    unsafe extern "C" fn end() -> i32 {
+    extern "C" fn end() -> i32 {
         1
     }
 

@@ -8,10 +8,10 @@ use std::task::Wake;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, Timespec, poll};
 
 use super::alarm::Alarm;
-use super::socket::Line;
+use super::line::{Direction, Line};
 use crate::run::forks::generation;
 use crate::run::running::{Entered, PAUSE};
 
@@ -22,24 +22,6 @@ pub enum Ended {
     Deadline,
     /// The host ended the run, or the process ends.
     Cancelled,
-}
-
-/// What a socket is watched for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Direction {
-    /// Bytes that came, or the end of them.
-    In,
-    /// Room for bytes to send.
-    Out,
-}
-
-impl Direction {
-    fn flags(self) -> PollFlags {
-        match self {
-            Self::In => PollFlags::IN,
-            Self::Out => PollFlags::OUT,
-        }
-    }
 }
 
 /// Sockets, and what each of them is watched for.

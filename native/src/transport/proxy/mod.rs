@@ -1,24 +1,24 @@
 //! Proxies that the environment names: HTTP ones, reached with or without TLS, and SOCKS 5.
 
 mod environment;
+mod login;
 mod socks;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, StatusCode};
-use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::{Host, Url};
 
+use self::login::Login;
 use super::connect::{connect, refused, resolve};
 use super::connection::BoxIo;
 use super::socket::Socket;
-use super::{Trouble, Trust, is_retryable, tls};
+use super::{Trouble, is_retryable, tls};
 use crate::endpoint::{Origin, parse_host};
 use crate::failure::{Code, Problem};
+use crate::session::trust::Trust;
 
 /// A proxy on the way to an origin.
 pub(super) struct Proxy {
@@ -39,12 +39,6 @@ enum Speech {
 enum Names {
     There,
     Here,
-}
-
-/// A user of the proxy.
-struct Login {
-    user: Vec<u8>,
-    password: Vec<u8>,
 }
 
 /// Bytes that a proxy's answer to `CONNECT` may have.
@@ -175,23 +169,6 @@ impl Proxy {
             Err(socks::Refusal::Unreached(why)) => Err(Trouble::Unanswered(refused_by(why))),
             Err(socks::Refusal::Refused(why)) => Err(Trouble::Final(refused_by(why))),
         }
-    }
-}
-
-impl Login {
-    fn of(url: &Url) -> Option<Self> {
-        let decoded = |text| percent_decode_str(text).collect::<Vec<u8>>();
-        let given = !url.username().is_empty() || url.password().is_some();
-        let of = || Self { user: decoded(url.username()), password: decoded(url.password().unwrap_or_default()) };
-        given.then(of)
-    }
-
-    /// As `Proxy-Authorization` has it (RFC 7617).
-    fn basic(&self) -> Option<HeaderValue> {
-        let pair = [&self.user, &b":"[..], &self.password].concat();
-        let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(pair))).ok()?;
-        value.set_sensitive(true);
-        Some(value)
     }
 }
 

@@ -8,7 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::call::{Begun, Call, Task};
+use super::Call;
+use super::begun::Begun;
+use super::task::Task;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::run::running;
@@ -37,8 +39,8 @@ struct Open {
     _expiry: Option<Task<()>>,
 }
 
-/// What a ticket stands for.
-pub enum Found {
+/// The call of a ticket that was taken.
+pub enum Taken {
     /// A call under way, or answered.
     Begun(Begun),
     /// A call that was dropped at its deadline.
@@ -61,19 +63,24 @@ impl Tickets {
         });
         lock(&self.table).open.insert(ticket, Open { begun, _expiry: expiry });
         if let Some(entered) = run {
-            entered.run.owns(self, ticket);
+            let tickets = Arc::downgrade(self);
+            entered.run.at_end(move || {
+                if let Some(tickets) = tickets.upgrade() {
+                    tickets.abandon(ticket);
+                }
+            });
         }
         ticket
     }
 
     /// Takes the call of a ticket, which is good no more.
-    pub fn take(&self, ticket: i64) -> Result<Found, Problem> {
+    pub fn take(&self, ticket: i64) -> Result<Taken, Problem> {
         let mut table = lock(&self.table);
         if let Some(open) = table.open.remove(&ticket) {
-            return Ok(Found::Begun(open.begun));
+            return Ok(Taken::Begun(open.begun));
         }
         let late = table.late.iter().position(|(late, _)| *late == ticket).and_then(|index| table.late.remove(index));
-        late.and_then(|(_, call)| call.upgrade()).map(Found::Late).ok_or_else(unknown)
+        late.and_then(|(_, call)| call.upgrade()).map(Taken::Late).ok_or_else(unknown)
     }
 
     /// Drops the call of a ticket, if it is still open.

@@ -13,7 +13,7 @@ use crate::transport::runtime::{Ended, wait};
 use crate::transport::{Limits, Request, Response};
 
 impl Call {
-    /// Sends the request and returns at once. The deadline counts from now; whatever fails is told by the end.
+    /// Sends the request and returns at once. The deadline counts from now; a failure is told when the call is finished.
     pub fn begin(self: &Arc<Self>, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Begun {
         let (started, invocation) = (Instant::now(), Arc::new(Invocation::watched(&self.watch)));
         let limits = self.limits(started);

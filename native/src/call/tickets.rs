@@ -1,7 +1,7 @@
 //! Tickets: calls that were begun and are not yet awaited.
 //!
-//! A ticket is good once, in the scope that gave it. Who never awaits it loses the call when the run ends, where the
-//! host tells of runs (see [`crate::run::running`]), otherwise at the deadline; and when the kernel that began it goes away.
+//! A ticket is good once, in the scope that gave it. One that nobody awaits is dropped with the kernel that gave it, or
+//! before: where the host tells of runs (see [`crate::run::running`]) at the end of the run, otherwise at the deadline.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -15,7 +15,7 @@ use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::run::running;
 
-/// How many dropped tickets are remembered, so that who awaits one late hears of its deadline.
+/// How many tickets are remembered that were dropped at their deadline. To await one of them says so.
 const REMEMBERED: usize = 1024;
 
 /// The open tickets of a scope.

@@ -3,9 +3,23 @@
 use crate::call::Call;
 use crate::element::ElementType;
 use crate::failure::{Code, Failure, Problem};
-use crate::node::Auth;
+use crate::node::{Attributes, Auth};
 use crate::ort::{Context, KernelInfo, OrtError};
 use crate::tensor::{Chunks, InputTensor, OutputData, OutputTensor};
+
+impl Attributes for KernelInfo<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        KernelInfo::text(self, name)
+    }
+
+    fn integer(&self, name: &str) -> Option<i64> {
+        KernelInfo::integer(self, name)
+    }
+
+    fn float(&self, name: &str) -> Option<f32> {
+        KernelInfo::float(self, name)
+    }
+}
 
 /// The token, if the node takes one, and the inputs that travel.
 pub(super) fn inputs<'a>(

@@ -157,7 +157,7 @@ pub fn create() -> u64 {
     id
 }
 
-/// Says that this thread now runs the run `id`, or where there is none of this id one that nobody has to name.
+/// Says that this thread now runs the run `id`; where that is unknown, a new run without an id.
 pub fn enter(id: u64, check: Option<Check>) {
     let named = (id != 0).then(|| lock(&RUNS).get(&id).cloned()).flatten();
     std::mem::forget(Active::new());

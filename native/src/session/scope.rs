@@ -65,7 +65,7 @@ impl Scope {
         &self.tape
     }
 
-    /// What `node`'s requests are held to and who hears of them.
+    /// What goes along with `node`'s requests.
     pub fn watch(&self, node: &Node) -> Watch {
         let priced = |budget: &Arc<Budget>| {
             (budget.clone(), budget.price(&[&node.name, node.options.text("model"), node.options.text("deployment")]))

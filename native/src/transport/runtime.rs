@@ -58,8 +58,8 @@ fn wait_as<F: Future>(
         if EXIT.is_raised() || cancelled.is_some_and(|cancelled| cancelled.is_raised()) {
             return Err(Ended::Cancelled);
         }
-        let look = || future.as_mut().poll(&mut Context::from_waker(&waker));
-        if let Poll::Ready(output) = sleeper.look(&mut watched, look) {
+        let poll = || future.as_mut().poll(&mut Context::from_waker(&waker));
+        if let Poll::Ready(output) = sleeper.poll(&mut watched, poll) {
             return Ok(output);
         }
         sleeper.sleep(&mut patience, &watched)?;

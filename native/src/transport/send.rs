@@ -11,7 +11,7 @@ use crate::failure::Problem;
 
 /// Sends `request` until an answer comes that is not worth a retry, or the limits are reached.
 ///
-/// The caller cuts it off at the deadline; it only sees to it that no pause goes past that.
+/// It begins no pause that would end after the deadline. A request that is under way then is for the caller to drop.
 pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
     let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
     loop {

@@ -18,29 +18,29 @@ use super::sleep;
 
 /// A connected socket.
 pub(super) struct Socket {
-    driver: Driver,
+    watcher: Watcher,
     shared: bool,
 }
 
 /// Who watches a socket.
-enum Driver {
+enum Watcher {
     /// The thread that waits for it, if one does.
     Caller(Arc<Line>),
     /// A thread of the runtime.
     Runtime(TcpStream),
     /// Nobody: it could not be handed over.
-    Lost,
+    Nobody,
 }
 
 impl Socket {
     /// A socket that one caller at a time waits for.
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { driver: Driver::Runtime(stream), shared: false }
+        Self { watcher: Watcher::Runtime(stream), shared: false }
     }
 
     /// A socket of the runtime's, which any number of callers may wait for.
     pub(super) fn shared(stream: TcpStream) -> Self {
-        Self { driver: Driver::Runtime(stream), shared: true }
+        Self { watcher: Watcher::Runtime(stream), shared: true }
     }
 
     /// Says whether several callers are going to wait for it, so that it is the runtime's.
@@ -48,35 +48,35 @@ impl Socket {
         self.shared = shared;
     }
 
-    /// The socket with who drives it now, to be read or written once.
-    fn turn(&mut self, context: &Context<'_>) -> Poll<io::Result<&mut Driver>> {
+    /// The socket with who watches it now, to be read or written once.
+    fn turn(&mut self, context: &Context<'_>) -> Poll<io::Result<&mut Watcher>> {
         if sleep::may_move() {
-            return Poll::Ready(self.driver());
+            return Poll::Ready(self.watcher());
         }
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// The socket with who drives it now.
-    fn driver(&mut self) -> io::Result<&mut Driver> {
+    /// The socket with who watches it now.
+    fn watcher(&mut self) -> io::Result<&mut Watcher> {
         let here = !self.shared && sleep::is_watching();
-        if here != matches!(self.driver, Driver::Caller(_)) {
-            self.driver = match std::mem::replace(&mut self.driver, Driver::Lost) {
-                Driver::Runtime(stream) => Driver::Caller(Arc::new(Line::new(stream.into_std()?))),
-                Driver::Caller(line) => Driver::Runtime(TcpStream::from_std(line.stream().try_clone()?)?),
-                Driver::Lost => Driver::Lost,
+        if here != matches!(self.watcher, Watcher::Caller(_)) {
+            self.watcher = match std::mem::replace(&mut self.watcher, Watcher::Nobody) {
+                Watcher::Runtime(stream) => Watcher::Caller(Arc::new(Line::new(stream.into_std()?))),
+                Watcher::Caller(line) => Watcher::Runtime(TcpStream::from_std(line.stream().try_clone()?)?),
+                Watcher::Nobody => Watcher::Nobody,
             };
         }
-        Ok(&mut self.driver)
+        Ok(&mut self.watcher)
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match ready!(self.get_mut().turn(context))? {
-            Driver::Caller(line) => or_watch(line, Direction::In, line.read(sleep::number(), buffer)).map_ok(drop),
-            Driver::Runtime(stream) => Pin::new(stream).poll_read(context, buffer),
-            Driver::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Watcher::Caller(line) => or_watch(line, Direction::In, line.read(sleep::number(), buffer)).map_ok(drop),
+            Watcher::Runtime(stream) => Pin::new(stream).poll_read(context, buffer),
+            Watcher::Nobody => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
@@ -92,9 +92,9 @@ impl AsyncWrite for Socket {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match ready!(self.get_mut().turn(context))? {
-            Driver::Caller(line) => or_watch(line, Direction::Out, line.write(sleep::number(), pieces)),
-            Driver::Runtime(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
-            Driver::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Watcher::Caller(line) => or_watch(line, Direction::Out, line.write(sleep::number(), pieces)),
+            Watcher::Runtime(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Watcher::Nobody => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -107,10 +107,10 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut().driver()? {
-            Driver::Caller(line) => Poll::Ready(line.stream().shutdown(net::Shutdown::Write)),
-            Driver::Runtime(stream) => Pin::new(stream).poll_shutdown(context),
-            Driver::Lost => Poll::Ready(Ok(())),
+        match self.get_mut().watcher()? {
+            Watcher::Caller(line) => Poll::Ready(line.stream().shutdown(net::Shutdown::Write)),
+            Watcher::Runtime(stream) => Pin::new(stream).poll_shutdown(context),
+            Watcher::Nobody => Poll::Ready(Ok(())),
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Tally {
     retries: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
-    /// What the call's requests are held to and carry.
+    /// What goes along with the call's requests.
     pub watch: Watch,
 }
 

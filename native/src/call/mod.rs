@@ -1,7 +1,7 @@
 //! One node's remote call, from its inputs to its outputs.
 //!
-//! It is [prepared] once for each node; then either the thread that makes a call [waits](direct) for it, or the call is
-//! [begun] on the runtime and finished later, by whoever has its [ticket](tickets).
+//! It is prepared once for each node. Then either the thread that makes a call waits for it, or the call is begun on the
+//! runtime and finished later, by whoever has its ticket.
 
 mod begun;
 mod direct;

@@ -27,7 +27,7 @@ pub struct Call {
     pub(super) watch: Watch,
 }
 
-/// One call of a node, and what it has come to know.
+/// One call of a node: what it has done so far, and the token that it sends.
 pub(super) struct Invocation {
     pub(super) tally: Tally,
     /// The token in use, so that no message can show it.

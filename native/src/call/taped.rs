@@ -7,11 +7,11 @@ use crate::session::tape::{Answer, Tape, key};
 use crate::shape::Sizes;
 use crate::tensor::{InputTensor, OutputTensor};
 
-/// What a record says to a call before it is made.
+/// Whether a call has to be made.
 pub(super) enum Recalled {
-    /// The outcome that takes the place of the call's.
+    /// No: a record has its outcome.
     Known(Result<Vec<OutputTensor>, Problem>),
-    /// That it has to be made; with a fingerprint, to be kept.
+    /// Yes; its outcome is to be recorded under the fingerprint, if there is one.
     Unknown(Option<String>),
 }
 
@@ -28,7 +28,7 @@ impl Call {
         }
     }
 
-    /// The outcome of a call that was made, once it is in the record, if it has to be.
+    /// Records the outcome of a call that was made, if there is a fingerprint for it, and gives it on.
     pub(super) fn keep(
         &self,
         invocation: &Invocation,
@@ -47,7 +47,8 @@ impl Call {
         answer.outcome
     }
 
-    /// A recorded answer, which must fit what the node declares; equal inputs gave it, so that it fits those.
+    /// The outputs of a recorded answer, if they fit what the node declares. They need not be checked against the inputs:
+    /// equal ones led to them.
     fn fitting(&self, answer: Answer) -> Result<Vec<OutputTensor>, Problem> {
         let outputs = answer.outcome?;
         let declared = self.node.outputs.iter().map(|declared| declared.element);

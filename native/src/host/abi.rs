@@ -1,4 +1,4 @@
-//! The C functions of the library. LentText is UTF-8 and NUL-terminated; a returned text is freed with `onnxhybrid_free`.
+//! The C functions of the library. Text is UTF-8 and NUL-terminated; a returned text is freed with `onnxhybrid_free`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -94,7 +94,7 @@ impl Kernel for Await {
 }
 
 impl Await {
-    /// The graph declares here what the ticket's node declares there.
+    /// Refuses a ticket of a node whose outputs are not those that the graph declares here.
     fn check(&self, call: &Call) -> Result<(), Failure> {
         if call.node().elements().map(Some).eq(self.outputs.iter().copied()) {
             return Ok(());

@@ -17,7 +17,8 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 static GATE: RwLock<()> = RwLock::new(());
 
 thread_local! {
-    /// Locks that this thread holds: only the first passes the gate, since a fork may be waiting before it.
+    /// How many locks this thread holds. Only the first passes the gate: where a fork waits for it, a second would wait
+    /// for the fork, and the fork for the first.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
 }

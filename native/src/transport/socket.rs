@@ -48,7 +48,7 @@ impl Socket {
         self.shared = shared;
     }
 
-    /// The socket with who watches it now, to be read or written once.
+    /// The socket, to be read or written once by whoever watches it now.
     fn turn(&mut self, context: &Context<'_>) -> Poll<io::Result<&mut Watcher>> {
         if sleep::may_move() {
             return Poll::Ready(self.watcher());
@@ -57,7 +57,7 @@ impl Socket {
         Poll::Pending
     }
 
-    /// The socket with who watches it now.
+    /// The socket, handed over to whoever has to watch it now.
     fn watcher(&mut self) -> io::Result<&mut Watcher> {
         let here = !self.shared && sleep::is_watching();
         if here != matches!(self.watcher, Watcher::Caller(_)) {

@@ -68,19 +68,26 @@ class Crate:
 
     def imports(self) -> dict[str, set[str]]:
         """For each file the others that it imports something of."""
-        found: dict[str, set[str]] = {name: set() for name in self._names.values()}
+        found: dict[str, set[str]] = {self._name(module): set() for module in self._files}
         for module, file in self._files.items():
-            own = self._name(module)
             used = [use for use in file.uses if not use.public or use.name in file.words]
-            paths = [(use.module, use.path) for use in used] + file.paths
-            targets = {self._definer(self._resolve(module, path, set())) for module, path in paths}
-            found[own] |= {target for target in targets if target not in (None, own)}  # type: ignore[misc]
-        return {name: targets for name, targets in found.items() if name in self._named()}
+            paths = [(use.module, use.path) for use in used] + list(self._starred(file)) + file.paths
+            definers = (self._definer(self._resolve(start, path, set())) for start, path in paths)
+            found[self._name(module)] |= {definer for definer in definers if definer is not None}
+        return {name: targets - {name} for name, targets in found.items()}
+
+    def _starred(self, file: _File) -> Iterator[tuple[Module, list[str]]]:
+        """The paths of what a file may name through `use …::*`."""
+        for use in file.uses:
+            target = self._resolve(use.module, use.path, set()) if use.name == "*" else None
+            if target is not None:
+                yield from ((use.module, [*use.path, word]) for word in file.words if (target, word) in self._bound)
 
     def _named(self) -> set[str]:
         return {self._name(module) for module in self._files}
 
     def _name(self, module: Module) -> str:
+        """The file that a module with a file of its own counts to."""
         return self._names[module[:-1] if module[-1:] == ("tests",) and module[:-1] in self._names else module]
 
     def _definer(self, module: Module | None) -> str | None:
@@ -142,6 +149,11 @@ def circles(imports: dict[str, set[str]]) -> list[list[str]]:
     return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
+def code(text: str) -> str:
+    """A source without its comments and texts."""
+    return " ".join(match[0] for match in _TOKEN.finditer(text) if not _is_text(match[0]))
+
+
 def _module(path: Path) -> Module:
     parts = path.with_suffix("").parts
     return parts[:-1] if parts[-1] in ("mod", "lib") else parts
@@ -153,40 +165,45 @@ def _read(module: Module, text: str) -> _File:
     depth, inline = 0, [(-1, module)]
     index = 0
     while index < len(tokens):
-        token = tokens[index]
-        here = inline[-1][1]
-        if token == "use" and (index == 0 or tokens[index - 1] in ("}", ";", "{", ")", "]", "pub")):
+        here, rest = inline[-1][1], tokens[index : index + 3]
+        if rest[0] == "use":
             end = tokens.index(";", index)
-            public = _is_public(tokens, index)
-            for path, name in _leaves(tokens[index + 1 : end]):
-                file.uses.append(_Use(here, name, path, public))
+            leaves = _leaves(tokens[index + 1 : end])
+            file.uses += [_Use(here, name, path, _is_public(tokens[:index])) for path, name in leaves]
             index = end
-        elif token == "mod" and tokens[index + 2 : index + 3] == ["{"]:
-            inline.append((depth, (*here, tokens[index + 1])))
-            depth, index = depth + 1, index + 2
-        elif token in "{}":
-            depth += 1 if token == "{" else -1
-            if depth == inline[-1][0]:
-                inline.pop()
-        elif _WORD.fullmatch(token):
-            path = [token]
-            while tokens[index + 1 : index + 2] == ["::"] and _WORD.fullmatch((tokens[index + 2 :] or [""])[0]):
-                path.append(tokens[index + 2])
-                index += 2
+        elif rest[0] == "mod":
+            if rest[2] == "{":
+                inline.append((depth, (*here, rest[1])))
+                depth += 1
+            index += 2
+        elif rest[0] in "{}":
+            depth += 1 if rest[0] == "{" else -1
+            inline = [(outer, name) for outer, name in inline if outer < depth]
+        elif _WORD.fullmatch(rest[0]):
+            path = _path(tokens, index)
             file.words.update(path)
-            if len(path) > 1:
-                file.paths.append((here, path))
+            file.paths += [(here, path)] if len(path) > 1 else []
+            index += 2 * (len(path) - 1)
         index += 1
     return file
+
+
+def _path(tokens: list[str], index: int) -> list[str]:
+    """The path that begins at a token: one word at least."""
+    path = [tokens[index]]
+    while tokens[index + 1 : index + 2] == ["::"] and _WORD.fullmatch("".join(tokens[index + 2 : index + 3])):
+        index += 2
+        path.append(tokens[index])
+    return path
 
 
 def _is_text(token: str) -> bool:
     return token.startswith(("//", "/*", "'")) or token.endswith('"')
 
 
-def _is_public(tokens: list[str], index: int) -> bool:
-    before = tokens[max(0, index - 6) : index]
-    return before[-1:] == ["pub"] or (before[-1:] == [")"] and "pub" in before)
+def _is_public(before: list[str]) -> bool:
+    """Whether what follows these tokens is seen outside of its module: `pub` or `pub(crate)`."""
+    return before[-1:] == ["pub"] or (before[-1:] == [")"] and "pub" in before[-5:])
 
 
 def _leaves(tokens: list[str]) -> Iterator[tuple[list[str], str]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import GraphProto, SparseTensorProto, TensorProto, ValueInfoProto, compose, helper, numpy_helper
 
-from onnxhybrid.model.naming import Scopes, Taken, free_name, injective, rename_tensors, tensor_names
+from onnxhybrid.model.naming import GraphTree, Taken, free_name, injective, rename_tensors, tensor_names
 
 NAMES = st.sampled_from(["a", "b", "a_1", "a_2", "b_1", "c", ""])
 
@@ -125,7 +125,7 @@ def test_names_of_sizes_are_renamed_in_tensors_sequences_and_optionals_and_in_br
     node = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner, name="if")
     graph = helper.make_graph([node], "g", values[:2], values[2:3], value_info=[values[3], sized("", "k")])
     graph.input.append(helper.make_value_info("map", mapped))  # whose sizes nothing reads
-    scopes = Scopes(graph)
+    scopes = GraphTree(graph)
     assert scopes.size_names() == {"n", "m", "k"}
     before = graph.SerializeToString(deterministic=True)
     scopes.rename_sizes({"n": "n"})
@@ -144,6 +144,6 @@ def test_nodes_get_their_names_at_any_depth_and_the_standard_domain_its_one_spel
     graph.node[0].domain, graph.node[0].name = "ai.onnx", "clip"
     graph.node[1].domain = "com.example"
     graph.node[1].attribute[0].g.node[0].name = "inside"
-    Scopes(graph).rename_nodes(lambda name: f"p/{name}")
+    GraphTree(graph).rename_nodes(lambda name: f"p/{name}")
     assert [(node.domain, node.name) for node in graph.node] == [("", "p/clip"), ("com.example", "")]
     assert graph.node[1].attribute[0].g.node[0].name == "p/inside"

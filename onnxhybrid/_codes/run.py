@@ -265,6 +265,17 @@ ROWS = (
         "Feed a number from 0 to the count of models less one.",
     ),
     row(
+        "OH548",
+        "Error",
+        "An output does not fit the input that it feeds",
+        "ONNX Runtime holds a model's inputs to their ranks and fixed sizes. A composition does so where one part "
+        "feeds another, too: an output of another shape than the next part takes fails the run, as when the parts run "
+        "one after the other. Where the shape is known beforehand it is OH202 when composing.",
+        "a part that gives float32[3, 5], before one that takes float32[n, 4]",
+        "Feed what makes the first part give that shape, or leave the sizes of the second part's input open, as in "
+        'model.declare({"y": ("n", None)}).',
+    ),
+    row(
         "OH547",
         "Error",
         "onnxruntime-extensions is not installed",

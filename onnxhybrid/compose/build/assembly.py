@@ -14,14 +14,18 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
+from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.opsets import aligned
 from onnxhybrid.compose.build.part import Part, take_defaults
-from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
+from onnxhybrid.compose.build.proof import forget_outputs
+from onnxhybrid.compose.build.seams import Seams, require_guarded
+from onnxhybrid.compose.build.types import Declared, by_name, enforced, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.alignment import GLUE_OPSET, newest
 from onnxhybrid.model.dtypes import elem_type
 from onnxhybrid.model.graphs import depth
-from onnxhybrid.model.messages import replace
+from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import Names, Taken
 from onnxhybrid.model.remote_spec import gives_results
 from onnxhybrid.model.storage.weights import same_values
@@ -80,6 +84,8 @@ class Assembly:
         self._graph.name = combinator.name
         self._inputs: dict[str, InputSlot] = {}
         self._values: dict[str, Declared] = {}
+        self._seams = Seams()
+        self._opset = newest(model.opsets for model in models).get("", GLUE_OPSET)
 
     def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
         """Place a part in the main graph.
@@ -96,11 +102,14 @@ class Assembly:
         outputs = {name: public[name] if name in public else self._inner(part, name) for name in part.outputs}
         graph = self._placed(part, feeds, outputs)
         self._values.update(by_name(graph.output))
+        self._seams.give(part, outputs)
         # No names clash by now, so merging the graphs is appending the fields of one to those of the other.
-        inner = {value.name for value in graph.value_info}
-        graph.value_info.extend(value for value in graph.output if value.name not in inner)
-        for own in ("input", "output", "name", "doc_string", "metadata_props"):
-            graph.ClearField(own)
+        inner, declared = {value.name for value in graph.value_info}, map(copied, graph.output)
+        own = [value for value in declared if value.name not in inner]
+        forget_outputs(own, graph)
+        graph.value_info.extend(own)
+        for field in ("input", "output", "name", "doc_string", "metadata_props"):
+            graph.ClearField(field)
         self._graph.MergeFrom(graph)
         return outputs
 
@@ -174,6 +183,7 @@ class Assembly:
             return tensor
         name = self.node("Cast", [tensor], output, to=elem_type(dtype))
         shape = None if known is None else known.shape
+        self._seams.same(name, tensor)
         self._values[name] = Declared(TensorSpec(name, dtype, shape).to_value_info())
         return name
 
@@ -202,6 +212,7 @@ class Assembly:
         for branch in (then, else_):
             _check_depth(branch.graph)
             replace(branch.graph.output, [branch.outputs[name].value for name in outputs])
+            forget_outputs(branch.graph.output, branch.graph)
         name = self._names.node(self._combinator.name)
         return helper.make_node("If", [condition], tensors, name=name, then_branch=then.graph, else_branch=else_.graph)
 
@@ -235,7 +246,7 @@ class Assembly:
         tensors = {name: feeds.get(name, name) for name in part.inputs}
         for name, wanted in part.inputs.items():
             if given := self._values.get(tensors[name]):
-                self._check(part, given, wanted)
+                tensors[name] = self._fitting(tensors[name], part, wanted)
                 for theirs, ours in shared_sizes(given, wanted).items():
                     sizes.setdefault(theirs, ours)
         graph = part.placed(self._names, tensors, outputs, sizes)
@@ -276,6 +287,27 @@ class Assembly:
     def _open(self, value: Declared, slot: InputSlot) -> None:
         self._inputs[value.name] = slot
         self._values[value.name] = value
+
+    def _fitting(self, tensor: str, part: Part, wanted: Declared) -> str:
+        """The tensor as an input reads it: itself, or what a guard gives where a run has to show that it fits.
+
+        Raises:
+            ComposeError: OH201 or OH202, it is sure not to fit.
+        """
+        given, fits = self._seams.given(tensor, self._values[tensor], wanted)
+        self._check(part, given, wanted)
+        if fits is not None:
+            return tensor
+        require_guarded(given, wanted)
+        called = (
+            f"[OH548] {self._seams.describe(tensor)} does not fit the input {wanted.name!r} of the part "
+            f"{part.label!r}, which takes {wanted.spec.describe()}"
+        )
+        shape, label = enforced(wanted) or (), f"{part.label}/{wanted.name}/guard"
+        guarded, nodes, constants = guard(tensor, shape, label, called, self._names, self._opset)
+        self._graph.node.extend(nodes)
+        self._graph.initializer.extend(constants)
+        return guarded
 
     def _check(self, part: Part, given: Declared, wanted: Declared) -> None:
         slot = self._inputs.get(given.name)

@@ -11,12 +11,15 @@ from typing import Any
 from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.build.overwriting import protect
-from onnxhybrid.compose.build.types import Declared, by_name
+from onnxhybrid.compose.build.proof import forget, proven
+from onnxhybrid.compose.build.types import Declared, by_name, corrected
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
+from onnxhybrid.model.dtypes import is_container
 from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import GraphTree, Names, Taken, free_name
+from onnxhybrid.model.tensor_spec import Shape
 from onnxhybrid.model.texts import is_name
 
 
@@ -36,6 +39,21 @@ class Part:
     def outputs(self) -> dict[str, Declared]:
         """The declarations of the outputs, by name."""
         return by_name(self.model.skeleton.graph.output)
+
+    @cached_property
+    def near(self) -> dict[str, Shape]:
+        """The shapes of outputs that are sure, as far as the nodes before the outputs show them."""
+        return proven(self.model.skeleton)
+
+    @cached_property
+    def sure(self) -> dict[str, Shape]:
+        """The shapes of outputs that are sure. For a large model this takes a while."""
+        return proven(self.model.skeleton, most=None)
+
+    def believed(self, name: str) -> Declared:
+        """The declaration of an output, with the sizes that are sure in the place of those that are not so."""
+        value = self.outputs[name]
+        return value if is_container(value.dtype) else value.shaped(corrected(value.shape, self.sure.get(name)))
 
     def of(self, model: Model) -> Part:
         """The part with another model; the part itself where the model is its own."""
@@ -60,6 +78,7 @@ class Part:
         tree = GraphTree(graph)
         known = tree.tensor_names()
         _tidy(graph, known)
+        forget(graph)
         fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
         tree.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
         tree.rename_sizes({**self._moved(tree.size_names() - set(sizes), names.sizes), **sizes})

@@ -122,6 +122,33 @@ def narrowed(value: Declared, other: Declared) -> Declared:
     return value.shaped(two if one is None else tuple(_narrower(a, b) for a, b in zip(one, two, strict=True)))
 
 
+def corrected(declared: Shape | None, sure: Shape | None) -> Shape | None:
+    """A declared shape with the sizes that are sure; what is not known stays as it is declared."""
+    if declared is None or sure is None or len(declared) != len(sure):
+        return declared if sure is None else sure
+    return tuple(a if b is None else b for a, b in zip(declared, sure, strict=True))
+
+
+def enforced(value: Declared) -> Shape | None:
+    """The shape that ONNX Runtime holds an input to: its rank, and its fixed sizes; None where it takes any.
+
+    It takes any shape where a scalar is declared, and it does not compare sizes of one name.
+    """
+    if (is_container(value.dtype) and value.dtype != "undefined") or not value.shape:
+        return None
+    return tuple(size if isinstance(size, int) else None for size in value.shape)
+
+
+def fulfils(shape: Shape | None, wanted: Shape) -> bool | None:
+    """Whether a tensor of a shape has an enforced one; None where that depends on the run."""
+    if shape is None:
+        return None
+    if len(shape) != len(wanted):
+        return False
+    known = [a == b if isinstance(a, int) else None for a, b in zip(shape, wanted, strict=True) if b is not None]
+    return False if False in known else None if None in known else True
+
+
 def single(spec: TensorSpec) -> bool:
     """Whether the tensor can have exactly one element."""
     return spec.shape is None or all(size == 1 for size in spec.shape if isinstance(size, int))

@@ -1,0 +1,67 @@
+"""Where one part's output becomes another part's input: what is sure to fit, what cannot, and what a run must show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onnxhybrid.compose.build.guard import GUARDED
+from onnxhybrid.compose.build.part import Part
+from onnxhybrid.compose.build.types import Declared, corrected, enforced, fulfils, mismatch
+from onnxhybrid.errors import ComposeError
+
+
+class Seams:
+    """The outputs of parts that tensors of a composition are."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, tuple[Part, str]] = {}
+
+    def give(self, part: Part, outputs: Mapping[str, str]) -> None:
+        """Tensors are outputs of a part: output -> tensor."""
+        self._sources.update({tensor: (part, name) for name, tensor in outputs.items()})
+
+    def same(self, tensor: str, other: str) -> None:
+        """A tensor has the shape of another one."""
+        if other in self._sources:
+            self._sources[tensor] = self._sources[other]
+
+    def given(self, tensor: str, value: Declared, wanted: Declared) -> tuple[Declared, bool | None]:
+        """The declaration of a tensor, right where it is sure, and whether it has the shape that an input takes.
+
+        None where that depends on the run. What a part declares of its outputs may be stale: where it contradicts the
+        input, all of the part is looked at to see what is true.
+        """
+        shape = enforced(wanted)
+        if tensor not in self._sources or shape is None:
+            return value, True
+        part, output = self._sources[tensor]
+        sure = part.near.get(output)
+        fits = fulfils(sure, shape)
+        contradicts = (mismatch(value, wanted) or ("", ""))[0] == "OH202"
+        if fits is None and (contradicts or value.dtype not in GUARDED):
+            sure = part.sure.get(output)
+            fits = fulfils(sure, shape)
+        if value.dtype == "undefined":
+            return value, fits or None
+        if fits is False:
+            return value.shaped(corrected(value.shape, sure)), fits
+        return value.shaped(sure) if contradicts else value, fits
+
+    def describe(self, tensor: str) -> str:
+        """Which output of which part a tensor is, for a message."""
+        part, output = self._sources[tensor]
+        return f"the output {output!r} of the part {part.label!r}"
+
+
+def require_guarded(value: Declared, wanted: Declared) -> None:
+    """A run can show whether a tensor fits.
+
+    Raises:
+        ComposeError: OH202, no operator tells the shape of such a tensor.
+    """
+    if value.dtype not in GUARDED:
+        raise ComposeError(
+            "OH202",
+            f"{value} may not fit {wanted}, and no operator of ONNX Runtime tells the shape of {value.dtype}; leave "
+            "the sizes of the input open",
+        )

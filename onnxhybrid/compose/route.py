@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxhybrid.compose.build.assembly import Assembly, Branch
-from onnxhybrid.compose.build.branches import common_outputs, unite
+from onnxhybrid.compose.build.branches import common_outputs, computed, unite
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.steps import Steps
@@ -35,30 +35,31 @@ def route(index: str | Model, models: Sequence[Model]) -> Model:
     chosen = parts_of(labelled(listed(models, "route")))
     taken = {part.label for part in chosen}
     first = [] if isinstance(index, str) else parts_of({free_name("index", taken): index})
-    given = _index(index if isinstance(index, str) else first[0].model, chosen)
+    given = _index(index if isinstance(index, str) else first[0], chosen)
     checked = Part(free_name("in range", taken), _in_range(given, len(chosen)))
     outputs = common_outputs({part.label: list(part.outputs) for part in chosen})
     inputs = {name for part in (*first, *chosen) for name in part.inputs} | (set() if first else {given.name})
-    assembly = Assembly(_ROUTE, [*first, checked, *chosen], inputs, outputs)
+    answers = computed(outputs, chosen)
+    assembly = Assembly(_ROUTE, [*first, checked, *chosen], inputs, answers)
     feeds = dict.fromkeys([given.name], *assembly.add(first[0].label, {}, {}).values()) if first else {}
     below = list(assembly.add(checked.label, feeds, {}).values())
     # One model alone is both branches, so that its index is looked at too.
     branches = [assembly.branch(part.label, {}) for part in (chosen if len(chosen) > 1 else chosen * 2)]
-    _choose(assembly, branches, below, outputs)
+    _choose(assembly, branches, below, answers)
     return assembly.finish(outputs)
 
 
-def _index(index: str | Model, chosen: list[Part]) -> TensorSpec:
+def _index(index: str | Part, chosen: list[Part]) -> TensorSpec:
     """What the index is: an output of the model, an input of one of the models, or an input of its own.
 
     Raises:
         ComposeError: OH212, it is no whole number of one element.
     """
     read = tuple(spec for part in chosen for spec in part.model.inputs if spec.name == index)
-    specs = index.outputs if isinstance(index, Model) else read
+    specs = tuple(index.believed(name).spec for name in index.outputs) if isinstance(index, Part) else read
     if isinstance(index, str) and not specs:
         return TensorSpec(index, "int64", ())
-    if isinstance(index, Model) and len(specs) != 1:
+    if isinstance(index, Part) and len(specs) != 1:
         raise ComposeError("OH212", f"the index needs exactly one output; it gives {', '.join(map(str, specs))}")
     for spec in specs:
         if spec.dtype not in INTEGERS or not single(spec):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.branches import common_outputs, unite
+from onnxhybrid.compose.build.branches import common_outputs, computed, unite
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.types import single
@@ -33,22 +33,22 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
     inputs = {name for part in parts.values() for name in part.inputs}
     if isinstance(condition, str):
         inputs.add(condition)
-    assembly = Assembly(_SWITCH, list(parts.values()), inputs, outputs)
+    answers = computed(outputs, [parts["then"], parts["else"]])
+    assembly = Assembly(_SWITCH, list(parts.values()), inputs, answers)
     chosen = condition if isinstance(condition, str) else _condition(assembly, parts["condition"])
     branches = assembly.branch("then", {}), assembly.branch("else", {})
     if isinstance(condition, str):
         chosen = assembly.condition(condition)
         if not single(spec := assembly.spec(chosen)):
             raise ComposeError("OH207", f"the condition has more than one element, or none: {spec}")
-    assembly.choose(chosen, *branches, unite(*branches, outputs))
+    assembly.choose(chosen, *branches, unite(*branches, answers))
     return assembly.finish(outputs)
 
 
 def _condition(assembly: Assembly, part: Part) -> str:
     (tensor, *more) = assembly.add(part.label, {}, {}).values()
-    spec = assembly.spec(tensor)
-    if more or spec.dtype != "bool" or not single(spec):
-        outputs = ", ".join(map(str, part.model.outputs))
+    if more or assembly.spec(tensor).dtype != "bool" or not single(part.believed(*part.outputs).spec):
+        outputs = ", ".join(str(part.believed(name)) for name in part.outputs)
         raise ComposeError(
             "OH207", f"the condition needs exactly one output, a bool of one element; it gives {outputs}"
         )

@@ -20,12 +20,12 @@ class GraphTree:
 
     def __init__(self, graph: GraphProto) -> None:
         """Find the nested graphs."""
-        self._graphs = list(nested_graphs(graph))
+        self.graphs = list(nested_graphs(graph))
 
     def tensor_names(self) -> set[str]:
         """Every tensor name that occurs."""
         names: set[str] = set()
-        for graph in self._graphs:
+        for graph in self.graphs:
             names.update(value.name for value in (*graph.input, *graph.output))
             names.update(tensor.name for tensor in graph.initializer)
             for sparse in graph.sparse_initializer:
@@ -37,24 +37,24 @@ class GraphTree:
 
     def size_names(self) -> set[str]:
         """Every name of a size (dim_param) that occurs."""
-        return {dim.dim_param for graph in self._graphs for dim in _dims(graph)} - {""}
+        return {dim.dim_param for graph in self.graphs for dim in _dims(graph)} - {""}
 
     def rename_tensors(self, mapping: Mapping[str, str]) -> None:
         """Rename tensors in place; names that the mapping lacks stay."""
         changed = {old: new for old, new in mapping.items() if old != new}
-        for graph in self._graphs if changed else ():
+        for graph in self.graphs if changed else ():
             _rename_tensors(graph, changed)
 
     def rename_sizes(self, mapping: Mapping[str, str]) -> None:
         """Rename the names of sizes (dim_param) in place."""
         changed = {old: new for old, new in mapping.items() if old != new}
-        for dim in (dim for graph in self._graphs for dim in _dims(graph)) if changed else ():
+        for dim in (dim for graph in self.graphs for dim in _dims(graph)) if changed else ():
             if dim.dim_param in changed:
                 dim.dim_param = changed[dim.dim_param]
 
     def rename_nodes(self, rename: Callable[[str], str]) -> None:
         """Rename all nodes in place; nodes without a name stay so. The standard domain gets its one spelling."""
-        for graph in self._graphs:
+        for graph in self.graphs:
             for node in graph.node:
                 if domain := node.domain:
                     node.domain = standard(domain)

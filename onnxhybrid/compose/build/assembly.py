@@ -17,7 +17,7 @@ from onnxhybrid.compose.build.finish import finished
 from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.opsets import aligned
 from onnxhybrid.compose.build.part import Part, take_defaults
-from onnxhybrid.compose.build.proof import forget_outputs
+from onnxhybrid.compose.build.proof import forget_sizes
 from onnxhybrid.compose.build.seams import Seams, require_guarded
 from onnxhybrid.compose.build.types import Declared, by_name, enforced, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
@@ -106,7 +106,7 @@ class Assembly:
         # No names clash by now, so merging the graphs is appending the fields of one to those of the other.
         inner, declared = {value.name for value in graph.value_info}, map(copied, graph.output)
         own = [value for value in declared if value.name not in inner]
-        forget_outputs(own, graph)
+        forget_sizes(own, graph)
         graph.value_info.extend(own)
         for field in ("input", "output", "name", "doc_string", "metadata_props"):
             graph.ClearField(field)
@@ -187,12 +187,16 @@ class Assembly:
         self._values[name] = Declared(TensorSpec(name, dtype, shape).to_value_info())
         return name
 
-    def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[Declared]) -> Choice:
+    def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[Declared]) -> Choice | None:
         """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not.
+
+        None is added where there are no such outputs.
 
         Raises:
             ComposeError: OH245, branches would be nested too deeply.
         """
+        if not outputs:
+            return None
         names = [value.name for value in outputs]
         self._graph.node.append(self._if(condition, then, else_, names, names))
         self._values.update({value.name: value for value in outputs})
@@ -212,7 +216,7 @@ class Assembly:
         for branch in (then, else_):
             _check_depth(branch.graph)
             replace(branch.graph.output, [branch.outputs[name].value for name in outputs])
-            forget_outputs(branch.graph.output, branch.graph)
+            forget_sizes(branch.graph.output, branch.graph)
         name = self._names.node(self._combinator.name)
         return helper.make_node("If", [condition], tensors, name=name, then_branch=then.graph, else_branch=else_.graph)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.build.assembly import Branch
+from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.types import Declared, weaker
 from onnxhybrid.errors import ComposeError
 
@@ -28,6 +29,12 @@ def common_outputs(offered: Mapping[str, list[str]]) -> list[str]:
                 "outputs so that they meet",
             )
     return next(iter(offered.values()))
+
+
+def computed(outputs: Iterable[str], parts: Iterable[Part]) -> list[str]:
+    """The outputs but for those that each of the parts gives back as it was given them: these are the inputs."""
+    parts = list(parts)
+    return [name for name in outputs if not all(name in part.inputs and name in part.outputs for part in parts)]
 
 
 def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[Declared]:

@@ -78,7 +78,7 @@ class Part:
         tree = GraphTree(graph)
         known = tree.tensor_names()
         _tidy(graph, known)
-        forget(graph)
+        forget(tree.graphs)
         fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
         tree.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
         tree.rename_sizes({**self._moved(tree.size_names() - set(sizes), names.sizes), **sizes})

@@ -5,7 +5,7 @@ What else a file declares of a tensor may be stale, and ONNX Runtime alone would
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
@@ -32,13 +32,13 @@ def proven(model: ModelProto, *, most: int | None = NEAR) -> dict[str, Shape]:
     except Exception:  # noqa: BLE001  # onnx raises many kinds; what is not proven is looked at when it runs
         return {}
     names = {dim.dim_param for value in model.graph.input for dim in value.type.tensor_type.shape.dim}
-    shapes = {value.name: shape_of(value) for value in (*found.output, *found.input)}
+    shapes = {value.name: shape_of(value) for value in (*found.input, *found.output)}
+    shapes |= {value.name: shape_of(value) for value in found.value_info}  # of remote answers it stands here alone
     shapes |= {tensor.name: tuple(tensor.dims) for tensor in found.initializer}
-    shapes = {value.name: shapes[value.name] for value in model.graph.output if value.name in shapes}
     return {
-        name: tuple(size if isinstance(size, int) or size in names else None for size in shape)
-        for name, shape in shapes.items()
-        if shape is not None
+        value.name: tuple(size if isinstance(size, int) or size in names else None for size in shape)
+        for value in model.graph.output
+        if (shape := shapes.get(value.name)) is not None
     }
 
 
@@ -50,7 +50,7 @@ def _plain(model: ModelProto, most: int | None) -> ModelProto:
     graph = plain.graph
     graph.name = source.name
     graph.node.extend(nodes)
-    forget(graph, loops=True)
+    forget(list(nested_graphs(graph)), loops=True)
     needed = {name for node in nodes for name in reads(node)} | {value.name for value in source.output}
     written = {name for node in nodes for name in node.output}
     answers = answered(graph)
@@ -103,27 +103,27 @@ def typed(value: ValueInfoProto) -> ValueInfoProto:
     return other
 
 
-def forget(graph: GraphProto, *, loops: bool = False) -> None:
-    """Forget the sizes that are declared between the inputs and outputs of a graph, in place, nested graphs included.
+def forget(graphs: Sequence[GraphProto], *, loops: bool = False) -> None:
+    """Forget the sizes that are declared between the inputs and outputs of a graph, in place.
 
     Those of remote answers stay: the operator holds the answer to them.
 
     Args:
-        graph: the graph.
+        graphs: the graph and those nested in it.
         loops: whether to forget what the bodies of Loop and Scan take and give, too: ONNX Runtime gives an empty tensor
             of these sizes where a loop has no turn.
     """
-    for inner in nested_graphs(graph):
-        forget_outputs(inner.value_info, inner)
-        for node in inner.node:
+    for graph in graphs:
+        forget_sizes(graph.value_info, graph)
+        for node in graph.node if len(graphs) > 1 else ():
             if loops or node.op_type == "If":
                 for body in attribute_graphs(node):
-                    forget_outputs((*body.input, *body.output), body)
+                    forget_sizes((*body.input, *body.output), body)
 
 
-def forget_outputs(values: Iterable[ValueInfoProto], graph: GraphProto) -> None:
+def forget_sizes(values: Sequence[ValueInfoProto], graph: GraphProto) -> None:
     """Forget the sizes of tensors of a graph, in place, but for those of remote answers."""
-    answers = answered(graph)
+    answers = answered(graph) if values else ()
     for value in values:
         if value.name not in answers:
             _forget(value.type)
@@ -131,7 +131,7 @@ def forget_outputs(values: Iterable[ValueInfoProto], graph: GraphProto) -> None:
 
 def answered(graph: GraphProto) -> set[str]:
     """The tensors of a graph that are answers of remote calls."""
-    return {name for node in graph.node if gives_results(node) for name in node.output}
+    return {name for node in graph.node if node.domain and gives_results(node) for name in node.output}
 
 
 def _forget(kind: TypeProto) -> None:

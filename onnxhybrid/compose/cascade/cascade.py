@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onnx import TensorProto
 
 from onnxhybrid.compose.build.assembly import Assembly, Choice
-from onnxhybrid.compose.build.branches import unite
+from onnxhybrid.compose.build.branches import computed, unite
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.types import judged_as
@@ -70,7 +70,8 @@ def cascade(
     cut = rows_of(parts.local, parts.remote, offered.answers) if rows else None
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
     parts, asked = _prepared(parts, offered, cut, report=report, ahead=speculate)
-    assembly = Assembly(_CASCADE, [parts.local, parts.judge, parts.remote], inputs, offered.all)
+    written = computed(offered.all, [parts.local, parts.remote])
+    assembly = Assembly(_CASCADE, [parts.local, parts.judge, parts.remote], inputs, written)
     tensors = assembly.add("local", {}, {})
     said, *score = assembly.add("judge", _judged(assembly, tensors, parts.judge, read), {}).values()
     refused = assembly.node("Not", [said], "judge/refused")
@@ -79,8 +80,8 @@ def cascade(
     some = verdict.any_of(assembly, refused)
     choice = _choose(assembly, asked, tensors, offered, refused, some)
     if report:
-        _report(assembly, refused if rows else some, score, tensors[offered.answers[0]] if rows else None)
-    return assembly.finish(offered.all, last=functools.partial(start_early, choice) if speculate else None)
+        _report(assembly, refused if rows else some, score, tensors[[*offered.answers, *tensors][0]] if rows else None)
+    return assembly.finish(offered.all, last=functools.partial(start_early, choice) if speculate and choice else None)
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class _Offered:
     """The outputs of a cascade.
 
     Attributes:
-        answers: those that local and remote both answer, in local's order.
+        answers: those that local and remote both answer, in local's order; what both give back is no answer.
         flags: those that say how remote's call ended -> what they say: `ok`, `status` or `error`.
-        all: these, and those of the report.
+        all: these, what both give back, and those of the report.
     """
 
     answers: list[str]
@@ -123,7 +124,8 @@ class _Offered:
                 f"local and remote offer {clashing[0]!r}, which report=True adds; rename it in both, as in "
                 f"model.rename({{{clashing[0]!r}: 'inner_{clashing[0]}'}})",
             )
-        return cls([name for name in common if name not in flags], flags, [*outputs, *(_REPORTS if report else [])])
+        answers = [name for name in computed(common, [parts.local, parts.remote]) if name not in flags]
+        return cls(answers, flags, [*outputs, *(_REPORTS if report else [])])
 
 
 def _common_outputs(parts: _Parts, flags: Collection[str]) -> list[str]:
@@ -184,7 +186,7 @@ def _prepared(
 
 def _choose(
     assembly: Assembly, asked: Escalation, tensors: dict[str, str], offered: _Offered, refused: str, some: str
-) -> Choice:
+) -> Choice | None:
     """Add the If that runs the remote if anything is refused, and passes local's answers on otherwise."""
     unasked = {
         n: tensors.get(n) or assembly.constant(UNASKED[kind], f"unasked/{n}") for n, kind in offered.flags.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.build.part import Part
-from onnxhybrid.compose.build.types import Declared, shared_sizes, weaker
+from onnxhybrid.compose.build.types import Declared, mismatch, shared_sizes, weaker
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.dtypes import FLOATS, INTEGERS, is_container
 from onnxhybrid.model.tensor_spec import Dim, Shape
@@ -14,6 +14,8 @@ _CARRIED = {"bool", "str", "undefined", *FLOATS, *INTEGERS}
 """The element types for which ONNX Runtime has GatherND and ScatterND."""
 
 Values = Mapping[str, Declared]
+Answers = list[tuple[str, Declared, Declared]]
+"""output -> what local gives, what remote gives"""
 
 
 def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
@@ -33,14 +35,24 @@ def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
             fewer of them; OH223, an output cannot be put together of rows.
     """
     sizes = _Sizes(local.inputs, remote.inputs)
-    outputs = list(outputs)
-    for name in outputs:
-        _check_output(name, local.outputs[name], remote.outputs[name])
-    single = all(sizes.single(local.outputs[name]) for name in outputs)
-    if not single:
-        for name in outputs:
-            _check_answered(remote.outputs[name])
-    return [] if single else _inputs_with_rows(sizes, local, remote, outputs)
+    answers = [(name, *_true(name, local, remote)) for name in outputs]
+    for name, ours, theirs in answers:
+        _check_output(name, ours, theirs)
+    if all(sizes.single(ours) for _, ours, _ in answers):
+        return []
+    for _, _, theirs in answers:
+        _check_answered(theirs)
+    return _inputs_with_rows(sizes, local, remote, answers)
+
+
+def _true(name: str, local: Part, remote: Part) -> tuple[Declared, Declared]:
+    """An output of local, and of remote; where a declared size decides, with the sizes that are sure."""
+    pair = local.outputs[name], remote.outputs[name]
+    one, other = (value.shape for value in pair)
+    firsts = [shape[0] for shape in (one, other) if shape]
+    if any(isinstance(size, int) for size in firsts) or mismatch(*pair):
+        return local.believed(name), remote.believed(name)
+    return pair
 
 
 class _Sizes:
@@ -79,9 +91,9 @@ class _Sizes:
         return self._renamed.get(size, f"remote/{size}") if isinstance(size, str) else size
 
 
-def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, outputs: list[str]) -> list[str]:
+def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, answers: Answers) -> list[str]:
     open_ended = {n: sizes.first(value) for n, value in remote.inputs.items() if _is_open_ended(value, local)}
-    batch = _batch(open_ended, sizes, local, remote, outputs)
+    batch = _batch(open_ended, sizes, remote, answers)
     chosen = [name for name, size in open_ended.items() if size is None or batch is None or size == batch]
     if not chosen:
         raise _no_rows(remote)
@@ -91,8 +103,8 @@ def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, outputs: list[st
             raise _unclear(value, f"has the rows of {chosen[0]!r} along another axis than the first")
     for name in chosen:
         _check_carried("OH222", "remote's input", remote.inputs[name])
-    for name in outputs:
-        for shape in (local.outputs[name].shape, sizes.of(remote.outputs[name])):
+    for name, ours, theirs in answers:
+        for shape in (ours.shape, sizes.of(theirs)):
             if batch is not None and batch in (shape or ())[1:]:
                 raise ComposeError(
                     "OH223", f"the output {name!r} has the rows along another axis than the first; move it to the first"
@@ -123,7 +135,7 @@ def _is_open_ended(value: Declared, local: Part) -> bool:
     return not isinstance(shape[0], int)
 
 
-def _batch(inputs: Mapping[str, Dim], sizes: _Sizes, local: Part, remote: Part, outputs: list[str]) -> Dim:
+def _batch(inputs: Mapping[str, Dim], sizes: _Sizes, remote: Part, answers: Answers) -> Dim:
     """The name of the size that counts rows; None where no input has a name for it.
 
     Raises:
@@ -132,8 +144,8 @@ def _batch(inputs: Mapping[str, Dim], sizes: _Sizes, local: Part, remote: Part, 
     names = {size: name for name, size in inputs.items() if size is not None}
     if len(names) < 2:
         return next(iter(names), None)
-    firsts = {(local.outputs[name].shape or (None,))[0] for name in outputs}
-    firsts |= {(sizes.of(remote.outputs[name]) or (None,))[0] for name in outputs}
+    firsts = {(ours.shape or (None,))[0] for _, ours, _ in answers}
+    firsts |= {(sizes.of(theirs) or (None,))[0] for _, _, theirs in answers}
     if len(known := [size for size in names if size in firsts]) == 1:
         return known[0]
     one, other = list(names.values())[:2]

@@ -39,9 +39,7 @@ def stack(specs: Sequence[TensorSpec], count: int) -> Model:
         specs: the outputs.
         count: of how many models.
     """
-    steps = Steps(
-        "stack", [TensorSpec(f"{n}/{spec.name}", spec.dtype, spec.shape) for spec in specs for n in range(count)]
-    )
+    steps = Steps("stack", [TensorSpec(f"{n}/{spec.name}", spec.dtype, None) for spec in specs for n in range(count)])
     for spec in specs:
         rows = [steps("Unsqueeze", f"{n}/{spec.name}", steps.constant([0])) for n in range(count)]
         steps.write("Concat", *rows, output=STACKED + spec.name, axis=0)
@@ -66,7 +64,7 @@ def combiner(way: str, specs: Sequence[TensorSpec], count: int) -> Model:
     """
     taken = Taken(spec.name for spec in specs)
     every = [stacked(spec, count) for spec in specs]
-    inputs = [TensorSpec(taken.take(spec.name), spec.dtype, spec.shape) for spec in every]
+    inputs = [TensorSpec(taken.take(spec.name), spec.dtype, None) for spec in every]
     steps = Steps(way, inputs)
     for spec, given in zip(specs, inputs, strict=True):
         words, dtypes = _TAKES[way]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.branches import common_outputs
+from onnxhybrid.compose.build.branches import common_outputs, computed
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.types import mismatch, weaker
@@ -38,7 +38,8 @@ def ensemble(models: Sequence[Model], combine: Literal["mean", "max", "vote"] | 
             an input they share.
     """
     parts = parts_of(labelled(listed(models, "ensemble")))
-    names = common_outputs({part.label: list(part.outputs) for part in parts})
+    common = common_outputs({part.label: list(part.outputs) for part in parts})
+    names = common if isinstance(combine, Model) else computed(common, parts)
     specs = [_united(name, parts) for name in names]
     labels = {part.label for part in parts}
     last = _last(combine, specs, parts)
@@ -55,7 +56,7 @@ def ensemble(models: Sequence[Model], combine: Literal["mean", "max", "vote"] | 
     tensors |= assembly.add(first.label, tensors, {})
     feeds = {name: tensors[source] for name, source in wanted.items()}
     assembly.add(last.label, feeds, {name: name for name in last.outputs})
-    return assembly.finish(list(last.outputs))
+    return assembly.finish(list(last.outputs) if isinstance(combine, Model) else common)
 
 
 def _united(name: str, parts: list[Part]) -> TensorSpec:
@@ -66,7 +67,11 @@ def _united(name: str, parts: list[Part]) -> TensorSpec:
     """
     values = [part.outputs[name] for part in parts]
     for part, value in zip(parts, values, strict=True):
-        if (problem := mismatch(value, values[0])) and problem[0] == "OH202":
+        problem = mismatch(value, values[0])
+        if problem and problem[0] == "OH202":
+            sure = value.shaped(part.sure.get(name)), values[0].shaped(parts[0].sure.get(name))
+            problem = mismatch(*sure)
+        if problem and problem[0] == "OH202":
             raise ComposeError(
                 "OH202", f"{part.label!r} and {parts[0].label!r} give {name!r} of different shapes: {problem[1]}"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.branches import common_outputs
+from onnxhybrid.compose.build.branches import common_outputs, computed
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
@@ -44,13 +44,14 @@ def fallback(primary: Model, backup: Model, *, report: bool = False) -> Model:
     if report and USED in outputs:
         raise ComposeError("OH210", f"the models offer an output {USED!r} already; rename it")
     parts = [Part("primary", guard.model), second, *([Part("report", _report())] if report else [])]
-    assembly = Assembly(_FALLBACK, parts, {*first.inputs, *second.inputs}, public)
+    answers = computed(outputs, [first, second])
+    assembly = Assembly(_FALLBACK, parts, {*first.inputs, *second.inputs}, [*answers, *public[len(outputs) :]])
     tensors = assembly.add("primary", {}, {})
     if report:
         assembly.add("report", {"ok": tensors[guard.ok]}, {USED: USED})
-    answered = assembly.passed_on("primary", {name: tensors[name] for name in outputs})
+    answered = assembly.passed_on("primary", {name: tensors[name] for name in answers})
     asked = assembly.branch("backup", {})
-    declared = [weaker(name, _promised(first, name), asked.outputs[name]) for name in outputs]
+    declared = [weaker(name, _promised(first, name), asked.outputs[name]) for name in answers]
     assembly.choose(tensors[guard.ok], answered, asked, declared)
     return assembly.finish(public)
 

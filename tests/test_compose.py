@@ -478,8 +478,9 @@ def test_an_input_that_a_model_gives_back_is_told_from_another_tensor_of_its_nam
     first, second = _keeping("y"), _keeping("z")
     with pytest.raises(oh.ComposeError, match=r"OH210.*'x'"):
         oh.chain(first.select(["y"]), second, connect={"x": "y"})
+    computed = dense("then", "u", "x", (3, 3)).expose(["product"]).rename({"product": "y"})
     with pytest.raises(oh.ComposeError, match=r"OH210.*'else' gives its input back as it is: .*select"):
-        oh.switch("c", then=first, else_=first)
+        oh.switch("c", then=computed, else_=first)
 
 
 def test_a_conversion_that_is_known_to_change_values_is_refused() -> None:

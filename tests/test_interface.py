@@ -389,3 +389,86 @@ def test_retarget_says_what_it_cannot_do(urls: Any, code: str) -> None:
         _call().retarget(urls)
     assert caught.value.code == code
     assert "secret" not in str(caught.value)
+
+
+# declare ----------------------------------------------------------------------------------------------------------
+
+MATRIX = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def _multiplied(given: Any = (2, 4), taken: Any = (2, 3)) -> oh.Model:
+    """`y = relu(x @ MATRIX)`, with the inner tensor declared as `y` is."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["t"]), helper.make_node("Relu", ["t"], ["y"])]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "multiplied",
+        [value("x", TensorProto.FLOAT, given)],
+        [value("y", TensorProto.FLOAT, taken)],
+        [onnx.numpy_helper.from_array(MATRIX, "w")],
+        value_info=[value("t", TensorProto.FLOAT, taken)],
+    )
+    return oh.Model.from_proto(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]))
+
+
+def test_other_sizes_of_an_input_are_those_that_the_model_takes_from_then_on() -> None:
+    three = np.ones((3, 4), np.float32)
+    with pytest.raises(Exception, match="invalid dimensions"):
+        _run(_multiplied(), {"x": three})
+    opened = _multiplied().declare({"x": ("n", 4)})
+    assert [str(spec) for spec in (*opened.inputs, *opened.outputs)] == ["x: float32[n, 4]", "y: float32[n, 3]"]
+    np.testing.assert_array_equal(_run(opened, {"x": three})[0], three @ MATRIX)
+    fixed = opened.declare({"x": (3, 4)})
+    assert str(fixed.outputs[0]) == "y: float32[3, 3]"
+    with pytest.raises(Exception, match="invalid dimensions"):
+        _run(fixed, {"x": three[:2]})
+
+
+def test_what_was_declared_inside_and_is_stale_now_is_dropped() -> None:
+    inner = _multiplied().declare({"x": (None, 4)}).to_proto().graph.value_info
+    assert [value.name for value in inner if oh.TensorSpec.of(value).shape is not None] == []
+    kept = _multiplied().declare({"y": ("rows", 3)}).to_proto().graph.value_info
+    assert [oh.TensorSpec.of(value).shape for value in kept] == [(2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "names"),
+    [
+        ({"x": ("n", 5)}, "x: float32"),
+        ({"x": ("n", 4, 1)}, "rank"),
+        ({"y": ("n", 4)}, "'y'"),
+        ({"y": (3, 3)}, "'y'"),
+        ({"y": (2,)}, "rank"),
+        ({"x": ("n", 4), "y": ("n", "n")}, "'n'"),
+        ({"x": ("n", 4), "y": (7, 3)}, "7"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_true_of_a_model_is_not_declared(sizes: Any, names: str) -> None:
+    with pytest.raises(oh.ModelError, match=names) as caught:
+        _multiplied().declare(sizes)
+    assert caught.value.code == "OH117"
+
+
+@pytest.mark.parametrize("operator", ["Conv", "ConvTranspose"])
+def test_a_convolution_takes_as_many_channels_as_its_weights_have(operator: str) -> None:
+    weight = onnx.numpy_helper.from_array(np.zeros((3, 3, 2, 2), np.float32), "w")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None, "h", "v"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node(operator, ["x", "w"], ["y"])], "c", values[:1], values[1:], [weight])
+    images = oh.Model.from_proto(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]))
+    assert str(images.declare({"x": ("n", 3, None, None)}).inputs[0]) == "x: float32[n, 3, ?, ?]"
+    with pytest.raises(oh.ModelError, match=r"OH117.*4 channels"):
+        images.declare({"x": ("n", 4, None, None)})
+
+
+def test_the_default_of_an_input_has_the_sizes_that_are_declared() -> None:
+    optional = _model('<ir_version:8, opset_import:["":17]> d (float[2] x = {1,2}) => (float[k] y) { y = Neg(x) }')
+    assert str(optional.declare({"x": (2,)}).outputs[0]) == "y: float32[2]"
+    with pytest.raises(oh.ModelError, match=r"OH117.*default"):
+        optional.declare({"x": (3,)})
+
+
+def test_only_sizes_of_inputs_and_outputs_are_declared() -> None:
+    for shapes, code in (({"t": (1,)}, "OH109"), ([("x", 1)], "OH109"), ({"x": "n"}, "OH110"), ({"x": (-1,)}, "OH110")):
+        with pytest.raises(oh.ModelError) as caught:
+            _multiplied().declare(shapes)  # type: ignore[arg-type]
+        assert caught.value.code == code

@@ -148,6 +148,15 @@ ROWS = (
         'model.retarget({"http://127.0.0.1:9000": "https://gpu.example"}) of a model that calls port 8000',
         "Write the base URLs that the model calls; model.remotes lists them as .endpoint.",
     ),
+    row(
+        "OH117",
+        "ModelError",
+        "A declared size cannot be true",
+        "declare says which sizes a model takes and gives. A size is refused that contradicts what follows from the "
+        "operators and weights, as is another rank, and one name for sizes that differ.",
+        'model.declare({"x": ("n", 5)}) of a model that multiplies "x" by a matrix of 4 rows',
+        "Declare what the model takes and gives; the message says what that is. A size that is not known is None.",
+    ),
     warning(
         "OH120",
         "A branch is never taken",

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from typing_extensions import Self
 
 from onnxhybrid.model import editing, interface
+from onnxhybrid.model.declaring import declare
 from onnxhybrid.model.dtypes import Dtype
 from onnxhybrid.model.retargeting import retarget
+from onnxhybrid.model.tensor_spec import Dim
 
 M = TypeVar("M", bound="Edits")
 
@@ -76,6 +78,22 @@ class Edits(ABC):
                 dtype; OH115, the model's opset has no such Cast, or what is named is a token or no tensor.
         """
         return self._edited(interface.cast, dtypes)
+
+    def declare(self, shapes: Mapping[str, Iterable[Dim] | None]) -> Self:
+        """The model with other sizes declared for inputs and outputs: `model.declare({"x": ("n", 3, None, None)})`.
+
+        What is declared of outputs that are not named, and of tensors between, follows where it can be inferred, and is
+        dropped where it may have become stale. No value changes; ONNX Runtime holds callers to the fixed sizes.
+
+        Args:
+            shapes: input or output -> its sizes: numbers, names, and None for a size that is not known; None for a
+                shape of which nothing is known.
+
+        Raises:
+            ModelError: OH109, no such input or output; OH110, that is no shape; OH117, it cannot be true: the rank is
+                another, the operators and weights take or give other sizes, or a name stands for different ones.
+        """
+        return self._edited(declare, shapes)
 
     def expand_dims(self, axis: int, names: Iterable[str] | None = None) -> Self:
         """The model with one more axis of size 1 in its outputs, as numpy.expand_dims gives it.

@@ -29,6 +29,18 @@ def runtime_types(model: ModelProto) -> dict[str, ValueInfoProto]:
     return values
 
 
+def refusal(model: ModelProto) -> str | None:
+    """Why ONNX Runtime does not load a skeleton; None where it does. Nothing runs, and no weight is read."""
+    plain = ModelProto()
+    plain.CopyFrom(model)
+    _open(plain)
+    try:
+        _session_outputs(plain)
+    except Exception as problem:  # noqa: BLE001  # as above
+        return " ".join(str(problem).split())
+    return None
+
+
 def _open(model: ModelProto) -> None:
     """Make weights that lie elsewhere inputs, and what nodes write outputs."""
     graph = model.graph

@@ -17,7 +17,6 @@ from onnxhybrid.compose.build.finish import finished
 from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.opsets import aligned
 from onnxhybrid.compose.build.part import Part, take_defaults
-from onnxhybrid.compose.build.proof import forget_sizes
 from onnxhybrid.compose.build.seams import Seams, require_guarded
 from onnxhybrid.compose.build.types import Declared, by_name, enforced, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
@@ -27,6 +26,7 @@ from onnxhybrid.model.dtypes import elem_type
 from onnxhybrid.model.graphs import depth
 from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import Names, Taken
+from onnxhybrid.model.proof import forget_sizes
 from onnxhybrid.model.remote_spec import gives_results
 from onnxhybrid.model.storage.weights import same_values
 
@@ -239,7 +239,7 @@ class Assembly:
             self._graph.input.append(self._values[name].value)
             if slot.default is not None:
                 self._graph.initializer.append(slot.default)
-        self._graph.output.extend(self._values[name].value for name in outputs)
+        self._graph.output.extend(self._seams.published(self._values[name]).value for name in outputs)
         answers = [name for node in self._graph.node if gives_results(node) for name in node.output]
         self._graph.value_info.extend(self._values[name].value for name in answers if name in self._values)
         return finished(self._combinator, self._model, list(self._parts.values()), last)

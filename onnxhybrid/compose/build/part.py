@@ -11,7 +11,6 @@ from typing import Any
 from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.build.overwriting import protect
-from onnxhybrid.compose.build.proof import forget, proven
 from onnxhybrid.compose.build.types import Declared, by_name, corrected
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
@@ -19,6 +18,7 @@ from onnxhybrid.model.alignment import lifted
 from onnxhybrid.model.dtypes import is_container
 from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import GraphTree, Names, Taken, free_name
+from onnxhybrid.model.proof import forget, proven
 from onnxhybrid.model.tensor_spec import Shape
 from onnxhybrid.model.texts import is_name
 

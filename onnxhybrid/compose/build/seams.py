@@ -8,6 +8,7 @@ from onnxhybrid.compose.build.guard import GUARDED
 from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.types import Declared, corrected, enforced, fulfils, mismatch
 from onnxhybrid.errors import ComposeError
+from onnxhybrid.model.dtypes import is_container
 
 
 class Seams:
@@ -15,6 +16,7 @@ class Seams:
 
     def __init__(self) -> None:
         self._sources: dict[str, tuple[Part, str]] = {}
+        self._read: set[str] = set()
 
     def give(self, part: Part, outputs: Mapping[str, str]) -> None:
         """Tensors are outputs of a part: output -> tensor."""
@@ -32,6 +34,7 @@ class Seams:
         input, all of the part is looked at to see what is true.
         """
         shape = enforced(wanted)
+        self._read.add(tensor)
         if tensor not in self._sources or shape is None:
             return value, True
         part, output = self._sources[tensor]
@@ -46,6 +49,20 @@ class Seams:
         if fits is False:
             return value.shaped(corrected(value.shape, sure)), fits
         return value.shaped(sure) if contradicts else value, fits
+
+    def published(self, value: Declared) -> Declared:
+        """The declaration of an output of the composition: of one that another part reads, only what is sure.
+
+        ONNX Runtime believes it where it computes that part's sizes beforehand.
+        """
+        if value.name not in self._read or value.name not in self._sources or is_container(value.dtype):
+            return value
+        part, output = self._sources[value.name]
+        own, sure = part.outputs[output].shape, part.near.get(output)
+        if own is None or sure is None or value.shape is None or len(own) != len(sure):
+            return value.shaped(sure and tuple(size if isinstance(size, int) else None for size in sure))
+        sizes = zip(value.shape, own, sure, strict=True)  # a name may be another one here than in the part
+        return value.shaped(tuple(b if isinstance(b, int) else name if a == b else None for name, a, b in sizes))
 
     def describe(self, tensor: str) -> str:
         """Which output of which part a tensor is, for a message."""

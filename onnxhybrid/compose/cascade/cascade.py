@@ -69,8 +69,8 @@ def cascade(
     read = _read_by_judge(parts)
     cut = rows_of(parts.local, parts.remote, offered.answers) if rows else None
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
-    parts, asked = _prepared(parts, offered, cut, report=report, ahead=speculate)
     written = computed(offered.all, [parts.local, parts.remote])
+    parts, asked = _prepared(parts, offered, cut, report=report, ahead=speculate)
     assembly = Assembly(_CASCADE, [parts.local, parts.judge, parts.remote], inputs, written)
     tensors = assembly.add("local", {}, {})
     said, *score = assembly.add("judge", _judged(assembly, tensors, parts.judge, read), {}).values()

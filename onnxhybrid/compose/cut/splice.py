@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto
 
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
+from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.part import Part, take_defaults
-from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
+from onnxhybrid.compose.build.seams import Seams, require_guarded
+from onnxhybrid.compose.build.types import Declared, by_name, enforced, mismatch, narrowed, require, shared_sizes
 from onnxhybrid.compose.cut.extract import defaults, extract
 from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
 from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.alignment import align, lifted
+from onnxhybrid.model.alignment import GLUE_OPSET, align, lifted
 from onnxhybrid.model.graphs import nested_graphs, reads, sort_nodes
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import GraphTree, Names, Taken
+from onnxhybrid.model.proof import forget, forget_sizes
 
 _SPLICE = Combinator("splice")
 
@@ -57,17 +61,66 @@ def splice(
     part = Part("replacement", piece)
     takes = _matched("input", given, part.inputs, defaults(piece.skeleton))
     gives = _matched("output", replaced, part.outputs)
-    for name, tensor in takes.items():
-        require(given[tensor], "the tensor", part.inputs[name], "the replacement's input", _CONVERT)
+    known = _cut(whole, {**given, **replaced})
+    sources = {name: _source(known, tensor, part.inputs[name]) for name, tensor in takes.items()}
     for name, tensor in gives.items():
-        require(part.outputs[name], "the replacement's output", replaced[tensor], "the tensor", _CONVERT)
+        _require_replaces(part, name, known, tensor)
     rest = _without(whole, list(given), list(replaced))
     _require_free(part, takes, gives, rest)
-    graph = _filled(rest, part, {name: (tensor, given[tensor]) for name, tensor in takes.items()}, gives)
+    graph = _filled(rest, part, sources, gives)
     return finished(_SPLICE, ModelProto(graph=graph), [Part("model", rest), part])
 
 
 _CONVERT = "put a model that converts it between them"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A tensor that feeds an input of the replacement.
+
+    Attributes:
+        tensor: its name.
+        value: its declaration.
+        fits: whether the input takes it; None where a run has to show that.
+    """
+
+    tensor: str
+    value: Declared
+    fits: bool | None
+
+
+def _cut(model: Model, tensors: Mapping[str, Declared]) -> Part:
+    """The model with these tensors as its outputs."""
+    proto = copied(model.skeleton)
+    replace(proto.graph.output, [value.value for value in tensors.values()])
+    return Part("model", Model(proto, model.weights))
+
+
+def _source(known: Part, tensor: str, wanted: Declared) -> _Source:
+    """A tensor of the model as an input of the replacement reads it.
+
+    Raises:
+        ComposeError: OH201 or OH202, it does not fit.
+    """
+    seams = Seams()
+    seams.give(known, {tensor: tensor})
+    value, fits = seams.given(tensor, known.outputs[tensor], wanted)
+    require(value, "the tensor", wanted, "the replacement's input", _CONVERT)
+    if fits is None:
+        require_guarded(value, wanted)
+    return _Source(tensor, value, fits)
+
+
+def _require_replaces(part: Part, name: str, known: Part, tensor: str) -> None:
+    """An output of the replacement is of the type, and where both are sure of the shape, of the tensor it writes.
+
+    Raises:
+        ComposeError: OH201 or OH202, it is not.
+    """
+    given, wanted = part.outputs[name], known.outputs[tensor]
+    if (problem := mismatch(given, wanted)) and problem[0] == "OH202":
+        given, wanted = given.shaped(part.sure.get(name)), wanted.shaped(known.sure.get(tensor))
+    require(given, "the replacement's output", wanted, "the tensor", _CONVERT)
 
 
 def _matched(
@@ -176,12 +229,13 @@ def _require_free(part: Part, takes: Mapping[str, str], gives: Mapping[str, str]
             )
 
 
-def _filled(rest: Model, part: Part, takes: Mapping[str, tuple[str, Declared]], gives: Mapping[str, str]) -> GraphProto:
+def _filled(rest: Model, part: Part, takes: Mapping[str, _Source], gives: Mapping[str, str]) -> GraphProto:
     """The graph of the model with the replacement in it."""
     graph = copied(rest.skeleton.graph)
-    tensors = {name: tensor for name, (tensor, _) in takes.items()}
+    tensors = {name: source.tensor for name, source in takes.items()}
     extra = [name for name in part.outputs if name not in gives]
     tree = GraphTree(graph)
+    forget(tree.graphs)
     names = Names(
         tensors=Taken((*tree.tensor_names(), *tensors.values(), *part.inputs, *gives.values(), *extra)),
         nodes=Taken(node.name for inner in nested_graphs(graph) for node in inner.node),
@@ -190,17 +244,34 @@ def _filled(rest: Model, part: Part, takes: Mapping[str, tuple[str, Declared]], 
     sizes: dict[str, str] = {}
     known = by_name(graph.input)
     for name, wanted in part.inputs.items():
-        source = takes[name][1] if name in takes else known.get(name)
+        source = takes[name].value if name in takes else known.get(name)
         sizes |= shared_sizes(source, wanted) if source is not None else {}
+    fed = set(tensors.values())
+    unsure = [name for name, taken in takes.items() if taken.fits is None]
+    tensors.update({name: _guard(graph, tensors[name], part, name, names) for name in unsure})
     placed = part.placed(
         names,
         {name: tensors.get(name, name) for name in part.inputs},
         {name: gives.get(name, name) for name in part.outputs},
         sizes,
     )
-    _join_inputs(graph, placed, set(tensors.values()))
+    _join_inputs(graph, placed, {*fed, *tensors.values()})
     _join(graph, placed, extra)
     return graph
+
+
+def _guard(graph: GraphProto, tensor: str, part: Part, name: str, names: Names) -> str:
+    """Put a guard before an input of the replacement; the tensor that it gives."""
+    wanted, opset = part.inputs[name], part.model.opsets.get("", GLUE_OPSET)
+    called = (
+        f"[OH548] the tensor {tensor!r} does not fit the input {name!r} of the replacement, which takes "
+        f"{wanted.spec.describe()}"
+    )
+    label = f"{part.label}/{name}/guard"
+    guarded, nodes, constants = guard(tensor, enforced(wanted) or (), label, called, names, opset)
+    graph.node.extend(nodes)
+    graph.initializer.extend(constants)
+    return guarded
 
 
 def _join_inputs(graph: GraphProto, placed: GraphProto, fed: set[str]) -> None:
@@ -235,7 +306,9 @@ def _join(graph: GraphProto, placed: GraphProto, extra: list[str]) -> None:
     public = {value.name for value in graph.output}
     kept = [value for value in graph.value_info if value.name not in written]
     replace(graph.value_info, [*kept, *placed.value_info])
-    graph.value_info.extend(value for value in placed.output if value.name not in {*public, *extra})
+    inner = [copied(value) for value in placed.output if value.name not in {*public, *extra}]
+    forget_sizes(inner, placed)
+    graph.value_info.extend(inner)
     graph.output.extend(value for value in placed.output if value.name in extra)
     graph.node.extend(placed.node)
     graph.initializer.extend(placed.initializer)

@@ -11,17 +11,24 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, Valu
 
 from onnxhybrid.model.fragile import inferred
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, reads
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.remote_spec import gives_results
 from onnxhybrid.model.tensor_spec import Shape, shape_of
 
 NEAR = 300
-"""Of a large model so many nodes before the outputs are looked at, unless it has to be known: see `proven`."""
+"""So many nodes before the outputs of a large model are looked at, unless their sizes have to be known."""
 
 _SCANNED = 3000
 
 
 def proven(model: ModelProto, *, most: int | None = NEAR) -> dict[str, Shape]:
-    """The shapes of the outputs as far as onnx infers them, without what is declared between inputs and outputs.
+    """The shapes of a model's outputs as far as they are sure: see `certain`."""
+    shapes = certain(model, most=most)
+    return {value.name: shapes[value.name] for value in model.graph.output if value.name in shapes}
+
+
+def certain(model: ModelProto, *, most: int | None = None) -> dict[str, Shape]:
+    """The shapes that onnx infers in a main graph without what is declared between inputs and outputs.
 
     Args:
         model: a skeleton, above IR 3.
@@ -36,9 +43,9 @@ def proven(model: ModelProto, *, most: int | None = NEAR) -> dict[str, Shape]:
     shapes |= {value.name: shape_of(value) for value in found.value_info}  # of remote answers it stands here alone
     shapes |= {tensor.name: tuple(tensor.dims) for tensor in found.initializer}
     return {
-        value.name: tuple(size if isinstance(size, int) or size in names else None for size in shape)
-        for value in model.graph.output
-        if (shape := shapes.get(value.name)) is not None
+        name: tuple(size if isinstance(size, int) or size in names else None for size in shape)
+        for name, shape in shapes.items()
+        if shape is not None
     }
 
 
@@ -93,6 +100,14 @@ def _unknown(graph: GraphProto, names: set[str]) -> Iterable[ValueInfoProto]:
     declared = {value.name: typed(value) for value in graph.value_info if value.name in names} if names else {}
     for name in sorted(names):
         yield declared.get(name) or helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+
+
+def unsized(model: ModelProto) -> ModelProto:
+    """A copy of a model without the sizes that are declared behind its inputs, but for those of remote answers."""
+    other = copied(model)
+    forget(list(nested_graphs(other.graph)))
+    forget_sizes(other.graph.output, other.graph)
+    return other
 
 
 def typed(value: ValueInfoProto) -> ValueInfoProto:

@@ -6,20 +6,11 @@
 
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use super::Trouble;
 use super::http1::Http1;
 use super::http2::Http2;
+use super::io::BoxIo;
 use crate::endpoint::Wire;
-use crate::failure::{Code, Problem};
-
-/// A socket, encrypted or not.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// A socket of either kind.
-pub(super) type BoxIo = Box<dyn Io>;
 
 /// An open connection.
 pub(super) struct Connection {
@@ -82,23 +73,4 @@ impl Connection {
     pub(super) fn is_returned(&self) -> bool {
         matches!(&self.http, Http::One(connection) if connection.is_open())
     }
-}
-
-/// The problem of an answer that broke off.
-pub(super) fn cut_short(error: &dyn std::error::Error) -> Problem {
-    Problem::new(Code::CutShort, format!("the answer ended early: {}", cause(error)))
-}
-
-/// The problem of a connection that broke before an answer.
-pub(super) fn lost(error: &dyn std::error::Error) -> Problem {
-    Problem::new(Code::CutShort, format!("the connection was lost before an answer: {}", cause(error)))
-}
-
-/// The innermost reason, which says the most.
-pub(super) fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

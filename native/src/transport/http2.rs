@@ -16,7 +16,7 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use h2::{Reason, RecvStream};
 
-use super::connection::{BoxIo, cause, cut_short, lost};
+use super::io::{BoxIo, cause, cut_short, lost};
 use super::reading::{MAX_ERROR_BYTES, Reading};
 use super::sleep::{bounded, is_spent};
 use super::{Limits, Response, Tally, Trouble, grpc};

@@ -9,7 +9,7 @@ use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::connect::refused;
-use super::connection::Io;
+use super::io::Io;
 use super::{Trouble, Trust};
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};

@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt;
 
 use self::head::{Head, Length};
 use self::outgoing::Outgoing;
-use super::connection::{BoxIo, cut_short, lost};
+use super::io::{BoxIo, cut_short, lost};
 use super::reading::{MAX_ERROR_BYTES, Reading};
 use super::{Body, Limits, Response, Tally, Trouble, sleep};
 use crate::failure::{Code, Problem};
@@ -176,7 +176,7 @@ impl Exchange<'_> {
                 size => self.known(size, reading).await?,
             }
             if !self.line().await?.is_empty() {
-                return Err(malformed("a chunk is longer than its size"));
+                return Err(misframed("a chunk is longer than its size"));
             }
         }
     }
@@ -192,7 +192,7 @@ impl Exchange<'_> {
                 Ok(Status::Partial) if buffer.len() < MAX_LINE => {
                     self.more(ROOM).await.map_err(|error| cut_short(&error))?;
                 }
-                _ => return Err(malformed("the size of a chunk is malformed")),
+                _ => return Err(misframed("the size of a chunk is malformed")),
             }
         }
     }
@@ -206,7 +206,7 @@ impl Exchange<'_> {
                 more => length += more,
             }
             if length > MAX_LINE {
-                return Err(malformed("its trailers are too long"));
+                return Err(misframed("its trailers are too long"));
             }
         }
     }
@@ -217,11 +217,11 @@ impl Exchange<'_> {
             let buffer = &mut self.connection.buffer;
             if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
                 let line = buffer.split_to(end + 1).freeze();
-                let text = line.strip_suffix(b"\r\n").ok_or_else(|| malformed("a line has no proper end"))?;
+                let text = line.strip_suffix(b"\r\n").ok_or_else(|| misframed("a line has no proper end"))?;
                 return Ok(line.slice_ref(text));
             }
             if buffer.len() > MAX_LINE {
-                return Err(malformed("a line is too long"));
+                return Err(misframed("a line is too long"));
             }
             self.more(ROOM).await.map_err(|error| cut_short(&error))?;
         }
@@ -242,6 +242,6 @@ fn no_http(what: &str) -> Trouble {
     Trouble::Final(Problem::new(Code::Answer, format!("the answer is no HTTP: {what}")))
 }
 
-fn malformed(what: &'static str) -> Problem {
+fn misframed(what: &'static str) -> Problem {
     cut_short(&io::Error::new(io::ErrorKind::InvalidData, what))
 }

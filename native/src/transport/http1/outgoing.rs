@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 
 use crate::transport::Body;
-use crate::transport::connection::BoxIo;
+use crate::transport::io::BoxIo;
 
 /// Pieces that are given to the system at a time.
 const AT_ONCE: usize = 16;

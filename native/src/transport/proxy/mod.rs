@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::{Host, Url};
 
 use super::connect::{connect, refused, resolve};
-use super::connection::BoxIo;
+use super::io::BoxIo;
 use super::socket::Socket;
 use super::{Trouble, Trust, is_retryable, tls};
 use crate::endpoint::{Origin, parse_host};

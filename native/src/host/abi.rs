@@ -18,7 +18,7 @@ use crate::session::scope::{self, Scope};
 use crate::{protocol, trace};
 
 /// The version of these functions; it changes when one of them does.
-const ABI_VERSION: u32 = 2;
+const ABI_VERSION: u32 = 3;
 
 /// Receives a credential's value, or an error's text.
 pub type Put = unsafe extern "C" fn(sink: *mut c_void, bytes: *const u8, length: usize);
@@ -67,10 +67,10 @@ pub extern "C" fn onnxhybrid_abi_version() -> u32 {
     ABI_VERSION
 }
 
-/// The protocol table as JSON.
+/// The attributes that every node has, and the protocol table, as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn onnxhybrid_protocols() -> *mut c_char {
-    guard(ptr::null_mut, || text(protocol::table()))
+    guard(ptr::null_mut, || text(protocol::table::json()))
 }
 
 /// Creates a scope; 0 on failure, with the failure's JSON in `*failure` unless that is null.

@@ -7,8 +7,8 @@ use std::ptr;
 use ort_sys::{OrtKernelInfo, OrtTypeInfo};
 
 use super::{Api, OrtError};
+use crate::attributes::Attributes;
 use crate::element::ElementType;
-use crate::node::Attributes;
 
 /// A node, as its kernel's creation sees it.
 pub struct KernelInfo<'a> {

@@ -6,8 +6,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::percent_decode;
 
+use super::answer::{check_content, status_text};
 use super::protobuf::{Cursor, MAX_MESSAGE};
-use super::{check_content, status_text};
 use crate::failure::{Code, Problem};
 use crate::transport::{Request, Response};
 

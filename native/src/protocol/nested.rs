@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::error::Category;
 
+use super::declared::DeclaredOutput;
 use super::kserve::json_data::{Collector, Elements};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::DeclaredOutput;
 use crate::tensor::{InputData, InputTensor, OutputData, OutputTensor, PackedStrings};
 
 /// Lists within lists that a tensor may have; numpy's limit, far past what any model needs.

@@ -106,7 +106,7 @@ impl Scope {
     /// What `node`'s requests are held to and who hears of them.
     pub fn watch(&self, node: &Node) -> Watch {
         let priced = |budget: &Arc<Budget>| {
-            (budget.clone(), budget.price(&[&node.name, node.options.text("model"), node.options.text("deployment")]))
+            (budget.clone(), budget.price(&[&node.name, node.text("model"), node.text("deployment")]))
         };
         Watch {
             budget: self.policy.budget.as_ref().map(priced),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::json_data::Elements;
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::DeclaredOutput;
+use crate::protocol::declared::DeclaredOutput;
 use crate::tensor::{Chunks, OutputData, OutputTensor, PackedError, PackedStrings, element_count};
 
 /// Dimensions that a tensor may have; numpy's limit, far past what any model needs.
@@ -137,12 +137,12 @@ impl Checked<'_> {
 
 /// The declared outputs, as they are found in a response in any order.
 #[derive(Debug)]
-pub struct Found<'a> {
+pub struct Outputs<'a> {
     declared: &'a [DeclaredOutput],
     tensors: Vec<Option<OutputTensor>>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> Outputs<'a> {
     /// None found yet.
     pub fn new(declared: &'a [DeclaredOutput]) -> Self {
         Self { declared, tensors: vec![None; declared.len()] }

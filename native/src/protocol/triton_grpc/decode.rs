@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::DeclaredOutput;
+use crate::protocol::declared::DeclaredOutput;
+use crate::protocol::kserve;
 use crate::protocol::kserve::json_data::Elements;
-use crate::protocol::kserve::output::{Checked, Found, Head, MAX_RANK, answer};
+use crate::protocol::kserve::output::{Checked, Head, MAX_RANK, Outputs, answer};
 use crate::protocol::protobuf::{Cursor, Malformed, Value};
-use crate::protocol::{Description, TensorSpec, kserve};
+use crate::protocol::spec::{Description, TensorSpec};
 use crate::tensor::OutputTensor;
 
 /// Tensors that an answer may have: it takes two bytes to name one, and far more to keep it.
@@ -43,18 +44,18 @@ pub(super) fn outputs(message: Cursor, declared: &[DeclaredOutput]) -> Result<Ve
     if !raw.is_empty() && raw.len() != tensors.len() {
         return Err(answer(format!("{} raw contents came for {} outputs", raw.len(), tensors.len())));
     }
-    let mut found = Found::new(declared);
+    let mut outputs = Outputs::new(declared);
     for (number, tensor) in tensors.into_iter().enumerate() {
-        let Some(index) = found.position(&tensor.name) else { continue };
+        let Some(index) = outputs.position(&tensor.name) else { continue };
         let head = Head {
             name: tensor.name,
             datatype: tensor.datatype,
             shape: tensor.shape.iter().map(|size| (*size).into()).collect(),
         };
         let output = head.check(&declared[index])?;
-        found.put(index, data(output, raw.get(number), &tensor.contents)?)?;
+        outputs.put(index, data(output, raw.get(number), &tensor.contents)?)?;
     }
-    found.finish()
+    outputs.finish()
 }
 
 /// The interface in a `ModelMetadataResponse`.

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::failure::Problem;
-use crate::node::{DeclaredInput, DeclaredOutput};
+use crate::protocol::declared::{DeclaredInput, DeclaredOutput};
 use crate::protocol::kserve;
 use crate::tensor::InputTensor;
 use crate::transport::Body;

@@ -153,6 +153,7 @@ mod tests {
 
     use super::super::tests::{asked, prepared, response, texts};
     use super::*;
+    use crate::protocol::declared::tests::Parts;
     use crate::protocol::options::Options;
     use crate::tensor::OutputData;
 
@@ -232,6 +233,27 @@ mod tests {
             let failed = read(form, r#"{"error": {"message": "overloaded"}}"#).unwrap_err();
             assert!(failed.code == Code::Answer && failed.message.contains("overloaded"), "{}", failed.message);
         }
+    }
+
+    #[test]
+    fn azure_puts_deployment_and_version_into_the_path() {
+        let mut parts = Parts::new("https://r.openai.azure.com/", &["x"], &[("y", ElementType::String)]);
+        parts.attributes = [("api_version", "2024-10-21&x=1")].into();
+        let protocol = (AZURE.prepare)(&parts.declared()).unwrap();
+        let of = |model| {
+            let options = Options::from_iter([("model", model)]);
+            protocol.request(&[texts(&["hi"])], &Asked { options, rows: 1 }).map(|request| request.path)
+        };
+        let expected = "/openai/deployments/my%20dep%2F1/chat/completions?api-version=2024-10-21%26x%3D1";
+        assert_eq!(of("my dep/1").unwrap(), expected);
+        assert_eq!(of("..").unwrap_err().code, Code::Input);
+        assert_eq!(of("").unwrap_err().code, Code::Input);
+    }
+
+    #[test]
+    fn a_node_of_another_form_is_malformed() {
+        assert!(prepared(&OPENAI, [], ElementType::String).is_ok());
+        assert_eq!(prepared(&OPENAI, [], ElementType::Float32).err().unwrap().code, Code::Node);
     }
 
     proptest! {

@@ -146,25 +146,4 @@ mod tests {
         let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
         Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into() }
     }
-
-    #[test]
-    fn azure_puts_deployment_and_version_into_the_path() {
-        let mut parts = Parts::new("https://r.openai.azure.com/", &["x"], &[("y", ElementType::String)]);
-        parts.attributes = [("api_version", "2024-10-21&x=1")].into();
-        let protocol = (chat::AZURE.prepare)(&parts.declared()).unwrap();
-        let of = |model| {
-            let options = Options::from_iter([("model", model)]);
-            protocol.request(&[texts(&["hi"])], &Asked { options, rows: 1 }).map(|request| request.path)
-        };
-        let expected = "/openai/deployments/my%20dep%2F1/chat/completions?api-version=2024-10-21%26x%3D1";
-        assert_eq!(of("my dep/1").unwrap(), expected);
-        assert_eq!(of("..").unwrap_err().code, Code::Input);
-        assert_eq!(of("").unwrap_err().code, Code::Input);
-    }
-
-    #[test]
-    fn a_node_of_another_form_is_malformed() {
-        assert!(prepared(&chat::OPENAI, [], ElementType::String).is_ok());
-        assert_eq!(prepared(&chat::OPENAI, [], ElementType::Float32).err().unwrap().code, Code::Node);
-    }
 }

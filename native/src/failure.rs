@@ -88,13 +88,14 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
     }
 
-    /// Whether it is about the session and not about a remote: then a flag or a fallback would hide a mistake.
+    /// Whether the fault lies in the session and not in a remote. Such a failure is always an error, never a flag: a
+    /// fallback would hide it.
     pub fn is_of_the_session(self) -> bool {
         matches!(self, Self::Internal | Self::Unrecorded | Self::Record)
     }
 }
 
-/// A code with its sentence, before it is known which node it befell.
+/// What went wrong, without the node that it happened to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     /// What kind of failure.
@@ -118,7 +119,7 @@ impl Problem {
         self
     }
 
-    /// The same problem, with this status unless it has one.
+    /// The same problem, with this status if it has none yet.
     #[must_use]
     pub fn or_status(mut self, status: u16) -> Self {
         self.status.get_or_insert(status);
@@ -126,7 +127,7 @@ impl Problem {
     }
 }
 
-/// The problem of a node that cannot be what it is meant to be.
+/// The problem of a node whose attributes, inputs or outputs are not those of a remote node.
 pub fn malformed(what: impl fmt::Display) -> Problem {
     Problem::new(Code::Node, format!("the node is malformed: {what}"))
 }
@@ -203,7 +204,7 @@ pub fn one_line(text: &str) -> String {
 /// Characters of a server's text that a message quotes.
 const QUOTED: usize = 500;
 
-/// A server's text as a message may quote it: secrets blotted out, control characters escaped, shortened.
+/// A server's text for a message: secrets masked, control characters escaped, and shortened.
 pub fn quote<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = text.trim().to_owned();
     for secret in secrets {

@@ -64,7 +64,7 @@ pub struct Node {
     pub inputs: Vec<DeclaredInput>,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
-    /// Names that recur in shapes.
+    /// How many dimension names its shapes have.
     pub shape_names: usize,
     /// The deadline of a call.
     pub timeout: Duration,
@@ -139,13 +139,12 @@ impl Node {
         })
     }
 
-    /// The text that the node itself gives under `name`, as an attribute of its protocol or as a constant option; empty
-    /// if there is none.
+    /// The constant option or the protocol's attribute called `name`; empty if the node has neither.
     pub fn text(&self, name: &str) -> &str {
         self.options.text(name).unwrap_or_else(|| self.attributes.text(name))
     }
 
-    /// The outputs without elements, as far as their shapes allow.
+    /// Empty outputs, which a node with `on_error="flag"` gives when its call failed.
     pub fn emptied(&self) -> Vec<OutputTensor> {
         self.outputs.iter().map(|output| OutputTensor::empty(output.element, output.shape.emptied())).collect()
     }
@@ -168,7 +167,7 @@ pub fn own_attributes(
     OwnAttributes::read(protocol.attributes, protocol.required, text)
 }
 
-/// Reads the options that are constant; none of them may be an input too, and none that is required may be neither.
+/// Reads the constant options. Refuses an option that is an input as well, and a required one that is neither.
 fn options(protocol: &ProtocolSpec, inputs: &[OptionSpec], attributes: &dyn Attributes) -> Result<Options, Problem> {
     let options = Options::constant(protocol.options, attributes);
     if let Some(both) = inputs.iter().find(|option| options.has(option.name)) {
@@ -279,7 +278,7 @@ impl Reader<'_> {
     }
 }
 
-/// The names in the JSON array that the attribute holds, each of them there once.
+/// The names in a JSON array; refuses one that comes twice.
 fn distinct(text: &str, attribute: &str) -> Result<Vec<String>, Problem> {
     let names = names(text, attribute)?;
     if names.iter().collect::<HashSet<_>>().len() < names.len() {
@@ -299,8 +298,8 @@ fn declared_output(name: String, element: Option<ElementType>, shape: Shape) -> 
     }
 }
 
-/// The types that the attribute `output_types` names, and those of `on_error="flag"`: for a node that gives its outputs
-/// elsewhere, and so cannot be asked for them.
+/// The output types of a `Begin` node's call: those of the attribute `output_types`, then those of `on_error="flag"`.
+/// The graph cannot tell them, since the outputs are those of another node, the `Await`.
 pub fn output_types(attributes: &dyn Attributes) -> Result<Vec<Option<ElementType>>, Problem> {
     let reader = Reader(attributes);
     let names = names(&attributes::OUTPUT_TYPES.read(attributes)?, attributes::OUTPUT_TYPES.name)?;

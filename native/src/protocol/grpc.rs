@@ -1,6 +1,7 @@
 //! gRPC: one message in a request, one in its answer, and what the answer says of its success.
 //!
-//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md> and `http-grpc-status-mapping.md` beside it.
+//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md> and `http-grpc-status-mapping.md` beside
+//! it.
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
@@ -122,7 +123,7 @@ fn message_of(headers: &HeaderMap) -> String {
     percent_decode(bytes).decode_utf8_lossy().into_owned()
 }
 
-/// The gRPC status of an HTTP status that something between client and server gave.
+/// The gRPC status for an HTTP status, which a proxy gave instead of the server.
 fn of_http(status: u16) -> u16 {
     match status {
         400 => 13,

@@ -27,7 +27,7 @@ impl Kind {
     }
 }
 
-/// An option that a protocol has, under the name of its attribute and of its entry in `option_names`.
+/// An option of a protocol. Its name is that of the attribute and that in `option_names`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OptionSpec {
     /// The name.
@@ -100,7 +100,8 @@ impl Options {
         Self(specs.iter().filter_map(|spec| spec.constant(attributes).map(|value| (spec.name, value))).collect())
     }
 
-    /// These and those that `tensors` give, one for each of `specs`; `Err` if a number is not finite.
+    /// These options and those of `tensors`, which are the inputs of `specs`, in their order; `Err` for a number that
+    /// is not finite.
     pub fn with(&self, specs: &[OptionSpec], tensors: &[InputTensor]) -> Result<Self, Problem> {
         let mut options = self.clone();
         for (spec, tensor) in specs.iter().zip(tensors) {

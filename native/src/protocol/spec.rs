@@ -14,8 +14,7 @@ use crate::transport::{Request, Response};
 
 /// A protocol, prepared for one node. It knows no network: it can be tested with bytes alone.
 ///
-/// Where a batch becomes a request for each row ([`Batch::Row`]) both methods see one row: the caller takes the batch
-/// apart and puts it together again.
+/// With [`Batch::Row`] both methods get one row at a time: the caller splits the batch and joins the results.
 pub trait Protocol: Send + Sync {
     /// The request that carries `inputs`, one for each of the node's input names.
     fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem>;
@@ -48,7 +47,7 @@ pub struct Asked {
 pub enum Batch {
     /// One request.
     Request,
-    /// One request, and none where there is no row: the service takes no empty batch.
+    /// One request, and none for an empty batch, which the service would refuse.
     Filled,
     /// A request for each row, side by side.
     Row,
@@ -118,7 +117,7 @@ pub struct Description {
 pub struct Describe {
     /// The question.
     pub request: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
-    /// The answer, checked like that to a call.
+    /// Reads the answer; an error status is refused as it is for a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
 }
 
@@ -132,11 +131,11 @@ pub struct ProtocolSpec {
     pub authentication: Authentication,
     /// Text attributes of its own.
     pub attributes: &'static [&'static str],
-    /// Those of them that must not be empty.
+    /// The attributes of these that a node must have.
     pub required: &'static [&'static str],
     /// Attributes that may be inputs instead, named in `option_names`.
     pub options: &'static [OptionSpec],
-    /// Those of them without which there is no request.
+    /// The options of these that a node must have, as an attribute or as an input.
     pub required_options: &'static [&'static str],
     /// Element types that can travel, with their names on the wire.
     pub datatypes: &'static [(ElementType, &'static str)],

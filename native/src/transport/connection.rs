@@ -1,8 +1,8 @@
 //! One connection, of either version of HTTP.
 //!
-//! A connection is driven by the thread that waits for its answer: no task switch lies between the caller and the
-//! socket, and nothing runs while the connection is idle. An [HTTP/1.1](super::http1) connection is one caller's at a
-//! time; an [HTTP/2](super::http2) connection is shared by many, and driven by one of them for all.
+//! The thread that waits for an answer does the reading and writing itself: no task switch lies between the caller and
+//! the socket, and nothing runs while the connection is idle. An [HTTP/1.1](super::http1) connection is one caller's at
+//! a time; an [HTTP/2](super::http2) connection is shared by many, and driven by one of them for all.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::endpoint::Wire;
 /// An open connection.
 pub(super) struct Connection {
     pub(super) http: Http,
-    /// Since when it waits for a request.
+    /// When its last exchange ended.
     pub(super) idle_since: Instant,
 }
 
@@ -69,7 +69,7 @@ impl Connection {
         }
     }
 
-    /// Whether it has to be put back to be used again.
+    /// Whether it goes back to the pool: an HTTP/1.1 connection that can carry another exchange.
     pub(super) fn is_returned(&self) -> bool {
         matches!(&self.http, Http::One(connection) if connection.is_open())
     }

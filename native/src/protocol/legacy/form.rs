@@ -36,7 +36,7 @@ struct Fields {
     /// The fields of the inputs.
     names: Vec<String>,
     file_name: String,
-    /// The field whose value is the file's name in place of that, if there is one.
+    /// The field that gives the file's name instead of `file_name`; empty if none does.
     file_name_field: String,
 }
 

@@ -46,7 +46,7 @@ fn one_string<'a>(name: &str, tensor: &'a InputTensor) -> Result<&'a [u8], Probl
     }
 }
 
-/// The body as it came, unless it is a page for people or reports a failure.
+/// The body as it came; an HTML page, or JSON with an `error`, is refused.
 fn body(response: &Response) -> Result<Vec<OutputTensor>, Problem> {
     check_encoding(response)?;
     let kind = response.header("content-type").unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The OpenAI API, and the same API as Azure deploys it.
 //!
 //! Sources: <https://platform.openai.com/docs/api-reference> and
-//! <https://learn.microsoft.com/azure/ai-services/openai/reference>; where they are silent, the official client decides.
+//! <https://learn.microsoft.com/azure/ai-services/openai/reference>; where they are silent, the official client
+//! decides.
 
 pub(super) mod audio;
 pub(super) mod chat;
@@ -66,7 +67,7 @@ impl Service {
         self.post(operation, asked, HeaderValue::from_static("application/json"), body)
     }
 
-    /// Azure's deployment is part of the path, and bears the name that the model has elsewhere.
+    /// The path of an operation. On Azure it names the deployment, which is what `model` holds there.
     fn path(&self, operation: &[&str], asked: &Asked) -> Result<PathAndQuery, Problem> {
         if self.api_version.is_empty() {
             let unfit = || Problem::new(Code::Node, "the endpoint has no path that can be sent");
@@ -79,7 +80,7 @@ impl Service {
     }
 }
 
-/// The strings of `tensor`; `Err` if there are none but bytes, or one is no UTF-8.
+/// The strings of `tensor`; `Err` if its elements are numbers, or a string is no UTF-8.
 fn strings<'a>(tensor: &'a InputTensor) -> Result<Vec<&'a str>, Problem> {
     let InputData::Text(strings) = &tensor.data else {
         return Err(Problem::new(Code::Input, format!("the input is {}, not str", tensor.element.name())));

@@ -12,7 +12,7 @@ use crate::protocol::protobuf::{Cursor, Malformed, Value};
 use crate::protocol::spec::{Description, TensorSpec};
 use crate::tensor::OutputTensor;
 
-/// Tensors that an answer may have: it takes two bytes to name one, and far more to keep it.
+/// How many tensors an answer may have: one takes two bytes on the wire, and far more in memory.
 const MAX_TENSORS: usize = 1 << 16;
 
 impl From<Malformed> for Problem {
@@ -102,7 +102,7 @@ impl<'a> Tensor<'a> {
         Ok(tensor)
     }
 
-    /// Keeps one dimension more than a tensor may have, which is enough to refuse it.
+    /// Adds a dimension. One above the limit is kept, so that the tensor is refused later; more are not.
     fn dimension(&mut self, size: u64) -> Result<(), Malformed> {
         if self.shape.len() <= MAX_RANK {
             self.shape.push(size as i64);
@@ -187,7 +187,7 @@ impl Contents<'_> {
         numbers.iter().try_for_each(|number| self.push(native(*number)))
     }
 
-    /// The 64 bits of a varint; of a signed type they are its two's complement.
+    /// Adds the integer of a varint, whose 64 bits are two's complement where the type is signed.
     fn integer(&mut self, value: u64) -> Result<(), Problem> {
         let signed = value as i64;
         match self.output.element {
@@ -227,7 +227,8 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// More elements than the shape has are not kept until their end: a number takes up to eight times its bytes here.
+    /// Counts an element, and refuses one more than the shape has at once: in memory a number can take eight times the
+    /// bytes that it has on the wire.
     fn count(&mut self) -> Result<(), Problem> {
         if self.elements.count == self.output.count() {
             return Err(self.output.misfit("more elements came"));

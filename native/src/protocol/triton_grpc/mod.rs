@@ -1,6 +1,7 @@
 //! `triton.grpc`: KServe v2 over gRPC, the methods `ModelInfer` and `ModelMetadata`.
 //!
-//! Source: <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/open_inference_grpc.proto>.
+//! Source:
+//! <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/open_inference_grpc.proto>.
 
 mod decode;
 mod encode;

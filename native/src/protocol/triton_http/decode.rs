@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use http::HeaderName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::HEADER_LENGTH;
 use crate::failure::{Code, Problem};
 use crate::protocol::answer::check_content;
 use crate::protocol::declared::DeclaredOutput;
@@ -13,6 +13,9 @@ use crate::protocol::kserve::output::{Checked, Head, Outputs, answer};
 use crate::protocol::{kserve, nested};
 use crate::tensor::{Chunks, OutputTensor};
 use crate::transport::Response;
+
+/// Where the JSON of a body ends and the binary tensors begin.
+pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 #[derive(Deserialize)]
 struct Header<'a> {

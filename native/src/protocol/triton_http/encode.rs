@@ -23,7 +23,7 @@ struct Input {
     head: Vec<u8>,
 }
 
-/// Bytes that the changing part of one input's header takes, generously.
+/// Bytes reserved for shape, datatype and size of one input in the header.
 const ROOM: usize = 160;
 
 impl Template {

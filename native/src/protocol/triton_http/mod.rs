@@ -6,8 +6,9 @@ mod decode;
 mod encode;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
+use self::decode::HEADER_LENGTH;
 use super::answer::{check_content, check_status};
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
 use super::kserve;
@@ -31,9 +32,6 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     prepare,
     describe: Some(Describe { request: metadata_request, description: metadata }),
 };
-
-/// Where the JSON of a body ends and the binary tensors begin.
-const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 struct TritonHttp {
     path: PathAndQuery,

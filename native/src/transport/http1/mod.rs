@@ -1,7 +1,7 @@
 //! HTTP/1.1 (RFC 9112): one exchange after the other on a connection, driven by the thread that waits for the answer.
 //!
-//! A request is sent from where its bytes are, and an answer is read once: no library for HTTP that runs by itself
-//! could borrow either.
+//! Written by hand because a request is sent from the tensors' own memory: libraries that run an exchange as a task of
+//! its own cannot borrow.
 
 mod head;
 mod outgoing;
@@ -22,8 +22,8 @@ use super::reading::{MAX_ERROR_BYTES, Reading};
 use super::{Body, Limits, Response, Tally, Trouble, sleep};
 use crate::failure::{Code, Problem};
 
-/// Room for what is read at a time: at first, and of a body that is known to be large. However large it claims to be,
-/// there is never more room than that for what did not come.
+/// Bytes to reserve for one read: at first, and for a body that is known to be large. No more is reserved, however
+/// large a body claims to be.
 const ROOM: usize = 8 << 10;
 const LARGE_ROOM: usize = 256 << 10;
 
@@ -53,7 +53,8 @@ impl Http1 {
         self.open && self.buffer.is_empty()
     }
 
-    /// Whether the next request can be sent now; notices what came while nobody waited.
+    /// Whether the next request can be sent now. Anything that came while the connection was idle, its end included,
+    /// makes it useless.
     pub(super) async fn is_ready(&mut self) -> bool {
         if self.is_open() {
             sleep::forget();
@@ -84,7 +85,7 @@ impl Http1 {
         self.open = again;
         match outcome {
             Err(problem) if good => Err(Trouble::Final(problem.with_status(200))),
-            // Of an error's text as much as there is, and may be.
+            // The text of an error is quoted as far as it came, and as far as the limit allows.
             _ => Ok(Response { status, headers, body: reading.finish() }),
         }
     }
@@ -97,7 +98,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Reads more into the buffer, which has to be there. A connection that ends is an error.
+    /// Reads more into the buffer; the end of the connection is an error.
     async fn more(&mut self, room: usize) -> io::Result<()> {
         match self.read(room).await? {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
@@ -105,8 +106,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Reads into the buffer, and sends what is left of the request meanwhile: a server may answer while it still
-    /// reads.
+    /// Reads into the buffer, and meanwhile sends what is left of the request: a server may answer before it has read
+    /// everything.
     async fn read(&mut self, room: usize) -> io::Result<usize> {
         let Self { connection: Http1 { io, buffer, .. }, outgoing } = self;
         if buffer.capacity() - buffer.len() < room.min(ROOM) {
@@ -119,7 +120,7 @@ impl Exchange<'_> {
         .await
     }
 
-    /// The head of the answer, behind those of interim answers.
+    /// The head of the answer; those of interim answers before it are skipped.
     async fn head(&mut self) -> Result<Head, Trouble> {
         let (mut known, mut interim) = (0, 0);
         loop {
@@ -140,7 +141,7 @@ impl Exchange<'_> {
     async fn body(&mut self, length: Length, reading: &mut Reading<'_>) -> Result<(), Problem> {
         match length {
             Length::Known(length) => {
-                // The length that a header claims is looked at, and never allocated.
+                // The length is checked, but nothing is allocated for it: a header may claim anything.
                 reading.expect(length)?;
                 self.known(length, reading).await
             }
@@ -162,7 +163,7 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// What the buffer has, and no more than `most`.
+    /// Takes what is in the buffer, at most `most` bytes.
     fn take(&mut self, most: u64) -> Bytes {
         let buffer = &mut self.connection.buffer;
         let count = usize::try_from(most).unwrap_or(usize::MAX).min(buffer.len());
@@ -197,7 +198,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Trailers, of which none is used.
+    /// Reads and drops the trailers.
     async fn trailers(&mut self) -> Result<(), Problem> {
         let mut length = 0;
         loop {

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from onnxhybrid import library
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, plain_attributes, wire_name, without_functions
-from onnxhybrid.library import default
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model import old_operators as old
 from onnxhybrid.model.annotation import annotate
@@ -145,7 +145,7 @@ class _Old:
             **own,
             "auth": "none" if self._tokenless else "input",
             "timeout_ms": self._timeout(),
-            **{name: default(name) for name in ("connect_timeout_ms", "retries", "on_error")},
+            **{name: library.default(name) for name in ("connect_timeout_ms", "retries", "on_error")},
             "input_names": json.dumps([wire for _, wire in tensors]),
             "input_shapes": json.dumps([_known(shape) for shape in shapes]),
         }
@@ -226,7 +226,7 @@ class _Old:
         seconds = self._values.get("timeout_seconds", 0)
         if isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds > 0:
             return min(math.ceil(seconds * 1000), 86_400_000)
-        milliseconds: int = default("timeout_ms")
+        milliseconds: int = library.default("timeout_ms")
         return milliseconds
 
     def _text_of(self, name: str, default: str = "") -> str:

@@ -6,6 +6,8 @@ TensorProto.DataType of the ONNX IR specification.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,9 @@ _NAMES: dict[int, str] = {
     },
 }
 _NUMBERS: dict[str, int] = {name: number for number, name in _NAMES.items()}
+
+_BITS = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2, "float6_e2m3fn": 6, "float6_e3m2fn": 6}
+"""The dtypes of which several elements share a byte in a file; in an array each has a byte of its own."""
 
 Dtype = str | np.dtype[Any] | type
 
@@ -67,6 +72,19 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 def name_of(number: int) -> str:
     """The canonical name of an ONNX element type number; `undefined` where there is none."""
     return _NAMES.get(number, "undefined")
+
+
+def byte_count(number: int, dims: Iterable[int]) -> int | None:
+    """The bytes that a tensor of this ONNX element type and shape has in a file; None where it can have no such form.
+
+    Strings have none, nor do unknown types and negative sizes.
+    """
+    sizes = list(dims)
+    name = name_of(number)
+    if name in ("str", "undefined") or any(size < 0 for size in sizes):
+        return None
+    bits = _BITS.get(name) or 8 * numpy_dtype(name).itemsize
+    return (math.prod(sizes) * bits + 7) // 8
 
 
 def type_name(type_proto: TypeProto) -> str:

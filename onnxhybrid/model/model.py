@@ -19,8 +19,10 @@ from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.storage import saving
+from onnxhybrid.model.storage.external import resolve
 from onnxhybrid.model.storage.reading import parsed, read
-from onnxhybrid.model.storage.weights import Weights, materialize, resolve, used
+from onnxhybrid.model.storage.sources import Weights
+from onnxhybrid.model.storage.weights import materialize, used
 from onnxhybrid.model.storage.wire import detach
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import file_path
@@ -63,7 +65,7 @@ class Model:
                 "OH108", "the proto is larger than 2 GiB; onnx.save it with external data and use oh.load"
             ) from None
         skeleton = parsed(detach(data))
-        return cls(skeleton, resolve(skeleton, itself=data, folder=None))
+        return cls(skeleton, resolve(skeleton, itself=data))
 
     def to_proto(self) -> ModelProto:
         """The model as an onnx.ModelProto with all of its weights, a copy of the caller's own.
@@ -289,7 +291,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise ModelError("OH100", f"{file} cannot be read: {reason}") from None
     except ModelError as problem:
         raise ModelError(problem.code, f"{file}: {problem.message}") from None
-    return Model(skeleton, resolve(skeleton, itself=file, folder=file.parent))
+    return Model(skeleton, resolve(skeleton, itself=file))
 
 
 def value_infos(graph: GraphProto) -> dict[str, ValueInfoProto]:

@@ -21,7 +21,8 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import name_of, numpy_dtype
 from onnxhybrid.model.editing import drop_unused
 from onnxhybrid.model.graphs import nested_tensors
-from onnxhybrid.model.storage.weights import InFile, materialize, place, source_of
+from onnxhybrid.model.storage.sources import InFile
+from onnxhybrid.model.storage.weights import materialize, place, source_of
 from onnxhybrid.model.storage.wire import THRESHOLD
 from onnxhybrid.runtime.values import to_value
 

@@ -19,7 +19,7 @@ from onnxhybrid.model.annotation import REMOTES, annotate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.editing import SCORE
 from onnxhybrid.model.opsets import set_opsets
-from onnxhybrid.model.storage.weights import Weights
+from onnxhybrid.model.storage.sources import Weights
 
 PARTS = "onnxhybrid.parts"
 """The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""

@@ -12,7 +12,8 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model import annotation
 from onnxhybrid.model.graphs import nested_tensors
 from onnxhybrid.model.storage.replacing import data_of, discard, placed, unfinished
-from onnxhybrid.model.storage.weights import Source, Weights, detached, materialize, place, size_of, source_of
+from onnxhybrid.model.storage.sources import Source, Weights
+from onnxhybrid.model.storage.weights import detached, materialize, place, size_of, source_of
 from onnxhybrid.model.storage.wire import RAW_DATA, THRESHOLD, prefix
 
 ExternalData = Literal["auto"] | bool

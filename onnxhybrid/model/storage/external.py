@@ -1,0 +1,128 @@
+"""External data as ONNX has it: what the tensors of a freshly read model say of their data's place.
+
+Source: docs/ExternalData.md of ONNX, and for what it leaves open (links, lengths) what ONNX Runtime does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from onnx import ModelProto, TensorProto
+
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model.dtypes import byte_count, name_of
+from onnxhybrid.model.graphs import all_tensors
+from onnxhybrid.model.storage.encoded import Encoded
+from onnxhybrid.model.storage.sources import InFile, InMemory, Source, Weights
+from onnxhybrid.model.storage.weights import materialize, reference
+from onnxhybrid.model.storage.wire import ENCODED, SPAN, THRESHOLD
+
+
+def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
+    """Turn every EXTERNAL tensor of a freshly read skeleton into a reference, and return the table.
+
+    Small tensors are read: they are the shapes, axes and scalars that inference asks for.
+
+    Args:
+        model: the skeleton; its tensors are changed in place.
+        itself: the file that it was read from, beside which its external data lies, or the bytes, which have none.
+
+    Raises:
+        ModelError: OH107, external data is missing, too short, no regular file, or outside of the model's folder.
+    """
+    sources: dict[str, Source] = {}
+    files = Files(itself) if isinstance(itself, Path) else None
+    for tensor in all_tensors(model):
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        source = _source(tensor, itself, files)
+        reference(tensor, source)
+        sources[source.key] = source
+        if source.length < THRESHOLD:
+            materialize(tensor, sources)
+    return sources
+
+
+class Files:
+    """The files that a model in a file may name, with ONNX Runtime's rule for links.
+
+    A location is looked up beside the path that the model was loaded from; the real file has to lie in that folder, or
+    in the one where the model's real file lies. So a model is found in Hugging Face's cache, where both are links.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self._folder = model.parent
+        self._allowed = {model.parent.resolve(), model.resolve().parent}
+        self._known: dict[str, Path] = {}
+
+    def find(self, location: str) -> Path:
+        """The path of a file.
+
+        Raises:
+            ModelError: OH107, it lies elsewhere.
+        """
+        if location not in self._known:
+            self._known[location] = self._found(location)
+        return self._known[location]
+
+    def _found(self, location: str) -> Path:
+        path = Path(os.path.normpath(self._folder / location))
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError, ValueError) as problem:  # a circle of links, a NUL
+            raise ModelError("OH107", f"external data at {location!r} cannot be looked up: {problem}") from None
+        if not location or Path(location).is_absolute() or not any(map(real.is_relative_to, self._allowed)):
+            folders = " and ".join(sorted(str(folder) for folder in {self._folder, *self._allowed}))
+            raise ModelError(
+                "OH107",
+                f"external data at {location!r} is the file {real}, which lies outside of the model's folder {folders}",
+            )
+        return path
+
+
+def _source(tensor: TensorProto, itself: Path | bytes, files: Files | None) -> Source:
+    # Both are bytes where they are no UTF-8, and a path may be so.
+    entries = {os.fsdecode(entry.key): os.fsdecode(entry.value) for entry in tensor.external_data}
+    try:
+        if SPAN in entries:
+            return _inside(tensor, entries, itself)
+        location = entries.get("location", "")
+        if files is None:
+            raise ModelError(
+                "OH107", f"external data {location!r} has no folder here; use oh.load(path) for such a model"
+            )
+        offset, length = (_number(entries.get(key, "0")) for key in ("offset", "length"))
+        return InFile.of(files.find(location), offset, _length(tensor, length))
+    except ValueError as problem:
+        raise ModelError("OH107", f"the data of {tensor.name!r} has no valid place: {problem}") from None
+
+
+def _inside(tensor: TensorProto, entries: dict[str, str], itself: Path | bytes) -> Source:
+    offset, length = (_number(number) for number in entries[SPAN].split(","))
+    span: Source
+    if isinstance(itself, bytes):
+        span = InMemory.of(itself, offset, length)
+    else:
+        span = InFile.of(itself, offset, length)
+    return Encoded.of(span, tensor.data_type, _length(tensor, 0)) if ENCODED in entries else span
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is no offset or length")
+    return int(text)
+
+
+def _length(tensor: TensorProto, said: int) -> int:
+    """The length of a tensor's data, which files may leave out or call 0.
+
+    Raises:
+        ValueError: it says another length than its type and shape take.
+    """
+    needed = byte_count(tensor.data_type, tensor.dims)
+    if needed is None:
+        raise ValueError(f"a tensor of type {name_of(tensor.data_type)} and shape {list(tensor.dims)} has none")
+    if said not in (0, needed):
+        raise ValueError(f"its length is {said}, and its type and shape take {needed} bytes")
+    return needed

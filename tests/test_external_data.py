@@ -33,7 +33,7 @@ def _external(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], **entrie
 
 
 def _adding(weight: TensorProto) -> bytes:
-    """x + w."""
+    """The sum of x and w."""
     kind, shape = weight.data_type, list(weight.dims)
     values = [helper.make_tensor_value_info(name, kind, shape) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", values[:1], values[1:], [weight])

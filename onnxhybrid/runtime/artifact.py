@@ -17,13 +17,16 @@ import numpy.typing as npt
 import onnxruntime
 from onnx import ModelProto, TensorProto
 
+from onnxhybrid.errors import ModelError
 from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import name_of, numpy_dtype
 from onnxhybrid.model.editing import drop_unused
-from onnxhybrid.model.graphs import nested_tensors
+from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.sources import InFile
-from onnxhybrid.model.storage.weights import materialize, place, source_of
+from onnxhybrid.model.storage.weights import materialize, materialize_nested, place, source_of
 from onnxhybrid.model.storage.wire import THRESHOLD
+from onnxhybrid.runtime.hoisting import hoist
 from onnxhybrid.runtime.values import to_value
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
@@ -48,14 +51,14 @@ class Artifact:
         """The model's graph, with its weights mapped from where they lie.
 
         Raises:
-            ModelError: OH107, weights cannot be read.
+            ModelError: OH107, weights cannot be read; OH108, the graph does not fit one message.
         """
         proto = ModelProto()
         proto.CopyFrom(model.skeleton)
-        for tensor in nested_tensors(proto):
-            materialize(tensor, model.weights)
         drop_unused(proto.graph)  # ONNX Runtime does so too, before it looks for what is attached
         folder = _common_folder(source.path for source in model.weights.values() if isinstance(source, InFile))
+        if model.weights:
+            hoist(proto.graph, lambda tensor: _refer(tensor, model, folder))
         arrays = {}
         for tensor in proto.graph.initializer:
             if _refer(tensor, model, folder):
@@ -64,7 +67,10 @@ class Artifact:
                 materialize(tensor, model.weights)
             else:
                 arrays[tensor.name] = array
-        return cls(proto.SerializeToString(), folder, arrays)
+        for tensor in nested_places(node for function in proto.functions for node in nodes_of(function.node)):
+            _refer(tensor, model, folder, aligned=False)  # what lies there cannot be attached
+        materialize_nested(proto, model.weights)
+        return cls(_serialized(proto), folder, arrays)
 
     def attach(self, options: onnxruntime.SessionOptions) -> None:
         """Give the weights to the session that will be made with these options, and only to that one."""
@@ -83,14 +89,33 @@ def _common_folder(paths: Iterable[str]) -> Path | None:
         return None
 
 
-def _refer(tensor: TensorProto, model: Model, folder: Path | None) -> bool:
-    """Let a tensor name its data's place, if that is a span of a file that can be mapped."""
+def _serialized(model: ModelProto) -> bytes:
+    try:
+        data: bytes = model.SerializeToString()
+    except ValueError:  # EncodeError: a message of 2 GiB or more
+        raise ModelError(
+            "OH108",
+            "the graph is larger than 2 GiB even without its initializers: its nodes hold weights as attributes, which "
+            "have to be initializers or Constants",
+        ) from None
+    return data
+
+
+def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: bool = True) -> bool:
+    """Let a tensor name its data's place, if that is a span of a file that can be mapped.
+
+    Args:
+        tensor: the tensor.
+        model: the model with the table of sources.
+        folder: the folder of all files.
+        aligned: whether the span has to begin where elements of its type do.
+    """
     source = source_of(tensor, model.weights)
     if not isinstance(source, InFile) or folder is None or source.length < THRESHOLD:
         return False
     location = os.path.relpath(os.path.realpath(source.path), folder)
-    aligned = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize == 0
-    if not aligned or not location.isprintable():  # such a text may be no UTF-8
+    misplaced = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize != 0
+    if (aligned and misplaced) or not location.isprintable():  # such a text may be no UTF-8
         return False
     source.require_unchanged()
     place(tensor, location, source.offset, source.length)

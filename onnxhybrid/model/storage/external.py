@@ -6,13 +6,15 @@ Source: docs/ExternalData.md of ONNX, and for what it leaves open (links, length
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import byte_count, name_of
-from onnxhybrid.model.graphs import all_tensors
+from onnxhybrid.model.graphs import all_tensors, attribute_graphs
+from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.storage.encoded import Encoded
 from onnxhybrid.model.storage.sources import InFile, InMemory, Source, Weights
 from onnxhybrid.model.storage.weights import materialize, reference
@@ -42,6 +44,22 @@ def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
         if source.length < THRESHOLD:
             materialize(tensor, sources)
     return sources
+
+
+def nested_places(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    """The tensors inside of nodes for which ONNX Runtime maps external data, as it does for initializers.
+
+    They are the initializers of branches and loops, and the values of Constants. Seen with 1.23 to 1.32, in functions
+    too. Of other attributes no version but the latest takes it.
+
+    Args:
+        nodes: nodes with those of their nested graphs (`graphs.nodes_of`).
+    """
+    for node in nodes:
+        if node.op_type == "Constant" and not standard(node.domain):
+            yield from (attribute.t for attribute in node.attribute if attribute.name == "value")
+        for inner in attribute_graphs(node):
+            yield from inner.initializer
 
 
 class Files:
@@ -100,11 +118,9 @@ def _source(tensor: TensorProto, itself: Path | bytes, files: Files | None) -> S
 
 def _inside(tensor: TensorProto, entries: dict[str, str], itself: Path | bytes) -> Source:
     offset, length = (_number(number) for number in entries[SPAN].split(","))
-    span: Source
-    if isinstance(itself, bytes):
-        span = InMemory.of(itself, offset, length)
-    else:
-        span = InFile.of(itself, offset, length)
+    span: Source = (
+        InMemory.of(itself, offset, length) if isinstance(itself, bytes) else InFile.of(itself, offset, length)
+    )
     return Encoded.of(span, tensor.data_type, _length(tensor, 0)) if ENCODED in entries else span
 
 

@@ -10,10 +10,11 @@ from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import annotation
-from onnxhybrid.model.graphs import nested_tensors
+from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.replacing import data_of, discard, placed, unfinished
 from onnxhybrid.model.storage.sources import Source, Weights
-from onnxhybrid.model.storage.weights import detached, materialize, place, size_of, source_of
+from onnxhybrid.model.storage.weights import detached, materialize, materialize_nested, place, size_of, source_of
 from onnxhybrid.model.storage.wire import RAW_DATA, THRESHOLD, prefix
 
 ExternalData = Literal["auto"] | bool
@@ -54,7 +55,9 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         raise ModelError("OH108", f"{path.name} would be larger than 2 GiB; save it with external_data='auto'")
     try:
         before = data_of(path)
-        whole = _own(model, weights)
+        whole = ModelProto()
+        whole.CopyFrom(model)
+        annotation.update(whole)
         beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
         if beside is None:
             _write_inside(whole, weights, path)
@@ -67,19 +70,10 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
 
 def _write_inside(model: ModelProto, weights: Weights, path: Path) -> None:
     """Write the graph and its weights to `path`."""
+    materialize_nested(model, weights)
     with unfinished(path) as new:
         _stream(model, weights, new.file)
         new.replace()
-
-
-def _own(model: ModelProto, weights: Weights) -> ModelProto:
-    """A copy in which only the main graph's initializers still are references."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    annotation.update(copy)
-    for tensor in nested_tensors(copy) if weights else ():
-        materialize(tensor, weights)
-    return copy
 
 
 def _stream(model: ModelProto, weights: Weights, file: BinaryIO) -> None:
@@ -113,6 +107,7 @@ def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path | Non
         with placed(data, path) if spans else nullcontext(path) as beside:
             for tensor, offset, length in spans:
                 place(tensor, beside.name, offset, length)
+            materialize_nested(model, weights)
             graph.file.write(_serialized(model, path))
             graph.replace()
     return beside if spans else None
@@ -125,7 +120,7 @@ def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tup
     """
     spans = []
     offsets: dict[str, int] = {}
-    for tensor in model.graph.initializer:
+    for tensor in (*model.graph.initializer, *(nested_places(all_nodes(model)) if weights else ())):
         source = source_of(tensor, weights)
         if source is None:
             continue

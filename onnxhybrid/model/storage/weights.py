@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from onnxhybrid.model.graphs import all_tensors
+from onnxhybrid.model.graphs import all_tensors, nested_tensors
 from onnxhybrid.model.storage.sources import Source, Weights
 
 _FIELDS = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
@@ -40,8 +40,8 @@ def place(tensor: TensorProto, location: str, offset: int, length: int) -> None:
 
 
 def source_of(tensor: TensorProto, weights: Weights) -> Source | None:
-    """The source of a tensor's data; None when the tensor holds its data itself."""
-    if tensor.data_location != TensorProto.EXTERNAL:
+    """The source of a tensor's data; None when the tensor holds its data itself, or has got its `place`."""
+    if tensor.data_location != TensorProto.EXTERNAL or len(tensor.external_data) > 1:
         return None
     return weights[tensor.external_data[0].value]
 
@@ -57,6 +57,16 @@ def materialize(tensor: TensorProto, weights: Weights) -> None:
         return
     detached(tensor)
     tensor.raw_data = b"".join(bytes(chunk) for chunk in source.chunks())
+
+
+def materialize_nested(model: ModelProto, weights: Weights) -> None:
+    """Put the data of referenced tensors into all that are no initializers of the main graph.
+
+    Raises:
+        ModelError: OH107, the data cannot be read.
+    """
+    for tensor in nested_tensors(model) if weights else ():
+        materialize(tensor, weights)
 
 
 def same_values(one: TensorProto, other: TensorProto, weights: Weights) -> bool:

@@ -11,7 +11,8 @@ ROWS = (
         "The file is no ONNX model",
         "The file cannot be read, or its bytes are no ONNX ModelProto with a graph.",
         'oh.load("weights.bin")',
-        "Give the path of an .onnx file; open it in Netron to see whether it is whole.",
+        "Give the path of an .onnx file. Where the message says what the file is (a pointer of Git LFS, a web page, an "
+        "archive, another framework's model), do what it says; otherwise open it in Netron to see whether it is whole.",
     ),
     row(
         "OH101",

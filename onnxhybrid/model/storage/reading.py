@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -12,7 +15,10 @@ from onnx import ModelProto
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.graphs import sort_nodes
 from onnxhybrid.model.opsets import spell_functions
+from onnxhybrid.model.storage.foreign import HEAD, is_tensor, recognized
 from onnxhybrid.model.storage.wire import detach
+
+_MOST_OF_A_TENSOR = 64 << 20  # bytes that are parsed once more, only to say what they are
 
 
 def read(file: Path) -> ModelProto:
@@ -22,10 +28,39 @@ def read(file: Path) -> ModelProto:
         OSError, ValueError: the file cannot be read.
         ModelError: OH100, it holds no model.
     """
-    with open(file, "rb") as opened:
-        if not os.fstat(opened.fileno()).st_size:
+    with opened(file) as view:
+        try:
+            return parsed(detach(view))
+        except ModelError as problem:
+            raise not_a_model(view, problem) from None
+
+
+@contextlib.contextmanager
+def opened(file: Path) -> Iterator[memoryview]:
+    """The bytes of a regular file, mapped.
+
+    Raises:
+        OSError, ValueError: the file cannot be read.
+        ModelError: OH100, it is empty, or no regular file.
+    """
+    mode = file.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise ModelError("OH100", "this is a folder; give the path of the .onnx file in it")
+    if not stat.S_ISREG(mode):
+        raise ModelError("OH100", "this is no regular file, and models are read from nothing else")
+    with open(file, "rb") as handle:
+        if not os.fstat(handle.fileno()).st_size:
             raise ModelError("OH100", "the file is empty")
-        return parsed(detach(memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))))
+        yield memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def not_a_model(view: memoryview, problem: ModelError) -> ModelError:
+    """The error for a file that holds no model: what it is instead, if that can be told."""
+    if len(view) <= _MOST_OF_A_TENSOR and is_tensor(bytes(view)):
+        return ModelError("OH100", "the file is a single tensor, as lies beside ONNX's test models, and no model")
+    if told := recognized(bytes(view[:HEAD]), len(view)):
+        return ModelError("OH100", told)
+    return problem
 
 
 def parsed(skeleton: bytes) -> ModelProto:

@@ -193,10 +193,10 @@ def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     for key, value in metadata.items():
         if not is_name(key) or not is_text(value):
             raise ModelError("OH111", f"metadata is text by name, not {key!r}: {value!r}")
-    merged = {entry.key: entry.value for entry in model.metadata_props} | dict(metadata)
-    del model.metadata_props[:]
-    for key, value in merged.items():
-        model.metadata_props.add(key=key, value=value)
+    for key, value in metadata.items():
+        # The others are not touched: they may be no UTF-8, and then nothing can write them anew.
+        for entry in [e for e in model.metadata_props if e.key == key] or [model.metadata_props.add(key=key)]:
+            entry.value = value
 
 
 def _known(name: object, names: Collection[str], kind: str) -> None:

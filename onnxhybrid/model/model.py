@@ -25,7 +25,7 @@ from onnxhybrid.model.storage.sources import Weights
 from onnxhybrid.model.storage.weights import materialize, used
 from onnxhybrid.model.storage.wire import detach
 from onnxhybrid.model.tensor_spec import TensorSpec
-from onnxhybrid.model.texts import file_path
+from onnxhybrid.model.texts import file_path, shown
 
 
 class Model:
@@ -132,8 +132,8 @@ class Model:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The model's metadata_props."""
-        return {entry.key: entry.value for entry in self._skeleton.metadata_props}
+        """The model's metadata_props; bytes that are no UTF-8 are written as escapes here, and stay in the model."""
+        return {shown(entry.key): shown(entry.value) for entry in self._skeleton.metadata_props}
 
     @property
     def remotes(self) -> tuple[RemoteSpec, ...]:

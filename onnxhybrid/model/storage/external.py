@@ -100,9 +100,9 @@ class Files:
 
 
 def _source(tensor: TensorProto, itself: Path | bytes, files: Files | None) -> Source:
-    # Both are bytes where they are no UTF-8, and a path may be so.
-    entries = {os.fsdecode(entry.key): os.fsdecode(entry.value) for entry in tensor.external_data}
     try:
+        # Both are bytes where they are no UTF-8, and a path may be so.
+        entries = {os.fsdecode(entry.key): os.fsdecode(entry.value) for entry in tensor.external_data}
         if SPAN in entries:
             return _inside(tensor, entries, itself)
         location = entries.get("location", "")

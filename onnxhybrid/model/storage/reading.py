@@ -16,6 +16,7 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.graphs import sort_nodes
 from onnxhybrid.model.opsets import spell_functions
 from onnxhybrid.model.storage.foreign import HEAD, is_tensor, recognized
+from onnxhybrid.model.storage.spelling import spell
 from onnxhybrid.model.storage.wire import detach
 
 _MOST_OF_A_TENSOR = 64 << 20  # bytes that are parsed once more, only to say what they are
@@ -71,10 +72,11 @@ def parsed(skeleton: bytes) -> ModelProto:
     """
     try:
         proto: ModelProto = ModelProto.FromString(skeleton)
-    except DecodeError as problem:
+    except (DecodeError, UnicodeDecodeError) as problem:  # protobuf without its compiled part looks at texts here
         raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
     if not proto.HasField("graph"):
         raise ModelError("OH100", "the bytes hold no graph")
+    spell(proto, skeleton)
     sort_nodes(proto.graph)
     spell_functions(proto.functions)
     return proto

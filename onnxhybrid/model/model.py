@@ -14,7 +14,7 @@ from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import annotation, editing
 from onnxhybrid.model.check import check
-from onnxhybrid.model.graphs import all_nodes, all_tensors
+from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
@@ -22,7 +22,7 @@ from onnxhybrid.model.storage import saving
 from onnxhybrid.model.storage.external import resolve
 from onnxhybrid.model.storage.reading import parsed, read
 from onnxhybrid.model.storage.sources import Weights
-from onnxhybrid.model.storage.weights import materialize, used
+from onnxhybrid.model.storage.weights import make_whole, used
 from onnxhybrid.model.storage.wire import detach
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import file_path, shown
@@ -70,6 +70,8 @@ class Model:
     def to_proto(self) -> ModelProto:
         """The model as an onnx.ModelProto with all of its weights, a copy of the caller's own.
 
+        Files that its nodes name (EPContext) are named as they were, and stay where they are.
+
         Raises:
             ModelError: OH107, weights cannot be read; OH108, the model does not fit one message of 2 GiB.
         """
@@ -77,8 +79,7 @@ class Model:
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
         proto = self._copy()
         annotation.update(proto)
-        for tensor in all_tensors(proto):
-            materialize(tensor, self._weights)
+        make_whole(proto, self._weights)
         return proto
 
     @property
@@ -155,6 +156,9 @@ class Model:
     def save(self, path: str | os.PathLike[str], *, external_data: saving.ExternalData = "auto") -> None:
         """Validate the model and write it; the file is there whole, or as it was before.
 
+        Files that its nodes name (EPContext) are copied beside it; where other files have their names they get new
+        ones.
+
         Args:
             path: the .onnx file.
             external_data: True writes the weights to `<path>.data` beside it, False into the file, "auto" into the
@@ -164,7 +168,8 @@ class Model:
 
         Raises:
             ValidationError: the model breaks a rule; nothing was written.
-            ModelError: OH107, weights cannot be read; OH108, too large for one file; OH112, the system refused.
+            ModelError: OH107, weights cannot be read, or a file that a node names is not there; OH108, too large for
+                one file; OH112, the system refused.
         """
         if external_data not in (True, False, "auto"):
             raise ModelError("OH112", f"external_data is True, False or 'auto', not {external_data!r}")

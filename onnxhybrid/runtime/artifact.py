@@ -22,6 +22,7 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import name_of, numpy_dtype
 from onnxhybrid.model.editing import drop_unused
 from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.storage.companions import named, rename_files
 from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.sources import InFile
 from onnxhybrid.model.storage.weights import materialize, materialize_nested, place, source_of
@@ -30,6 +31,8 @@ from onnxhybrid.runtime.hoisting import hoist
 from onnxhybrid.runtime.values import to_value
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
+_CONTEXT = "ep.context_file_path"
+"""The path that a model given as bytes would have: files that EPContext nodes name are looked up beside it."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,13 @@ class Artifact:
     Attributes:
         graph: the graph.
         folder: what the locations of its external data are relative to; None when there is none.
+        context: the same for files that its nodes name.
         arrays: the weights that are attached, by initializer; they have to outlive the session.
     """
 
     graph: bytes
     folder: Path | None
+    context: Path | None
     arrays: dict[str, npt.NDArray[Any]]
 
     @classmethod
@@ -70,12 +75,15 @@ class Artifact:
         for tensor in nested_places(node for function in proto.functions for node in nodes_of(function.node)):
             _refer(tensor, model, folder, aligned=False)  # what lies there cannot be attached
         materialize_nested(proto, model.weights)
-        return cls(_serialized(proto), folder, arrays)
+        context = _name_companions(proto, model)
+        return cls(_serialized(proto), folder, context, arrays)
 
     def attach(self, options: onnxruntime.SessionOptions) -> None:
         """Give the weights to the session that will be made with these options, and only to that one."""
         if self.folder is not None:
             options.add_session_config_entry(_FOLDER, str(self.folder))
+        if self.context is not None:
+            options.add_session_config_entry(_CONTEXT, str(self.context / "model.onnx"))
         if self.arrays:
             options.add_external_initializers(list(self.arrays), [to_value(array) for array in self.arrays.values()])
 
@@ -87,6 +95,16 @@ def _common_folder(paths: Iterable[str]) -> Path | None:
         return Path(os.path.commonpath(folders))
     except ValueError:
         return None
+
+
+def _name_companions(proto: ModelProto, model: Model) -> Path | None:
+    """Name the files that nodes name by their place in the folder of all of them, and return that."""
+    files = {key: os.path.realpath(companion.file.path) for key, companion in named(proto, model.weights).items()}
+    folder = _common_folder(files.values())
+    if folder is not None:
+        names = {key: os.path.relpath(path, folder) for key, path in files.items()}
+        rename_files(proto, lambda text, _: names.get(text))
+    return folder
 
 
 def _serialized(model: ModelProto) -> bytes:

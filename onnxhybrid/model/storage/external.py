@@ -15,7 +15,9 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import byte_count, name_of
 from onnxhybrid.model.graphs import all_tensors, attribute_graphs
 from onnxhybrid.model.opsets import standard
+from onnxhybrid.model.storage.companions import find_companions
 from onnxhybrid.model.storage.encoded import Encoded
+from onnxhybrid.model.storage.files import Files
 from onnxhybrid.model.storage.sources import InFile, InMemory, Source, Weights
 from onnxhybrid.model.storage.weights import materialize, reference
 from onnxhybrid.model.storage.wire import ENCODED, SPAN, THRESHOLD
@@ -24,7 +26,8 @@ from onnxhybrid.model.storage.wire import ENCODED, SPAN, THRESHOLD
 def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
     """Turn every EXTERNAL tensor of a freshly read skeleton into a reference, and return the table.
 
-    Small tensors are read: they are the shapes, axes and scalars that inference asks for.
+    So it goes with the files that nodes name. Small tensors are read: they are the shapes, axes and scalars that
+    inference asks for.
 
     Args:
         model: the skeleton; its tensors are changed in place.
@@ -43,6 +46,8 @@ def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
         sources[source.key] = source
         if source.length < THRESHOLD:
             materialize(tensor, sources)
+    if isinstance(itself, Path):
+        sources.update(find_companions(model, itself))
     return sources
 
 
@@ -60,43 +65,6 @@ def nested_places(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
             yield from (attribute.t for attribute in node.attribute if attribute.name == "value")
         for inner in attribute_graphs(node):
             yield from inner.initializer
-
-
-class Files:
-    """The files that a model in a file may name, with ONNX Runtime's rule for links.
-
-    A location is looked up beside the path that the model was loaded from; the real file has to lie in that folder, or
-    in the one where the model's real file lies. So a model is found in Hugging Face's cache, where both are links.
-    """
-
-    def __init__(self, model: Path) -> None:
-        self._folder = model.parent
-        self._allowed = {model.parent.resolve(), model.resolve().parent}
-        self._known: dict[str, Path] = {}
-
-    def find(self, location: str) -> Path:
-        """The path of a file.
-
-        Raises:
-            ModelError: OH107, it lies elsewhere.
-        """
-        if location not in self._known:
-            self._known[location] = self._found(location)
-        return self._known[location]
-
-    def _found(self, location: str) -> Path:
-        path = Path(os.path.normpath(self._folder / location))
-        try:
-            real = path.resolve()
-        except (OSError, RuntimeError, ValueError) as problem:  # a circle of links, a NUL
-            raise ModelError("OH107", f"external data at {location!r} cannot be looked up: {problem}") from None
-        if not location or Path(location).is_absolute() or not any(map(real.is_relative_to, self._allowed)):
-            folders = " and ".join(sorted(str(folder) for folder in {self._folder, *self._allowed}))
-            raise ModelError(
-                "OH107",
-                f"external data at {location!r} is the file {real}, which lies outside of the model's folder {folders}",
-            )
-        return path
 
 
 def _source(tensor: TensorProto, itself: Path | bytes, files: Files | None) -> Source:

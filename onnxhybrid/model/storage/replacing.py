@@ -65,15 +65,20 @@ def unfinished(path: Path) -> Iterator[Unfinished]:
 
 
 @contextlib.contextmanager
-def placed(data: Unfinished, model: Path) -> Iterator[Path]:
-    """Put data beside a model, for as long as the block does not fail: `<model>.data`, or a name with the data's hash.
+def placed(data: Unfinished, wanted: Path, model: Path) -> Iterator[Path]:
+    """Put data beside a model, for as long as the block does not fail; where it lies.
 
     Data of the same bytes that is there already is taken as it is.
+
+    Args:
+        data: what was written.
+        wanted: its place, if that is free; otherwise one with the data's hash in its name.
+        model: the .onnx file, whose place is not free.
     """
     data.close()
-    for place in _names(data.path, model):
-        new = _linked(data.path, place)
-        if new or _equal(data.path, place):
+    for place in _names(data.path, wanted):
+        new = place != model and _linked(data.path, place)
+        if new or (place != model and _equal(data.path, place)):
             break
     else:
         raise FileExistsError(f"all names for its data are taken, {place.name!r} by something else")
@@ -105,15 +110,15 @@ def discard(files: set[Path]) -> None:
             file.unlink()
 
 
-def _names(data: Path, model: Path) -> Iterator[Path]:
+def _names(data: Path, wanted: Path) -> Iterator[Path]:
     """Names for data, the usual one first."""
-    yield model.with_name(f"{model.name}.data")
+    yield wanted
     with open(data, "rb") as file:
         digest = hashlib.blake2b(digest_size=16)
         while piece := file.read(_CHUNK):
             digest.update(piece)
     for length in (8, 32):
-        yield model.with_name(f"{model.name}.{digest.hexdigest()[:length]}.data")
+        yield wanted.with_name(f"{wanted.stem}.{digest.hexdigest()[:length]}{wanted.suffix}")
 
 
 def _linked(data: Path, place: Path) -> bool:

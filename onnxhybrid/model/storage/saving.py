@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import annotation
 from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.storage.carrying import carried
 from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.replacing import data_of, discard, placed, unfinished
 from onnxhybrid.model.storage.sources import Source, Weights
@@ -47,8 +48,8 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         external_data: True puts the weights beside the file, False inside, "auto" inside if they fit.
 
     Raises:
-        ModelError: OH107, weights cannot be read; OH108, the model does not fit one message; OH112, the system
-            refused to write.
+        ModelError: OH107, weights, or files that nodes name, cannot be read; OH108, the model does not fit one message;
+            OH112, the system refused to write.
     """
     inside = fits_one_message(model, weights)
     if external_data is False and not inside:
@@ -58,9 +59,10 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         whole = ModelProto()
         whole.CopyFrom(model)
         annotation.update(whole)
-        beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
-        if beside is None:
-            _write_inside(whole, weights, path)
+        with carried(whole, weights, path):
+            beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
+            if beside is None:
+                _write_inside(whole, weights, path)
         discard(before - {beside})
     except OSError as problem:
         raise ModelError("OH112", f"{path} cannot be written: {problem.strerror or problem}") from None
@@ -104,7 +106,7 @@ def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path | Non
     """Write the weights beside `path` and the graph to it; the file of the weights, None where there is none."""
     with unfinished(path) as graph, unfinished(path) as data:
         spans = _write_data(model, weights, data.file)
-        with placed(data, path) if spans else nullcontext(path) as beside:
+        with placed(data, path.with_name(f"{path.name}.data"), path) if spans else nullcontext(path) as beside:
             for tensor, offset, length in spans:
                 place(tensor, beside.name, offset, length)
             materialize_nested(model, weights)

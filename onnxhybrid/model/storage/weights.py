@@ -12,6 +12,7 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from onnxhybrid.model.graphs import all_tensors, nested_tensors
+from onnxhybrid.model.storage.companions import named, restore
 from onnxhybrid.model.storage.sources import Source, Weights
 
 _FIELDS = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
@@ -57,6 +58,17 @@ def materialize(tensor: TensorProto, weights: Weights) -> None:
         return
     detached(tensor)
     tensor.raw_data = b"".join(bytes(chunk) for chunk in source.chunks())
+
+
+def make_whole(model: ModelProto, weights: Weights) -> None:
+    """Put all data into a model, and give the files that its nodes name their own names back, in place.
+
+    Raises:
+        ModelError: OH107, the data cannot be read.
+    """
+    for tensor in all_tensors(model):
+        materialize(tensor, weights)
+    restore(model, weights)
 
 
 def materialize_nested(model: ModelProto, weights: Weights) -> None:
@@ -114,4 +126,5 @@ def used(model: ModelProto, weights: Weights) -> Weights:
     if not weights:
         return {}
     keys = {t.external_data[0].value for t in all_tensors(model) if t.data_location == TensorProto.EXTERNAL}
+    keys.update(named(model, weights))
     return {key: weights[key] for key in sorted(keys)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -18,7 +19,7 @@ def _value(name: str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4])
 
 
-def _node(operator: str = "EPContext", domain: str = "com.microsoft", **attributes: object) -> onnx.NodeProto:
+def _node(operator: str = "EPContext", domain: str = "com.microsoft", **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(operator, ["x"], ["y"], domain=domain, **attributes)
 
 

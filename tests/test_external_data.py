@@ -250,6 +250,11 @@ def test_small_external_tensors_are_known_to_inference_as_if_they_lay_inside(tmp
     onnx.save(inside.to_proto(), tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0, location="w")
     assert onnx.load(tmp_path / "m.onnx", load_external_data=False).graph.initializer[0].external_data
     assert oh.load(tmp_path / "m.onnx").tensors() == inside.tensors()
+    feeds = {"x": np.arange(24, dtype=np.float32).reshape(2, 12)}
+    (wanted,) = oh.Session(inside).run(None, feeds)
+    for source in (tmp_path / "m.onnx", str(tmp_path / "m.onnx"), oh.load(tmp_path / "m.onnx")):
+        for options in (None, onnxruntime.SessionOptions()):
+            np.testing.assert_array_equal(oh.Session(source, sess_options=options).run(None, feeds)[0], wanted)
 
 
 @pytest.mark.parametrize("dtype", ["FLOAT16", "BFLOAT16", "INT4", "UINT2", "BOOL", "INT64", "DOUBLE", "COMPLEX64"])

@@ -289,13 +289,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         ModelError: OH100, the file cannot be read or is no model; OH107, its external data is not there.
     """
     file = file_path(path, "OH100")
-    try:
-        skeleton = read(file)
-    except (OSError, ValueError) as problem:
-        reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
-        raise ModelError("OH100", f"{file} cannot be read: {reason}") from None
-    except ModelError as problem:
-        raise ModelError(problem.code, f"{file}: {problem.message}") from None
+    skeleton = read(file)
     return Model(skeleton, resolve(skeleton, itself=file))
 
 

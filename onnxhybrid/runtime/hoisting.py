@@ -61,8 +61,9 @@ def _moved(tensor: TensorProto, graph: GraphProto, taken: Taken) -> str:
     """Add a tensor to the initializers of the main graph; its name there."""
     added = graph.initializer.add()
     added.CopyFrom(tensor)
-    added.name = taken.take(tensor.name or "weight")
-    return added.name
+    name = taken.take(tensor.name or "weight")
+    added.name = name
+    return name
 
 
 def _identity(source: str, target: str, name: str = "") -> NodeProto:

@@ -26,19 +26,31 @@ def read(file: Path) -> ModelProto:
     """The skeleton of the model in a file; its large weights are marked with their place (`wire.SPAN`).
 
     Raises:
-        OSError, ValueError: the file cannot be read.
-        ModelError: OH100, it holds no model.
+        ModelError: OH100, the file cannot be read, or holds no model.
     """
-    with opened(file) as view:
-        try:
-            return parsed(detach(view))
-        except ModelError as problem:
-            raise not_a_model(view, problem) from None
+    with coded(file), opened(file) as view:
+        return parsed(detach(view))
+
+
+@contextlib.contextmanager
+def coded(file: Path) -> Iterator[None]:
+    """Makes what goes wrong with a file an error that names it.
+
+    Raises:
+        ModelError: OH100, what goes wrong.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as problem:
+        reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
+        raise ModelError("OH100", f"{file} cannot be read: {reason}") from None
+    except ModelError as problem:
+        raise ModelError(problem.code, f"{file}: {problem.message}") from None
 
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[memoryview]:
-    """The bytes of a regular file, mapped.
+    """The bytes of a regular file, mapped. A ModelError over them is told as what the file is instead of a model.
 
     Raises:
         OSError, ValueError: the file cannot be read.
@@ -52,10 +64,14 @@ def opened(file: Path) -> Iterator[memoryview]:
     with open(file, "rb") as handle:
         if not os.fstat(handle.fileno()).st_size:
             raise ModelError("OH100", "the file is empty")
-        yield memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
+        view = memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        yield view
+    except ModelError as problem:
+        raise _not_a_model(view, problem) from None
 
 
-def not_a_model(view: memoryview, problem: ModelError) -> ModelError:
+def _not_a_model(view: memoryview, problem: ModelError) -> ModelError:
     """The error for a file that holds no model: what it is instead, if that can be told."""
     if len(view) <= _MOST_OF_A_TENSOR and is_tensor(bytes(view)):
         return ModelError("OH100", "the file is a single tensor, as lies beside ONNX's test models, and no model")
@@ -70,13 +86,23 @@ def parsed(skeleton: bytes) -> ModelProto:
     Raises:
         ModelError: OH100, they hold no model.
     """
+    proto = message(skeleton)
+    spell(proto, skeleton)
+    sort_nodes(proto.graph)
+    spell_functions(proto.functions)
+    return proto
+
+
+def message(skeleton: bytes) -> ModelProto:
+    """The model in the bytes, as it is there.
+
+    Raises:
+        ModelError: OH100, they hold no model.
+    """
     try:
         proto: ModelProto = ModelProto.FromString(skeleton)
     except (DecodeError, UnicodeDecodeError) as problem:  # protobuf without its compiled part looks at texts here
         raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
     if not proto.HasField("graph"):
         raise ModelError("OH100", "the bytes hold no graph")
-    spell(proto, skeleton)
-    sort_nodes(proto.graph)
-    spell_functions(proto.functions)
     return proto

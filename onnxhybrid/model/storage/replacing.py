@@ -97,7 +97,7 @@ def data_of(model: Path) -> set[Path]:
     own = re.compile(re.escape(model.name) + r"(\.[0-9a-f]{8}|\.[0-9a-f]{32})?\.data")
     try:
         tensors = list(all_tensors(read(model)))
-    except (OSError, ValueError, ModelError):
+    except ModelError:
         return set()
     entries = (e for t in tensors if t.data_location == TensorProto.EXTERNAL for e in t.external_data)
     return {model.with_name(e.value) for e in entries if e.key == "location" and own.fullmatch(e.value)}

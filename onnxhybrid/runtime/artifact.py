@@ -25,7 +25,7 @@ from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.storage.companions import named, rename_files
 from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.sources import InFile
-from onnxhybrid.model.storage.weights import materialize, materialize_nested, place, source_of
+from onnxhybrid.model.storage.weights import external_nested, materialize, materialize_nested, place, source_of
 from onnxhybrid.model.storage.wire import THRESHOLD
 from onnxhybrid.runtime.hoisting import hoist
 from onnxhybrid.runtime.values import to_value
@@ -62,7 +62,8 @@ class Artifact:
         proto.CopyFrom(model.skeleton)
         drop_unused(proto.graph)  # ONNX Runtime does so too, before it looks for what is attached
         folder = _common_folder(source.path for source in model.weights.values() if isinstance(source, InFile))
-        if model.weights:
+        nested = bool(model.weights and external_nested(proto))
+        if nested:
             hoist(proto.graph, lambda tensor: _refer(tensor, model, folder))
         arrays = {}
         for tensor in proto.graph.initializer:
@@ -72,7 +73,8 @@ class Artifact:
                 materialize(tensor, model.weights)
             else:
                 arrays[tensor.name] = array
-        for tensor in nested_places(node for function in proto.functions for node in nodes_of(function.node)):
+        functions = (node for function in proto.functions for node in nodes_of(function.node))
+        for tensor in nested_places(functions) if nested else ():
             _refer(tensor, model, folder, aligned=False)  # what lies there cannot be attached
         materialize_nested(proto, model.weights)
         context = _name_companions(proto, model)

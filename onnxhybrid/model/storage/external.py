@@ -13,13 +13,13 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import byte_count, name_of
-from onnxhybrid.model.graphs import all_tensors, attribute_graphs
+from onnxhybrid.model.graphs import attribute_graphs
 from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.storage.companions import find_companions
 from onnxhybrid.model.storage.encoded import Encoded
 from onnxhybrid.model.storage.files import Files
 from onnxhybrid.model.storage.sources import InFile, InMemory, Source, Weights
-from onnxhybrid.model.storage.weights import materialize, reference
+from onnxhybrid.model.storage.weights import external_tensors, materialize, reference
 from onnxhybrid.model.storage.wire import ENCODED, SPAN, THRESHOLD
 
 
@@ -38,9 +38,7 @@ def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
     """
     sources: dict[str, Source] = {}
     files = Files(itself) if isinstance(itself, Path) else None
-    for tensor in all_tensors(model):
-        if tensor.data_location != TensorProto.EXTERNAL:
-            continue
+    for tensor in external_tensors(model):
         source = _source(tensor, itself, files)
         reference(tensor, source)
         sources[source.key] = source

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from onnxhybrid.model.dtypes import byte_count
-from onnxhybrid.model.graphs import all_tensors
 from onnxhybrid.model.opsets import imported
 from onnxhybrid.model.storage.reading import coded, message, opened
+from onnxhybrid.model.storage.weights import external_tensors
 from onnxhybrid.model.storage.wire import SPAN, THRESHOLD, detach
 from onnxhybrid.model.texts import file_path
 
@@ -52,8 +52,7 @@ def glance(path: str | os.PathLike[str]) -> Glance:
 
 def _has_small(model: ModelProto) -> bool:
     return any(
-        tensor.data_location == TensorProto.EXTERNAL
-        and all(entry.key != SPAN for entry in tensor.external_data)
+        all(entry.key != SPAN for entry in tensor.external_data)
         and (byte_count(tensor.data_type, tensor.dims) or 0) < THRESHOLD
-        for tensor in all_tensors(model)
+        for tensor in external_tensors(model)
     )

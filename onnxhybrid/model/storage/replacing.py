@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from onnx import TensorProto
-
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.graphs import all_tensors
-from onnxhybrid.model.storage.reading import read
+from onnxhybrid.model.storage.reading import coded, message, opened
+from onnxhybrid.model.storage.weights import external_tensors
+from onnxhybrid.model.storage.wire import detach
 
 _CHUNK = 4 << 20
 
@@ -96,11 +95,14 @@ def data_of(model: Path) -> set[Path]:
     """The data files of the model on disk that were written with it, by their names; none where there is no model."""
     own = re.compile(re.escape(model.name) + r"(\.[0-9a-f]{8}|\.[0-9a-f]{32})?\.data")
     try:
-        tensors = list(all_tensors(read(model)))
+        with coded(model), opened(model) as view:
+            skeleton = detach(view)
+            tensors = external_tensors(message(skeleton)) if b".data" in skeleton else []
     except ModelError:
         return set()
-    entries = (e for t in tensors if t.data_location == TensorProto.EXTERNAL for e in t.external_data)
-    return {model.with_name(e.value) for e in entries if e.key == "location" and own.fullmatch(e.value)}
+    entries = [entry for tensor in tensors for entry in tensor.external_data if entry.key == "location"]
+    names = [entry.value for entry in entries if isinstance(entry.value, str)]  # ours are texts
+    return {model.with_name(name) for name in names if own.fullmatch(name)}
 
 
 def discard(files: set[Path]) -> None:

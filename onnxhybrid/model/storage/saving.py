@@ -15,7 +15,15 @@ from onnxhybrid.model.storage.carrying import carried
 from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.replacing import data_of, discard, placed, unfinished
 from onnxhybrid.model.storage.sources import Source, Weights
-from onnxhybrid.model.storage.weights import detached, materialize, materialize_nested, place, size_of, source_of
+from onnxhybrid.model.storage.weights import (
+    detached,
+    external_nested,
+    materialize,
+    materialize_nested,
+    place,
+    size_of,
+    source_of,
+)
 from onnxhybrid.model.storage.wire import RAW_DATA, THRESHOLD, prefix
 
 ExternalData = Literal["auto"] | bool
@@ -122,7 +130,8 @@ def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tup
     """
     spans = []
     offsets: dict[str, int] = {}
-    for tensor in (*model.graph.initializer, *(nested_places(all_nodes(model)) if weights else ())):
+    nested = nested_places(all_nodes(model)) if weights and external_nested(model) else ()
+    for tensor in (*model.graph.initializer, *nested):
         source = source_of(tensor, weights)
         if source is None:
             continue

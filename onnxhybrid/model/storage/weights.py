@@ -6,16 +6,43 @@ they stand for, so the tables of several models can be united.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from onnxhybrid.model.graphs import all_tensors, nested_tensors
+from onnxhybrid.model.graphs import nested_tensors
 from onnxhybrid.model.storage.companions import named, restore
 from onnxhybrid.model.storage.sources import Source, Weights
+from onnxhybrid.model.storage.wire import SPAN
+
+_MARKS = (b"location", SPAN.encode())
+"""What is in the bytes of each tensor whose data lies elsewhere: the keys that tell its place."""
 
 _FIELDS = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
+
+
+def external_tensors(model: ModelProto) -> list[TensorProto]:
+    """Every tensor whose data lies elsewhere, the main graph's initializers first."""
+    return [*_external(model.graph.initializer), *external_nested(model)]
+
+
+def external_nested(model: ModelProto) -> list[TensorProto]:
+    """Every tensor whose data lies elsewhere but for the main graph's initializers.
+
+    Most models have none, and of a large one its bytes tell that many times faster than a walk.
+    """
+    try:
+        data = model.SerializePartialToString()
+    except ValueError:  # EncodeError: more than one message holds
+        return _external(nested_tensors(model))
+    known = len(_external(model.graph.initializer))
+    return _external(nested_tensors(model)) if sum(map(data.count, _MARKS)) > known else []
+
+
+def _external(tensors: Iterable[TensorProto]) -> list[TensorProto]:
+    return [tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL]
 
 
 def reference(tensor: TensorProto, source: Source) -> None:
@@ -42,7 +69,7 @@ def place(tensor: TensorProto, location: str, offset: int, length: int) -> None:
 
 def source_of(tensor: TensorProto, weights: Weights) -> Source | None:
     """The source of a tensor's data; None when the tensor holds its data itself, or has got its `place`."""
-    if tensor.data_location != TensorProto.EXTERNAL or len(tensor.external_data) > 1:
+    if tensor.data_location != TensorProto.EXTERNAL or len(tensor.external_data) != 1:
         return None
     return weights[tensor.external_data[0].value]
 
@@ -66,7 +93,7 @@ def make_whole(model: ModelProto, weights: Weights) -> None:
     Raises:
         ModelError: OH107, the data cannot be read.
     """
-    for tensor in all_tensors(model):
+    for tensor in external_tensors(model) if weights else ():
         materialize(tensor, weights)
     restore(model, weights)
 
@@ -77,7 +104,7 @@ def materialize_nested(model: ModelProto, weights: Weights) -> None:
     Raises:
         ModelError: OH107, the data cannot be read.
     """
-    for tensor in nested_tensors(model) if weights else ():
+    for tensor in external_nested(model) if weights else ():
         materialize(tensor, weights)
 
 
@@ -118,13 +145,13 @@ def size_of(model: ModelProto, weights: Weights) -> int:
     size: int = model.ByteSize()
     if not weights:
         return size
-    return size + sum(source.length for tensor in all_tensors(model) if (source := source_of(tensor, weights)))
+    return size + sum(source.length for tensor in external_tensors(model) if (source := source_of(tensor, weights)))
 
 
 def used(model: ModelProto, weights: Weights) -> Weights:
     """The part of the table that the model refers to."""
     if not weights:
         return {}
-    keys = {t.external_data[0].value for t in all_tensors(model) if t.data_location == TensorProto.EXTERNAL}
+    keys = {entry.value for tensor in external_tensors(model) for entry in tensor.external_data}
     keys.update(named(model, weights))
     return {key: weights[key] for key in sorted(keys)}

@@ -189,18 +189,28 @@ def _huge(place: str) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
 
 
-@pytest.mark.parametrize("place", ["a branch", "a constant of a branch"])
-def test_weights_of_a_branch_that_fit_no_message_are_run_and_saved(tmp_path: Path, place: str) -> None:
-    if shutil.disk_usage(tmp_path).free < 10 * 2**30:
+FEEDS_OF_HUGE = {"c": np.array(True), "row": np.array([ROWS - 1]), "z": np.zeros((1, 1024), np.float32)}
+
+
+def _written(place: str, folder: Path) -> oh.Model:
+    if shutil.disk_usage(folder).free < 10 * 2**30:
         pytest.skip("the disk has too little room")
-    (tmp_path / "m.onnx").write_bytes(_huge(place).SerializeToString())
-    with (tmp_path / "w.bin").open("wb") as file:
+    (folder / "m.onnx").write_bytes(_huge(place).SerializeToString())
+    with (folder / "w.bin").open("wb") as file:
         file.seek(3 * 2**30 - 2)
         file.write(b"\x80\x3f")  # the last element is 1.0
-    model = oh.load(tmp_path / "m.onnx")
-    feeds = {"c": np.array(True), "row": np.array([ROWS - 1]), "z": np.zeros((1, 1024), np.float32)}
-    assert oh.Session(model).run(None, feeds)[0].sum() == 1
+    return oh.load(folder / "m.onnx")
+
+
+@pytest.mark.parametrize("place", ["a branch", "a constant of a branch"])
+def test_a_session_runs_weights_of_a_branch_that_fit_no_message(tmp_path: Path, place: str) -> None:
+    session = oh.Session(_written(place, tmp_path))
+    assert session.run(None, FEEDS_OF_HUGE)[0].sum() == 1
+
+
+def test_weights_of_a_branch_that_fit_no_message_are_saved(tmp_path: Path) -> None:
+    model = _written("a branch", tmp_path)
     model.save(tmp_path / "saved.onnx")
     (tmp_path / "w.bin").unlink()
-    assert onnxruntime.InferenceSession(tmp_path / "saved.onnx").run(None, feeds)[0][0, -1] == 1
+    assert onnxruntime.InferenceSession(tmp_path / "saved.onnx").run(None, FEEDS_OF_HUGE)[0][0, -1] == 1
     (tmp_path / "saved.onnx.data").unlink()

@@ -10,6 +10,7 @@ import lzma
 import os
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -136,6 +137,20 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
         for use in (oh.load, oh.Session):
             with pytest.raises(oh.ModelError, match="OH100"):
                 use(path)
+
+
+def test_a_foreign_file_of_gigabytes_takes_no_memory_of_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with path.open("wb") as file:  # one field of 6 GiB that no model has, a hole in the file
+        file.write(b"\xa2\x06" + b"\x80\x80\x80\x80\x18")
+        file.truncate(7 + 6 * 2**30)
+    tracemalloc.start()
+    try:
+        with pytest.raises(oh.ModelError, match="OH100"):
+            oh.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @given(length=st.integers(1, len(MODEL) - 1))

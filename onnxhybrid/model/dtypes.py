@@ -6,7 +6,6 @@ TensorProto.DataType of the ONNX IR specification.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +26,8 @@ _NUMBERS: dict[str, int] = {name: number for number, name in _NAMES.items()}
 
 _BITS = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2, "float6_e2m3fn": 6, "float6_e3m2fn": 6}
 """The dtypes of which several elements share a byte in a file; in an array each has a byte of its own."""
+
+_MOST_ELEMENTS = 2**63 - 1
 
 Dtype = str | np.dtype[Any] | type
 
@@ -77,14 +78,27 @@ def name_of(number: int) -> str:
 def byte_count(number: int, dims: Iterable[int]) -> int | None:
     """The bytes that a tensor of this ONNX element type and shape has in a file; None where it can have no such form.
 
-    Strings have none, nor do unknown types and negative sizes.
+    Strings have none, nor do unknown types, negative sizes, and more elements than can be counted.
     """
-    sizes = list(dims)
     name = name_of(number)
-    if name in ("str", "undefined") or any(size < 0 for size in sizes):
+    count = _element_count(list(dims))
+    if name in ("str", "undefined") or count is None:
         return None
     bits = _BITS.get(name) or 8 * numpy_dtype(name).itemsize
-    return (math.prod(sizes) * bits + 7) // 8
+    return (count * bits + 7) // 8
+
+
+def _element_count(sizes: list[int]) -> int | None:
+    if any(size < 0 for size in sizes):
+        return None
+    if 0 in sizes:
+        return 0
+    count = 1
+    for size in sizes:
+        count *= size
+        if count > _MOST_ELEMENTS:  # whoever made the file up, the product of its sizes is not worth the time
+            return None
+    return count
 
 
 def type_name(type_proto: TypeProto) -> str:

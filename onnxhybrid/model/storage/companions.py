@@ -128,13 +128,13 @@ def rename_files(model: ModelProto, rename: Rename) -> None:
         return
     for node in all_nodes(model):
         if node.domain not in _CLOSED:
+            sure, never = _by_definition(node)
             for attribute in node.attribute:
-                _rename(attribute, _is_sure(node, attribute), rename)
+                if attribute.name not in never:
+                    _rename(attribute, attribute.name in sure, rename)
 
 
-def _rename(attribute: AttributeProto, sure: bool | None, rename: Rename) -> None:
-    if sure is None:
-        return
+def _rename(attribute: AttributeProto, sure: bool, rename: Rename) -> None:
     if (text := _text(attribute.s)) and (new := rename(text, sure)) is not None:
         attribute.s = new.encode()
     for position, entry in enumerate(list(attribute.strings)):
@@ -142,14 +142,15 @@ def _rename(attribute: AttributeProto, sure: bool | None, rename: Rename) -> Non
             attribute.strings[position] = new.encode()
 
 
-def _is_sure(node: NodeProto, attribute: AttributeProto) -> bool | None:
-    """Whether an attribute names a file by its definition; None where it surely does not."""
+def _by_definition(node: NodeProto) -> tuple[frozenset[str], frozenset[str]]:
+    """The attributes that name a file by their definition, and those that do not, whatever their text is."""
     if (node.domain, node.op_type) != ("com.microsoft", "EPContext"):
-        return False
+        return frozenset(), frozenset()
     embedded = next((entry.i for entry in node.attribute if entry.name == "embed_mode"), 1)
-    if attribute.name == "ep_cache_context":
-        return True if embedded == 0 else None
-    return True if attribute.name == "onnx_model_filename" else None
+    payload = {"source", "notes", "partition_name", "hardware_architecture", "ep_sdk_version"}
+    if embedded:
+        return frozenset({"onnx_model_filename"}), frozenset({"ep_cache_context", *payload})
+    return frozenset({"onnx_model_filename", "ep_cache_context"}), frozenset(payload)
 
 
 def _text(value: bytes) -> str | None:

@@ -104,7 +104,7 @@ def _length(tensor: TensorProto, said: int) -> int:
     """
     needed = byte_count(tensor.data_type, tensor.dims)
     if needed is None:
-        raise ValueError(f"a tensor of type {name_of(tensor.data_type)} and shape {list(tensor.dims)} has none")
+        raise ValueError(f"a tensor of type {name_of(tensor.data_type)} and shape {list(tensor.dims[:8])} has none")
     if said not in (0, needed):
         raise ValueError(f"its length is {said}, and its type and shape take {needed} bytes")
     return needed

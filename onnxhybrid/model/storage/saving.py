@@ -24,12 +24,9 @@ from onnxhybrid.model.storage.weights import (
     size_of,
     source_of,
 )
-from onnxhybrid.model.storage.wire import RAW_DATA, THRESHOLD, prefix
+from onnxhybrid.model.storage.wire import MESSAGE_LIMIT, RAW_DATA, THRESHOLD, prefix
 
 ExternalData = Literal["auto"] | bool
-
-MESSAGE_LIMIT = 2**31 - 1
-"""The largest protobuf message, in bytes."""
 
 _MARGIN = 1 << 20
 """Room for the length prefixes that a size estimate leaves out."""

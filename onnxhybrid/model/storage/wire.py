@@ -32,6 +32,9 @@ _WAYS: dict[str, dict[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
+MESSAGE_LIMIT = 2**31 - 1
+"""The largest protobuf message, in bytes."""
+
 RAW_DATA = 9
 """The number of TensorProto.raw_data."""
 
@@ -70,16 +73,19 @@ class _Field(NamedTuple):
 def detach(data: Buffer) -> bytes:
     """The bytes of the ModelProto in `data`, with each large `raw_data` replaced by a reference.
 
-    A tensor whose data is left out becomes EXTERNAL, with one external_data entry `SPAN`.
+    A tensor whose data is left out becomes EXTERNAL, with an external_data entry `SPAN` and perhaps `ENCODED`.
 
     Raises:
-        ModelError: OH100, the bytes are no protobuf message.
+        ModelError: OH100, the bytes are no protobuf message, or without its weights still too large for one.
     """
     view = memoryview(data)
     try:
-        return b"".join(_message(view, 0, len(view), "model", 0))
+        pieces = _message(view, 0, len(view), "model", 0)
     except (IndexError, ValueError) as problem:
         raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
+    if sum(map(len, pieces)) >= MESSAGE_LIMIT:
+        raise ModelError("OH100", "the bytes are no ONNX model: they hold 2 GiB or more beside its weights")
+    return b"".join(pieces)
 
 
 def _message(data: memoryview, start: int, end: int, kind: str, depth: int) -> list[Buffer]:

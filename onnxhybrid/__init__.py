@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from onnxhybrid import model_operators
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from onnxhybrid.compose.cut.offload import offload
     from onnxhybrid.compose.cut.splice import splice
     from onnxhybrid.compose.cut.split import split
-    from onnxhybrid.compose.ensemble import ensemble
+    from onnxhybrid.compose.ensemble.ensemble import ensemble
     from onnxhybrid.compose.fallback.fallback import fallback
-    from onnxhybrid.compose.overlap import overlap
+    from onnxhybrid.compose.overlap.overlap import overlap
     from onnxhybrid.compose.parallel import parallel
     from onnxhybrid.compose.route import route
     from onnxhybrid.compose.switch import switch
@@ -132,6 +134,13 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"onnxhybrid.{_HOME.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
+
+
+def _logic() -> Any:
+    return importlib.import_module("onnxhybrid.compose.judge.logic")
+
+
+model_operators.found_by(_logic)
 
 
 def __dir__() -> list[str]:

@@ -83,23 +83,25 @@ def test_a_setting_of_another_kind_is_a_coded_error(make: Callable[[], object], 
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "code"),
     [
-        lambda: oh.TensorSpec(SURROGATE, "float32", (1,)),
-        lambda: oh.TensorSpec("x", "float32", (SURROGATE,)),
-        lambda: MODEL.rename({"x": SURROGATE}),
-        lambda: MODEL.prefix(SURROGATE),
-        lambda: MODEL.with_metadata({"note": SURROGATE}),
-        lambda: _strings().bind(x=[SURROGATE]),
-        lambda: adder("http://h", name=SURROGATE),
-        lambda: adder(f"http://h{SURROGATE}"),
-        lambda: oh.remote.openai_chat("m", system=SURROGATE),
-        lambda: oh.remote.openai_chat("m", system=oh.Input("s", default=SURROGATE)),
-        lambda: oh.remote.openai_chat("m", system=oh.Input(SURROGATE)),
+        (lambda: oh.TensorSpec(SURROGATE, "float32", (1,)), "OH110"),
+        (lambda: oh.TensorSpec("x", "float32", (SURROGATE,)), "OH110"),
+        (lambda: MODEL.rename({"x": SURROGATE}), "OH113"),
+        (lambda: MODEL.prefix(SURROGATE), "OH113"),
+        (lambda: MODEL.with_metadata({"note": SURROGATE}), "OH111"),
+        (lambda: _strings().bind(x=[SURROGATE]), "OH111"),
+        (lambda: adder("http://h", name=SURROGATE), "OH304"),
+        (lambda: adder(f"http://h{SURROGATE}"), "OH301"),
+        (lambda: oh.remote.openai_chat("m", system=SURROGATE), "OH304"),
+        (lambda: oh.remote.openai_chat("m", system=oh.Input("s", default=SURROGATE)), "OH304"),
+        (lambda: oh.remote.openai_chat("m", system=oh.Input(SURROGATE)), "OH110"),
     ],
 )
-def test_a_lone_surrogate_is_refused_where_it_enters_and_its_error_can_be_printed(make: Callable[[], object]) -> None:
-    with pytest.raises(oh.Error) as caught:
+def test_a_lone_surrogate_is_refused_where_it_enters_and_its_error_can_be_printed(
+    make: Callable[[], object], code: str
+) -> None:
+    with pytest.raises(oh.Error, match=code) as caught:
         make()
     assert str(caught.value).encode()
 

@@ -258,6 +258,18 @@ def failing(**options: Any) -> oh.Model:
 LOCAL = oh.chain(passing((spec("x"), spec("h")), KEEP), dense("d", "h", "y", (3, 2)))
 
 
+def test_an_input_of_unknown_rank_has_the_rows_of_locals_input_of_that_name() -> None:
+    declared = dense("r", "x", "y", (3, 2), seed=4)
+    proto = declared.to_proto()
+    proto.graph.input[0].type.tensor_type.ClearField("shape")
+    remote, x = oh.Model.from_proto(proto), rows(4, 3)
+    assert remote.inputs[0].shape is None
+    keep = np.array([1, 0, 0, 1], bool)
+    ours = outputs(oh.cascade(LOCAL, remote, accept=JUDGE, rows=True), {"x": x, "keep": keep})["y"]
+    both = [run(model, feeds)["y"] for model, feeds in ((LOCAL, {"x": x, "keep": keep}), (declared, {"x": x}))]
+    np.testing.assert_allclose(ours, np.where(keep[:, None], *both), rtol=1e-6)
+
+
 @pytest.mark.parametrize("by_row", [True, False])
 def test_a_call_that_failed_and_says_so_leaves_the_local_answer(by_row: bool) -> None:
     composed = oh.cascade(LOCAL, failing(), accept=JUDGE, rows=by_row, report=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import re
 from pathlib import Path
@@ -14,28 +15,82 @@ from onnxhybrid.diagnostics import REGISTER, Finding, Report
 
 ROOT = Path(__file__).parent.parent
 CODE = re.compile(r"OH\d{3}")
+RAISED = re.compile(r"\[?(OH\d{3})(\] .*)?", re.DOTALL)
 
 
-def _codes_in(folder: str, pattern: str, *, but: str = "") -> set[str]:
-    """The codes in the files of a folder, but for those that are called `but` or lie in a folder of that name."""
-    paths = [path for path in (ROOT / folder).rglob(pattern) if but not in path.parts]
-    texts = [path.read_text(encoding="utf-8") for path in paths]
-    return {code for text in texts for code in CODE.findall(text)}
+def texts_in(source: str) -> list[str]:
+    """The texts of a Python module's code: neither comments nor docstrings nor other texts that nobody reads."""
+    tree = ast.parse(source)
+    idle = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in idle)
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
+def code_of_rust(source: str) -> str:
+    """A Rust file without its comments and without the tests that end it."""
+    return re.sub(r"//.*", "", source).partition("#[cfg(test)]")[0]
+
+
+def variants(failure: str) -> dict[str, str]:
+    """The codes by the names of the variants that `failure.rs` gives them."""
+    return dict(re.findall(r'(\w+)\W+"(OH\d{3})"', code_of_rust(failure)))
+
+
+def python_files(folder: str, *but: str) -> list[Path]:
+    return [path for path in (ROOT / folder).rglob("*.py") if not {*but} & {*path.parts}]
+
+
+def rust_files() -> list[Path]:
+    return [path for path in (ROOT / "native" / "src").rglob("*.rs") if path.name not in ("failure.rs", "tests.rs")]
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def raised_by_python() -> set[str]:
+    texts = [text for path in python_files("onnxhybrid", "_codes") for text in texts_in(read(path))]
+    return {match[1] for text in texts if (match := RAISED.fullmatch(text))}
+
+
+def raised_by_rust() -> set[str]:
+    named = variants(read(ROOT / "native" / "src" / "failure.rs"))
+    sources = [code_of_rust(read(path)) for path in rust_files()]
+    used = {name for source in sources for name in re.findall(r"\bCode::(\w+)", source)}
+    return {code for name, code in named.items() if name in used}
 
 
 def test_every_code_is_raised_somewhere() -> None:
-    raisers = _codes_in("onnxhybrid", "*.py", but="_codes") | _codes_in("native/src", "*.rs")
-    assert set(REGISTER) <= raisers
+    assert set(REGISTER) == raised_by_python() | raised_by_rust()
 
 
-def test_every_code_that_is_used_is_in_the_register() -> None:
-    used = _codes_in("onnxhybrid", "*.py") | _codes_in("native/src", "*.rs")
-    assert used <= set(REGISTER)
+def test_the_library_s_codes_are_all_in_the_register() -> None:
+    named = variants(read(ROOT / "native" / "src" / "failure.rs"))
+    assert {"Internal", "Deadline", "Record"} <= named.keys()
+    assert set(named.values()) <= set(REGISTER)
+
+
+def test_every_code_that_is_named_anywhere_is_in_the_register() -> None:
+    paths = [*python_files("onnxhybrid"), *python_files("samples"), *rust_files(), *(ROOT / "docs").glob("*.md")]
+    assert {code for path in paths for code in CODE.findall(read(path))} <= set(REGISTER)
 
 
 def test_every_code_is_covered_by_a_test() -> None:
-    covered = _codes_in("tests", "*.py", but="test_diagnostics.py") | _codes_in("native", "*.rs")
-    assert set(REGISTER) <= covered
+    texts = [text for path in python_files("tests", Path(__file__).name) for text in texts_in(read(path))]
+    assert set(REGISTER) - {code for text in texts for code in CODE.findall(text)} == set()
+
+
+def test_neither_docstrings_nor_comments_nor_the_register_count_as_raising_or_covering() -> None:
+    assert texts_in('"""OH101"""\nx = 5  # OH102\ndef f():\n    """OH103"""\n    raise E("OH104", f"OH105 {x}")\n') == [
+        "OH104",
+        "OH105 ",
+    ]
+    rust = "/// OH101\nfn f() -> Code { Code::Deadline } // Code::Status\n#[cfg(test)]\nmod tests { use Code::Record; }"
+    assert re.findall(r"Code::(\w+)", code_of_rust(rust)) == ["Deadline"]
+    assert variants('Code::Node => "OH301",\nRecord = "OH533", // Other = "OH999"') == {
+        "Node": "OH301",
+        "Record": "OH533",
+    }
 
 
 def test_every_code_is_documented() -> None:

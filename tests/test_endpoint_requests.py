@@ -186,9 +186,12 @@ def test_compressed_data_that_is_damaged_or_unknown_is_a_400(url: str, encoding:
     assert encoding in refusal(post(url, "/v2/models/fp32/infer", body, {"Content-Encoding": encoding}))
 
 
-def test_a_client_that_leaves_in_the_middle_harms_nobody(url: str) -> None:
+def test_a_client_that_leaves_in_the_middle_is_let_go_and_keeps_nobody_waiting(url: str) -> None:
     with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=20) as connection:
         connection.sendall(b"POST /v2/models/fp32/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{")
+        assert post(url, "/v2/models/fp32/infer", {"inputs": [X]})[0] == 200
+        connection.shutdown(socket.SHUT_WR)
+        assert b"200 OK" not in connection.makefile("rb").read()  # to the end, which the endpoint has to make
 
 
 def test_what_is_no_http_is_a_400(url: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import operator
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -311,6 +314,19 @@ def test_judges_share_a_threshold_of_one_name() -> None:
     assert oh.Session(both).run(None, {**feeds, "t": np.array([0.65], np.float32)})[0].tolist() == [False]
     with pytest.raises(oh.ComposeError, match="OH211"):
         judge("p", 0.5) & judge("q", 0.6)
+
+
+def test_loaded_models_combine_where_nothing_but_the_models_was_imported(tmp_path: Path) -> None:
+    _own(("n",)).save(tmp_path / "judge.onnx")
+    program = (
+        "import sys; from onnxhybrid.model import load\n"
+        "judge = load(sys.argv[1])\n"
+        "assert 'onnxhybrid.compose' not in sys.modules\n"
+        "print([output.name for output in (judge & ~judge | judge).outputs])"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "judge.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "['accepted']\n"
 
 
 def test_combining_judges_changes_none_of_them_and_gives_the_same_bytes_twice() -> None:

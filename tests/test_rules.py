@@ -103,6 +103,94 @@ def test_a_rule_finds_what_it_is_for(name: str) -> None:
     assert found[0].code in str(oh.validate(model))
 
 
+@pytest.mark.parametrize("operator", ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
+def test_every_comparison_with_itself_is_found(operator: str) -> None:
+    decided = graph(node(operator, ["x", "x"], "d"), node("Squeeze", ["d"], "e"), choice(NEG, ABS, "e"))
+    (finding,) = oh.validate(decided).findings
+    assert finding.message == f"{operator} compares 'x' with itself"
+    compared = graph(
+        node(operator, ["x", "one"], "d"), node("Squeeze", ["d"], "e"), choice(NEG, ABS, "e"), weights=[ONE]
+    )
+    assert codes(compared) == []
+
+
+CHANCE = {
+    "RandomNormal": node("RandomNormal", [], "r", shape=[1]),
+    "RandomUniform": node("RandomUniform", [], "r", shape=[1]),
+    "RandomNormalLike": node("RandomNormalLike", ["one"], "r"),
+    "RandomUniformLike": node("RandomUniformLike", ["one"], "r"),
+    "Bernoulli": node("Bernoulli", ["one"], "r"),
+    "Multinomial": node("Multinomial", ["logits"], "r", dtype=TensorProto.INT64),
+}
+
+
+@pytest.mark.parametrize("operator", [*CHANCE, "Neg"])
+def test_a_decision_by_chance_is_one_and_one_by_constants_is_none(operator: str) -> None:
+    drawn = CHANCE.get(operator, node("Neg", ["one"], "r"))
+    steps = [drawn, node("Cast", ["r"], "drawn", to=BOOL), node("Squeeze", ["drawn"], "e"), choice(NEG, ABS, "e")]
+    logits = numpy_helper.from_array(np.zeros((1, 3), np.float32), "logits")
+    assert codes(graph(*steps, weights=[ONE, logits])) == (["OH125"] if operator == "Neg" else [])
+
+
+def test_a_decision_in_a_branch_may_depend_on_the_graphs_around() -> None:
+    inner = branch("then", node("Less", ["x", "one"], "d"), node("Squeeze", ["d"], "e"), choice(NEG, ABS, "e"))
+    assert codes(graph(choice(inner, branch("else2", node("Abs", ["x"], "q"))), weights=[ONE])) == []
+
+
+@pytest.mark.parametrize(("size", "found"), [(1023, []), (1024, ["OH123"])])
+def test_weights_of_a_branch_count_from_a_kibibyte_of_any_type_and_as_constants(size: int, found: list[str]) -> None:
+    texts = numpy_helper.from_array(np.array(["a" * (size - 5), "12345"], object), "w")
+    raw = numpy_helper.from_array(np.zeros(size, np.int8), "w")
+    for tensor, kind in ((texts, TensorProto.STRING), (raw, TensorProto.INT8)):
+        held = branch("then", node("Identity", ["w"], "a"), kind=kind, weights=[tensor])
+        made = branch("then", node("Constant", [], "a", value=tensor), kind=kind)
+        other = branch("else", node("Identity", ["s"], "b"), kind=kind)
+        for then in (held, made):
+            taken = [value("s", kind), value("c", BOOL, ())]
+            model = of_graph(helper.make_graph([choice(then, other)], "g", taken, [value("y", kind)]))
+            assert codes(model) == found
+
+
+def test_weights_of_an_if_inside_of_a_branch_are_told_once() -> None:
+    heavy = branch("then", node("Identity", ["w"], "a"), weights=[HEAVY])
+    inner = branch("then", choice(heavy, ABS))
+    assert codes(graph(choice(inner, branch("else2", node("Abs", ["x"], "q"))))) == ["OH123"]
+
+
+def test_a_flag_is_ok_alone_whoever_reads_the_others() -> None:
+    flagged = remote(on_error="flag")
+    assert codes(flagged.select(["y", "status", "error"])) == ["OH310"]
+    assert codes(flagged.select(["y", "ok"])) == []
+
+
+def test_a_malformed_remote_node_is_one_finding_and_hides_nothing_else() -> None:
+    proto = remote("http://gpu.example", timeout=86_400).to_proto()
+    broken = proto.graph.node.add()
+    broken.CopyFrom(proto.graph.node[0])
+    broken.name, broken.output[0] = "broken", "z"
+    proto.graph.output.append(value("z", FLOAT, ("n", 3)))
+    del broken.attribute[:]
+    found = oh.validate(oh.Model.from_proto(proto))
+    assert sorted(finding.code for finding in found) == ["OH301", "OH307", "OH308"]
+    assert all("'broken'" in finding.where for finding in found.errors)
+
+
+def test_operators_of_traditional_models_are_checked_like_those_of_the_standard_domain() -> None:
+    def scaled(operator: str) -> oh.Model:
+        scaler = node(operator, ["x"], "y", domain="ai.onnx.ml", scale=[1.0], offset=[0.0])
+        return graph(scaler, opset_imports=importing("ai.onnx.ml"))
+
+    assert codes(scaled("Scaler")) == []
+    assert codes(scaled("Scalar")) == ["OH124"]
+
+
+def test_the_operators_that_a_session_brings_by_itself_need_no_warning() -> None:
+    model = graph(
+        node("StringLength", ["x"], "y", domain="ai.onnx.contrib"), opset_imports=importing("ai.onnx.contrib")
+    )
+    assert codes(model) == []
+
+
 def test_a_domain_without_a_library_is_a_warning() -> None:
     model = graph(node("Odd", ["x"], "y", domain="com.example"), opset_imports=importing("com.example"))
     assert codes(model) == ["OH126"]

@@ -3,7 +3,7 @@
 //! ONNX Runtime loads the library and calls `RegisterCustomOps`; a host language calls the C functions
 //! of [`host::abi`]. Layers, from the outside in: [`host`] holds the doors and the kernels; [`call`] joins one node's
 //! [`protocol`] with the [`transport`] on behalf of a [`session`] and a [`run`]; the rest is data.
-#![deny(unsafe_op_in_unsafe_fn, missing_docs)]
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn, missing_docs)]
 
 pub mod call;
 pub mod element;
@@ -12,6 +12,7 @@ pub mod failure;
 pub mod guard;
 pub mod host;
 pub mod node;
+#[allow(unsafe_code)]
 pub mod ort;
 pub mod protocol;
 pub mod run;

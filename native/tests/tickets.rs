@@ -11,10 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use node::{call, input, values};
+use onnxhybrid::call::tickets::{Taken, Tickets};
 use onnxhybrid::call::{Begun, Call};
 use onnxhybrid::failure::Code;
 use onnxhybrid::run::running;
-use onnxhybrid::run::tickets::{Found, Tickets};
 use server::{Server, answer, good, read};
 
 const LONG: (&str, i64) = ("timeout_ms", 60_000);
@@ -25,8 +25,8 @@ fn begin(call: &Arc<Call>) -> Begun {
 
 fn taken(tickets: &Tickets, ticket: i64) -> Result<Begun, Code> {
     match tickets.take(ticket) {
-        Ok(Found::Begun(begun)) => Ok(begun),
-        Ok(Found::Late(_)) => Err(Code::Deadline),
+        Ok(Taken::Begun(begun)) => Ok(begun),
+        Ok(Taken::Late(_)) => Err(Code::Deadline),
         Err(problem) => Err(problem.code),
     }
 }

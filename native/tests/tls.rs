@@ -20,6 +20,7 @@ use node::{call, run, values};
 use onnxhybrid::failure::Code;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 /// The authority that signs the servers' certificates; `SSL_CERT_FILE` names it.
@@ -60,7 +61,7 @@ struct Server {
 
 /// A server that answers as the tests' node wants and counts the requests that came over HTTP/2.
 fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
-    let config = Arc::new(server_config(names, protocols));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(names, protocols)));
     let http2 = Arc::new(AtomicUsize::new(0));
     let counter = http2.clone();
     let (sender, receiver) = std::sync::mpsc::channel::<SocketAddr>();
@@ -71,37 +72,35 @@ fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
             sender.send(listener.local_addr().unwrap()).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (acceptor, counter) = (TlsAcceptor::from(config.clone()), counter.clone());
-                tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                        counter.fetch_add(usize::from(request.version() == Version::HTTP_2), Ordering::SeqCst);
-                        let body = match request.uri().path() {
-                            "/inference.GRPCInferenceService/ModelInfer" => h2_server::good(),
-                            _ => {
-                                br#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#.to_vec()
-                            }
-                        };
-                        // Nobody asks for trailers but gRPC.
-                        let trailers = h2_server::headers(&[("grpc-status", "0")]);
-                        let body = Full::new(Bytes::from(body)).with_trailers(async { Some(Ok(trailers)) });
-                        async move { Ok::<_, Infallible>(Response::new(body)) }
-                    });
-                    let io = TokioIo::new(stream);
-                    if is_http2 {
-                        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                            .serve_connection(io, service)
-                            .await;
-                    } else {
-                        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
-                    }
-                });
+                tokio::spawn(talk(stream, acceptor.clone(), counter.clone()));
             }
         });
     });
     let port = receiver.recv().unwrap().port();
     Server { url: format!("https://localhost:{port}"), http2 }
+}
+
+/// Answers the requests of one connection.
+async fn talk(stream: TcpStream, acceptor: TlsAcceptor, counter: Arc<AtomicUsize>) {
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        counter.fetch_add(usize::from(request.version() == Version::HTTP_2), Ordering::SeqCst);
+        let body = match request.uri().path() {
+            "/inference.GRPCInferenceService/ModelInfer" => h2_server::good(),
+            _ => br#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#.to_vec(),
+        };
+        // Nobody asks for trailers but gRPC.
+        let trailers = h2_server::headers(&[("grpc-status", "0")]);
+        let body = Full::new(Bytes::from(body)).with_trailers(async { Some(Ok(trailers)) });
+        async move { Ok::<_, Infallible>(Response::new(body)) }
+    });
+    let io = TokioIo::new(stream);
+    if is_http2 {
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
+    } else {
+        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+    }
 }
 
 #[test]

@@ -134,6 +134,24 @@ ROWS = (
         "an Invoke node that was cut out of its graph without its value_info",
         "Build remote models with oh.remote, which declares the types.",
     ),
+    row(
+        "OH115",
+        "ModelError",
+        "The interface of a model cannot be changed like this",
+        "expose, cast and expand_dims change what a model takes and gives. An output needs a type that is declared or "
+        "can be inferred; an element type needs a Cast in the model's opset; an axis needs a place in the shape.",
+        'model.expand_dims(5) of a model that gives "y" of shape [n, 10]',
+        "Name a tensor that has what the edit needs; the message says what this one lacks.",
+    ),
+    row(
+        "OH116",
+        "ModelError",
+        "No remote call goes to that URL",
+        "retarget moves the calls that go to a base URL, or to a path behind it. A URL that no call goes to is a "
+        "mistake, and the calls would stay where they are.",
+        'model.retarget({"http://127.0.0.1:9000": "https://gpu.example"}) of a model that calls port 8000',
+        "Write the base URLs that the model calls; model.remotes lists them as .endpoint.",
+    ),
     warning(
         "OH120",
         "A branch is never taken",

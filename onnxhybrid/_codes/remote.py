@@ -110,4 +110,13 @@ ROWS = (
         "a graph put together by hand around an Invoke node",
         "Compose with onnxhybrid, or write the entry with with_metadata.",
     ),
+    warning(
+        "OH315",
+        "The file tells of other remote calls than it makes",
+        "The metadata name a node, an endpoint or a setting that the remote nodes do not have, or leave out a call. "
+        "Whoever reads them, or looks at the file in Netron, is told something else than what leaves the device.",
+        "an endpoint that was edited in the node alone",
+        "Load the model and save it: the list of calls is written anew. Compose it anew where the tree of its parts is "
+        "wrong, or take that entry out.",
+    ),
 )

@@ -279,7 +279,8 @@ ROWS = (
         "The operator library cannot be loaded",
         "The native library is missing or of another version.",
         "a source tree that was copied without building it",
-        "Install the package again: pip install onnxhybrid.",
+        "Install onnxhybrid again: pip install . in its checkout, which builds the library with Rust, or a wheel "
+        "of the same version.",
     ),
     row(
         "OH551",

@@ -6,29 +6,33 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, parts_of
 from onnxhybrid.compose.build.types import mismatch
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model import Model
+
+_CHAIN = Combinator("chain", role="step")
 
 Feeds = dict[str, tuple[str, str]]
 """input -> (label of the part, its output)"""
 
 
-def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
+def chain(*models: Model, connect: Mapping[str, str] | None = None, keep: Iterable[str] = ()) -> Model:
     """Run models one after the other.
 
     Outputs are connected to inputs of later models by name. Where no name of a model fits, one output is connected to
-    one input, if there is only one possible way. Outputs that nothing consumed stay outputs; inputs that nothing
-    feeds become the chain's inputs.
+    one input, if there is only one possible way. Outputs that nothing consumed stay outputs, and those that `keep`
+    names; inputs that nothing feeds become the chain's inputs.
 
     Args:
         *models: two or more models, in their order.
         connect: input of a later model -> output of an earlier one, where the names differ.
+        keep: consumed outputs that stay outputs all the same.
 
     Raises:
         ComposeError: OH201 or OH202, types or shapes differ; OH203, no way or several ways to connect; OH204, connect
-            names what is not there; OH210, the chain's input and output have one name.
+            or keep names what is not there; OH210, the chain's input and output, or two outputs, have one name.
     """
     if len(models) == 1 and isinstance(models[0], Model):
         raise ComposeError("OH205", "chain takes two or more models, not 1")
@@ -40,12 +44,13 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
     if not parts:
         raise ComposeError("OH205", "chain takes two or more models, not 0")
     plan = _plan(parts, dict(connect or {}))
-    consumed = {source for feeds in plan.values() for source in feeds.values()}
+    kept = _kept(parts, keep)
+    consumed = {source for feeds in plan.values() for source in feeds.values() if source[1] not in kept}
     public = {(p.label, name) for p in parts for name in p.outputs} - consumed
     names = _public_outputs(parts, public)
     free = {name for part in parts for name in part.inputs if name not in plan[part.label]}
     written = public - _passed_through(parts, plan)
-    assembly = Assembly("chain", parts, free, [name for _, name in sorted(written)])
+    assembly = Assembly(_CHAIN, parts, free, [name for _, name in sorted(written)])
     tensors: dict[tuple[str, str], str] = {}
     for part in parts:
         feeds = {name: tensors[source] for name, source in plan[part.label].items()}
@@ -53,6 +58,21 @@ def chain(*models: Model, connect: Mapping[str, str] | None = None) -> Model:
         outputs = assembly.add(part.label, feeds, own)
         tensors.update({(part.label, name): tensor for name, tensor in outputs.items()})
     return assembly.finish(names)
+
+
+def _kept(parts: list[Part], keep: Iterable[str]) -> set[str]:
+    """The outputs that stay outputs.
+
+    Raises:
+        ComposeError: OH204, no model has such an output.
+    """
+    names = {keep} if isinstance(keep, str) else set(keep) if isinstance(keep, Iterable) else {keep}
+    offered = {name for part in parts for name in part.outputs}
+    if unknown := sorted(map(repr, names - offered)):
+        raise ComposeError(
+            "OH204", f"keep names outputs of the models; {unknown[0]} is none of them: there are {_listed(offered)}"
+        )
+    return names
 
 
 def _plan(parts: list[Part], connect: dict[str, str]) -> dict[str, Feeds]:
@@ -100,15 +120,15 @@ def _only_way(before: Part, part: Part) -> Feeds:
     if len(ways) == 1:
         name, output = ways[0]
         return {name: (before.label, output)}
-    gives = ", ".join(str(TensorSpec.of(value)) for value in before.outputs.values())
-    takes = ", ".join(str(TensorSpec.of(value)) for value in part.inputs.values()) or "no input"
+    gives = ", ".join(str(value) for value in before.outputs.values())
+    takes = ", ".join(str(value) for value in part.inputs.values()) or "no input"
     problem = "more than one pair fits" if ways else "no pair of them fits"
     hint = f'; write connect={{"{ways[0][0]}": "{ways[0][1]}"}} or another pair' if ways else ""
     raise ComposeError("OH203", f"{before.label!r} gives {gives}, {part.label!r} takes {takes}, and {problem}{hint}")
 
 
 def _passed_through(parts: list[Part], plan: dict[str, Feeds]) -> set[tuple[str, str]]:
-    """The outputs that are inputs of the chain, which models on the way gave back as they are, under their own name."""
+    """The outputs that are inputs of the chain, passed on unchanged and under one name by every model on the way."""
     origins: dict[tuple[str, str], str] = {}
     for part in parts:
         for name in (name for name in part.outputs if name in part.inputs):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import parts_of
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
+
+_PARALLEL = Combinator("parallel", overlaps=True, role="member")
 
 
 def parallel(**models: Model) -> Model:
@@ -28,7 +31,7 @@ def parallel(**models: Model) -> Model:
     outputs = [f"{part.label}/{name}" for part in parts for name in part.outputs]
     if doubled := sorted(name for name, count in Counter(outputs).items() if count > 1):
         raise ComposeError("OH210", f"two outputs would be called {doubled[0]!r}; use other labels")
-    assembly = Assembly("parallel", parts, [name for part in parts for name in part.inputs], outputs)
+    assembly = Assembly(_PARALLEL, parts, [name for part in parts for name in part.inputs], outputs)
     for part in parts:
         assembly.add(part.label, {}, {name: f"{part.label}/{name}" for name in part.outputs})
     return assembly.finish(outputs)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxhybrid.compose.build.assembly import Assembly, Branch
-from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.branches import common_outputs, unite
+from onnxhybrid.compose.build.combinator import Combinator
+from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.steps import Steps
-from onnxhybrid.compose.switch import common_outputs, single, unite
+from onnxhybrid.compose.build.types import single
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.dtypes import elem_type
+from onnxhybrid.model.dtypes import INTEGERS, elem_type
 from onnxhybrid.model.naming import free_name
 
-_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_ROUTE = Combinator("route", branches=True)
 
 
 def route(index: str | Model, models: Sequence[Model]) -> Model:
@@ -37,25 +39,13 @@ def route(index: str | Model, models: Sequence[Model]) -> Model:
     checked = Part(free_name("in range", taken), _in_range(given, len(chosen)))
     outputs = common_outputs({part.label: list(part.outputs) for part in chosen})
     inputs = {name for part in (*first, *chosen) for name in part.inputs} | (set() if first else {given.name})
-    assembly = Assembly("route", [*first, checked, *chosen], inputs, outputs)
+    assembly = Assembly(_ROUTE, [*first, checked, *chosen], inputs, outputs)
     feeds = dict.fromkeys([given.name], *assembly.add(first[0].label, {}, {}).values()) if first else {}
     below = list(assembly.add(checked.label, feeds, {}).values())
     # One model alone is both branches, so that its index is looked at too.
     branches = [assembly.branch(part.label, {}) for part in (chosen if len(chosen) > 1 else chosen * 2)]
     _choose(assembly, branches, below, outputs)
     return assembly.finish(outputs)
-
-
-def listed(models: object, combinator: str) -> Sequence[object]:
-    """The models that a combinator was given as a list.
-
-    Raises:
-        ComposeError: OH205, they are no list, or there are none.
-    """
-    if isinstance(models, (list, tuple)) and models:
-        return models
-    given = "none" if isinstance(models, (list, tuple)) else f"a {type(models).__name__}"
-    raise ComposeError("OH205", f"{combinator} takes a list of one or more Models, not {given}")
 
 
 def _index(index: str | Model, chosen: list[Part]) -> TensorSpec:
@@ -71,13 +61,13 @@ def _index(index: str | Model, chosen: list[Part]) -> TensorSpec:
     if isinstance(index, Model) and len(specs) != 1:
         raise ComposeError("OH212", f"the index needs exactly one output; it gives {', '.join(map(str, specs))}")
     for spec in specs:
-        if spec.dtype not in _INTEGERS or not single(spec):
+        if spec.dtype not in INTEGERS or not single(spec):
             raise ComposeError("OH212", f"the index is no whole number of one element: {spec}")
     return TensorSpec(specs[0].name, specs[0].dtype, None)
 
 
 def _in_range(index: TensorSpec, count: int) -> Model:
-    """For each model but the last, whether the index is at most its place; an error for an index out of range.
+    """For each model but the last, whether the index is its number or less; an index out of range is an error.
 
     The nodes that fail carry the code in their names, which ONNX Runtime puts into its message: no other way out of
     standard operators says anything of the author's.
@@ -96,7 +86,7 @@ def _in_range(index: TensorSpec, count: int) -> Model:
 
 
 def _choose(assembly: Assembly, branches: list[Branch], below: list[str], outputs: list[str]) -> None:
-    """Add the If node; with several in each other, halving what is left, they nest no deeper than they must."""
+    """Add If nodes that choose by halves, so that they are nested no deeper than they must be."""
 
     def among(low: int, high: int) -> Branch:
         if high - low == 1:

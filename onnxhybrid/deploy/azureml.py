@@ -156,7 +156,7 @@ def _requirements(model: Model, packages: Sequence[str]) -> list[str]:
     import numpy as np
     import onnxruntime
 
-    import onnxhybrid
+    from onnxhybrid import __version__
 
     own = packages if isinstance(packages, list | tuple) else [packages]
     for package in own:
@@ -166,7 +166,7 @@ def _requirements(model: Model, packages: Sequence[str]) -> list[str]:
             )
     ours = [f"numpy=={np.__version__}", f"onnxruntime=={onnxruntime.__version__}"]
     if _needs_session(model):
-        ours.append(f"onnxhybrid=={onnxhybrid.__version__}")
+        ours.append(f"onnxhybrid=={__version__}")
     if extensions.used(model):
         ours.append("onnxruntime-extensions")
     return [*ours, *own]

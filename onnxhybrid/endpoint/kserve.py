@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-import onnxhybrid
+from onnxhybrid import __version__
 from onnxhybrid.endpoint.answers import json_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.messages import InferRequest, compose_response, object_length, parse_request, raw_request
@@ -30,9 +30,7 @@ def routes(models: Mapping[str, ServedModel], threads: Executor, max_request_byt
     """The protocol's routes for `models`, which run on `threads`; a request may unpack to `max_request_bytes`."""
 
     async def server(_: Request) -> Response:
-        return json_response(
-            {"name": "onnxhybrid", "version": onnxhybrid.__version__, "extensions": ["binary_tensor_data"]}
-        )
+        return json_response({"name": "onnxhybrid", "version": __version__, "extensions": ["binary_tensor_data"]})
 
     async def healthy(_: Request) -> Response:
         return Response()

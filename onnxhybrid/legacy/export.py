@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
-from onnxhybrid.compose.overlap import sequential
+from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.calls import Field, OldCall, old_call, refused
-from onnxhybrid.legacy.operators import TRITON_DTYPES, needs_model, wire_name, without_functions
+from onnxhybrid.legacy.operators import TRITON_DTYPES, needs_model, wire_name
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs
-from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
+from onnxhybrid.model.inlining import without_functions
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import Taken, rename_tensors, tensor_names
 from onnxhybrid.model.old_operators import DOMAIN as OLD_DOMAIN
 from onnxhybrid.model.old_operators import TOKEN, TRITON, is_old
 from onnxhybrid.model.opsets import opsets_of, set_opsets
@@ -48,10 +50,9 @@ def export(model: Model) -> Model:
     needs_model(model)
     if not any(node.domain == DOMAIN for node in all_nodes(model.skeleton)):
         return model
-    proto = ModelProto()
-    proto.CopyFrom(sequential(model).skeleton)
+    proto = copied(sequential(model).skeleton)
     try:
-        proto = without_functions(proto, DOMAIN)
+        proto = without_functions(proto, lambda node: node.domain == DOMAIN)
     except ValueError as problem:
         raise ModelError("OH403", f"a function that calls out cannot be inlined: {problem}") from None
     opsets = opsets_of(proto.opset_import)
@@ -119,9 +120,7 @@ class _Writer:
             inner = [self._write_graph(inner, values, claimed) for inner in attribute_graphs(node)]
             claimed = claimed.union(*inner)
             nodes.append(node)
-        nodes = [_copy(node) for node in nodes]
-        del graph.node[:]
-        graph.node.extend(nodes)
+        replace(graph.node, nodes)
         return claimed
 
     def _claim(self, node: NodeProto, claimed: frozenset[str]) -> frozenset[str]:
@@ -210,9 +209,7 @@ class _Writer:
         if token not in self._inputs:
             raise refused(nodes[name], f"its token {token!r} is no input of the model")
         value = next(value for value in self._main.input if value.name == token)
-        kept = [*self._named(token, TOKEN, nodes[name], value), *map(_copy, self._main.node)]
-        del self._main.node[:]
-        self._main.node.extend(kept)
+        replace(self._main.node, [*self._named(token, TOKEN, nodes[name], value), *self._main.node])
 
     def _constant(self, name: str, text: str) -> None:
         self._main.initializer.append(numpy_helper.from_array(np.array([text], object), name))
@@ -237,10 +234,9 @@ def _old_nodes(main: GraphProto) -> Iterator[NodeProto]:
 
 def _tell_apart(nodes: Iterable[NodeProto]) -> None:
     """Give each node a name of its own."""
-    names: set[str] = set()
+    names = Taken()
     for node in nodes:
-        node.name = free_name(node.name or node.op_type, names)
-        names.add(node.name)
+        node.name = names.take(node.name or node.op_type)
 
 
 def _check_types(node: NodeProto, call: OldCall, values: Mapping[str, ValueInfoProto]) -> None:
@@ -250,9 +246,3 @@ def _check_types(node: NodeProto, call: OldCall, values: Mapping[str, ValueInfoP
     for tensor in (*(field.tensor for field in call.fields), *(tensor for _, tensor in call.outputs)):
         if tensor in values and (dtype := TensorSpec.of(values[tensor]).dtype) not in TRITON_DTYPES:
             raise refused(node, f"{tensor!r} is {dtype}, and they carry {', '.join(sorted(TRITON_DTYPES))}; cast it")
-
-
-def _copy(node: NodeProto) -> NodeProto:
-    copy = NodeProto()
-    copy.CopyFrom(node)
-    return copy

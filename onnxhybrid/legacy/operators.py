@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-import onnx
-from onnx import ModelProto, NodeProto
+from onnx import NodeProto
 
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
-from onnxhybrid.model.graphs import nodes_of
-from onnxhybrid.model.inlining import inlined
 from onnxhybrid.model.remote_spec import attributes_of
 
 TRITON_DTYPES = frozenset(
@@ -44,35 +40,3 @@ def plain_attributes(node: NodeProto) -> dict[str, Any]:
         name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         for name, value in attributes_of(node).items()
     }
-
-
-def without_functions(model: ModelProto, domain: str) -> ModelProto:
-    """The model with each function inlined that holds, at any depth, a node of the domain.
-
-    Such a node's wire names, and its declared types, are those of the graph that calls the function.
-
-    Raises:
-        ValueError: one of them cannot be inlined.
-    """
-    holding = {_key(function) for function in model.functions if _uses(function.node, domain)}
-    while more := {
-        _key(function)
-        for function in model.functions
-        if _key(function) not in holding and any(_called(node) in holding for node in nodes_of(function.node))
-    }:
-        holding |= more
-    if not holding:
-        return model
-    return inlined(model, holding)
-
-
-def _key(function: onnx.FunctionProto) -> tuple[str, str]:
-    return function.domain, function.name
-
-
-def _called(node: NodeProto) -> tuple[str, str]:
-    return node.domain, node.op_type
-
-
-def _uses(nodes: Iterable[NodeProto], domain: str) -> bool:
-    return any(node.domain == domain for node in nodes_of(nodes))

@@ -12,12 +12,14 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
-from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, plain_attributes, wire_name, without_functions
+from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, plain_attributes, wire_name
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model import old_operators as old
 from onnxhybrid.model.annotation import annotate
 from onnxhybrid.model.check import check, endpoint_problem
 from onnxhybrid.model.graphs import all_nodes, nested_graphs
+from onnxhybrid.model.inlining import without_functions
+from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import free_name
 from onnxhybrid.model.old_operators import AZURE_TEXT, OPENAI_AUDIO, TOKEN, TRITON, is_old, old_nodes
 from onnxhybrid.model.opsets import opsets_of, set_opsets
@@ -56,10 +58,9 @@ def upgrade(model: Model) -> Model:
     needs_model(model)
     if not any(old_nodes(model.skeleton)):
         return model
-    proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
+    proto = copied(model.skeleton)
     try:
-        proto = without_functions(proto, old.DOMAIN)
+        proto = without_functions(proto, lambda node: node.domain == old.DOMAIN)
     except ValueError as problem:
         raise ModelError("OH402", f"a function that holds an old operator cannot be inlined: {problem}") from None
     names = {node.name for node in all_nodes(proto)}
@@ -277,5 +278,4 @@ def _drop_unread(graph: GraphProto, names: set[str]) -> None:
     read = {name for inner in nested_graphs(graph) for node in inner.node for name in node.input}
     read |= {value.name for value in graph.output}
     kept = [tensor for tensor in graph.initializer if tensor.name in read or tensor.name not in names]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    replace(graph.initializer, kept)

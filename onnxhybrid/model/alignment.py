@@ -15,8 +15,8 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.axes import move_axes, only_axes_moved
 from onnxhybrid.model.editing import free_initializers
 from onnxhybrid.model.fragile import hide, show
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of
-from onnxhybrid.model.model import Model, value_infos
+from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of, value_infos
+from onnxhybrid.model.model import Model
 from onnxhybrid.model.opsets import Opsets, opsets_of, set_opsets, standard
 from onnxhybrid.model.schemas import keeps_meaning
 

@@ -1,4 +1,4 @@
-"""Finds barriers: what gives a tensor as it is, but not before calls were begun (see compose.overlap.barrier)."""
+"""Finds barriers: nodes that hold a tensor back until remote calls have begun (see compose.overlap.barrier)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Barriers:
             tickets: the tickets that they may be made of.
         """
         self.originals: dict[str, str] = {}
-        """Tensor behind a barrier -> the tensor."""
+        """The tensor that a barrier gives -> the tensor that it takes."""
         self.made: set[str] = set()
-        """What the nodes before the last ones of barriers give."""
+        """The tensors inside of barriers: what all their nodes but the last one write."""
         self._tickets, self._gates = set(tickets), set[str]()
         self._sources: dict[str, NodeProto] = {}
         for node in nodes if self._tickets else ():
@@ -44,7 +44,7 @@ class Barriers:
         return bool(node.input) and all(name in sources for name in node.input) and _is_whole(node)
 
     def _reshaped(self, node: NodeProto) -> tuple[str, ...]:
-        """What the Reshape of a barrier passes, and what is made for it; nothing where the node is none."""
+        """The tensor that a barrier's Reshape passes on, and those inside of the barrier; none if it is no barrier."""
         if node.op_type == "Reshape" and len(node.input) == 2:
             tensor, shape = node.input
             own, opened = self._inputs(shape, "Concat", 2)
@@ -53,7 +53,7 @@ class Barriers:
         return ()
 
     def _passed(self, node: NodeProto) -> tuple[str, ...]:
-        """The same for the If of a barrier."""
+        """The same of a barrier that ends in an If."""
         if node.op_type == "If" and len(node.input) == 1:
             (size,) = self._inputs(node.input[0], "Cast", 1)
             (opened,) = self._inputs(size, "Size", 1)
@@ -70,12 +70,12 @@ class Barriers:
 
 
 def _is_whole(node: NodeProto) -> bool:
-    """Not a Shape of a few dimensions."""
+    """Whether a node is no Shape, or one of all dimensions."""
     return node.op_type != "Shape" or not node.attribute
 
 
 def _identity(graph: GraphProto) -> str:
-    """What a graph of one Identity node gives; nothing where it is another."""
+    """The tensor that a graph passes on, if one Identity is all of it; otherwise an empty name."""
     given = [value.name for value in graph.output]
     nodes = [node for node in graph.node if node.op_type == "Identity" and list(node.output) == given]
     return nodes[0].input[0] if nodes and len(graph.node) == len(nodes[0].input) == 1 else ""

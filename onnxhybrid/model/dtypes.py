@@ -29,6 +29,9 @@ _BITS = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2, "floa
 
 _MOST_ELEMENTS = 2**63 - 1
 
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
 Dtype = str | np.dtype[Any] | type
 
 

@@ -13,7 +13,9 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.graphs import all_nodes, reads
-from onnxhybrid.model.naming import Scopes, injective
+from onnxhybrid.model.messages import replace
+from onnxhybrid.model.naming import GraphTree, Taken, injective
+from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.sequential import make_sequential
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -27,30 +29,47 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     """Rename tensors; inner tensors that are in the way move."""
     if not isinstance(names, Mapping):
         raise ModelError("OH109", f"rename takes a mapping such as {{'old': 'new'}}, not {names!r}")
-    scopes = Scopes(model.graph)
-    existing = scopes.tensor_names()
+    tree = GraphTree(model.graph)
+    existing = tree.tensor_names()
     for old, new in names.items():
-        _known(old, existing, "tensor")
+        known(old, existing, "tensor")
         if not is_name(new):
             raise ModelError("OH113", f"{old!r} cannot be renamed to {new!r}: a name is a non-empty text")
     public = {value.name for value in (*model.graph.input, *model.graph.output)}
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
         raise ModelError("OH113", f"two tensors would be called {doubled!r}")
-    _rename(model, scopes, injective({old: new for old, new in names.items() if old != new}, existing))
+    _rename(model, tree, injective({old: new for old, new in names.items() if old != new}, existing))
 
 
-def add_prefix(model: ModelProto, prefix: str) -> None:
-    """Put a prefix before every tensor's and node's name."""
+def add_prefix(model: ModelProto, prefix: str, *, inputs: bool, outputs: bool, functions: bool) -> None:
+    """Put a prefix before every tensor's and node's name, inputs, outputs and model-local functions as is asked."""
     if not is_text(prefix):
         raise ModelError("OH113", f"a prefix is a text, not {prefix!r}")
-    scopes = Scopes(model.graph)
-    _rename(model, scopes, {name: prefix + name for name in scopes.tensor_names()})
-    scopes.rename_nodes(lambda name: prefix + name)
+    for switch, value in {"inputs": inputs, "outputs": outputs, "functions": functions}.items():
+        if not isinstance(value, bool):
+            raise ModelError("OH113", f"{switch} is True or False, not {value!r}")
+    tree = GraphTree(model.graph)
+    kept = set() if inputs else {value.name for value in model.graph.input}
+    kept.update(() if outputs else (value.name for value in model.graph.output))
+    taken = Taken(kept)
+    _rename(model, tree, {name: taken.take(prefix + name) for name in sorted(tree.tensor_names() - kept)})
+    tree.rename_nodes(lambda name: prefix + name)
+    if functions:
+        _prefix_functions(model, prefix)
 
 
-def _rename(model: ModelProto, scopes: Scopes, names: Mapping[str, str]) -> None:
-    scopes.rename_tensors(names)
+def _prefix_functions(model: ModelProto, prefix: str) -> None:
+    own = {(standard(function.domain), function.name, function.overload) for function in model.functions}
+    for node in all_nodes(model):
+        if (standard(node.domain), node.op_type, node.overload) in own:
+            node.op_type = prefix + node.op_type
+    for function in model.functions:
+        function.name = prefix + function.name
+
+
+def _rename(model: ModelProto, tree: GraphTree, names: Mapping[str, str]) -> None:
+    tree.rename_tensors(names)
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)
@@ -62,8 +81,6 @@ def select(model: ModelProto, outputs: Iterable[str]) -> None:
         raise ModelError("OH109", f"select takes the names of outputs, not {outputs!r}")
     outputs = list(outputs)
     by_name = {value.name: value for value in model.graph.output}
-    for name in outputs:
-        _known(name, by_name, "output")
     if doubled := _doubled(outputs):
         raise ModelError("OH113", f"the output {doubled!r} is named twice")
     if not outputs:
@@ -71,9 +88,8 @@ def select(model: ModelProto, outputs: Iterable[str]) -> None:
     kept = [by_name[name] for name in outputs]
     # A remote call needs the declared types of all that it gives, chosen or not.
     model.graph.value_info.extend(value for name, value in by_name.items() if name not in outputs)
-    make_sequential(model)  # else what is kept would wait for calls that are not
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
+    make_sequential(model.graph)  # else what is kept would wait for calls that are not
+    replace(model.graph.output, kept)
     prune(model.graph)
 
 
@@ -101,8 +117,7 @@ def drop_unused(graph: GraphProto) -> None:
 
 def _keep(field: Any, entries: list[Any]) -> None:
     if len(entries) != len(field):
-        del field[:]
-        field.extend(entries)
+        replace(field, entries)
 
 
 def free_initializers(model: ModelProto) -> None:
@@ -119,15 +134,20 @@ def bind(model: ModelProto, values: Mapping[str, object]) -> None:
     """Make inputs constant."""
     free_initializers(model)
     inputs = {value.name: value for value in model.graph.input}
-    tokens = {node.input[0] for node in all_nodes(model) if is_remote(node) and _takes_token(node)}
+    secret = tokens(model)
     for name, value in values.items():
-        _known(name, inputs, "input")
-        if name in tokens:
+        known(name, inputs, "input")
+        if name in secret:
             raise ModelError("OH303", f"the input {name!r} is a token, and an artifact holds no credential")
         tensor = numpy_helper.from_array(_fitting(TensorSpec.of(inputs[name]), value), name)
         _keep(model.graph.initializer, [entry for entry in model.graph.initializer if entry.name != name])
         model.graph.initializer.append(tensor)
         model.graph.input.remove(inputs[name])
+
+
+def tokens(model: ModelProto) -> set[str]:
+    """The tensors that remote calls take as their tokens."""
+    return {node.input[0] for node in all_nodes(model) if is_remote(node) and _takes_token(node)}
 
 
 def _takes_token(node: NodeProto) -> bool:
@@ -199,7 +219,12 @@ def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
             entry.value = value
 
 
-def _known(name: object, names: Collection[str], kind: str) -> None:
+def known(name: object, names: Collection[str], kind: str) -> None:
+    """Refuse a name that is none of `names`.
+
+    Raises:
+        ModelError: OH109, with the name that it may be meant for.
+    """
     if name not in names:
         names = list(names)
         near = difflib.get_close_matches(str(name), names, n=1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+from onnxhybrid.model.messages import replace
 
 _KINDS = AttributeProto
 _NO_GRAPH = frozenset(AttributeProto.AttributeType.values()) - {_KINDS.UNDEFINED, _KINDS.GRAPH, _KINDS.GRAPHS}
@@ -87,10 +89,7 @@ def sort_nodes(graph: GraphProto) -> None:
     needs = [sorted({producers[name] for name in reads(node) if name in producers}) for node in graph.node]
     if all(not need or need[-1] < position for position, need in enumerate(needs)):
         return
-    order = [graph.node[position] for position in _sorted(needs)]
-    copies = GraphProto(node=order)
-    del graph.node[:]
-    graph.node.extend(copies.node)
+    replace(graph.node, [graph.node[position] for position in _sorted(needs)])
 
 
 def _is_sorted(graph: GraphProto) -> bool:
@@ -124,6 +123,11 @@ def _sorted(needs: list[list[int]]) -> list[int]:
             if not waiting[user]:
                 heapq.heappush(ready, user)
     return order + [position for position, count in enumerate(waiting) if count]
+
+
+def value_infos(graph: GraphProto) -> dict[str, ValueInfoProto]:
+    """Every declared type of a graph, by tensor name."""
+    return {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
 
 
 def all_nodes(model: ModelProto) -> Iterator[NodeProto]:

@@ -8,7 +8,7 @@ from onnx import GraphProto, ModelProto, ValueInfoProto, helper, shape_inference
 
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.fragile import inferred
-from onnxhybrid.model.naming import Scopes
+from onnxhybrid.model.naming import GraphTree
 from onnxhybrid.model.runtime_types import runtime_types
 from onnxhybrid.model.tensor_spec import shape_of
 
@@ -25,7 +25,7 @@ def tensor_types(model: ModelProto) -> dict[str, ValueInfoProto]:
     if any(_unknown(name, known) for name in _names(model)):
         known.append(runtime_types(model))
     types = {name: _best(name, [table[name] for table in known if name in table]) for name in _names(model)}
-    _drop_made_up_sizes(types.values(), Scopes(model.graph).size_names())
+    _drop_made_up_sizes(types.values(), GraphTree(model.graph).size_names())
     return types
 
 

@@ -1,13 +1,32 @@
-"""Inlining functions, with one kind of failure."""
+"""Inlines the functions of a model that hold nodes of some kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from onnx import ModelProto, checker, inliner
+from onnx import ModelProto, NodeProto, checker, inliner
+
+from onnxhybrid.model.graphs import nodes_of
 
 
-def inlined(model: ModelProto, functions: Iterable[tuple[str, str]]) -> ModelProto:
+def without_functions(model: ModelProto, holds: Callable[[NodeProto], bool]) -> ModelProto:
+    """The model with each function inlined in which `holds` is true of a node, at any depth.
+
+    Raises:
+        ValueError: one of them cannot be inlined.
+    """
+    functions = [((f.domain, f.name), list(nodes_of(f.node))) for f in model.functions]
+    inlined = {key for key, nodes in functions if any(map(holds, nodes))}
+    while more := {
+        key
+        for key, nodes in functions
+        if key not in inlined and any((node.domain, node.op_type) in inlined for node in nodes)
+    }:
+        inlined |= more
+    return _inlined(model, inlined) if inlined else model
+
+
+def _inlined(model: ModelProto, functions: Iterable[tuple[str, str]]) -> ModelProto:
     """The model with these functions, each a domain and a name, inlined.
 
     Raises:

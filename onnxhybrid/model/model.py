@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from onnx import GraphProto, ModelProto, ValueInfoProto
+from onnx import ModelProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import annotation, editing
+from onnxhybrid.model import annotation
 from onnxhybrid.model.check import check
+from onnxhybrid.model.edits import Edits
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.inference import tensor_types
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.storage import saving
@@ -26,9 +27,10 @@ from onnxhybrid.model.storage.weights import make_whole, used
 from onnxhybrid.model.storage.wire import detach
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import file_path, shown
+from onnxhybrid.model_operators import logic
 
 
-class Model:
+class Model(Edits):
     """An ONNX model whose weights are kept by reference. Methods return new models; nothing changes a Model.
 
     Get one from `oh.load`, `Model.from_proto`, `oh.remote` or a combinator.
@@ -77,7 +79,7 @@ class Model:
         """
         if not saving.fits_one_message(self._skeleton, self._weights):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
-        proto = self._copy()
+        proto = copied(self._skeleton)
         annotation.update(proto)
         make_whole(proto, self._weights)
         return proto
@@ -184,59 +186,21 @@ class Model:
         if not report:
             raise ValidationError(report)
 
-    def rename(self, names: Mapping[str, str]) -> Model:
-        """The model with tensors renamed, all at once, so that names can swap. Wire names of remote nodes stay.
-
-        Args:
-            names: old name -> new name, of inputs, outputs or tensors between them.
-
-        Raises:
-            ModelError: OH109, no such tensor; OH113, two tensors would get one name.
-        """
-        return self._edited(editing.rename, names)
-
-    def prefix(self, prefix: str) -> Model:
-        """The model with `prefix` before the name of each input, output, inner tensor and node."""
-        return self._edited(editing.add_prefix, prefix)
-
-    def bind(self, /, **values: Any) -> Model:
-        """The model with inputs made constant: `model.bind(threshold=0.5)`.
-
-        Raises:
-            ModelError: OH109, no such input; OH111, the value does not fit it; OH303, the input is a token.
-        """
-        return self._edited(editing.bind, values)
-
-    def select(self, outputs: Iterable[str]) -> Model:
-        """The model with these outputs only, in this order, without the nodes and inputs that none of them needs.
-
-        Raises:
-            ModelError: OH109, no such output; OH113, an output is named twice.
-        """
-        return self._edited(editing.select, [outputs] if isinstance(outputs, str) else outputs)
-
-    def with_metadata(self, metadata: Mapping[str, str]) -> Model:
-        """The model with these entries added to, or put in the place of, its metadata_props."""
-        return self._edited(editing.set_metadata, metadata)
-
     def _edited(self, edit: Any, argument: Any) -> Model:
-        proto = self._copy()
+        proto = copied(self._skeleton)
         edit(proto, argument)
         annotation.update(proto)
         return Model(proto, used(proto, self._weights))
 
-    def _copy(self) -> ModelProto:
-        proto = ModelProto()
-        proto.CopyFrom(self._skeleton)
-        return proto
-
     def __and__(self, other: Model) -> Model:
         """Of two judges: the one that accepts what both accept."""
-        return _of_judges("combined", "And", self, other)
+        judge: Model = logic().combined("And", self, other)
+        return judge
 
     def __or__(self, other: Model) -> Model:
         """Of two judges: the one that accepts what at least one of them accepts."""
-        return _of_judges("combined", "Or", self, other)
+        judge: Model = logic().combined("Or", self, other)
+        return judge
 
     def __rand__(self, other: object) -> NoReturn:
         """Of a number and a judge: `a >= 0.8 & b`, which Python reads as `a >= (0.8 & b)`."""
@@ -246,7 +210,8 @@ class Model:
 
     def __invert__(self) -> Model:
         """Of a judge: the one that accepts what it refuses; what cannot be judged is refused by both."""
-        return _of_judges("negated", self)
+        judge: Model = logic().negated(self)
+        return judge
 
     def __bool__(self) -> bool:
         """A Model has no truth value: `a <= score <= b` and `judge and judge` would drop a condition in silence."""
@@ -273,13 +238,6 @@ class Model:
         return f"<Model {self.name!r} ({listed(self.inputs)}) -> ({listed(self.outputs)})>"
 
 
-def _of_judges(function: str, *arguments: object) -> Model:
-    """What the operators of judges give. They are composition, which lies above, so it is found when it is needed."""
-    logic = importlib.import_module("onnxhybrid.compose.judge.logic")
-    composed: Model = getattr(logic, function)(*arguments)
-    return composed
-
-
 def load(path: str | os.PathLike[str]) -> Model:
     """Load an .onnx file, weights inside or external.
 
@@ -291,8 +249,3 @@ def load(path: str | os.PathLike[str]) -> Model:
     file = file_path(path, "OH100")
     skeleton = read(file)
     return Model(skeleton, resolve(skeleton, itself=file))
-
-
-def value_infos(graph: GraphProto) -> dict[str, ValueInfoProto]:
-    """Every declared type of a graph, by tensor name."""
-    return {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}

@@ -1,21 +1,22 @@
 """Renames tensors, sizes and nodes all through a graph, nested graphs included.
 
-A renaming is applied to every scope at once. That keeps the meaning as long as it is injective, so callers bring a
+A renaming is applied to every graph at once. That keeps the meaning as long as it is injective, so callers bring a
 mapping that moves whatever is in the way (`injective`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableSequence
+from dataclasses import dataclass, field
 
-from onnx import GraphProto, TensorProto, TensorShapeProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, TensorProto, TensorShapeProto, ValueInfoProto
 
-from onnxhybrid.model.graphs import nested_graphs
+from onnxhybrid.model.graphs import all_nodes, nested_graphs
 from onnxhybrid.model.opsets import standard
 
 
-class Scopes:
-    """A graph and the graphs nested in it, which are looked for once."""
+class GraphTree:
+    """A graph with the graphs nested in it, which are searched for once."""
 
     def __init__(self, graph: GraphProto) -> None:
         """Find the nested graphs."""
@@ -61,14 +62,14 @@ class Scopes:
                     node.name = rename(name)
 
 
-def tensor_names(graph: GraphProto) -> set[str]:
+def tensor_names(graph: GraphProto) -> Taken:
     """Every tensor name that occurs in the graph or in a nested one."""
-    return Scopes(graph).tensor_names()
+    return Taken(GraphTree(graph).tensor_names())
 
 
 def rename_tensors(graph: GraphProto, mapping: Mapping[str, str]) -> None:
     """Rename tensors in place, in nested graphs too; names that the mapping lacks stay."""
-    Scopes(graph).rename_tensors(mapping)
+    GraphTree(graph).rename_tensors(mapping)
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
@@ -81,7 +82,7 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
 
 
 class Taken(set[str]):
-    """Names that are given away."""
+    """Names that are taken."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         super().__init__(names)
@@ -101,14 +102,33 @@ class Taken(set[str]):
         return name
 
 
+@dataclass
+class Names:
+    """The names that are taken in a model: of tensors, of nodes and of sizes."""
+
+    tensors: Taken = field(default_factory=Taken)
+    nodes: Taken = field(default_factory=Taken)
+    sizes: Taken = field(default_factory=Taken)
+
+    @classmethod
+    def of(cls, model: ModelProto) -> Names:
+        """The names of a model's tensors and nodes, at any depth."""
+        return cls(tensor_names(model.graph), Taken(node.name for node in all_nodes(model)))
+
+    def tensor(self, wanted: str) -> str:
+        """A free tensor name, `wanted` if possible; it is taken from now on."""
+        return self.tensors.take(wanted)
+
+    def node(self, wanted: str) -> str:
+        """A free node name, `wanted` if possible; it is taken from now on."""
+        return self.nodes.take(wanted)
+
+
 def injective(mapping: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
     """The mapping, with those of `names` moved away that stand where another one is going to."""
-    complete = dict(mapping)
-    taken = {*names, *mapping.values()}
-    for name in sorted(set(mapping.values()) & set(names) - set(mapping)):
-        complete[name] = free_name(name, taken)
-        taken.add(complete[name])
-    return complete
+    taken = Taken((*names, *mapping.values()))
+    moved = sorted(set(mapping.values()) & set(names) - set(mapping))
+    return {**mapping, **{name: taken.take(name) for name in moved}}
 
 
 def _rename_tensors(graph: GraphProto, mapping: Mapping[str, str]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from onnx import NodeProto, helper
 
+from onnxhybrid.model.tensor_spec import TensorSpec
+
 DOMAIN = "ai.onnxhybrid"
 """The operator domain of the remote nodes."""
 
@@ -22,6 +24,9 @@ AWAIT = "Await"
 
 CANCEL = "Cancel"
 """The operator type that drops the call of a ticket."""
+
+FLAGS = (TensorSpec("ok", "bool", ()), TensorSpec("status", "int64", ()), TensorSpec("error", "str", ()))
+"""The last outputs of a call whose `on_error` is "flag"."""
 
 REQUIRED = ("protocol", "endpoint", "input_names", "output_names", "auth", "timeout_ms")
 
@@ -105,7 +110,7 @@ def result_count(node: NodeProto, spec: RemoteSpec) -> int:
     """How many outputs a remote node has: those of the call, or the ticket."""
     if node.op_type == BEGIN:
         return 1
-    return len(spec.outputs) + (3 if spec.on_error == "flag" else 0)
+    return len(spec.outputs) + (len(FLAGS) if spec.on_error == "flag" else 0)
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:

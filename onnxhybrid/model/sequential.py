@@ -1,4 +1,4 @@
-"""Calls that are begun in one node and awaited in another, brought back into one, wherever they can be."""
+"""Undoes overlapping in a graph: a Begin and its Await become one Invoke again, wherever they can."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 from onnxhybrid.model.barriers import Barriers
 from onnxhybrid.model.graphs import all_nodes, nested_graphs, nodes_of, reads
+from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import rename_tensors
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, DOMAIN, INVOKE
 
@@ -28,11 +29,9 @@ def ticket_of(node: NodeProto) -> str:
 
 def whole(begin: NodeProto, wait: NodeProto) -> NodeProto:
     """The Invoke node that does what a Begin and its Await do."""
-    invoke = NodeProto()
-    invoke.CopyFrom(begin)
+    invoke = copied(begin)
     invoke.op_type = INVOKE
-    del invoke.attribute[:]
-    invoke.attribute.extend(attribute for attribute in begin.attribute if attribute.name != TYPES)
+    replace(invoke.attribute, [attribute for attribute in begin.attribute if attribute.name != TYPES])
     invoke.output[:] = wait.output
     return invoke
 
@@ -45,17 +44,17 @@ def is_overlapped(model: ModelProto) -> bool:
     return any(is_operator(node, BEGIN) for node in all_nodes(model))
 
 
-def make_sequential(model: ModelProto) -> None:
+def make_sequential(graph: GraphProto) -> None:
     """Write Invoke for each Begin and Await of one graph, in place, and take out the barriers between them."""
-    tickets = {ticket_of(node) for node in nodes_of(model.graph.node) if is_operator(node, BEGIN)}
-    for graph in nested_graphs(model.graph):
-        _take_barriers(graph, tickets)
-    for graph in nested_graphs(model.graph):
-        _unite(graph)
+    tickets = {ticket_of(node) for node in nodes_of(graph.node) if is_operator(node, BEGIN)}
+    for inner in nested_graphs(graph):
+        _take_barriers(inner, tickets)
+    for inner in nested_graphs(graph):
+        _unite(inner)
 
 
 def _take_barriers(graph: GraphProto, tickets: set[str]) -> None:
-    """Let every node read the tensors themselves, and no Await wait for anything but its ticket."""
+    """Take barriers out, and all inputs of an Await but its ticket."""
     for node in graph.node:
         if is_operator(node, AWAIT):
             del node.input[1:]
@@ -89,13 +88,10 @@ def _unite(graph: GraphProto) -> None:
 
 
 def _keep(graph: GraphProto, nodes: list[NodeProto]) -> None:
-    """Let the graph have these nodes, and declarations of their tensors only."""
+    """Give the graph these nodes, and drop declarations of other tensors."""
     if len(nodes) == len(graph.node):
         return
-    del graph.node[:]
-    graph.node.extend(nodes)
+    replace(graph.node, nodes)
     known = {name for node in nodes for name in node.output}
     known.update(value.name for value in (*graph.input, *graph.output, *graph.initializer))
-    values = [value for value in graph.value_info if value.name in known]
-    del graph.value_info[:]
-    graph.value_info.extend(values)
+    replace(graph.value_info, [value for value in graph.value_info if value.name in known])

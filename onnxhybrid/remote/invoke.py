@@ -14,7 +14,7 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.model import Model
-from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
+from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.credential import Auth, Credential, checked
@@ -23,8 +23,6 @@ from onnxhybrid.remote.settings import Settings
 OnError = Literal["raise", "flag"]
 
 DAY = 86_400.0
-FLAGS = (TensorSpec("ok", "bool", ()), TensorSpec("status", "int64", ()), TensorSpec("error", "str", ()))
-"""The outputs that on_error="flag" adds."""
 
 _IR = 8
 _VERSION = 1

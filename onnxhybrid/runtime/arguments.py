@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi._pybind_state import OrtValueVector
 
 from onnxhybrid.errors import Error
 
@@ -24,8 +25,46 @@ def check_arguments(output_names: object, feeds: object, run_options: object) ->
         raise Error("OH540", f"feeds map inputs to arrays; they are a {type(feeds).__name__}")
     if isinstance(output_names, str) or not isinstance(output_names, (list, tuple, type(None))):
         raise Error("OH540", f"output_names is a list of names, or None for all outputs; it is {output_names!r}")
+    _check_options(run_options)
+
+
+def check_binding(binding: object, run_options: object) -> None:
+    """Check the kinds of the arguments of a run on what is bound.
+
+    Raises:
+        Error: OH540, one of them is of another kind.
+    """
+    if not isinstance(binding, onnxruntime.IOBinding):
+        kind = type(binding).__name__
+        raise Error("OH540", f"iobinding is what the session's io_binding() gives, not a {kind}")
+    _check_options(run_options)
+
+
+def check_vectors(run_options: object, feeds: object, fetches: object) -> None:
+    """Check the kinds of the arguments of a run on vectors of OrtValues.
+
+    Raises:
+        Error: OH540, one of them is of another kind.
+    """
+    for name, vector in (("feeds", feeds), ("fetches", fetches)):
+        if not isinstance(vector, OrtValueVector):
+            kind = type(vector).__name__
+            raise Error("OH540", f"{name} are an onnxruntime.capi._pybind_state.OrtValueVector, not a {kind}")
+    _check_options(run_options)
+
+
+def _check_options(run_options: object) -> None:
     if run_options is not None and not isinstance(run_options, onnxruntime.RunOptions):
         raise Error("OH540", f"run_options are onnxruntime.RunOptions, not {type(run_options).__name__}")
+
+
+def odd_value(values: Mapping[str, object]) -> str | None:
+    """What is wrong with the first value that is no OrtValue; None where there is none."""
+    for name, value in values.items():
+        if not isinstance(value, onnxruntime.OrtValue):
+            kind = type(value).__name__
+            return f"the feed of {name!r} is a {kind}; give onnxruntime.OrtValue.ortvalue_from_numpy(array)"
+    return None
 
 
 def odd_feed(feeds: Mapping[str, Any]) -> str | None:

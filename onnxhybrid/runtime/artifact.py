@@ -1,7 +1,7 @@
 """What ONNX Runtime is given for a Model: the graph as bytes, and the weights where they are.
 
-Weights in files are external data that ONNX Runtime maps itself, which reads none of them before they are needed. What
-is attached to the options it copies: that is for the weights that lie in memory, or in a file but unaligned.
+Weights in files become external data, which ONNX Runtime maps: none is read before it is needed. Weights in memory, and
+those that lie unaligned in a file, are attached to the options instead, and ONNX Runtime copies them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,36 +10,39 @@ import onnxruntime
 
 from onnxhybrid.runtime import values
 
-Computation = Callable[[Sequence[str] | None, Mapping[str, Any], onnxruntime.RunOptions], Sequence[Any]]
-"""Outputs to compute (None for all), feeds and options to outputs."""
+Computation = Callable[
+    [onnxruntime.InferenceSession, Sequence[str] | None, Mapping[str, Any], onnxruntime.RunOptions], Sequence[Any]
+]
+"""The session, outputs to compute (None for all), feeds and options to outputs."""
 
 _PLAIN = frozenset({"CPUExecutionProvider", "AzureExecutionProvider"})
 _ARRAYS = frozenset({np.ndarray})
 
 
 def computation(session: onnxruntime.InferenceSession) -> Computation:
-    """The computation of a session.
+    """The computation of a session, which does not hold the session: it is freed with its last user.
 
     `InferenceSession.run` checks the feeds and the state of providers in Python, which takes longer than all else that
-    ONNX Runtime does for a small model. Where a look shows that each of its checks passes, they are left out.
+    ONNX Runtime does for a small model. They are left out where it is plain that each would pass.
     """
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if values.needs_values([*inputs, *outputs]):
-        return functools.partial(values.run, session)
-    inner = getattr(session, "_sess", None)
-    if inner is None or not _PLAIN.issuperset(session.get_providers()):
-        whole: Computation = session.run
+        return values.run
+    whole: Computation = onnxruntime.InferenceSession.run
+    if getattr(session, "_sess", None) is None or not _PLAIN.issuperset(session.get_providers()):
         return whole
     names = [output.name for output in outputs]
     required = frozenset(argument.name for argument in inputs if not argument.type.startswith("optional"))
 
     def run(
-        output_names: Sequence[str] | None, feeds: Mapping[str, Any], run_options: onnxruntime.RunOptions
+        session: onnxruntime.InferenceSession,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        run_options: onnxruntime.RunOptions,
     ) -> Sequence[Any]:
         if type(feeds) is dict and required <= feeds.keys() and _ARRAYS.issuperset(map(type, feeds.values())):
-            found: Sequence[Any] = inner.run(output_names or names, feeds, run_options)
-        else:
-            found = session.run(output_names, feeds, run_options)
-        return found
+            found: Sequence[Any] = session._sess.run(output_names or names, feeds, run_options)
+            return found
+        return whole(session, output_names, feeds, run_options)
 
     return run

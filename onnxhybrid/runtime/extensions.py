@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import onnxruntime
 
@@ -31,13 +30,8 @@ def used(model: Model) -> list[str]:
     )
 
 
-def opened(
-    source: str | bytes,
-    options: onnxruntime.SessionOptions,
-    providers: Sequence[Any] | None,
-    operators: Sequence[str],
-) -> onnxruntime.InferenceSession:
-    """A session for a model that uses these operators of onnxruntime-extensions.
+def opened(make: Callable[[], None], options: onnxruntime.SessionOptions, operators: Sequence[str]) -> None:
+    """Make a session with these options, for a model that uses these operators of onnxruntime-extensions.
 
     Options take its library once and do not tell whether they hold it; so it is registered only when they lack it.
 
@@ -45,13 +39,13 @@ def opened(
         Error: OH547, the package is not installed; or what ONNX Runtime raises.
     """
     try:
-        return onnxruntime.InferenceSession(source, options, providers=providers)
+        make()
     except Exception as problem:
         if not operators or _UNKNOWN not in str(problem):
             raise
         options.register_custom_ops_library(_library(operators))
         try:
-            return onnxruntime.InferenceSession(source, options, providers=providers)
+            make()
         except Exception as second:  # noqa: BLE001  # ONNX Runtime raises many kinds
             # They held it already, and it lacks the operator: the first failure says which.
             raise (problem if "Conflicting" in str(second) else second) from None

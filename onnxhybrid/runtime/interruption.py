@@ -18,10 +18,9 @@ _T = TypeVar("_T")
 class _Watch:
     """Answers the library's question whether a wait is to go on, from inside ONNX Runtime's run.
 
-    The question is asked on the thread that runs. On the main thread Python handles signals as soon as it gets back
-    to Python code, which is here; what a handler raises has to be kept, since no exception may cross into the
-    library. A function could not keep it: signals are handled before its first line. A generator can, since it
-    resumes inside its own try.
+    The library asks on the thread that runs. If that is the main thread, Python handles signals as soon as it runs
+    Python code again, which is here. What a handler raises is kept, since no exception may cross into the library. A
+    function could not keep it, because signals are handled before its first line; a generator resumes inside its try.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ _LOG = logging.getLogger("onnxhybrid")
 class RunFuture(Future[list[Any]]):
     """The outputs of a run, in the order of the names that were asked for.
 
-    Other than a plain Future it can be cancelled while it runs: its remote calls end at once, and whoever waits for
+    Unlike a plain Future it can be cancelled while it runs: its remote calls end at once, and whoever waits for
     the result gets CancelledError. `concurrent.futures.wait` returns when the run has ended too.
     """
 

@@ -70,8 +70,8 @@ def make_scope(credentials: Credentials | None, policy: Policy | None, **more: A
 def attach(options: onnxruntime.SessionOptions, scope: Scope) -> None:
     """Let sessions that are made with `options` from now on belong to `scope`; the caller holds the lock until then.
 
-    ONNX Runtime takes one registration of a domain for each options object, so a second scope takes over the first
-    one's.
+    Options take one registration of a domain. Another scope with the same options takes over that of the first: kernels
+    that are made from now on belong to it.
     """
     first = _registered.get(options)
     if first is not None:

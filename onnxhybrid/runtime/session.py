@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
-from typing import Any
+from typing import Any, TypeVar
 
 import onnxruntime
-from onnx import ModelProto
 
-from onnxhybrid import legacy
-from onnxhybrid.errors import Error, ModelError
-from onnxhybrid.model import Model, load
-from onnxhybrid.model.storage.glancing import glance
+from onnxhybrid.errors import Error
+from onnxhybrid.model import Model
 from onnxhybrid.runtime import extensions
-from onnxhybrid.runtime.arguments import check_arguments, misfit, odd_feed
-from onnxhybrid.runtime.artifact import Artifact
+from onnxhybrid.runtime.arguments import check_arguments, check_binding, check_vectors, misfit, odd_feed, odd_value
 from onnxhybrid.runtime.computation import computation
 from onnxhybrid.runtime.failures import translated
 from onnxhybrid.runtime.interruption import interruptible
@@ -29,18 +24,19 @@ from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.run_future import RunFuture
 from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
+from onnxhybrid.runtime.source import source_of
 from onnxhybrid.runtime.statistics import NodeStats, parsed
 from onnxhybrid.runtime.workers import do
 
-_ERROR, _FATAL = 3, 4
-_OLD = (
-    "[OH401] the model holds operators of the domain com.microsoft.extensions, which no longer exist; the session "
-    "upgraded them. oh.legacy.upgrade(model).save(path) does so once and for all"
-)
+_T = TypeVar("_T")
+_FATAL = 4
 
 
-class Session:
+class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries no types
     """Runs a Model, or the file of one, with ONNX Runtime. Any number of threads may use it at once.
+
+    It is an `onnxruntime.InferenceSession`: each method of the installed release works, with its arguments and results.
+    What those methods raise where a model is opened or run is an `oh.Error` with a code.
 
     It needs no closing: what it holds is freed with it. Where a graph uses operators of onnxruntime-extensions, their
     library is registered too.
@@ -72,55 +68,43 @@ class Session:
         record: str | os.PathLike[str] | None = None,
         replay: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._artifact: Artifact | None = None
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
         if not isinstance(options, onnxruntime.SessionOptions):
             raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
-        source, operators = self._source(model_or_path, options, ours=sess_options is None)
+        source = source_of(model_or_path, options, ours=sess_options is None)
+        self._options, self._operators, self._weights = options, source.operators, source.weights
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
         self._scope = make_scope(credentials, policy, events=True, **tape)
         self._observation = Observation(self._scope)
+        self._quiet = onnxruntime.RunOptions()
+        self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too
+        self._open(functools.partial(super().__init__, source.graph, options, providers=providers))
+
+    def _open(self, make: Callable[[], None]) -> None:
+        """Let ONNX Runtime make its session, whose remote nodes then belong to this one's scope."""
         with lock():
-            attach(options, self._scope)
+            attach(self._options, self._scope)
             try:
-                self._session = extensions.opened(source, options, providers, operators)
+                extensions.opened(make, self._options, self._operators)
             except Error:
                 raise
             except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
                 raise translated(problem) from None
-        self._quiet = onnxruntime.RunOptions()
-        self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too
-        self._compute = computation(self._session)
+        self._compute = computation(self)
 
-    def _source(
-        self, model: Model | str | os.PathLike[str], options: onnxruntime.SessionOptions, *, ours: bool
-    ) -> tuple[str | bytes, list[str]]:
-        """What InferenceSession is given: a path as it is, and a Model as bytes; and what it needs of the extensions.
+    def set_providers(
+        self,
+        providers: Sequence[str | tuple[str, dict[Any, Any]]] | None = None,
+        provider_options: Sequence[dict[Any, Any]] | None = None,
+    ) -> None:
+        """Open the model again with other execution providers: exactly `InferenceSession.set_providers`.
 
-        Weights are mapped only through options of our own, since options keep what was attached to them.
+        Credentials, policy, statistics and connections stay.
+
+        Raises:
+            Error: OH540, ONNX Runtime refused.
         """
-        if isinstance(model, (ModelProto, bytes)):
-            raise ModelError("OH100", "a Session takes a Model or the path of a file; use oh.Model.from_proto(proto)")
-        path = None
-        if not isinstance(model, Model):
-            seen = glance(model)  # whose errors say what is wrong with a file
-            if not seen.external and seen.domains.isdisjoint(extensions.DOMAINS):
-                _hush(options, ours and seen.defaults)
-                return os.fspath(model), []
-            path = None if seen.small else os.fspath(model)
-            model = load(model)
-        if (upgraded := legacy.upgrade(model)) is not model:
-            warnings.warn(_OLD, UserWarning, stacklevel=3)
-            model, path = upgraded, None
-        operators = extensions.used(model)
-        _hush(options, ours and any(spec.optional for spec in model.inputs))
-        if path is not None:
-            return path, operators
-        if not ours:
-            return _whole(model), operators
-        self._artifact = Artifact.mapped(model)
-        self._artifact.attach(options)
-        return self._artifact.graph, operators
+        self._open(functools.partial(super().set_providers, providers, provider_options))
 
     def run(
         self,
@@ -151,17 +135,78 @@ class Session:
         feeds: Mapping[str, Any],
         run_options: onnxruntime.RunOptions | None,
     ) -> list[Any]:
-        options = run_options if run_options is not None else self._quiet
+        options = self._quiet if run_options is None else run_options
         with self._observation:
             try:
-                return list(self._compute(output_names, feeds, options))
+                return list(self._compute(self, output_names, feeds, options))
             except Exception as problem:
                 if translated(problem).code != "OH540":
                     raise
-                odd = odd_feed(feeds) or misfit(self._session, output_names, feeds)
+                odd = odd_feed(feeds) or misfit(self, output_names, feeds)
                 if odd is None:
                     raise
                 raise Error("OH540", odd) from None
+
+    def run_with_ort_values(
+        self,
+        output_names: Sequence[str] | None,
+        input_dict_ort_values: Mapping[str, onnxruntime.OrtValue],
+        run_options: onnxruntime.RunOptions | None = None,
+    ) -> list[onnxruntime.OrtValue]:
+        """Run the model with OrtValues in and out: exactly `InferenceSession.run_with_ort_values`.
+
+        Raises:
+            RemoteError: a remote call failed; see its subclasses.
+            Error: OH540, ONNX Runtime refused, or a feed is no OrtValue.
+        """
+        check_arguments(output_names, input_dict_ort_values, run_options)
+        if (odd := odd_value(input_dict_ort_values)) is not None:
+            raise Error("OH540", odd)
+        run = super().run_with_ort_values
+        return list(self._watched(run_options, run, output_names, input_dict_ort_values, self._or_quiet(run_options)))
+
+    def run_with_iobinding(
+        self, iobinding: onnxruntime.IOBinding, run_options: onnxruntime.RunOptions | None = None
+    ) -> None:
+        """Run the model on what is bound: exactly `InferenceSession.run_with_iobinding`.
+
+        Raises:
+            RemoteError: a remote call failed; see its subclasses.
+            Error: OH540, ONNX Runtime refused, or an argument is of another kind.
+        """
+        check_binding(iobinding, run_options)
+        self._watched(run_options, super().run_with_iobinding, iobinding, self._or_quiet(run_options))
+
+    def run_with_ortvaluevector(
+        self,
+        run_options: onnxruntime.RunOptions | None,
+        feed_names: Sequence[str],
+        feeds: Any,
+        fetch_names: Sequence[str],
+        fetches: Any,
+        fetch_devices: Sequence[Any],
+    ) -> None:
+        """Run the model on vectors of OrtValues: exactly `InferenceSession.run_with_ortvaluevector`.
+
+        Raises:
+            RemoteError: a remote call failed; see its subclasses.
+            Error: OH540, ONNX Runtime refused, or an argument is of another kind.
+        """
+        check_vectors(run_options, feeds, fetches)
+        run, options = super().run_with_ortvaluevector, self._or_quiet(run_options)
+        self._watched(run_options, run, options, feed_names, feeds, fetch_names, fetches, fetch_devices)
+
+    def _or_quiet(self, run_options: onnxruntime.RunOptions | None) -> onnxruntime.RunOptions:
+        return self._quiet if run_options is None else run_options
+
+    def _watched(self, run_options: onnxruntime.RunOptions | None, run: Callable[..., _T], *given: Any) -> _T:
+        """Do `run(*given)`, a run of ONNX Runtime, as `run` does its own: it can be ended, and is observed."""
+
+        def observed() -> _T:
+            with self._observation:
+                return run(*given)
+
+        return interruptible(0, run_options, observed)
 
     def submit(
         self,
@@ -241,41 +286,17 @@ class Session:
         check_arguments(output_names, input_feed, run_options)
         if not callable(callback):
             raise Error("OH540", f"the callback is a function, not {type(callback).__name__}")
-        if missing := [argument.name for argument in self._session.get_inputs() if argument.name not in input_feed]:
+        needed = [argument.name for argument in self.get_inputs() if not argument.type.startswith("optional")]
+        if missing := [name for name in needed if name not in input_feed]:
             raise Error("OH540", f"the inputs {missing} are missing from the feeds")
         future = RunFuture()
         # Before the run begins: the callback of a run that is over would be called on this thread.
         future.add_done_callback(functools.partial(_call_back, callback, user_data))
         self._begin(future, output_names, input_feed, run_options)
 
-    def get_inputs(self) -> Sequence[onnxruntime.NodeArg]:
-        """The inputs without a default, as `InferenceSession.get_inputs` gives them."""
-        return list(self._session.get_inputs())
-
-    def get_overridable_initializers(self) -> Sequence[onnxruntime.NodeArg]:
-        """The inputs with a default, as `InferenceSession.get_overridable_initializers` gives them."""
-        return list(self._session.get_overridable_initializers())
-
-    def get_outputs(self) -> Sequence[onnxruntime.NodeArg]:
-        """The outputs, as `InferenceSession.get_outputs` gives them."""
-        return list(self._session.get_outputs())
-
-    def get_modelmeta(self) -> onnxruntime.ModelMetadata:
-        """The model's metadata, as `InferenceSession.get_modelmeta` gives it."""
-        return self._session.get_modelmeta()
-
-    def get_providers(self) -> list[str]:
-        """The execution providers in use."""
-        return list(self._session.get_providers())
-
     def stats(self) -> dict[str, NodeStats]:
         """What the remote nodes did since the session began, by node name."""
         return parsed(self._scope.stats())
-
-
-def _hush(options: onnxruntime.SessionOptions, defaults: bool) -> None:
-    if defaults:
-        options.log_severity_level = _ERROR  # ONNX Runtime warns of each input that has a default
 
 
 def _call_back(callback: Callable[[list[Any], Any, str], object], user_data: Any, future: Future[list[Any]]) -> None:
@@ -284,16 +305,3 @@ def _call_back(callback: Callable[[list[Any], Any, str], object], user_data: Any
         callback(future.result(), user_data, "")
     else:
         callback([], user_data, str(problem))
-
-
-def _whole(model: Model) -> bytes:
-    try:
-        data: bytes = model.to_proto().SerializeToString()
-        return data
-    except ModelError as problem:
-        if problem.code != "OH108":
-            raise
-        raise Error(
-            "OH540",
-            "a model of 2 GiB or more cannot be given together with sess_options; save it and give the path",
-        ) from None

@@ -13,6 +13,9 @@ import onnxruntime
 from onnxhybrid.errors import Error
 from onnxhybrid.model.dtypes import elem_type, name_of, numpy_dtype
 
+_PLAINLY = onnxruntime.InferenceSession
+"""Whose methods are called, since a subclass may run through this module."""
+
 _PLAIN = frozenset("?bBhHiIlLqQefdgFDGOSU")
 
 
@@ -35,7 +38,8 @@ def run(
     names = output_names or [output.name for output in session.get_outputs()]
     wanted = [output for output in session.get_outputs() if output.name in names]
     if not needs_values(wanted):
-        found: list[Any] = session.run(names, {name: _carried(feed) for name, feed in feeds.items()}, run_options)
+        carried = {name: _carried(feed) for name, feed in feeds.items()}
+        found: list[Any] = _PLAINLY.run(session, names, carried, run_options)
         return found
     for output in wanted:
         if not output.type.startswith("tensor("):
@@ -45,7 +49,7 @@ def run(
                 f"float8 tensors; ask for it in a run of its own, as in run([{output.name!r}], feeds)",
             )
     values = {name: _value(feed) for name, feed in feeds.items()}
-    return [_array(value) for value in session.run_with_ort_values(names, values, run_options)]
+    return [_array(value) for value in _PLAINLY.run_with_ort_values(session, names, values, run_options)]
 
 
 def to_value(array: npt.NDArray[Any]) -> onnxruntime.OrtValue:

@@ -110,7 +110,7 @@ def label(node: NodeProto) -> str:
 
 
 def place(node: NodeProto, scope: Scope) -> str:
-    """Where a node is: what it is called, and the graph that it is in unless that is an outermost one."""
+    """Where a node is: its label, and the graph around it where that is inside of another node."""
     return f"{label(node)} in {scope.where}" if scope.owner is not None else label(node)
 
 

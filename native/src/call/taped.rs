@@ -1,36 +1,37 @@
 //! A call whose answer is recorded, or comes from a record.
 
-use super::{Call, Run};
+use super::Call;
+use super::prepared::Invocation;
 use crate::failure::{Code, Problem};
 use crate::session::tape::{Answer, Tape, key};
 use crate::shape::Sizes;
 use crate::tensor::{InputTensor, OutputTensor};
 
-/// What a record says to a call before it is made.
+/// Whether a call has to be made.
 pub(super) enum Recalled {
-    /// The outcome that takes the place of the call's.
+    /// No: a record has its outcome.
     Known(Result<Vec<OutputTensor>, Problem>),
-    /// That it has to be made; with a fingerprint, to be kept.
+    /// Yes; its outcome is to be recorded under the fingerprint, if there is one.
     Unknown(Option<String>),
 }
 
 impl Call {
     /// Looks for the call in the record that the scope replays, if it does.
-    pub(super) fn recall(&self, run: &Run, inputs: &[InputTensor]) -> Recalled {
+    pub(super) fn recall(&self, invocation: &Invocation, inputs: &[InputTensor]) -> Recalled {
         match self.scope.tape() {
             Tape::Off => Recalled::Unknown(None),
             Tape::Record(_) => Recalled::Unknown(Some(key::of(&self.node, inputs))),
             Tape::Replay(replay) => Recalled::Known(replay.answer(&key::of(&self.node, inputs)).and_then(|answer| {
-                run.tally.replay(answer.attempts);
+                invocation.tally.replay(answer.attempts);
                 self.fitting(answer)
             })),
         }
     }
 
-    /// The outcome of a call that was made, once it is in the record, if it has to be.
+    /// Records the outcome of a call that was made, if there is a fingerprint for it, and gives it on.
     pub(super) fn keep(
         &self,
-        run: &Run,
+        invocation: &Invocation,
         key: Option<String>,
         outcome: Result<Vec<OutputTensor>, Problem>,
     ) -> Result<Vec<OutputTensor>, Problem> {
@@ -38,12 +39,16 @@ impl Call {
         if outcome.as_ref().is_err_and(|problem| problem.code == Code::Cancelled) {
             return outcome; // it says something of the run, and nothing of the remote model
         }
-        let answer = Answer { attempts: run.tally.attempts(), outcome: outcome.map_err(|problem| run.blot(problem)) };
-        record.keep(&key, &self.node.name, &answer, run.secret.get())?;
+        let answer = Answer {
+            attempts: invocation.tally.attempts(),
+            outcome: outcome.map_err(|problem| invocation.blot(problem)),
+        };
+        record.keep(&key, &self.node.name, &answer, invocation.secret.get())?;
         answer.outcome
     }
 
-    /// A recorded answer, which must fit what the node declares; equal inputs gave it, so that it fits those.
+    /// The outputs of a recorded answer, if they fit what the node declares. They need not be checked against the inputs:
+    /// equal ones led to them.
     fn fitting(&self, answer: Answer) -> Result<Vec<OutputTensor>, Problem> {
         let outputs = answer.outcome?;
         let declared = self.node.outputs.iter().map(|declared| declared.element);

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use crate::call::Call;
+use crate::call::tickets::{Taken, Tickets};
 use crate::element::ElementType;
 use crate::failure::{Code, Failure, Problem};
-use crate::host::invoke::{inputs, node_name, output_elements, scalar, write};
-use crate::host::register::ScopeSlot;
+use crate::host::kernel::{inputs, node_name, of_node, output_elements, scalar, write};
+use crate::host::slot::{Owner, ScopeSlot};
 use crate::node::{Node, Signature, output_types};
 use crate::ort::table::Kernel;
 use crate::ort::{Context, KernelInfo};
-use crate::run::tickets::{Found, Tickets};
-use crate::session::scope::Scope;
 use crate::tensor::InputData;
 use crate::transport::runtime::Ended;
 
@@ -28,7 +27,7 @@ impl Kernel for Begin {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        Self::prepare(slot.scope(), info, name.clone()).map_err(|problem| of_node(&name, problem))
+        Self::prepare(slot.owner(), info, name.clone()).map_err(|problem| of_node(&name, problem))
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
@@ -44,16 +43,16 @@ impl Kernel for Begin {
 }
 
 impl Begin {
-    fn prepare(scope: Arc<Scope>, info: &KernelInfo, name: String) -> Result<Self, Problem> {
+    fn prepare(owner: Owner, info: &KernelInfo, name: String) -> Result<Self, Problem> {
         let signature = Signature { name, inputs: info.input_count()?, outputs: output_types(info)? };
-        let tickets = scope.tickets().clone();
-        Ok(Self { call: Arc::new(Call::new(Node::parse(info, signature)?, scope)?), tickets })
+        let call = Arc::new(Call::new(Node::parse(info, signature)?, owner.scope)?);
+        Ok(Self { call, tickets: owner.tickets })
     }
 }
 
 impl Drop for Begin {
     fn drop(&mut self) {
-        // The session is over, and its scope lives as long as a call of it is under way.
+        // The session is over, and nobody is left to await its calls.
         self.tickets.abandon_all(&self.call);
     }
 }
@@ -71,20 +70,20 @@ impl Kernel for Await {
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let read = || Ok((node_name(info)?, output_elements(info)?));
         let (name, outputs) = read().map_err(Failure::without_node)?;
-        Ok(Self { name, outputs, tickets: slot.scope().tickets().clone() })
+        Ok(Self { name, outputs, tickets: slot.owner().tickets })
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
-        let found = ticket(context).and_then(|ticket| self.tickets.take(ticket));
-        let found = found.map_err(|problem| self.failure(problem))?;
-        let call = match &found {
-            Found::Begun(begun) => begun.call().clone(),
-            Found::Late(call) => call.clone(),
+        let taken = ticket(context).and_then(|ticket| self.tickets.take(ticket));
+        let taken = taken.map_err(|problem| self.failure(problem))?;
+        let call = match &taken {
+            Taken::Begun(begun) => begun.call().clone(),
+            Taken::Late(call) => call.clone(),
         };
         self.check(&call)?;
-        let outcome = match found {
-            Found::Begun(begun) => begun.finish(),
-            Found::Late(call) => Err(call.failure(call.ended(Ended::Deadline), 0)),
+        let outcome = match taken {
+            Taken::Begun(begun) => begun.finish(),
+            Taken::Late(call) => Err(call.failure(call.ended(Ended::Deadline), 0)),
         };
         write(&call, context, outcome)
     }
@@ -95,7 +94,7 @@ impl Kernel for Await {
 }
 
 impl Await {
-    /// The graph declares here what the ticket's node declares there.
+    /// Refuses a ticket of a node whose outputs are not those that the graph declares here.
     fn check(&self, call: &Call) -> Result<(), Failure> {
         if call.node().elements().map(Some).eq(self.outputs.iter().copied()) {
             return Ok(());
@@ -123,18 +122,18 @@ impl Kernel for Cancel {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        Ok(Self { name, tickets: slot.scope().tickets().clone() })
+        Ok(Self { name, tickets: slot.owner().tickets })
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
-        let found = ticket(context).and_then(|ticket| self.tickets.take(ticket));
-        let dropped = match found.map_err(|problem| self.failure(problem))? {
-            Found::Begun(begun) => {
+        let taken = ticket(context).and_then(|ticket| self.tickets.take(ticket));
+        let dropped = match taken.map_err(|problem| self.failure(problem))? {
+            Taken::Begun(begun) => {
                 let under_way = !begun.is_over();
                 begun.abandon(Code::Cancelled);
                 under_way
             }
-            Found::Late(_) => false,
+            Taken::Late(_) => false,
         };
         let written = context.write(0, &scalar(ElementType::Bool, &[u8::from(dropped)]));
         written.map_err(|error| self.failure(error))
@@ -154,8 +153,4 @@ fn ticket(context: &Context) -> Result<i64, Problem> {
         }
         _ => Err(Problem::new(Code::Ticket, "the first input is no ticket, which is one int64")),
     }
-}
-
-fn of_node(name: &str, problem: Problem) -> Failure {
-    Failure { node: name.into(), ..Failure::without_node(problem) }
 }

@@ -4,5 +4,7 @@ pub mod abi;
 pub mod begin;
 pub mod describe;
 pub mod invoke;
+mod kernel;
 pub mod op;
 pub mod register;
+pub mod slot;

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use crate::host::begin::{Await, Begin, Cancel};
 use crate::host::invoke::Invoke;
-use crate::host::register::ScopeSlot;
+use crate::host::slot::ScopeSlot;
 use crate::ort::table::{Kernel, Operator, OrtCustomOp};
 
 /// The domain of every operator.

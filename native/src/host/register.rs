@@ -1,35 +1,21 @@
 //! Registrations: the operators of the domain, added to a session's options on behalf of a scope.
 //!
-//! A session keeps pointers to its operators' tables for as long as it lives, which nobody tells us. So a
-//! registration is never freed: when its scope's id is released it waits to serve another, and memory is
-//! bounded by the number of scopes alive at once. Kernels take the scope when they are created and never
+//! A session keeps pointers to its operators' tables for as long as it lives, and nobody tells us when it ends. So a
+//! registration is never freed: when its scope's id is released it waits to serve another, and memory is bounded by the
+//! number of scopes alive at once. Kernels take the scope when they are created and never
 //! look at the registration again.
+//!
+//! Sessions that name no scope share one, whichever runtime they belong to: that of the process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex};
 
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::host::op::{DOMAIN, tables};
+use crate::host::slot::{Owner, ScopeSlot};
 use crate::ort::{Api, Domain, OrtError, SessionOptions, pin};
-use crate::session::scope::{self, Scope};
-
-/// The scope that kernels of a registration belong to from now on; none means a fresh one for each kernel.
-#[derive(Default)]
-pub struct ScopeSlot(Mutex<Option<Arc<Scope>>>);
-
-impl ScopeSlot {
-    /// The scope of the next kernel.
-    pub fn scope(&self) -> Arc<Scope> {
-        lock(&self.0).clone().unwrap_or_default()
-    }
-
-    fn set(&self, scope: Option<Arc<Scope>>) {
-        let replaced = std::mem::replace(&mut *lock(&self.0), scope);
-        // Dropped here, after the lock: closing connections takes its time.
-        drop(replaced);
-    }
-}
+use crate::session::scope;
 
 struct Registration {
     api: Api,
@@ -50,11 +36,14 @@ impl Registration {
 /// All registrations of the process.
 #[derive(Default)]
 struct Registrations {
-    by_scope: HashMap<u64, &'static Registration>,
+    /// Each scope's, one for each runtime.
+    by_scope: HashMap<u64, Vec<&'static Registration>>,
     /// Those whose scope's id was released.
     free: Vec<&'static Registration>,
     /// One for each runtime, for sessions that name no scope.
     anonymous: Vec<&'static Registration>,
+    /// What all sessions that name no scope share; made with the first of them.
+    process: Option<Owner>,
 }
 
 static REGISTRATIONS: LazyLock<Mutex<Registrations>> = LazyLock::new(Mutex::default);
@@ -68,54 +57,56 @@ pub fn register(api: Api, options: &SessionOptions) -> Result<(), Problem> {
             let id = text.parse().map_err(|_| unknown())?;
             let scope = scope::find(id).ok_or_else(unknown)?;
             let registration = lock(&REGISTRATIONS).of(api, id)?;
-            registration.slot.set(Some(scope));
+            registration.slot.set_scope(scope);
             registration
         }
     };
     Ok(options.add(&registration.domain)?)
 }
 
-/// Frees the registration of a scope for the next one.
+/// Frees the registrations of a scope for the next one.
 pub fn release(id: u64) {
     let mut registrations = lock(&REGISTRATIONS);
-    if let Some(registration) = registrations.by_scope.remove(&id) {
+    for registration in registrations.by_scope.remove(&id).unwrap_or_default() {
         // Kernels that options without a scope still create get no credentials rather than another's.
-        registration.slot.set(None);
+        registration.slot.set(Owner::default());
         registrations.free.push(registration);
     }
 }
 
-/// Lets the kernels that the registration of scope `registered` creates from now on belong to `scope`.
+/// Lets the kernels that the registrations of scope `registered` create from now on belong to `scope`.
 pub fn assign(registered: u64, scope: u64) -> bool {
-    let registration = lock(&REGISTRATIONS).by_scope.get(&registered).copied();
-    match (registration, scope::find(scope)) {
-        (Some(registration), Some(scope)) => {
-            registration.slot.set(Some(scope));
-            true
-        }
-        _ => false,
-    }
+    let registrations = lock(&REGISTRATIONS).by_scope.get(&registered).cloned().unwrap_or_default();
+    let Some(scope) = scope::find(scope) else { return false };
+    registrations.iter().for_each(|registration| registration.slot.set_scope(scope.clone()));
+    !registrations.is_empty()
 }
 
 impl Registrations {
     fn anonymous(&mut self, api: Api) -> Result<&'static Registration, OrtError> {
-        if let Some(found) = self.anonymous.iter().find(|registration| registration.api.is(api)) {
+        if let Some(found) = of_runtime(&self.anonymous, api) {
             return Ok(found);
         }
         let registration = Registration::new(api)?;
+        registration.slot.set(self.process.get_or_insert_default().clone());
         self.anonymous.push(registration);
         Ok(registration)
     }
 
     fn of(&mut self, api: Api, id: u64) -> Result<&'static Registration, OrtError> {
-        if let Some(found) = self.by_scope.get(&id).filter(|registration| registration.api.is(api)) {
+        let own = self.by_scope.entry(id).or_default();
+        if let Some(found) = of_runtime(own, api) {
             return Ok(found);
         }
         let registration = match self.free.iter().position(|registration| registration.api.is(api)) {
             Some(index) => self.free.swap_remove(index),
             None => Registration::new(api)?,
         };
-        self.by_scope.insert(id, registration);
+        own.push(registration);
         Ok(registration)
     }
+}
+
+fn of_runtime(registrations: &[&'static Registration], api: Api) -> Option<&'static Registration> {
+    registrations.iter().find(|registration| registration.api.is(api)).copied()
 }

@@ -14,15 +14,12 @@ use crate::tensor::{Chunks, InputData, InputTensor, OutputData, OutputTensor, el
 pub struct Context<'a> {
     pub(super) api: Api,
     raw: *mut OrtKernelContext,
-    lifetime: PhantomData<&'a OrtKernelContext>,
+    lifetime: PhantomData<&'a mut OrtKernelContext>,
 }
 
 impl<'a> Context<'a> {
-    /// Wraps the context of one `KernelComputeV2`.
-    ///
-    /// # Safety
-    /// `raw` is valid for `'a`, and belongs to `api`.
-    pub unsafe fn new(api: Api, raw: *mut OrtKernelContext) -> Self {
+    /// Wraps the context of one `KernelComputeV2` of the runtime that `api` belongs to.
+    pub(super) fn new(api: Api, raw: &'a mut OrtKernelContext) -> Self {
         Self { api, raw, lifetime: PhantomData }
     }
 

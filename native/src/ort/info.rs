@@ -8,7 +8,6 @@ use ort_sys::{OrtKernelInfo, OrtTypeInfo};
 
 use super::{Api, OrtError};
 use crate::element::ElementType;
-use crate::node::Attributes;
 
 /// A node, as its kernel's creation sees it.
 pub struct KernelInfo<'a> {
@@ -17,12 +16,9 @@ pub struct KernelInfo<'a> {
     lifetime: PhantomData<&'a OrtKernelInfo>,
 }
 
-impl KernelInfo<'_> {
-    /// Wraps the `info` of one `CreateKernelV2`.
-    ///
-    /// # Safety
-    /// `raw` is valid for the lifetime that the caller gives to the value, and belongs to `api`.
-    pub unsafe fn new(api: Api, raw: *const OrtKernelInfo) -> Self {
+impl<'a> KernelInfo<'a> {
+    /// Wraps the `info` of one `CreateKernelV2` of the runtime that `api` belongs to.
+    pub(super) fn new(api: Api, raw: &'a OrtKernelInfo) -> Self {
         Self { api, raw, lifetime: PhantomData }
     }
 
@@ -77,10 +73,9 @@ impl KernelInfo<'_> {
         self.api.check(unsafe { (self.api.0.GetTensorElementType)(tensor, (&raw mut code).cast()) })?;
         Ok(ElementType::from_code(code))
     }
-}
 
-impl Attributes for KernelInfo<'_> {
-    fn text(&self, name: &str) -> Option<String> {
+    /// The node's attribute `name`, if it has that and it is a text.
+    pub fn text(&self, name: &str) -> Option<String> {
         let name = CString::new(name).ok()?;
         self.api
             // SAFETY: `raw` and `name` are valid; a missing attribute is an error status.
@@ -90,7 +85,8 @@ impl Attributes for KernelInfo<'_> {
             .ok()
     }
 
-    fn integer(&self, name: &str) -> Option<i64> {
+    /// The node's attribute `name`, if it has that and it is an integer.
+    pub fn integer(&self, name: &str) -> Option<i64> {
         let name = CString::new(name).ok()?;
         let mut value = 0;
         // SAFETY: `raw` and `name` are valid and `value` outlives the call; a missing attribute is an error status.
@@ -98,7 +94,8 @@ impl Attributes for KernelInfo<'_> {
         self.api.check(status).ok().map(|()| value)
     }
 
-    fn float(&self, name: &str) -> Option<f32> {
+    /// The node's attribute `name`, if it has that and it is a float.
+    pub fn float(&self, name: &str) -> Option<f32> {
         let name = CString::new(name).ok()?;
         let mut value = 0.0;
         // SAFETY: `raw` and `name` are valid and `value` outlives the call; a missing attribute is an error status.

@@ -1,9 +1,13 @@
 //! The safe layer over ONNX Runtime's C API: everything that touches its pointers is in here.
 
 mod context;
+pub mod foreign;
+pub mod fork;
 mod info;
 mod options;
 pub mod pin;
+pub mod receive;
+mod registering;
 mod strings;
 pub mod table;
 
@@ -15,6 +19,7 @@ use ort_sys::{OrtApi, OrtApiBase, OrtErrorCode, OrtStatusPtr};
 pub use context::Context;
 pub use info::KernelInfo;
 pub use options::{Domain, SessionOptions};
+pub use registering::registering;
 
 use crate::failure::{Code, Problem};
 
@@ -27,32 +32,14 @@ pub struct Api(&'static OrtApi);
 
 impl Api {
     /// The table that `base` offers for [`API_VERSION`], if it does.
-    ///
-    /// # Safety
-    /// `base` is null or what ONNX Runtime gave to `RegisterCustomOps`.
-    pub unsafe fn from_base(base: *const OrtApiBase) -> Option<Self> {
-        // SAFETY: the caller vouches for `base`.
-        unsafe { Self::from_base_version(base, API_VERSION) }
+    fn of(base: &OrtApiBase) -> Option<Self> {
+        Self::of_version(base, API_VERSION)
     }
 
     /// The table that `base` offers for `version`; before [`API_VERSION`] it is good for [`Api::status`] alone.
-    ///
-    /// # Safety
-    /// As for [`Api::from_base`].
-    pub unsafe fn from_base_version(base: *const OrtApiBase, version: u32) -> Option<Self> {
-        // SAFETY: the caller vouches for `base`; `GetApi` may be called with any version.
-        let api = unsafe { (base.as_ref()?.GetApi)(version) };
-        // SAFETY: `GetApi` returns null or a table that lives as long as ONNX Runtime.
-        unsafe { Self::from_raw(api) }
-    }
-
-    /// The table at `api`, if it is not null.
-    ///
-    /// # Safety
-    /// `api` is null or a table of at least [`API_VERSION`] that is never freed.
-    pub unsafe fn from_raw(api: *const OrtApi) -> Option<Self> {
-        // SAFETY: the caller vouches for the pointer.
-        unsafe { api.as_ref() }.map(Self)
+    fn of_version(base: &OrtApiBase, version: u32) -> Option<Self> {
+        // SAFETY: `GetApi` takes any version, and returns null or a table that lives as long as ONNX Runtime.
+        unsafe { (base.GetApi)(version).as_ref() }.map(Self)
     }
 
     /// Whether both are the same runtime's table.

@@ -1,6 +1,7 @@
 //! Session options and operator domains.
 
 use std::ffi::CStr;
+use std::marker::PhantomData;
 use std::ptr;
 
 use ort_sys::{OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions};
@@ -8,18 +9,16 @@ use ort_sys::{OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions};
 use super::{Api, OrtError};
 
 /// The options of a session to come, as `RegisterCustomOps` is given them.
-pub struct SessionOptions {
+pub struct SessionOptions<'a> {
     api: Api,
     raw: *mut OrtSessionOptions,
+    lifetime: PhantomData<&'a mut OrtSessionOptions>,
 }
 
-impl SessionOptions {
-    /// Wraps the options of one `RegisterCustomOps`.
-    ///
-    /// # Safety
-    /// `raw` is valid for as long as the value is used, and belongs to `api`.
-    pub unsafe fn new(api: Api, raw: *mut OrtSessionOptions) -> Self {
-        Self { api, raw }
+impl<'a> SessionOptions<'a> {
+    /// Options of the runtime that `api` belongs to.
+    pub(super) fn new(api: Api, raw: &'a mut OrtSessionOptions) -> Self {
+        Self { api, raw, lifetime: PhantomData }
     }
 
     /// The session configuration entry `key`, if there is one.

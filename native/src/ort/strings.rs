@@ -15,9 +15,9 @@ impl Context<'_> {
         let mut strings = Strings { content: vec![0; length], starts: vec![0; count] };
         if count > 0 {
             let (content, starts) = (strings.content.as_mut_ptr(), strings.starts.as_mut_ptr());
+            let read = self.api.0.GetStringTensorContent;
             // SAFETY: the buffers have room for `length` bytes and `count` offsets.
-            self.api
-                .check(unsafe { (self.api.0.GetStringTensorContent)(value, content.cast(), length, starts, count) })?;
+            self.api.check(unsafe { read(value, content.cast(), length, starts, count) })?;
         }
         Ok(strings)
     }

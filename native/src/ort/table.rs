@@ -109,12 +109,11 @@ unsafe extern "system" fn create<K: Kernel>(
     info: *const OrtKernelInfo,
     out: *mut *mut c_void,
 ) -> OrtStatusPtr {
-    // SAFETY: ONNX Runtime passes its own table, which is never freed.
-    let Some(api) = (unsafe { Api::from_raw(api) }) else { return success() };
-    // SAFETY: `op` is the first field of an `Operator<K>` that is never freed; `info` is valid for this call.
-    let (operator, info) = unsafe { (&*op.cast::<Operator<K>>(), KernelInfo::new(api, info)) };
+    // SAFETY: `op` is the first field of an `Operator<K>`. It and ONNX Runtime's table are never freed; `info` is valid
+    // for this call.
+    let (operator, api, info) = unsafe { (&*op.cast::<Operator<K>>(), Api(&*api), &*info) };
     let panicked = || Err(Failure::without_node(internal()));
-    match guard(panicked, || K::create(operator.shared, &info)) {
+    match guard(panicked, || K::create(operator.shared, &KernelInfo::new(api, info))) {
         Ok(kernel) => {
             // SAFETY: `out` is valid; `destroy` takes the box back.
             unsafe { *out = Box::into_raw(Box::new(Held { api, kernel })).cast() };
@@ -125,10 +124,10 @@ unsafe extern "system" fn create<K: Kernel>(
 }
 
 unsafe extern "system" fn compute<K: Kernel>(kernel: *mut c_void, context: *mut OrtKernelContext) -> OrtStatusPtr {
-    // SAFETY: `kernel` is what `create` made, and `destroy` is not called while it computes.
-    let held = unsafe { &*kernel.cast::<Held<K>>() };
-    // SAFETY: `context` is valid for this call.
-    let context = unsafe { Context::new(held.api, context) };
+    // SAFETY: `kernel` is what `create` made, and `destroy` is not called while it computes; `context` is valid for this
+    // call, and nobody else's.
+    let (held, context) = unsafe { (&*kernel.cast::<Held<K>>(), &mut *context) };
+    let context = Context::new(held.api, context);
     let panicked = || Err(held.kernel.failure(internal()));
     match guard(panicked, || held.kernel.compute(&context)) {
         Ok(()) => success(),
@@ -148,11 +147,11 @@ fn internal() -> Problem {
     Problem::new(Code::Internal, "an error of the operator library (a panic)")
 }
 
-unsafe extern "system" fn any_type(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
+extern "system" fn any_type(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
     ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED
 }
 
-unsafe extern "system" fn output_type<K: Kernel>(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
+extern "system" fn output_type<K: Kernel>(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
     match K::OUTPUT {
         Some(ElementType::Int64) => ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
         Some(ElementType::Bool) => ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL,
@@ -160,7 +159,7 @@ unsafe extern "system" fn output_type<K: Kernel>(_: *const OrtCustomOp, _: usize
     }
 }
 
-unsafe extern "system" fn output_characteristic<K: Kernel>(
+extern "system" fn output_characteristic<K: Kernel>(
     _: *const OrtCustomOp,
     _: usize,
 ) -> OrtCustomOpInputOutputCharacteristic {
@@ -170,30 +169,30 @@ unsafe extern "system" fn output_characteristic<K: Kernel>(
     }
 }
 
-unsafe extern "system" fn one_variadic(_: *const OrtCustomOp) -> usize {
+extern "system" fn one_variadic(_: *const OrtCustomOp) -> usize {
     1
 }
 
-unsafe extern "system" fn variadic(_: *const OrtCustomOp, _: usize) -> OrtCustomOpInputOutputCharacteristic {
+extern "system" fn variadic(_: *const OrtCustomOp, _: usize) -> OrtCustomOpInputOutputCharacteristic {
     OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_VARIADIC
 }
 
-unsafe extern "system" fn cpu_memory(_: *const OrtCustomOp, _: usize) -> OrtMemType {
+extern "system" fn cpu_memory(_: *const OrtCustomOp, _: usize) -> OrtMemType {
     OrtMemType::OrtMemTypeDefault
 }
 
-unsafe extern "system" fn at_least_one(_: *const OrtCustomOp) -> c_int {
+extern "system" fn at_least_one(_: *const OrtCustomOp) -> c_int {
     1
 }
 
-unsafe extern "system" fn mixed_types(_: *const OrtCustomOp) -> c_int {
+extern "system" fn mixed_types(_: *const OrtCustomOp) -> c_int {
     0
 }
 
-unsafe extern "system" fn first_version(_: *const OrtCustomOp) -> c_int {
+extern "system" fn first_version(_: *const OrtCustomOp) -> c_int {
     1
 }
 
-unsafe extern "system" fn last_version(_: *const OrtCustomOp) -> c_int {
+extern "system" fn last_version(_: *const OrtCustomOp) -> c_int {
     c_int::MAX
 }

@@ -17,7 +17,8 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 static GATE: RwLock<()> = RwLock::new(());
 
 thread_local! {
-    /// Locks that this thread holds: only the first passes the gate, since a fork may be waiting before it.
+    /// How many locks this thread holds. Only the first passes the gate: where a fork waits for it, a second would wait
+    /// for the fork, and the fork for the first.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static FORKING: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
 }
@@ -54,8 +55,7 @@ impl Drop for NoFork {
 
 #[cfg(unix)]
 fn watch() {
-    // SAFETY: the handlers are functions of this library, which is never unloaded; they neither panic nor allocate.
-    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(begin_child)) };
+    crate::ort::fork::watch(before_fork, after_fork, begin_child);
 }
 
 #[cfg(not(unix))]
@@ -75,7 +75,6 @@ extern "C" fn after_fork() {
 #[cfg(unix)]
 extern "C" fn begin_child() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
-    crate::run::running::begin_child();
     after_fork();
 }
 

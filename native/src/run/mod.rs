@@ -1,5 +1,4 @@
-//! Runs: the waits that belong to them, the calls begun in them, and what a forked child may touch of both.
+//! Runs, their waits, and what a forked child may touch.
 
 pub mod forks;
 pub mod running;
-pub mod tickets;

@@ -8,15 +8,17 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::guard::lock;
-use crate::run::tickets::Tickets;
+use crate::run::forks::PerProcess;
 
 /// Asks the host whether the run on this thread is to end: not 0 if so. Called every [`PAUSE`] of a wait.
-pub type Check = unsafe extern "C" fn() -> i32;
+///
+/// Who gives it vouches that it may be called on this thread until the run is left.
+pub type Check = extern "C" fn() -> i32;
 
 /// How long a wait goes on between two questions to the host.
 pub const PAUSE: Duration = Duration::from_millis(50);
@@ -72,25 +74,21 @@ pub struct Run {
     id: u64,
     /// Ends its waits.
     pub cancelled: Signal,
-    /// What it has begun, dropped when it ends.
-    tickets: Mutex<Vec<(Weak<Tickets>, i64)>>,
+    /// What is done when it ends.
+    at_end: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Run {
-    /// Lets a ticket end with this run at the latest.
-    pub fn owns(&self, tickets: &Arc<Tickets>, ticket: i64) {
-        lock(&self.tickets).push((Arc::downgrade(tickets), ticket));
+    /// Has `work` done when the run ends.
+    pub fn at_end(&self, work: impl FnOnce() + Send + 'static) {
+        lock(&self.at_end).push(Box::new(work));
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let left = std::mem::take(&mut *lock(&self.tickets));
-        for (tickets, ticket) in left {
-            if let Some(tickets) = tickets.upgrade() {
-                tickets.abandon(ticket);
-            }
-        }
+        let left = std::mem::take(&mut *lock(&self.at_end));
+        left.into_iter().for_each(|work| work());
     }
 }
 
@@ -110,8 +108,7 @@ impl Entered {
 
     /// Whether the host, if it wants to be asked, says that the run is to end.
     pub fn is_interrupted(&self) -> bool {
-        // SAFETY: the host vouches for the function until it leaves the run, which it does on this very thread.
-        !EXIT.is_raised() && self.check.is_some_and(|check| unsafe { check() } != 0)
+        !EXIT.is_raised() && self.check.is_some_and(|check| check() != 0)
     }
 }
 
@@ -126,7 +123,7 @@ static RUNS: LazyLock<Mutex<HashMap<u64, Arc<Run>>>> = LazyLock::new(Mutex::defa
 pub static EXIT: LazyLock<Signal> = LazyLock::new(Signal::default);
 
 /// Runs that were entered and not yet left, and kernels that wait.
-static ACTIVE: AtomicUsize = AtomicUsize::new(0);
+static ACTIVE: LazyLock<PerProcess<AtomicUsize>> = LazyLock::new(PerProcess::default);
 
 /// Counts as active while it lives.
 pub struct Active(());
@@ -142,7 +139,7 @@ impl Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        // A child of a fork began at nothing, whatever its thread was doing.
+        // A child of a fork begins at nothing, whatever its thread was doing.
         let _ = ACTIVE.fetch_update(Ordering::AcqRel, Ordering::Acquire, |active| active.checked_sub(1));
     }
 }
@@ -156,11 +153,11 @@ pub fn current() -> Option<Entered> {
 pub fn create() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    lock(&RUNS).insert(id, Arc::new(Run { id, cancelled: Signal::default(), tickets: Mutex::default() }));
+    lock(&RUNS).insert(id, Arc::new(Run { id, cancelled: Signal::default(), at_end: Mutex::default() }));
     id
 }
 
-/// Says that this thread now runs the run `id`, or where there is none of this id one that nobody has to name.
+/// Says that this thread now runs the run `id`; where that is unknown, a new run without an id.
 pub fn enter(id: u64, check: Option<Check>) {
     let named = (id != 0).then(|| lock(&RUNS).get(&id).cloned()).flatten();
     std::mem::forget(Active::new());
@@ -200,16 +197,11 @@ pub fn exit(patience: Duration) {
     }
 }
 
-/// The runs of a parent process are not the child's.
-pub fn begin_child() {
-    ACTIVE.store(0, Ordering::Release);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    unsafe extern "C" fn yes() -> i32 {
+    extern "C" fn yes() -> i32 {
         1
     }
 

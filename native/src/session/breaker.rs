@@ -21,7 +21,7 @@ pub struct BreakerConfig {
 const MAX_PAUSE: f64 = 86_400.0;
 
 impl BreakerConfig {
-    /// `Err` says what cannot be.
+    /// `Err` says which setting is out of range.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.failures == 0 {
             return Err("the breaker's failures are 0");

@@ -45,7 +45,7 @@ struct Spent {
 }
 
 impl Budget {
-    /// A budget of which nothing is spent yet; `Err` says what is no amount.
+    /// A budget of which nothing is spent yet; `Err` says what is no amount of money.
     pub fn new(config: BudgetConfig) -> Result<Self, String> {
         let price = |(model, price): (String, f64)| match nanos(price) {
             Some(price) => Ok((model, price)),

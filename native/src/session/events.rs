@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, one_line};
 use crate::guard::lock;
+use crate::ort::foreign::export;
 
 /// Events that wait at most; beyond them the oldest are forgotten.
 const KEPT: usize = 256;
 
-/// How many events wait in all scopes together, for a host to see without a call whether there is anything to fetch.
-#[unsafe(no_mangle)]
-#[allow(non_upper_case_globals)]
-pub static onnxhybrid_events_waiting: AtomicU64 = AtomicU64::new(0);
+export! {
+    /// How many events wait in all scopes together, for a host to see without a call whether there is anything to fetch.
+    static onnxhybrid_events_waiting: AtomicU64 = AtomicU64::new(0);
+}
 
 /// The events of one scope.
 #[derive(Debug, Default)]

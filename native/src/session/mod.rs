@@ -1,7 +1,9 @@
 //! What two sessions never share: credentials, policy, limits, statistics, failures told, answers kept.
 
+pub mod addresses;
 pub mod breaker;
 pub mod budget;
+mod config;
 pub mod credential;
 pub mod events;
 pub mod official;
@@ -9,3 +11,4 @@ pub mod policy;
 pub mod scope;
 pub mod stats;
 pub mod tape;
+pub mod trust;

@@ -1,6 +1,7 @@
 //! What a session may connect to, and how much it may read.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ffi::OsString;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -8,9 +9,10 @@ use url::Host;
 
 use crate::endpoint::{Origin, parse_host_and_port, parse_origin};
 use crate::failure::{Code, Problem};
+use crate::session::addresses::{forms, is_special, literal};
 use crate::session::breaker::BreakerConfig;
 use crate::session::budget::Budget;
-use crate::transport::Trust;
+use crate::session::trust::Trust;
 
 /// A session's policy.
 #[derive(Clone, Debug)]
@@ -109,9 +111,14 @@ impl Policy {
 
     /// The policy of the whole process, if its environment has one; set and empty it allows nothing.
     pub fn of_process() -> Result<Option<Self>, Problem> {
-        let Some(text) = std::env::var_os(ALLOW) else { return Ok(None) };
+        let Some(text) = Self::text_of_process() else { return Ok(None) };
         let text = text.into_string().map_err(|_| Problem::new(Code::Scope, format!("{ALLOW} is no text")))?;
         Self::of_list(&text).map(Some)
+    }
+
+    /// The entries of the process's policy as its environment has them.
+    pub fn text_of_process() -> Option<OsString> {
+        std::env::var_os(ALLOW)
     }
 
     fn of_list(text: &str) -> Result<Self, Problem> {
@@ -183,55 +190,6 @@ fn parse_entries(entries: &[String]) -> Result<Vec<Entry>, Problem> {
         Entry::parse(text).ok_or_else(|| Problem::new(Code::Scope, message()))
     };
     entries.iter().map(parse).collect()
-}
-
-/// The address that a host is written as.
-pub(crate) fn literal(host: &Host<String>) -> Option<IpAddr> {
-    match host {
-        Host::Domain(_) => None,
-        Host::Ipv4(address) => Some(IpAddr::V4(*address)),
-        Host::Ipv6(address) => Some(IpAddr::V6(*address)),
-    }
-}
-
-/// Addresses of the services that clouds offer a machine about itself, beside the link-local ones: Alibaba's, Azure's
-/// and Oracle's, then Amazon's and Google's.
-const METADATA_V4: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
-const METADATA_V6: [Ipv6Addr; 2] =
-    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
-
-/// Addresses that lead to the host's own services or to nowhere.
-fn is_special(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.octets()[0] == 0 || METADATA_V4.contains(&v4),
-        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_unicast_link_local() || METADATA_V6.contains(&v6),
-    }
-}
-
-/// The address itself, and the IPv4 address that it carries inside.
-fn forms(address: IpAddr) -> impl Iterator<Item = IpAddr> {
-    let inner = match address {
-        IpAddr::V4(_) => None,
-        IpAddr::V6(v6) => embedded(v6).map(IpAddr::V4),
-    };
-    std::iter::once(address).chain(inner)
-}
-
-/// The IPv4 address inside an IPv6 one: mapped, translated, NAT64 (RFC 6052, RFC 8215), compatible, 6to4, Teredo.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let s = address.segments();
-    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
-    match s {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => v4(high, low),
-        [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
-        [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
-        [0x2002, high, low, ..] => v4(high, low),
-        [0x2001, 0, .., high, low] => v4(!high, !low),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -2,90 +2,52 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
-use crate::run::tickets::Tickets;
-use crate::session::breaker::BreakerConfig;
-use crate::session::budget::{Budget, BudgetConfig};
-use crate::session::credential::{Credential, Resolver, Secret, Source, ask, parse_hosts};
+use crate::session::budget::Budget;
+use crate::session::config::Config;
+use crate::session::credential::{Credential, Resolver, Secret, Source, ask};
 use crate::session::events::Events;
 use crate::session::official;
 use crate::session::policy::Policy;
 use crate::session::stats::NodeStats;
 use crate::session::tape::Tape;
-use crate::transport::{ClientCertificate, Peer, Trust, Watch};
+use crate::transport::{Environment, Peer, Watch};
 
-/// What two sessions never share, and all nodes of one session do.
+/// What two sessions never share, and all nodes of one session do. The default is the scope of sessions that name none:
+/// credentials come from the environment, and all may be called that the process's own policy allows.
 #[derive(Default)]
 pub struct Scope {
     credentials: HashMap<String, Credential>,
     policy: Arc<Policy>,
-    peers: Mutex<HashMap<(Origin, Wire), Arc<Peer>>>,
-    nodes: Mutex<BTreeMap<String, Counted>>,
-    tickets: Arc<Tickets>,
+    /// Those of nodes that are still there.
+    peers: Mutex<HashMap<Address, Weak<Peer>>>,
+    /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
+    nodes: Option<Mutex<BTreeMap<String, Counted>>>,
     events: Option<Arc<Events>>,
     tape: Tape,
 }
 
+/// Where requests go, what is spoken there, and what the environment said of it when the first node asked.
+type Address = (Origin, Wire, Environment);
+
 /// A node's counters, and where its connections are counted.
 type Counted = (Arc<NodeStats>, Arc<Peer>);
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Config {
-    credentials: HashMap<String, CredentialConfig>,
-    policy: PolicyConfig,
-    /// Whether the host fetches failed attempts.
-    events: bool,
-    /// The file that keeps answers.
-    record: Option<String>,
-    /// The file that gives them.
-    replay: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CredentialConfig {
-    #[serde(default)]
-    value: Option<String>,
-    #[serde(default)]
-    resolver: bool,
-    #[serde(default)]
-    hosts: Option<Vec<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PolicyConfig {
-    allow: Option<Vec<String>>,
-    deny: Vec<String>,
-    max_response_bytes: Option<u64>,
-    max_concurrency: Option<u32>,
-    budget: Option<BudgetConfig>,
-    breaker: Option<BreakerConfig>,
-    ca_file: Option<String>,
-    /// The files of the certificate and of its key.
-    client_certificate: Option<(String, String)>,
-}
 
 impl Scope {
     /// A scope as `config` (JSON) describes it; `resolver` answers for the credentials that want one.
     pub fn from_json(config: &str, resolver: Option<Arc<dyn Resolver>>) -> Result<Self, Problem> {
-        let config: Config = serde_json::from_str(config).map_err(|error| malformed(position(&error)))?;
-        let credentials = config.credentials.into_iter().map(|(name, config)| {
-            let credential = config.credential(&name, resolver.as_ref())?;
-            Ok::<_, Problem>((name, credential))
-        });
+        let mut config = Config::parse(config)?;
         Ok(Self {
-            credentials: credentials.collect::<Result<_, _>>()?,
+            credentials: config.take_credentials(resolver.as_ref())?,
             policy: Arc::new(config.policy.policy()?),
+            nodes: Some(Mutex::default()),
             events: config.events.then(Arc::default),
             // Last, since it may make a file.
             tape: Tape::open(config.record.as_deref(), config.replay.as_deref())?,
@@ -103,7 +65,7 @@ impl Scope {
         &self.tape
     }
 
-    /// What `node`'s requests are held to and who hears of them.
+    /// What goes along with `node`'s requests.
     pub fn watch(&self, node: &Node) -> Watch {
         let priced = |budget: &Arc<Budget>| {
             (budget.clone(), budget.price(&[&node.name, node.options.text("model"), node.options.text("deployment")]))
@@ -122,24 +84,26 @@ impl Scope {
         &self.policy
     }
 
-    /// The calls that were begun and not yet awaited.
-    pub fn tickets(&self) -> &Arc<Tickets> {
-        &self.tickets
-    }
-
     /// The connections to the origin of `endpoint`, shared by all nodes that call it.
     pub fn peer(&self, endpoint: &Endpoint) -> Result<Arc<Peer>, Problem> {
-        let key = (endpoint.origin.clone(), endpoint.wire);
-        if let Some(peer) = lock(&self.peers).get(&key) {
-            return Ok(peer.clone());
+        let address = (endpoint.origin.clone(), endpoint.wire, Environment::of(&endpoint.origin));
+        if let Some(peer) = lock(&self.peers).get(&address).and_then(Weak::upgrade) {
+            return Ok(peer);
         }
-        let peer = Arc::new(Peer::new(endpoint.origin.clone(), endpoint.wire, self.policy.clone())?);
-        Ok(lock(&self.peers).entry(key).or_insert(peer).clone())
+        let made = Arc::new(Peer::new(endpoint.origin.clone(), endpoint.wire, self.policy.clone())?);
+        let mut peers = lock(&self.peers);
+        peers.retain(|_, peer| peer.strong_count() > 0);
+        let peer = peers.entry(address).or_default();
+        Ok(peer.upgrade().unwrap_or_else(|| {
+            *peer = Arc::downgrade(&made);
+            made
+        }))
     }
 
     /// The counters of the node called `name`.
     pub fn node_stats(&self, name: &str, peer: &Arc<Peer>) -> Arc<NodeStats> {
-        let mut nodes = lock(&self.nodes);
+        let Some(nodes) = &self.nodes else { return Arc::default() };
+        let mut nodes = lock(nodes);
         let entry = nodes.entry(name.to_owned()).or_insert_with(|| (Arc::default(), peer.clone()));
         entry.1 = peer.clone();
         entry.0.clone()
@@ -147,7 +111,8 @@ impl Scope {
 
     /// Every node's counters as JSON.
     pub fn stats(&self) -> Value {
-        let nodes = lock(&self.nodes);
+        let Some(nodes) = &self.nodes else { return Value::Object(Map::new()) };
+        let nodes = lock(nodes);
         let rows = nodes.iter().map(|(name, (stats, peer))| (name.clone(), stats.to_json(peer.opened())));
         Value::Object(rows.collect::<Map<_, _>>())
     }
@@ -179,54 +144,6 @@ impl Scope {
             }
         }
     }
-}
-
-impl CredentialConfig {
-    fn credential(self, name: &str, resolver: Option<&Arc<dyn Resolver>>) -> Result<Credential, Problem> {
-        let source = match (self.value, self.resolver, resolver) {
-            (Some(value), false, _) => Source::Value(Secret::new(value.into_bytes())?),
-            (None, true, Some(resolver)) => Source::Resolver(resolver.clone()),
-            (None, true, None) => {
-                return Err(malformed(format!("the credential \"{name}\" wants a resolver, and none was given")));
-            }
-            _ => return Err(malformed(format!("the credential \"{name}\" needs either a value or a resolver"))),
-        };
-        Ok(Credential { source, hosts: self.hosts.map(|hosts| parse_hosts(&hosts)).transpose()? })
-    }
-}
-
-impl PolicyConfig {
-    fn policy(self) -> Result<Policy, Problem> {
-        let mut policy = Policy::new(self.allow.as_deref(), &self.deny)?;
-        if let Some(bytes) = self.max_response_bytes {
-            policy.max_response_bytes = bytes;
-        }
-        if self.max_concurrency == Some(0) {
-            return Err(malformed("max_concurrency is 0".into()));
-        }
-        policy.max_concurrency = self.max_concurrency.map(|requests| requests as usize);
-        policy.budget = self.budget.map(Budget::new).transpose().map_err(malformed)?.map(Arc::new);
-        if let Some(breaker) = &self.breaker {
-            breaker.check().map_err(|what| malformed(what.into()))?;
-        }
-        policy.breaker = self.breaker;
-        let client = self.client_certificate.map(|(certificate, key)| ClientCertificate::new(certificate, key, None));
-        policy.trust = Arc::new(Trust::new(self.ca_file.map(Into::into), client)?);
-        Ok(policy)
-    }
-}
-
-/// Where the JSON is wrong, without its text: that may hold a secret.
-fn position(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "an entry is unknown, missing or of the wrong type",
-        _ => "it is no JSON",
-    };
-    format!("{what}, at line {} column {}", error.line(), error.column())
-}
-
-fn malformed(message: String) -> Problem {
-    Problem::new(Code::Scope, format!("the scope's configuration is malformed: {message}"))
 }
 
 static SCOPES: LazyLock<Mutex<HashMap<u64, Arc<Scope>>>> = LazyLock::new(Mutex::default);

@@ -34,7 +34,7 @@ impl Default for Counters {
 
 /// One finished call.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Record {
+pub struct Sample {
     /// From the kernel's start to its end.
     pub latency: Duration,
     /// Requests that were tried again.
@@ -49,16 +49,16 @@ pub struct Record {
 
 impl NodeStats {
     /// Adds a call.
-    pub fn add(&self, record: &Record) {
+    pub fn add(&self, sample: &Sample) {
         let mut counters = lock(&self.0);
         counters.calls += 1;
-        counters.retries += u64::from(record.retries);
-        counters.bytes_out += record.bytes_out;
-        counters.bytes_in += record.bytes_in;
-        if let Some(code) = record.error {
+        counters.retries += u64::from(sample.retries);
+        counters.bytes_out += sample.bytes_out;
+        counters.bytes_in += sample.bytes_in;
+        if let Some(code) = sample.error {
             *counters.errors.entry(code).or_default() += 1;
         }
-        let micros = u64::try_from(record.latency.as_micros()).unwrap_or(u64::MAX);
+        let micros = u64::try_from(sample.latency.as_micros()).unwrap_or(u64::MAX);
         // An hour is far past every deadline; the bound keeps the histogram small.
         let _ = counters.latency.record(micros.clamp(1, 3_600_000_000));
     }
@@ -93,7 +93,7 @@ mod tests {
         let stats = NodeStats::default();
         for (millis, error) in [(10, None), (20, Some(Code::Status)), (30, Some(Code::Status))] {
             let latency = Duration::from_millis(millis);
-            stats.add(&Record { latency, retries: 1, bytes_out: 5, bytes_in: 7, error });
+            stats.add(&Sample { latency, retries: 1, bytes_out: 5, bytes_in: 7, error });
         }
         let value = stats.to_json(4);
         assert_eq!(value["errors"], json!({"OH503": 2}));

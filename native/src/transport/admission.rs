@@ -1,4 +1,4 @@
-//! A request's place among those under way to an origin: free, let through by the breaker, within the budget.
+//! Admission of a request to an origin: it waits for a free place, then has to pass the breaker and the budget.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{Limits, Peer, Request, Response, Trouble, Watch, grpc};
 use crate::failure::{Code, Problem};
 use crate::session::breaker::{Breaker, Pass};
 
-/// The place of a request until it is dropped.
+/// The place of a request among those under way; free again when it is dropped.
 pub(super) struct Place<'a> {
     passed: Option<(&'a Breaker, Pass)>,
     /// Whether the origin works, as far as it was seen.

@@ -1,4 +1,4 @@
-//! What wakes a thread that watches sockets: one more thing to watch.
+//! An alarm: a descriptor that a thread polls beside its sockets, so that another thread can wake it.
 
 use std::cell::RefCell;
 use std::io;
@@ -9,8 +9,8 @@ use rustix::event::{PollFd, PollFlags};
 
 use crate::run::forks::generation;
 
-/// Alarms at once. Each takes a descriptor, of which connections need many; threads beyond do without, see
-/// [`super::sleep`].
+/// Alarms at once. Each takes a descriptor, and connections need those, too. Further threads have none: they wake by
+/// themselves from time to time, see [`super::sleep`].
 const MOST: usize = 256;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +45,7 @@ impl Alarm {
         None
     }
 
-    /// What is ready once it rings.
+    /// What is polled; it is ready once the alarm rings.
     pub(super) fn watched(&self) -> PollFd<'_> {
         PollFd::new(&self.0.0, PollFlags::IN)
     }

@@ -1,5 +1,6 @@
 //! The connections of one scope to one origin.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::connect::connect;
 use super::connection::{BoxIo, Connection, Http};
 use super::message::Sender;
-use super::proxy::Proxy;
+use super::proxy::{self, Proxy};
 use super::socket::Socket;
 use super::{Limits, Request, Response, Tally, Trouble, tls};
 use crate::endpoint::{Origin, Wire};
@@ -43,6 +44,21 @@ pub struct Peer {
     /// Whether the last connection that was tried turned out to carry one request at a time, or failed.
     single: AtomicBool,
     opened: AtomicU64,
+}
+
+/// What the environment says of requests to an origin: whether they may go, and through which proxy. A peer keeps to
+/// what was said when it was made.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct Environment {
+    allow: Option<OsString>,
+    proxy: Option<String>,
+}
+
+impl Environment {
+    /// What it says of `origin` now.
+    pub fn of(origin: &Origin) -> Self {
+        Self { allow: Policy::text_of_process(), proxy: proxy::named_for(origin).map(|(_, text)| text) }
+    }
 }
 
 impl Peer {

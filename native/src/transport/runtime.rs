@@ -58,8 +58,8 @@ fn wait_as<F: Future>(
         if EXIT.is_raised() || cancelled.is_some_and(|cancelled| cancelled.is_raised()) {
             return Err(Ended::Cancelled);
         }
-        let look = || future.as_mut().poll(&mut Context::from_waker(&waker));
-        if let Poll::Ready(output) = sleeper.look(&mut watched, look) {
+        let poll = || future.as_mut().poll(&mut Context::from_waker(&waker));
+        if let Poll::Ready(output) = sleeper.poll(&mut watched, poll) {
             return Ok(output);
         }
         sleeper.sleep(&mut patience, &watched)?;
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(waiting.join().unwrap(), Err(Ended::Cancelled));
     }
 
-    unsafe extern "C" fn end() -> i32 {
+    extern "C" fn end() -> i32 {
         1
     }
 

@@ -8,10 +8,10 @@ use std::task::Wake;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, Timespec, poll};
 
 use super::alarm::Alarm;
-use super::socket::Line;
+use super::line::{Direction, Line};
 use crate::run::forks::generation;
 use crate::run::running::{Entered, PAUSE};
 
@@ -24,54 +24,37 @@ pub enum Ended {
     Cancelled,
 }
 
-/// What a socket is watched for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Direction {
-    /// Bytes that came, or the end of them.
-    In,
-    /// Room for bytes to send.
-    Out,
-}
-
-impl Direction {
-    fn flags(self) -> PollFlags {
-        match self {
-            Self::In => PollFlags::IN,
-            Self::Out => PollFlags::OUT,
-        }
-    }
-}
-
 /// Sockets, and what each of them is watched for.
 type Watched = Vec<(Arc<Line>, Direction)>;
 
 thread_local! {
-    /// What the work that this thread looks at has to wait for; `None` where the thread does not watch sockets.
+    /// The sockets that this thread has to wait for, collected while it polls a future; `None` on a thread that leaves
+    /// its sockets to the runtime.
     static WATCHED: RefCell<Option<Watched>> = const { RefCell::new(None) };
-    /// The number of the wait that the work belongs to.
+    /// The number of the wait that the future belongs to.
     static NUMBER: Cell<u64> = const { Cell::new(0) };
-    /// What this look at the work may still move; `None` where the thread does not look at any.
+    /// Reads and writes that the present poll may still make; `None` for any number.
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// Reads and writes of one look at the work. A peer that is faster than this side would keep it there for ever, and
-/// nobody would see that the deadline passed.
+/// Reads and writes that one poll may make. With a peer that is always ready, a poll without this bound would never
+/// return, and nobody would notice that the deadline passed.
 const MOST: u32 = 256;
 
-/// Counts a read or a write; `false` if the work has to be looked at again before.
+/// Counts a read or a write; `false` if the poll has made all that it may, so that it has to return.
 pub(super) fn may_move() -> bool {
     let left = LEFT.get();
     LEFT.set(left.map(|left| left.saturating_sub(1)));
     left != Some(0)
 }
 
-/// Work that moves no more than one look does.
+/// Does work that makes at most the reads and writes of one poll.
 pub(super) fn bounded<T>(work: impl FnOnce() -> T) -> T {
     let _bounds = Bounds(LEFT.replace(Some(MOST)));
     work()
 }
 
-/// Ends with what the work around it may still move.
+/// Puts the bound back that was there before.
 struct Bounds(Option<u32>);
 
 impl Drop for Bounds {
@@ -80,7 +63,7 @@ impl Drop for Bounds {
     }
 }
 
-/// Whether the work has to be looked at again before more is moved, here or on a thread of the runtime.
+/// Whether the poll has made all reads and writes that it may; on a thread of the runtime, by the runtime's count.
 pub(super) fn is_spent() -> bool {
     LEFT.get() == Some(0) || !tokio::task::coop::has_budget_remaining()
 }
@@ -90,12 +73,13 @@ pub(super) fn is_watching() -> bool {
     WATCHED.with_borrow(Option::is_some)
 }
 
-/// The number of this thread's wait, which no other wait of the process has.
+/// The number of this thread's wait. No other wait of the process has the same.
 pub(super) fn number() -> u64 {
     NUMBER.get()
 }
 
-/// Lets this wait forget what it knew of its sockets, which it does not watch while they have no use.
+/// Gives this thread's wait a new number, and with it forgets which sockets are ready: those that were out of use
+/// meanwhile were not watched.
 pub(super) fn forget() {
     if is_watching() {
         NUMBER.set(next_number());
@@ -107,7 +91,7 @@ fn next_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Has this thread watch a socket until it looks at its work again, which then has to say so again.
+/// Has the next sleep of this thread end when the socket is ready. Each poll has to ask for that anew.
 pub(super) fn watch(line: &Arc<Line>, direction: Direction) {
     WATCHED.with_borrow_mut(|watched| watched.iter_mut().for_each(|watched| watched.push((line.clone(), direction))));
 }
@@ -120,7 +104,7 @@ thread_local! {
     static SPARE: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
 }
 
-/// How long a wait may go on: until its deadline, and as long as the host, if it wants to be asked, does not end it.
+/// How long a wait may go on: until its deadline, or until the host ends it, if the host wants to be asked.
 pub(super) struct Patience<'a> {
     deadline: Instant,
     host: Option<&'a Entered>,
@@ -133,7 +117,7 @@ impl<'a> Patience<'a> {
         Self { deadline, host: host.filter(|host| host.is_checked()), ask: None }
     }
 
-    /// How long the thread may sleep before this has to be looked at again.
+    /// How long the thread may sleep before it has to ask again.
     fn left(&mut self) -> Result<Duration, Ended> {
         let now = Instant::now();
         let left = self.deadline.checked_duration_since(now).filter(|left| !left.is_zero()).ok_or(Ended::Deadline)?;
@@ -155,7 +139,7 @@ pub(super) struct Sleeper {
     process: u64,
     number: AtomicU64,
     woken: AtomicBool,
-    /// Whether it watches sockets, so that only an alarm wakes it.
+    /// Whether the thread sleeps on sockets, so that only its alarm wakes it.
     watching: AtomicBool,
     alarm: OnceLock<Option<Arc<Alarm>>>,
 }
@@ -185,13 +169,13 @@ impl Sleeper {
         }
     }
 
-    /// Looks at work; `watched` are the sockets that it waits for then.
-    pub(super) fn look<T>(&self, watched: &mut Watched, work: impl FnOnce() -> T) -> T {
+    /// Polls once; `watched` becomes the sockets that have to be waited for.
+    pub(super) fn poll<T>(&self, watched: &mut Watched, work: impl FnOnce() -> T) -> T {
         watched.clear();
         let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(self.number.load(Ordering::Relaxed)));
-        let look = Look { watched, outer };
+        let polling = Polling { watched, outer };
         let outcome = bounded(work);
-        drop(look);
+        drop(polling);
         outcome
     }
 
@@ -212,13 +196,13 @@ impl Sleeper {
             return false;
         }
         let alarm = self.alarm.get_or_init(Alarm::of_thread).as_deref();
-        // Without an alarm, whether it was woken is seen when it wakes by itself.
+        // Without an alarm nobody can wake it, so it wakes by itself and looks whether somebody wanted to.
         let most = most.min(if alarm.is_some() { LONGEST } else { PAUSE });
         let sockets = watched.iter().map(|(line, direction)| PollFd::new(line.stream(), direction.flags()));
         let mut polled: Vec<_> = sockets.chain(alarm.map(Alarm::watched)).collect();
         self.watching.store(true, Ordering::SeqCst);
         if !self.woken.load(Ordering::SeqCst) {
-            // An error is a signal that came: the host wants to hear of it, which it does when it is asked.
+            // The error is a signal that came; the host sees to it when it is asked.
             let _ = poll(&mut polled, Timespec::try_from(most).ok().as_ref());
         }
         self.watching.store(false, Ordering::SeqCst);
@@ -252,13 +236,13 @@ impl Wake for Sleeper {
     }
 }
 
-/// A look at the work of one wait; another may lie around it.
-struct Look<'a> {
+/// A poll of one wait, perhaps within that of another.
+struct Polling<'a> {
     watched: &'a mut Watched,
     outer: (Option<Watched>, u64),
 }
 
-impl Drop for Look<'_> {
+impl Drop for Polling<'_> {
     fn drop(&mut self) {
         *self.watched = WATCHED.replace(self.outer.0.take()).unwrap_or_default();
         NUMBER.set(self.outer.1);

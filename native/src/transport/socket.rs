@@ -8,38 +8,39 @@ use std::io::{self, IoSlice};
 use std::net;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::sleep::{self, Direction};
+use super::line::{Direction, Line};
+use super::sleep;
 
 /// A connected socket.
 pub(super) struct Socket {
-    place: Place,
+    watcher: Watcher,
     shared: bool,
 }
 
-enum Place {
-    /// With the thread that waits for it, or with none.
+/// Who watches a socket.
+enum Watcher {
+    /// The thread that waits for it, if one does.
     Caller(Arc<Line>),
+    /// A thread of the runtime.
     Runtime(TcpStream),
-    /// It could not be moved.
-    Lost,
+    /// Nobody: it could not be handed over.
+    Nobody,
 }
 
 impl Socket {
     /// A socket that one caller at a time waits for.
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { place: Place::Runtime(stream), shared: false }
+        Self { watcher: Watcher::Runtime(stream), shared: false }
     }
 
     /// A socket of the runtime's, which any number of callers may wait for.
     pub(super) fn shared(stream: TcpStream) -> Self {
-        Self { place: Place::Runtime(stream), shared: true }
+        Self { watcher: Watcher::Runtime(stream), shared: true }
     }
 
     /// Says whether several callers are going to wait for it, so that it is the runtime's.
@@ -47,35 +48,35 @@ impl Socket {
         self.shared = shared;
     }
 
-    /// The socket at the place where it is waited for now, to be read or written once.
-    fn turn(&mut self, context: &Context<'_>) -> Poll<io::Result<&mut Place>> {
+    /// The socket, to be read or written once by whoever watches it now.
+    fn turn(&mut self, context: &Context<'_>) -> Poll<io::Result<&mut Watcher>> {
         if sleep::may_move() {
-            return Poll::Ready(self.place());
+            return Poll::Ready(self.watcher());
         }
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// The socket at the place where it is waited for now.
-    fn place(&mut self) -> io::Result<&mut Place> {
+    /// The socket, handed over to whoever has to watch it now.
+    fn watcher(&mut self) -> io::Result<&mut Watcher> {
         let here = !self.shared && sleep::is_watching();
-        if here != matches!(self.place, Place::Caller(_)) {
-            self.place = match std::mem::replace(&mut self.place, Place::Lost) {
-                Place::Runtime(stream) => Place::Caller(Arc::new(Line::new(stream.into_std()?))),
-                Place::Caller(line) => Place::Runtime(TcpStream::from_std(line.stream.try_clone()?)?),
-                Place::Lost => Place::Lost,
+        if here != matches!(self.watcher, Watcher::Caller(_)) {
+            self.watcher = match std::mem::replace(&mut self.watcher, Watcher::Nobody) {
+                Watcher::Runtime(stream) => Watcher::Caller(Arc::new(Line::new(stream.into_std()?))),
+                Watcher::Caller(line) => Watcher::Runtime(TcpStream::from_std(line.stream().try_clone()?)?),
+                Watcher::Nobody => Watcher::Nobody,
             };
         }
-        Ok(&mut self.place)
+        Ok(&mut self.watcher)
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match ready!(self.get_mut().turn(context))? {
-            Place::Caller(line) => line.poll_read(buffer),
-            Place::Runtime(stream) => Pin::new(stream).poll_read(context, buffer),
-            Place::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Watcher::Caller(line) => or_watch(line, Direction::In, line.read(sleep::number(), buffer)).map_ok(drop),
+            Watcher::Runtime(stream) => Pin::new(stream).poll_read(context, buffer),
+            Watcher::Nobody => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
@@ -91,9 +92,9 @@ impl AsyncWrite for Socket {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match ready!(self.get_mut().turn(context))? {
-            Place::Caller(line) => line.poll_write(pieces),
-            Place::Runtime(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
-            Place::Lost => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Watcher::Caller(line) => or_watch(line, Direction::Out, line.write(sleep::number(), pieces)),
+            Watcher::Runtime(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Watcher::Nobody => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -106,107 +107,21 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut().place()? {
-            Place::Caller(line) => Poll::Ready(line.stream.shutdown(net::Shutdown::Write)),
-            Place::Runtime(stream) => Pin::new(stream).poll_shutdown(context),
-            Place::Lost => Poll::Ready(Ok(())),
+        match self.get_mut().watcher()? {
+            Watcher::Caller(line) => Poll::Ready(line.stream().shutdown(net::Shutdown::Write)),
+            Watcher::Runtime(stream) => Pin::new(stream).poll_shutdown(context),
+            Watcher::Nobody => Poll::Ready(Ok(())),
         }
     }
 }
 
-/// A socket that does not block, and what it is known to be ready for.
-pub(super) struct Line {
-    stream: net::TcpStream,
-    readable: AtomicBool,
-    writable: AtomicBool,
-    /// The wait to which that is known: nobody watched the socket between it and the next.
-    wait: AtomicU64,
-}
-
-impl Line {
-    fn new(stream: net::TcpStream) -> Self {
-        Self { stream, readable: true.into(), writable: true.into(), wait: 0.into() }
-    }
-
-    /// The socket itself.
-    pub(super) fn stream(&self) -> &net::TcpStream {
-        &self.stream
-    }
-
-    /// Says that the socket may be ready.
-    pub(super) fn awake(&self, direction: Direction) {
-        self.flag(direction).store(true, Ordering::Relaxed);
-    }
-
-    fn flag(&self, direction: Direction) -> &AtomicBool {
-        match direction {
-            Direction::In => &self.readable,
-            Direction::Out => &self.writable,
-        }
-    }
-
-    fn poll_read(self: &Arc<Self>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let room = buffer.remaining();
-        let outcome = self.attempt(Direction::In, room, || {
-            // SAFETY: nothing but what `recv` wrote is taken for initialized.
-            let ((received, _), _) = recv(&self.stream, unsafe { buffer.unfilled_mut() }, RecvFlags::empty())?;
-            let count = received.len();
-            // SAFETY: these bytes were just written.
-            unsafe { buffer.assume_init(count) };
-            buffer.advance(count);
-            Ok(count)
-        });
-        outcome.map_ok(drop)
-    }
-
-    fn poll_write(self: &Arc<Self>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let length = pieces.iter().map(|piece| piece.len()).sum();
-        self.attempt(Direction::Out, length, || write(&self.stream, pieces))
-    }
-
-    /// Moves bytes unless the socket is known not to be ready, in which case it is watched. Less than `whole` means
-    /// that it is not ready for more.
-    fn attempt(
-        self: &Arc<Self>,
-        direction: Direction,
-        whole: usize,
-        mut work: impl FnMut() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        self.forget();
-        let ready = self.flag(direction);
-        while ready.load(Ordering::Relaxed) {
-            match work() {
-                Ok(moved) => {
-                    ready.store(moved == 0 || moved == whole, Ordering::Relaxed);
-                    return Poll::Ready(Ok(moved));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.store(false, Ordering::Relaxed),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        sleep::watch(self, direction);
-        Poll::Pending
-    }
-
-    /// Forgets what an earlier wait knew.
-    fn forget(&self) {
-        let wait = sleep::number();
-        if self.wait.swap(wait, Ordering::Relaxed) != wait {
-            self.awake(Direction::In);
-            self.awake(Direction::Out);
-        }
-    }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn write(stream: &net::TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-    // A host that lets SIGPIPE end it is not ended by a server that went away.
-    Ok(sendmsg(stream, pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn write(mut stream: &net::TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    io::Write::write_vectored(&mut stream, pieces)
+/// What was read or written; the socket is watched where that has to wait.
+fn or_watch(line: &Arc<Line>, direction: Direction, moved: Option<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    moved.map_or_else(
+        || {
+            sleep::watch(line, direction);
+            Poll::Pending
+        },
+        Poll::Ready,
+    )
 }

@@ -1,4 +1,4 @@
-//! What a call's requests are held to beside its limits, what they carry for others, and who hears of those that fail.
+//! What goes along with a call's requests: the budget that they spend, a trace, and a log of those that fail.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::session::events::Events;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The same for all calls of a node; by default nothing is held, carried or heard.
+/// The same for all calls of a node. By default there is no budget, no trace and no log.
 #[derive(Clone, Default)]
 pub struct Watch {
     /// The scope's budget, and the price of one request.
@@ -40,7 +40,7 @@ impl Watch {
         Self { traceparent: crate::trace::current(), ..self.clone() }
     }
 
-    /// The header that a request carries for others.
+    /// The header of the trace.
     pub(super) fn mark(&self) -> Option<(&'static HeaderName, &HeaderValue)> {
         self.traceparent.as_ref().map(|traceparent| (&TRACEPARENT, traceparent))
     }

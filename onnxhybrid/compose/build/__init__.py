@@ -1,1 +1,1 @@
-"""What every combinator builds with: parts, one graph that they share, glue between them, and the finishing step."""
+"""What every combinator builds with: parts, the graph that they share, nodes between them, and the finishing step."""

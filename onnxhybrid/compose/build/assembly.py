@@ -1,26 +1,28 @@
-"""Where a composition comes together: parts are placed in one graph, and every combinator ends in `finish`.
+"""Puts the parts of a composition into one graph; every combinator builds with it, and ends in its `finish`.
 
-An Assembly lives inside one call of a combinator. Names that will be public are reserved first, so that no inner name
-of a part can stand in their way.
+An Assembly exists within one call of a combinator. The names of the composition's inputs and outputs are reserved
+first: an inner tensor of a part that has one of them is renamed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
-from onnxhybrid.compose.build.part import Names, Part, take_defaults
-from onnxhybrid.compose.build.types import narrow, require, shared_sizes
+from onnxhybrid.compose.build.opsets import aligned
+from onnxhybrid.compose.build.part import Part, take_defaults
+from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.alignment import align
-from onnxhybrid.model.dtypes import elem_type, is_container, type_name
+from onnxhybrid.model.dtypes import elem_type
 from onnxhybrid.model.graphs import depth
-from onnxhybrid.model.naming import Taken
+from onnxhybrid.model.messages import replace
+from onnxhybrid.model.naming import Names, Taken
 from onnxhybrid.model.remote_spec import gives_results
 from onnxhybrid.model.storage.weights import same_values
 
@@ -30,26 +32,36 @@ class Branch:
     """A graph for an If node's branch, and the declarations of its outputs by their public names."""
 
     graph: GraphProto
-    outputs: dict[str, ValueInfoProto]
+    outputs: dict[str, Declared]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An If node of the main graph: its position among the nodes, and its branches, where changes take effect."""
+
+    position: int
+    then: GraphProto
+    else_: GraphProto
 
 
 @dataclass
 class InputSlot:
-    """An input of the composition: what it takes, what it is when left out, and which part asked for it first."""
+    """An input of the composition: what it is when left out, and which part asked for it first."""
 
-    value: ValueInfoProto
     default: TensorProto | None
     label: str
 
 
 class Assembly:
-    """A graph in the making."""
+    """The graph of a composition that is being built."""
 
-    def __init__(self, kind: str, parts: Sequence[Part], inputs: Iterable[str], outputs: Iterable[str]) -> None:
+    def __init__(
+        self, combinator: Combinator, parts: Sequence[Part], inputs: Iterable[str], outputs: Iterable[str]
+    ) -> None:
         """Align the parts, and reserve the names of the composition's inputs and outputs.
 
         Args:
-            kind: the combinator, for the graph's name and metadata.
+            combinator: the way in which the parts are composed.
             parts: all parts that will be used.
             inputs, outputs: the names to reserve.
 
@@ -59,24 +71,15 @@ class Assembly:
         public = set(inputs)
         if both := [name for name in outputs if name in public]:
             raise _both_sides(both[0], parts)
-        models = _aligned([part.model for part in parts], self._needed_opset(kind, outputs, parts), kind)
-        self._kind = kind
-        self._parts = {part.label: Part(part.label, model) for part, model in zip(parts, models, strict=True)}
+        models = aligned(combinator, parts, outputs)
+        self._combinator = combinator
+        self._parts = {part.label: part.of(model) for part, model in zip(parts, models, strict=True)}
         self._names = Names(tensors=Taken(public | set(outputs)))
         self._model = ModelProto()
         self._graph = self._model.graph
-        self._graph.name = kind
+        self._graph.name = combinator.name
         self._inputs: dict[str, InputSlot] = {}
-        self._values: dict[str, ValueInfoProto] = {}
-
-    @staticmethod
-    def _needed_opset(kind: str, outputs: Iterable[str], parts: Sequence[Part]) -> int:
-        """The oldest opset whose operators give such outputs from a branch, and from an input as it is."""
-        needed = {_identity_opset(part.outputs[name]) for part in parts for name in part.outputs if name in part.inputs}
-        if kind in _BRANCHING:
-            chosen = [part.outputs[name] for part in parts for name in outputs if name in part.outputs]
-            needed |= {_if_opset(value) for value in chosen}
-        return max(needed, default=0)
+        self._values: dict[str, Declared] = {}
 
     def add(self, label: str, feeds: Mapping[str, str], public: Mapping[str, str]) -> dict[str, str]:
         """Place a part in the main graph.
@@ -92,8 +95,8 @@ class Assembly:
         part = self._parts[label]
         outputs = {name: public[name] if name in public else self._inner(part, name) for name in part.outputs}
         graph = self._placed(part, feeds, outputs)
-        self._values.update({value.name: value for value in graph.output})
-        # Each name has one meaning by now, so that merging the graphs is appending the fields of one to the other's.
+        self._values.update(by_name(graph.output))
+        # No names clash by now, so merging the graphs is appending the fields of one to those of the other.
         inner = {value.name for value in graph.value_info}
         graph.value_info.extend(value for value in graph.output if value.name not in inner)
         for own in ("input", "output", "name", "doc_string", "metadata_props"):
@@ -117,16 +120,16 @@ class Assembly:
             del own[:]
         del graph.input[:]
         graph.name = graph.name or label  # ONNX Runtime wants one inside of nodes, and none of a whole model
-        return Branch(graph, dict(zip(outputs, graph.output, strict=True)))
+        return Branch(graph, dict(zip(outputs, map(Declared, graph.output), strict=True)))
 
     def passed_on(self, label: str, tensors: Mapping[str, str]) -> Branch:
         """A branch that gives tensors of the main graph as its outputs: output -> tensor."""
-        graph = GraphProto(name=label)
+        graph, outputs = GraphProto(name=label), {}
         for name, tensor in tensors.items():
-            value = graph.output.add(name=self._names.tensor(f"{label}/{name}/passed"))
-            value.type.CopyFrom(self._values[tensor].type)
+            value = self._values[tensor].called(self._names.tensor(f"{label}/{name}/passed"))
             graph.node.append(helper.make_node("Identity", [tensor], [value.name], name=self._names.node(value.name)))
-        return Branch(graph, dict(zip(tensors, graph.output, strict=True)))
+            outputs[name] = value
+        return Branch(graph, outputs)
 
     def condition(self, name: str) -> str:
         """The bool input `name`; it is declared, as a scalar, if no part has it.
@@ -136,7 +139,7 @@ class Assembly:
         """
         if name not in self._inputs:
             self._names.tensors.add(name)
-            self._open(name, InputSlot(TensorSpec(name, "bool", ()).to_value_info(), None, "condition"))
+            self._open(Declared(TensorSpec(name, "bool", ()).to_value_info()), InputSlot(None, "condition"))
         if (spec := self.spec(name)).dtype != "bool":
             raise ComposeError("OH207", f"the condition is no bool: {spec}")
         return name
@@ -155,25 +158,26 @@ class Assembly:
         name = self._names.tensor(wanted)
         self._graph.initializer.add().CopyFrom(value)
         self._graph.initializer[-1].name = name
-        self._values[name] = helper.make_tensor_value_info(name, value.data_type, list(value.dims))
+        self._values[name] = Declared(helper.make_tensor_value_info(name, value.data_type, list(value.dims)))
         return name
 
     def publish(self, operator: str, tensor: str, spec: TensorSpec, **attributes: Any) -> None:
         """Write a public output, whose name is reserved, by a node that reads one tensor."""
-        label = self._names.node(f"{self._kind}/{spec.name}")
+        label = self._names.node(f"{self._combinator.name}/{spec.name}")
         self._graph.node.append(helper.make_node(operator, [tensor], [spec.name], name=label, **attributes))
-        self._values[spec.name] = spec.to_value_info()
+        self._values[spec.name] = Declared(spec.to_value_info())
 
     def cast(self, tensor: str, dtype: str, output: str) -> str:
         """The tensor as another dtype, in a tensor called like `output`; itself where it has that dtype."""
-        if tensor in self._values and self.spec(tensor).dtype == dtype:
+        known = self._values.get(tensor)
+        if known is not None and known.dtype == dtype:
             return tensor
         name = self.node("Cast", [tensor], output, to=elem_type(dtype))
-        shape = self.spec(tensor).shape if tensor in self._values else None
-        self._values[name] = TensorSpec(name, dtype, shape).to_value_info()
+        shape = None if known is None else known.shape
+        self._values[name] = Declared(TensorSpec(name, dtype, shape).to_value_info())
         return name
 
-    def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> None:
+    def choose(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[Declared]) -> Choice:
         """Add an If node that writes public outputs: `then` where the condition holds, `else_` where it does not.
 
         Raises:
@@ -182,49 +186,51 @@ class Assembly:
         names = [value.name for value in outputs]
         self._graph.node.append(self._if(condition, then, else_, names, names))
         self._values.update({value.name: value for value in outputs})
+        graphs = {attribute.name: attribute.g for attribute in self._graph.node[-1].attribute}
+        return Choice(len(self._graph.node) - 1, graphs["then_branch"], graphs["else_branch"])
 
-    def either(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[ValueInfoProto]) -> Branch:
+    def either(self, condition: str, then: Branch, else_: Branch, outputs: Sequence[Declared]) -> Branch:
         """A branch that chooses between two others, as `choose` does in the main graph."""
-        inner = {value.name: ValueInfoProto(name=self._names.tensor(f"{self._kind}/{value.name}")) for value in outputs}
-        for value in outputs:
-            inner[value.name].type.CopyFrom(value.type)
+        kind = self._combinator.name
+        inner = {value.name: value.called(self._names.tensor(f"{kind}/{value.name}")) for value in outputs}
         node = self._if(condition, then, else_, list(inner), [value.name for value in inner.values()])
-        return Branch(helper.make_graph([node], self._kind, [], []), inner)
+        return Branch(helper.make_graph([node], kind, [], []), inner)
 
     def _if(
         self, condition: str, then: Branch, else_: Branch, outputs: Sequence[str], tensors: Sequence[str]
     ) -> NodeProto:
         for branch in (then, else_):
             _check_depth(branch.graph)
-            chosen = [branch.outputs[name] for name in outputs]
-            del branch.graph.output[:]
-            branch.graph.output.extend(chosen)
-        name = self._names.node(self._kind)
+            replace(branch.graph.output, [branch.outputs[name].value for name in outputs])
+        name = self._names.node(self._combinator.name)
         return helper.make_node("If", [condition], tensors, name=name, then_branch=then.graph, else_branch=else_.graph)
 
     def spec(self, tensor: str) -> TensorSpec:
         """The description of an input of the composition, or of a part's output in the main graph."""
-        return TensorSpec.of(self._values[tensor])
+        return self._values[tensor].spec
 
-    def finish(self, outputs: Sequence[str]) -> Model:
+    def finish(self, outputs: Sequence[str], *, last: Callable[[ModelProto], None] | None = None) -> Model:
         """The composition as a Model, checked.
+
+        Args:
+            outputs: the public outputs, in order.
+            last: a last change, of the checked composition, before its calls overlap.
 
         Raises:
             ComposeError: OH209, functions clash.
             ValidationError: a part was not valid.
         """
-        del self._graph.input[:], self._graph.output[:]
-        for slot in self._inputs.values():
-            self._graph.input.append(slot.value)
+        for name, slot in self._inputs.items():
+            self._graph.input.append(self._values[name].value)
             if slot.default is not None:
                 self._graph.initializer.append(slot.default)
-        self._graph.output.extend(self._values[name] for name in outputs)
+        self._graph.output.extend(self._values[name].value for name in outputs)
         answers = [name for node in self._graph.node if gives_results(node) for name in node.output]
-        self._graph.value_info.extend(self._values[name] for name in answers if name in self._values)
-        return finished(self._kind, self._model, list(self._parts.values()))
+        self._graph.value_info.extend(self._values[name].value for name in answers if name in self._values)
+        return finished(self._combinator, self._model, list(self._parts.values()), last)
 
     def _placed(self, part: Part, feeds: Mapping[str, str], outputs: Mapping[str, str]) -> GraphProto:
-        """The part's graph under its new names; where it is fed it reads the tensors of the composition."""
+        """The part's graph under its new names; its inputs that are fed are tensors of the composition."""
         sizes: dict[str, str] = {}
         tensors = {name: feeds.get(name, name) for name in part.inputs}
         for name, wanted in part.inputs.items():
@@ -236,26 +242,25 @@ class Assembly:
         defaults = take_defaults(graph)
         for name, value in zip(part.inputs, graph.input, strict=True):
             if name not in feeds:
-                self._share(name, value, defaults.get(value.name), part.label)
+                self._share(Declared(value).called(name), defaults.get(value.name), part.label)
         return graph
 
-    def _share(self, name: str, value: ValueInfoProto, default: TensorProto | None, label: str) -> None:
-        """Let a part read the input `name` of the composition, which is opened if it is the first to ask.
+    def _share(self, value: Declared, default: TensorProto | None, label: str) -> None:
+        """Let a part read an input of the composition, which is opened if it is the first to ask.
 
         The input may be left out only if every part that reads it says so.
 
         Raises:
             ComposeError: OH211, two parts have different defaults for it.
         """
+        name = value.name
         if default is not None:
             default.name = name
         slot = self._inputs.get(name)
         if slot is None:
-            own = ValueInfoProto(name=name)
-            own.type.CopyFrom(value.type)
-            self._open(name, InputSlot(own, default, label))
+            self._open(value, InputSlot(default, label))
             return
-        narrow(slot.value, value)
+        self._values[name] = narrowed(self._values[name], value)
         if slot.default is not None and default is not None and not self._same(slot, default, label):
             raise ComposeError(
                 "OH211",
@@ -268,11 +273,11 @@ class Assembly:
         weights = {**self._parts[slot.label].model.weights, **self._parts[label].model.weights}
         return slot.default is not None and same_values(slot.default, default, weights)
 
-    def _open(self, name: str, slot: InputSlot) -> None:
-        self._inputs[name] = slot
-        self._values[name] = slot.value
+    def _open(self, value: Declared, slot: InputSlot) -> None:
+        self._inputs[value.name] = slot
+        self._values[value.name] = value
 
-    def _check(self, part: Part, given: ValueInfoProto, wanted: ValueInfoProto) -> None:
+    def _check(self, part: Part, given: Declared, wanted: Declared) -> None:
         slot = self._inputs.get(given.name)
         source = f"the input of part {slot.label!r}," if slot else "the tensor"
         hint = "rename one of them if they are not the same" if slot else "put a model that converts it between them"
@@ -283,7 +288,7 @@ class Assembly:
 
 
 _MOST_LEVELS = 30
-"""How many branches inside each other a file can have: each is three messages, and protobuf reads up to 100."""
+"""How deep branches can be nested: each level is three protobuf messages, and a file may nest 100."""
 
 
 def _check_depth(branch: GraphProto) -> None:
@@ -295,44 +300,9 @@ def _check_depth(branch: GraphProto) -> None:
         )
 
 
-_BRANCHING = frozenset({"switch", "cascade", "route", "fallback"})
-
-
-def _aligned(models: Sequence[Model], at_least: int, kind: str) -> list[Model]:
-    """The models on common opsets, and those of branches on 11 or later if that is proven.
-
-    If before opset 11 takes a size that one branch has for the other one's too, where that one does not know it.
-
-    Raises:
-        ComposeError: OH102, the opsets cannot be aligned.
-    """
-    if kind in _BRANCHING and at_least < _DIFFERING:
-        try:
-            return align(models, _DIFFERING)
-        except ComposeError:
-            pass
-    return align(models, at_least)
-
-
-_DIFFERING = 11
-"""The first opset whose If takes branches of different shapes."""
-
-
 def _both_sides(name: str, parts: Iterable[Part]) -> ComposeError:
     hint = "rename one of them in its part"
     for part in parts:
         if name in part.inputs and name in part.outputs:
             hint = f"{part.label!r} gives its input back as it is: drop that output with select"
     return ComposeError("OH210", f"{name!r} would be an input and an output; {hint}")
-
-
-def _if_opset(value: ValueInfoProto) -> int:
-    """The oldest opset whose If gives such a value."""
-    name = type_name(value.type)
-    return 16 if name.startswith("optional(") else 13 if is_container(name) else 0
-
-
-def _identity_opset(value: ValueInfoProto) -> int:
-    """The oldest opset whose Identity takes such a value."""
-    name = type_name(value.type)
-    return 16 if name.startswith("optional(") else 14 if is_container(name) else 0

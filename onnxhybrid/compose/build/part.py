@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.build.overwriting import protect
+from onnxhybrid.compose.build.types import Declared, by_name
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
-from onnxhybrid.model.graphs import all_nodes
-from onnxhybrid.model.naming import Scopes, Taken, free_name, tensor_names
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import GraphTree, Names, Taken, free_name
 from onnxhybrid.model.texts import is_name
-
-
-@dataclass
-class Names:
-    """The names that a composition has given away so far: of tensors, of nodes and of sizes."""
-
-    tensors: Taken = field(default_factory=Taken)
-    nodes: Taken = field(default_factory=Taken)
-    sizes: Taken = field(default_factory=Taken)
-
-    @classmethod
-    def of(cls, model: ModelProto) -> Names:
-        """The names of a model's tensors and nodes, at any depth."""
-        return cls(Taken(tensor_names(model.graph)), Taken(node.name for node in all_nodes(model)))
-
-    def tensor(self, wanted: str) -> str:
-        """A free tensor name, `wanted` if possible; it is taken from now on."""
-        return self.tensors.take(wanted)
-
-    def node(self, wanted: str) -> str:
-        """A free node name, `wanted` if possible; it is taken from now on."""
-        return self.nodes.take(wanted)
-
-    def size(self, wanted: str) -> str:
-        """A free name of a size, `wanted` if possible; it is taken from now on."""
-        return self.sizes.take(wanted)
 
 
 @dataclass(frozen=True)
@@ -53,19 +28,23 @@ class Part:
     model: Model
 
     @cached_property
-    def inputs(self) -> dict[str, ValueInfoProto]:
+    def inputs(self) -> dict[str, Declared]:
         """The declarations of the inputs, by name."""
-        return {value.name: value for value in self.model.skeleton.graph.input}
+        return by_name(self.model.skeleton.graph.input)
 
     @cached_property
-    def outputs(self) -> dict[str, ValueInfoProto]:
+    def outputs(self) -> dict[str, Declared]:
         """The declarations of the outputs, by name."""
-        return {value.name: value for value in self.model.skeleton.graph.output}
+        return by_name(self.model.skeleton.graph.output)
+
+    def of(self, model: Model) -> Part:
+        """The part with another model; the part itself where the model is its own."""
+        return self if model is self.model else Part(self.label, model)
 
     def placed(
         self, names: Names, inputs: Mapping[str, str], outputs: Mapping[str, str], sizes: Mapping[str, str]
     ) -> GraphProto:
-        """A copy of the graph in which every name is its own, and each output is written by a node.
+        """A copy of the graph in which no name clashes with `names`, and a node writes each output.
 
         Inner tensors keep their names where these are free, and get the label as a prefix otherwise. Nodes always get
         it, so that messages and statistics say which part a node came from.
@@ -76,30 +55,26 @@ class Part:
             outputs: output -> the same, for each of them, in the graph's order.
             sizes: the part's name of a size -> the composition's, where the part shares it.
         """
-        graph = GraphProto()
-        graph.CopyFrom(self.model.skeleton.graph)
+        graph = copied(self.model.skeleton.graph)
         protect(graph)
-        scopes = Scopes(graph)
-        known = scopes.tensor_names()
+        tree = GraphTree(graph)
+        known = tree.tensor_names()
         _tidy(graph, known)
         fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
-        scopes.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
-        scopes.rename_sizes({**self._moved(scopes.size_names() - set(sizes), names.sizes), **sizes})
-        scopes.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
+        tree.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
+        tree.rename_sizes({**self._moved(tree.size_names() - set(sizes), names.sizes), **sizes})
+        tree.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
         return graph
 
     def _moved(self, own: set[str], taken: Taken) -> dict[str, str]:
-        """Take the names that are free, and new ones for the others: old -> new of these.
-
-        One name never stands for the tensors, or sizes, of two parts that need not agree.
-        """
+        """Take the part's own names; those that another part has taken are renamed: old -> new."""
         moved = sorted(own & taken)
         taken |= own
         return {name: taken.take(f"{self.label}/{name}") for name in moved}
 
 
 def _tidy(graph: GraphProto, known: set[str]) -> None:
-    """Put into one form what files write in several, and ONNX Runtime takes in one of them only."""
+    """Bring a graph into the one form that ONNX Runtime takes where files use several."""
     _keep(graph.output, {value.name: value for value in graph.output})  # some list an output twice
     _keep(graph.value_info, {value.name: value for value in graph.value_info if value.name in known})
     for sparse in graph.sparse_initializer:
@@ -110,12 +85,11 @@ def _tidy(graph: GraphProto, known: set[str]) -> None:
 
 def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
     if len(kept) < len(values):
-        del values[:]
-        values.extend(kept.values())
+        replace(values, kept.values())
 
 
 def _written(graph: GraphProto, known: set[str]) -> list[str]:
-    """The tensor of each output; one that no node writes (an input or initializer itself) gets a node, and a name."""
+    """The tensor of each output; an output that is an input or initializer itself gets an Identity that writes it."""
     given = {value.name for value in (*graph.input, *graph.initializer)}
     given.update(sparse.values.name for sparse in graph.sparse_initializer)
     for output in graph.output:
@@ -127,8 +101,20 @@ def _written(graph: GraphProto, known: set[str]) -> list[str]:
     return [output.name for output in graph.output]
 
 
+def listed(models: object, combinator: str) -> Sequence[object]:
+    """The models that a combinator was given as a list.
+
+    Raises:
+        ComposeError: OH205, they are no list, or there are none.
+    """
+    if isinstance(models, (list, tuple)) and models:
+        return models
+    given = "none" if isinstance(models, (list, tuple)) else f"a {type(models).__name__}"
+    raise ComposeError("OH205", f"{combinator} takes a list of one or more Models, not {given}")
+
+
 def labelled(models: Iterable[object]) -> dict[str, object]:
-    """The models under their graphs' names, made different where they are not."""
+    """The models by label: their graphs' names, with a number where two are the same."""
     labelled: dict[str, object] = {}
     for position, model in enumerate(models):
         name = model.name if isinstance(model, Model) and model.name.isprintable() else ""
@@ -141,9 +127,7 @@ def take_defaults(graph: GraphProto) -> dict[str, TensorProto]:
     inputs = {value.name for value in graph.input}
     defaults = {tensor.name: tensor for tensor in graph.initializer if tensor.name in inputs}
     if defaults:
-        kept = [tensor for tensor in graph.initializer if tensor.name not in inputs]
-        del graph.initializer[:]
-        graph.initializer.extend(kept)
+        replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name not in inputs])
     return defaults
 
 

@@ -1,4 +1,4 @@
-"""A small Model in the making: the standard operators that a combinator or a judge puts between its parts."""
+"""Builds a small Model of standard operators, which a combinator puts between its parts, or which is a judge."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.naming import free_name
+from onnxhybrid.model.naming import Taken
 
 OPSET = 14
 """The oldest opset that has what most of them use."""
+
+OPSET_OF_STRINGS = 19
+"""The first opset whose Equal takes strings."""
 
 _IR = {14: 7, 19: 9, 20: 9}
 """The IR version that came with an opset."""
@@ -32,7 +35,7 @@ class Steps:
         self._inputs = inputs
         self._nodes: list[NodeProto] = []
         self._constants: dict[bytes, TensorProto] = {}
-        self._taken = {spec.name for spec in inputs}
+        self._taken = Taken(spec.name for spec in inputs)
 
     def __call__(self, operator: str, *inputs: str, outputs: int = 1, node: str = "", **attributes: Any) -> str:
         """Add a node.
@@ -50,9 +53,7 @@ class Steps:
 
     def name(self, wanted: str) -> str:
         """A free name, which is taken from now on."""
-        name = free_name(wanted, self._taken)
-        self._taken.add(name)
-        return name
+        return self._taken.take(wanted)
 
     def write(self, operator: str, *inputs: str, output: str, **attributes: Any) -> None:
         """Add a node that writes the tensor `output`."""

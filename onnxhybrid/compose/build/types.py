@@ -1,34 +1,86 @@
-"""What the declarations of two tensors have to do with each other.
+"""The declaration of a tensor, and comparisons of two of them.
 
-Whether a tensor can be given to an input, what two parts that share an input want, what two branches have in common.
+Whether a tensor fits an input, what two parts that share an input both take, what the outputs of two branches share.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
 from onnx import TypeProto, ValueInfoProto
 
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.dtypes import FLOATS, INTEGERS, is_container, type_name
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.tensor_spec import Dim, Shape, TensorSpec, shape_of
 
 
-def mismatch(given: ValueInfoProto, wanted: ValueInfoProto) -> tuple[str, str] | None:
+@dataclass(frozen=True, eq=False)
+class Declared:
+    """A tensor's declaration, which nobody changes from now on. What is read from it is kept."""
+
+    value: ValueInfoProto
+
+    @cached_property
+    def name(self) -> str:
+        """The tensor's name."""
+        return self.value.name
+
+    @cached_property
+    def dtype(self) -> str:
+        """The dtype, or the container, as TensorSpec has it; `undefined` where none is declared."""
+        return type_name(self.value.type)
+
+    @cached_property
+    def shape(self) -> Shape | None:
+        """The shape; None for an unknown rank, and for what is no tensor."""
+        return shape_of(self.value)
+
+    @cached_property
+    def spec(self) -> TensorSpec:
+        """The declaration as a user writes it."""
+        return TensorSpec(self.name, self.dtype, self.shape)
+
+    def __str__(self) -> str:
+        return str(self.spec)
+
+    def called(self, name: str) -> Declared:
+        """The declaration under another name."""
+        return Declared(ValueInfoProto(name=name, type=self.value.type))
+
+    def shaped(self, shape: Shape | None) -> Declared:
+        """The declaration with another shape."""
+        other = copied(self.value)
+        _set_shape(other.type, shape)
+        return Declared(other)
+
+
+def by_name(values: Iterable[ValueInfoProto]) -> dict[str, Declared]:
+    """Declarations by the tensors' names."""
+    return {value.name: Declared(value) for value in values}
+
+
+def mismatch(given: Declared, wanted: Declared) -> tuple[str, str] | None:
     """The code of what keeps `given` from being `wanted`, and both sides in words; None when nothing does.
 
     Types must be equal. Shapes must be able to be equal: sizes that are names or unknown fit anything.
     """
-    if "undefined" in (type_name(given.type), type_name(wanted.type)):
+    if "undefined" in (given.dtype, wanted.dtype):
         return None  # a file that leaves a type to inference; ONNX Runtime will say whether it fits
-    sides = f"{TensorSpec.of(given).describe()}, not {TensorSpec.of(wanted).describe()}"
-    if type_name(given.type) != type_name(wanted.type):
-        return "OH201", sides
-    one, other = shape_of(given), shape_of(wanted)
-    if one is not None and other is not None and not _can_be_equal(one, other):
-        return "OH202", sides
+    if given.dtype != wanted.dtype:
+        return "OH201", _sides(given, wanted)
+    if given.shape is not None and wanted.shape is not None and not _can_be_equal(given.shape, wanted.shape):
+        return "OH202", _sides(given, wanted)
     return None
 
 
-def require(given: ValueInfoProto, source: str, wanted: ValueInfoProto, target: str, hint: str) -> None:
+def _sides(given: Declared, wanted: Declared) -> str:
+    return f"{given.spec.describe()}, not {wanted.spec.describe()}"
+
+
+def require(given: Declared, source: str, wanted: Declared, target: str, hint: str) -> None:
     """Check that a tensor fits an input.
 
     Raises:
@@ -36,15 +88,11 @@ def require(given: ValueInfoProto, source: str, wanted: ValueInfoProto, target: 
     """
     if problem := mismatch(given, wanted):
         code, sides = problem
-        if is_container(type_name(given.type)) != is_container(type_name(wanted.type)):
+        if is_container(given.dtype) != is_container(wanted.dtype):
             hint = "no operator turns one into the other; skl2onnx gives tensors with options={'zipmap': False}"
         raise ComposeError(
             code, f"{source} {given.name!r} does not fit {target} {wanted.name!r}: it is {sides}; {hint}"
         )
-
-
-_FLOATS = ("float16", "bfloat16", "float32", "float64")
-_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
 
 
 def judged_as(given: str, wanted: str) -> bool:
@@ -52,51 +100,50 @@ def judged_as(given: str, wanted: str) -> bool:
 
     Floats go to floats of any width, whole numbers to int64 or to the wide floats.
     """
-    if given in _FLOATS:
-        return wanted in _FLOATS
-    return given in (*_INTEGERS, "uint64") and (
-        wanted in ("float32", "float64") or (wanted == "int64" and given in _INTEGERS)
-    )
+    if given in FLOATS:
+        return wanted in FLOATS
+    whole = wanted == "int64" and given != "uint64"
+    return given in INTEGERS and (whole or wanted in ("float32", "float64"))
 
 
-def shared_sizes(given: ValueInfoProto, wanted: ValueInfoProto) -> dict[str, str]:
-    """The names of sizes of `wanted` that are, in `given`, called otherwise (or the same)."""
-    one, other = shape_of(given), shape_of(wanted)
+def shared_sizes(given: Declared, wanted: Declared) -> dict[str, str]:
+    """Name of a size of `wanted` -> the name that the same size has in `given`."""
+    one, other = given.shape, wanted.shape
     if one is None or other is None or len(one) != len(other):
         return {}
     return {b: a for a, b in zip(one, other, strict=True) if isinstance(a, str) and isinstance(b, str)}
 
 
-def narrow(value: ValueInfoProto, other: ValueInfoProto) -> None:
-    """Make `value`, an input that two parts share, promise what both want; they fit each other."""
-    one, two = shape_of(value), shape_of(other)
-    if two is not None and (one is None or len(one) == len(two)):
-        both = two if one is None else tuple(_narrower(a, b) for a, b in zip(one, two, strict=True))
-        _set_shape(value.type, both)
+def narrowed(value: Declared, other: Declared) -> Declared:
+    """The input `value`, with a shape that `other`, of a part that shares it, takes too; the two fit each other."""
+    one, two = value.shape, other.shape
+    if two is None or (one is not None and len(one) != len(two)):
+        return value
+    return value.shaped(two if one is None else tuple(_narrower(a, b) for a, b in zip(one, two, strict=True)))
 
 
-def weaker(name: str, one: ValueInfoProto, other: ValueInfoProto) -> ValueInfoProto:
+def single(spec: TensorSpec) -> bool:
+    """Whether the tensor can have exactly one element."""
+    return spec.shape is None or all(size == 1 for size in spec.shape if isinstance(size, int))
+
+
+def weaker(name: str, one: Declared, other: Declared) -> Declared:
     """What is true of both: the declaration of an output that comes from either of two branches.
 
     Raises:
         ComposeError: OH206, their types differ.
     """
-    if type_name(one.type) != type_name(other.type):
+    if one.dtype != other.dtype:
+        raise ComposeError("OH206", f"the branches offer {name!r} as {one.spec.describe()} and {other.spec.describe()}")
+    if "map(" in one.dtype:
         raise ComposeError(
             "OH206",
-            f"the branches offer {name!r} as {TensorSpec.of(one).describe()} and {TensorSpec.of(other).describe()}",
-        )
-    if "map(" in type_name(one.type):
-        raise ComposeError(
-            "OH206",
-            f"the branches offer {name!r} as {type_name(one.type)}, which ONNX Runtime cannot give from a branch; "
+            f"the branches offer {name!r} as {one.dtype}, which ONNX Runtime cannot give from a branch; "
             "skl2onnx gives tensors with options={'zipmap': False}",
         )
-    result = ValueInfoProto(name=name)
-    result.type.CopyFrom(one.type)
-    if result.type.WhichOneof("value") == "tensor_type":
-        _set_shape(result.type, _common(shape_of(one), shape_of(other)))
-    return result
+    either = one.called(name)
+    tensor = either.value.type.WhichOneof("value") == "tensor_type"
+    return either.shaped(_common(one.shape, other.shape)) if tensor else either
 
 
 def _can_be_equal(one: Shape, other: Shape) -> bool:

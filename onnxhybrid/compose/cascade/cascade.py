@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from onnx import TensorProto, ValueInfoProto
+from onnx import TensorProto
 
-from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.assembly import Assembly, Choice
+from onnxhybrid.compose.build.branches import unite
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.types import judged_as
 from onnxhybrid.compose.cascade import verdict
 from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.cascade.rows import rows_of
-from onnxhybrid.compose.cascade.speculation import speculative
-from onnxhybrid.compose.switch import unite
+from onnxhybrid.compose.cascade.speculation import start_early
+from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, newest
-from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.tensor_spec import TensorSpec
 
+_CASCADE = Combinator("cascade", branches=True)
 _ROWS_OPSET = 14
 _REPORTS = ["accepted", "score"]
 
@@ -41,7 +44,7 @@ def cascade(
             remote has rows if its first size is not fixed and is called like that of the other inputs, or has no name;
             tokens and options, of a fixed first size, are passed whole. Without it all rows are sent if one is refused.
         speculate: send at once what needs no other remote answer, and cancel it when local is accepted; the run does
-            not wait for it then, and a failure of it is none of the run. With rows=True all rows are sent ahead, and
+            not wait for it then, and does not fail if it fails. With rows=True all rows are sent ahead, and
             those that are refused are taken from the answer.
         report: add the outputs `accepted` (bool: a scalar, or one for each row with rows=True) and `score` (float32:
             what the judge compared; of a judge that does not say, 1 where it accepts and 0 where it does not).
@@ -61,26 +64,32 @@ def cascade(
     if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
         kind = type(accept).__name__
         raise ComposeError("OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not a {kind}")
-    parts = {part.label: part for part in parts_of({"local": local, "judge": accept, "remote": remote})}
+    parts = _Parts(*parts_of({"local": local, "judge": accept, "remote": remote}))
     offered = _Offered.of(parts, report)
     read = _read_by_judge(parts)
-    inputs = {*parts["local"].inputs, *parts["remote"].inputs, *(set(parts["judge"].inputs) - set(read))}
-    cut = rows_of(parts["local"], parts["remote"], offered.answers) if rows else None
-    asked = _prepare(parts, offered, cut, report=report, ahead=speculate)
-    assembly = Assembly("cascade", list(parts.values()), inputs, offered.all)
+    cut = rows_of(parts.local, parts.remote, offered.answers) if rows else None
+    inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
+    parts, asked = _prepared(parts, offered, cut, report=report, ahead=speculate)
+    assembly = Assembly(_CASCADE, [parts.local, parts.judge, parts.remote], inputs, offered.all)
     tensors = assembly.add("local", {}, {})
-    said, *score = assembly.add(
-        "judge", {name: _as_judged(assembly, tensors[name], parts, name) for name in read}, {}
-    ).values()
+    said, *score = assembly.add("judge", _judged(assembly, tensors, parts.judge, read), {}).values()
     refused = assembly.node("Not", [said], "judge/refused")
     if cut is not None:
         refused = verdict.by_row(assembly, refused, [*cut, *(tensors[name] for name in offered.answers)])
     some = verdict.any_of(assembly, refused)
-    _choose(assembly, asked, tensors, offered, refused, some)
+    choice = _choose(assembly, asked, tensors, offered, refused, some)
     if report:
         _report(assembly, refused if rows else some, score, tensors[offered.answers[0]] if rows else None)
-    model = assembly.finish(offered.all)
-    return speculative(model, [*offered.answers, *offered.flags][0]) if speculate else model
+    return assembly.finish(offered.all, last=functools.partial(start_early, choice) if speculate else None)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The parts of a cascade."""
+
+    local: Part
+    judge: Part
+    remote: Part
 
 
 @dataclass(frozen=True)
@@ -98,14 +107,14 @@ class _Offered:
     all: list[str]
 
     @classmethod
-    def of(cls, parts: dict[str, Part], report: bool) -> _Offered:
+    def of(cls, parts: _Parts, report: bool) -> _Offered:
         """What the parts offer together.
 
         Raises:
             ComposeError: OH206, one side offers what the other lacks, other than what the judge alone needs, and than
                 the flags of remote; OH221, one of them is called like an output of the report.
         """
-        flags = flags_of(parts["remote"].model)
+        flags = flags_of(parts.remote.model)
         common = _common_outputs(parts, flags)
         outputs = [*common, *(name for name in flags if name not in common)]
         if clashing := [name for name in _REPORTS if report and name in outputs]:
@@ -117,14 +126,14 @@ class _Offered:
         return cls([name for name in common if name not in flags], flags, [*outputs, *(_REPORTS if report else [])])
 
 
-def _common_outputs(parts: dict[str, Part], flags: Collection[str]) -> list[str]:
+def _common_outputs(parts: _Parts, flags: Collection[str]) -> list[str]:
     """The outputs that local and remote offer, in local's order.
 
     Raises:
         ComposeError: OH206, one side offers what the other lacks, other than what the judge alone needs.
     """
-    local, remote = parts["local"].outputs, parts["remote"].outputs
-    judged = set(parts["judge"].inputs)
+    local, remote = parts.local.outputs, parts.remote.outputs
+    judged = set(parts.judge.inputs)
     missing = [name for name in remote if name not in local and name not in flags]
     unmet = [name for name in local if name not in remote and name not in judged]
     for names, owner, other in ((missing, "remote", "local"), (unmet, "local", "remote")):
@@ -137,18 +146,14 @@ def _common_outputs(parts: dict[str, Part], flags: Collection[str]) -> list[str]
     return [name for name in local if name in remote]
 
 
-def _read_by_judge(parts: dict[str, Part]) -> list[str]:
+def _read_by_judge(parts: _Parts) -> list[str]:
     """The judge's inputs that are local outputs.
 
     Raises:
         ComposeError: OH208, it has not one bool output, or reads what local does not give.
     """
-    judge, local = parts["judge"], parts["local"]
-    specs = judge.model.outputs
-    if len(specs) != 1 or specs[0].dtype != "bool":
-        raise ComposeError(
-            "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
-        )
+    judge, local = parts.judge, parts.local
+    verdict_of(judge.model)
     read = [name for name in judge.inputs if name in local.outputs]
     for spec in judge.model.inputs:
         # A threshold or a token has the shape [1] and is fed at run time; anything else is an output that is misspelt.
@@ -160,28 +165,27 @@ def _read_by_judge(parts: dict[str, Part]) -> list[str]:
     return read
 
 
-def _prepare(
-    parts: dict[str, Part], offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool
-) -> Escalation:
-    """Align the parts, and change those that have to do more here than by themselves; the remote, as it is now."""
-    models = align([part.model for part in parts.values()], 0 if cut is None else _ROWS_OPSET)
-    parts.update({label: Part(label, model) for label, model in zip(parts, models, strict=True)})
+def _prepared(
+    parts: _Parts, offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool
+) -> tuple[_Parts, Escalation]:
+    """The aligned parts; the judge gives its score if that is reported, and the remote is rewritten (`escalation`)."""
+    models = align([part.model for part in (parts.local, parts.judge, parts.remote)], 0 if cut is None else _ROWS_OPSET)
     opset = newest(model.opsets for model in models).get("", GLUE_OPSET)
+    local, judge, remote = parts.local.of(models[0]), parts.judge.of(models[1]), parts.remote.of(models[2])
     if report:
-        parts["judge"] = Part("judge", verdict.scored(parts["judge"].model, opset, parts["local"].outputs))
+        judge = judge.of(verdict.scored(judge.model, opset, local.outputs))
     calls = [name for name, kind in offered.flags.items() if kind == OK]
     if cut is None and not calls:
-        return Escalation(parts["remote"].model)
-    answers = {name: parts["local"].outputs[name] for name in offered.answers}
-    asked = escalation(parts["remote"].model, answers, calls, cut, opset, ahead=ahead)
-    parts["remote"] = Part("remote", asked.model)
-    return asked
+        return _Parts(local, judge, remote), Escalation(remote.model)
+    answers = {name: local.outputs[name] for name in offered.answers}
+    asked = escalation(remote.model, answers, calls, cut, opset, ahead=ahead)
+    return _Parts(local, judge, remote.of(asked.model)), asked
 
 
 def _choose(
     assembly: Assembly, asked: Escalation, tensors: dict[str, str], offered: _Offered, refused: str, some: str
-) -> None:
-    """Ask the remote where some is refused, and pass local's answers on where not."""
+) -> Choice:
+    """Add the If that runs the remote if anything is refused, and passes local's answers on otherwise."""
     unasked = {
         n: tensors.get(n) or assembly.constant(UNASKED[kind], f"unasked/{n}") for n, kind in offered.flags.items()
     }
@@ -195,12 +199,8 @@ def _choose(
     remote = assembly.branch("remote", feeds)
     declared = unite(answered, remote, outputs)
     if asked.positions:
-        declared = [_called(v.name, answered.outputs[v.name]) if v.name in offered.answers else v for v in declared]
-    assembly.choose(assembly.node("Not", [some], "judge/accepted"), answered, remote, declared)
-
-
-def _called(name: str, value: ValueInfoProto) -> ValueInfoProto:
-    return ValueInfoProto(name=name, type=value.type)
+        declared = [answered.outputs[v.name].called(v.name) if v.name in offered.answers else v for v in declared]
+    return assembly.choose(assembly.node("Not", [some], "judge/accepted"), answered, remote, declared)
 
 
 def _report(assembly: Assembly, refused: str, score: list[str], rows: str | None) -> None:
@@ -215,12 +215,14 @@ def _report(assembly: Assembly, refused: str, score: list[str], rows: str | None
         assembly.publish("Cast", accepted.name, compared, to=TensorProto.FLOAT)
 
 
-def _as_judged(assembly: Assembly, tensor: str, parts: dict[str, Part], name: str) -> str:
-    """The tensor, cast where it holds numbers of another type than the judge reads."""
-    wanted = type_name(parts["judge"].inputs[name].type)
-    if judged_as(assembly.spec(tensor).dtype, wanted):
-        return assembly.cast(tensor, wanted, f"judge/{name}")
-    return tensor
+def _judged(assembly: Assembly, tensors: dict[str, str], judge: Part, read: list[str]) -> dict[str, str]:
+    """The judge's input -> the tensor of local that it reads, cast if it holds numbers of another type."""
+    feeds = {name: tensors[name] for name in read}
+    for name, tensor in feeds.items():
+        wanted = judge.inputs[name].dtype
+        if judged_as(assembly.spec(tensor).dtype, wanted):
+            feeds[name] = assembly.cast(tensor, wanted, f"judge/{name}")
+    return feeds
 
 
 def _check_options(**options: object) -> None:

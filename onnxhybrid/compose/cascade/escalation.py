@@ -1,6 +1,7 @@
-"""The remote part of a cascade, made to take local's answers and give them back where its own do not take their place.
+"""Rewrites the remote part of a cascade so that its outputs are complete answers.
 
-Its own do not where rows were accepted, and where a call that flags its failures failed.
+It takes local's answers as further inputs. Its own answers replace them for the rows that were refused; for rows that
+were accepted, and where a call with on_error="flag" failed, local's answers stay.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnx import GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto, helper
+from onnx import GraphProto, NodeProto, TypeProto, ValueInfoProto, helper
 
-from onnxhybrid.compose.build.types import weaker
+from onnxhybrid.compose.build.types import Declared, by_name, weaker
 from onnxhybrid.model import Model
-from onnxhybrid.model.naming import Scopes, free_name, rename_tensors, tensor_names
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import GraphTree, free_name, rename_tensors, tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.tensor_spec import TensorSpec, shape_of
 
@@ -22,13 +24,13 @@ _POSITIONS = TensorSpec("positions", "int64", None).to_value_info().type
 
 @dataclass(frozen=True)
 class Escalation:
-    """A remote Model and the names of the inputs that it has on top.
+    """The rewritten remote, and the names of its further inputs.
 
     Attributes:
         model: the remote, changed.
         answers: output -> the input that takes local's answer for it.
-        positions: the input of the refused rows' positions, int64[k, 1]; None where no rows are told apart.
-        all_positions: the input of the positions of all rows, int64[n, 1], where all travel and are told apart.
+        positions: the input of the refused rows' positions, int64[k, 1]; None without rows=True.
+        all_positions: the input of all rows' positions, int64[n, 1], where all rows are sent ahead.
     """
 
     model: Model
@@ -39,48 +41,46 @@ class Escalation:
 
 def escalation(
     remote: Model,
-    answers: Mapping[str, ValueInfoProto],
+    answers: Mapping[str, Declared],
     calls: Sequence[str],
     rows: Sequence[str] | None,
     opset: int,
     *,
     ahead: bool = False,
 ) -> Escalation:
-    """The remote that keeps local's answers where it has none of its own.
+    """The remote, rewritten.
 
     Args:
         remote: the remote, whose standard opset is `opset` if it has one.
         answers: output -> the declaration of local's answer for it.
         calls: the outputs that say whether a call succeeded; if one of them is false, local's answers stay.
-        rows: the inputs of which the refused rows travel; None for all rows of all inputs.
+        rows: the inputs of which the refused rows alone are sent; None to send all rows of all inputs.
         opset: the standard opset of the cascade.
-        ahead: whether all rows travel, before it is known which are refused.
+        ahead: whether all rows are sent, before it is known which are refused.
     """
-    proto = ModelProto()
-    proto.CopyFrom(remote.skeleton)
+    proto = copied(remote.skeleton)
     set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
     editor = _Editor(proto.graph)
     positions = None if rows is None else editor.input("positions", _POSITIONS)
     everyone = editor.input("all_positions", _POSITIONS) if positions and ahead else None
     if rows and positions and not ahead:
         editor.choose_rows(rows, positions)
-    given = {name: editor.input(f"local/{name}", value.type) for name, value in answers.items()}
-    declared = {value.name: value for value in remote.skeleton.graph.output}
+    given = {name: editor.input(f"local/{name}", value.value.type) for name, value in answers.items()}
+    declared = by_name(remote.skeleton.graph.output)
     inner = editor.free_outputs(given)
     succeeded = editor.all_of(calls)
     for name, value in answers.items():
-        kind = _of_either(weaker(name, value, declared[name]))
+        kind = _of_either(weaker(name, value, declared[name])).value.type
         nodes = editor.merged(name, inner[name], given[name], positions, everyone)
         editor.answer(name, kind, nodes, given[name], succeeded)
     return Escalation(Model(proto, remote.weights), given, positions, everyone)
 
 
-def _of_either(value: ValueInfoProto) -> TypeProto:
-    """The type, without names of sizes: they may be local's."""
-    if value.type.WhichOneof("value") == "tensor_type":
-        for dim in value.type.tensor_type.shape.dim:
-            dim.ClearField("dim_param")
-    return value.type
+def _of_either(value: Declared) -> Declared:
+    """The declaration without names of sizes: they may be local's."""
+    if value.shape is None:
+        return value
+    return value.shaped(tuple(size if isinstance(size, int) else None for size in value.shape))
 
 
 class _Editor:
@@ -92,17 +92,17 @@ class _Editor:
 
     def input(self, wanted: str, kind: TypeProto) -> str:
         """Add an input of any shape, called like `wanted` if that is free."""
-        name = self._free(wanted)
+        name = self._taken.take(wanted)
         value = self._graph.input.add(name=name, type=kind)
         if kind.WhichOneof("value") == "tensor_type":
             value.type.tensor_type.ClearField("shape")
         return name
 
     def choose_rows(self, inputs: Sequence[str], positions: str) -> None:
-        """Let the graph read the rows at `positions` of some inputs, instead of these."""
+        """Let the graph read only the rows at `positions` of some inputs."""
         whole = {value.name: value for value in self._graph.input if value.name in inputs}
-        declared = {name: ValueInfoProto.FromString(value.SerializeToString()) for name, value in whole.items()}
-        inner = {name: self._free(f"{name}/refused") for name in whole}
+        declared = {name: copied(value) for name, value in whole.items()}
+        inner = {name: self._taken.take(f"{name}/refused") for name in whole}
         self._part_sizes(list(declared.values()))
         rename_tensors(self._graph, inner)
         for name, value in whole.items():
@@ -116,22 +116,20 @@ class _Editor:
             self._graph.node.insert(0, node)
 
     def _part_sizes(self, inputs: Sequence[ValueInfoProto]) -> None:
-        """The number of rows that travel is another size than that of all rows, although files call it the same."""
+        """Give the number of rows that are sent a name of its own: files name it as they name that of all rows."""
         shapes = [shape_of(value) for value in inputs]
         names = {shape[0] for shape in shapes if shape and isinstance(shape[0], str)}
-        scopes = Scopes(self._graph)
-        taken = scopes.size_names()
-        scopes.rename_sizes({name: free_name(f"{name}/refused", taken) for name in sorted(names)})
+        tree = GraphTree(self._graph)
+        taken = tree.size_names()
+        tree.rename_sizes({name: free_name(f"{name}/refused", taken) for name in sorted(names)})
 
     def free_outputs(self, names: Mapping[str, str]) -> dict[str, str]:
-        """Give the tensors of some outputs other names, and keep their declarations; output -> tensor."""
-        inner = {name: self._free(f"{name}/remote") for name in names}
+        """Free the names of some outputs: their tensors get others, under which they stay declared; old -> new."""
+        inner = {name: self._taken.take(f"{name}/remote") for name in names}
         rename_tensors(self._graph, inner)
         kept = {value.name: value for value in self._graph.output}
         self._graph.value_info.extend(kept.pop(tensor) for tensor in inner.values())
-        rest = [ValueInfoProto.FromString(value.SerializeToString()) for value in kept.values()]
-        del self._graph.output[:]
-        self._graph.output.extend(rest)
+        replace(self._graph.output, kept.values())
         return inner
 
     def all_of(self, flags: Sequence[str]) -> str | None:
@@ -140,19 +138,19 @@ class _Editor:
             return None
         tensor = flags[0]
         for flag in flags[1:]:
-            held = self._free("succeeded")
+            held = self._taken.take("succeeded")
             self._graph.node.append(_node("And", [tensor, flag], held))
             tensor = held
         return tensor
 
     def merged(self, name: str, own: str, given: str, positions: str | None, everyone: str | None) -> list[NodeProto]:
-        """The nodes that write the part's own answer over local's; the last one gives the output."""
+        """The nodes that write the remote's own answer over local's; the last one gives the output."""
         if positions is None:
             return [_node("Identity", [own], name)]
         if everyone is None:
             nodes = [_node("ScatterND", [given, positions, own], name)]
-        else:  # all of the answer over all rows is only a check that it has these rows
-            whole, taken = self._free(f"{name}/all"), self._free(f"{name}/refused")
+        else:  # the first ScatterND fails unless the answer has as many rows as were sent
+            whole, taken = self._taken.take(f"{name}/all"), self._taken.take(f"{name}/refused")
             nodes = [
                 _node("ScatterND", [given, everyone, own], whole),
                 _node("GatherND", [whole, positions], taken),
@@ -162,7 +160,7 @@ class _Editor:
         return nodes
 
     def answer(self, name: str, kind: TypeProto, nodes: list[NodeProto], given: str, succeeded: str | None) -> None:
-        """Write an output by nodes where the call succeeded, if that is a question, and as local's otherwise."""
+        """Write an output by `nodes`; where a call could fail, by local's answer if it did."""
         value = self._graph.output.add(name=name, type=kind)
         if succeeded is not None:
             kept = [_node("Identity", [given], name)]
@@ -173,14 +171,9 @@ class _Editor:
         self._graph.node.extend(nodes)
 
     def _branch(self, label: str, nodes: list[NodeProto], value: ValueInfoProto) -> GraphProto:
-        output = ValueInfoProto(name=self._free(f"{value.name}/{label}"), type=value.type)
+        output = ValueInfoProto(name=self._taken.take(f"{value.name}/{label}"), type=value.type)
         nodes[-1].output[0] = output.name
         return helper.make_graph(nodes, label, [], [output])
-
-    def _free(self, wanted: str) -> str:
-        name = free_name(wanted, self._taken)
-        self._taken.add(name)
-        return name
 
 
 def _node(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> NodeProto:

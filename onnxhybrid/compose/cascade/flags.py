@@ -1,4 +1,4 @@
-"""Which outputs of a model say how a remote call of `on_error="flag"` ended."""
+"""Finds the outputs of a model that are flags of a remote call with `on_error="flag"`: ok, status and error."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
 from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import attribute_graphs
-from onnxhybrid.model.remote_spec import AWAIT, attributes_of, gives_results
+from onnxhybrid.model.remote_spec import AWAIT, FLAGS, attributes_of, gives_results
 
-OK = "ok"
-_KINDS = (OK, "status", "error")
+OK, STATUS, ERROR = _KINDS = tuple(spec.name for spec in FLAGS)
 
 UNASKED = {
     OK: numpy_helper.from_array(np.array(True)),
-    "status": numpy_helper.from_array(np.array(0, np.int64)),
-    "error": TensorProto(data_type=TensorProto.STRING, string_data=[b""]),
+    STATUS: numpy_helper.from_array(np.array(0, np.int64)),
+    ERROR: TensorProto(data_type=TensorProto.STRING, string_data=[b""]),
 }
-"""What the flags are where nothing was sent: nothing failed."""
+"""The values of the flags where no request was sent."""
 
 Producers = Mapping[str, NodeProto]
 
@@ -37,9 +36,9 @@ def _producers(graph: GraphProto) -> dict[str, NodeProto]:
 
 
 def _kind(tensor: str, known: Producers, passed: frozenset[str] = frozenset()) -> str | None:
-    """The flag that a tensor is, looked for behind the branches of an If and behind nodes that pass it on.
+    """Which flag a tensor is; the search goes back through Identity nodes and into the branches of If nodes.
 
-    A file that is not valid may lead in circles: nothing is found behind a tensor of `passed`.
+    It stops at tensors of `passed`, since an invalid file may have a cycle.
     """
     node = known.get(tensor)
     if node is None or tensor in passed:

@@ -1,22 +1,19 @@
-"""What has rows: which inputs of a cascade's remote are cut to the refused rows, and which outputs are put together."""
+"""Which inputs of a cascade's remote are cut to the refused rows, and whether its outputs can be merged by row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from onnx import ValueInfoProto
-
 from onnxhybrid.compose.build.part import Part
-from onnxhybrid.compose.build.types import shared_sizes, weaker
+from onnxhybrid.compose.build.types import Declared, shared_sizes, weaker
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model.dtypes import is_container, type_name
-from onnxhybrid.model.tensor_spec import Dim, Shape, TensorSpec, shape_of
+from onnxhybrid.model.dtypes import FLOATS, INTEGERS, is_container
+from onnxhybrid.model.tensor_spec import Dim, Shape
 
-_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-_CARRIED = {"bfloat16", "float16", "float32", "float64", "bool", "str", "undefined", *_INTEGERS}
+_CARRIED = {"bool", "str", "undefined", *FLOATS, *INTEGERS}
 """The element types for which ONNX Runtime has GatherND and ScatterND."""
 
-Values = Mapping[str, ValueInfoProto]
+Values = Mapping[str, Declared]
 
 
 def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
@@ -29,7 +26,7 @@ def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
 
     Args:
         local, remote: the parts.
-        outputs: the outputs that are put together row by row.
+        outputs: the outputs that are merged row by row.
 
     Raises:
         ComposeError: OH206, an output has two types; OH222, it cannot be told what has rows, or the remote cannot take
@@ -47,7 +44,7 @@ def rows_of(local: Part, remote: Part, outputs: Iterable[str]) -> list[str]:
 
 
 class _Sizes:
-    """First sizes of the two parts, under one name where sharing an input makes them one."""
+    """The sizes of both parts; those that a shared input makes equal have one name."""
 
     def __init__(self, local: Values, remote: Values) -> None:
         self._local = local
@@ -55,27 +52,27 @@ class _Sizes:
         self._ones: set[str] = set()
         for name in local.keys() & remote.keys():
             self._renamed |= shared_sizes(local[name], remote[name])
-            ours, theirs = shape_of(local[name]), shape_of(remote[name])
+            ours, theirs = local[name].shape, remote[name].shape
             if ours and theirs and theirs[0] == 1 and isinstance(ours[0], str):
                 self._ones.add(ours[0])
 
-    def single(self, answer: ValueInfoProto) -> bool:
+    def single(self, answer: Declared) -> bool:
         """Whether an output of local has one row, whatever is fed."""
-        shape = shape_of(answer)
+        shape = answer.shape
         return bool(shape) and shape is not None and (shape[0] == 1 or shape[0] in self._ones)
 
-    def of(self, value: ValueInfoProto) -> Shape | None:
-        """The sizes of an input or output of remote; names that are its own are told from those of local."""
-        shape = shape_of(value)
+    def of(self, value: Declared) -> Shape | None:
+        """The sizes of an input or output of remote; a name of its own is made different from local's names."""
+        shape = value.shape
         return None if shape is None else tuple(self._known(size) for size in shape)
 
-    def first(self, value: ValueInfoProto) -> Dim:
+    def first(self, value: Declared) -> Dim:
         """The first size of an input of remote, as far as one of the parts names it."""
         shape = self.of(value)
         if shape and shape[0] is not None:
             return shape[0]
         shared = self._local.get(value.name)
-        shape = shape_of(shared) if shared is not None else None
+        shape = shared.shape if shared is not None else None
         return shape[0] if shape and isinstance(shape[0], str) else None
 
     def _known(self, size: Dim) -> Dim:
@@ -95,7 +92,7 @@ def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, outputs: list[st
     for name in chosen:
         _check_carried("OH222", "remote's input", remote.inputs[name])
     for name in outputs:
-        for shape in (shape_of(local.outputs[name]), sizes.of(remote.outputs[name])):
+        for shape in (local.outputs[name].shape, sizes.of(remote.outputs[name])):
             if batch is not None and batch in (shape or ())[1:]:
                 raise ComposeError(
                     "OH223", f"the output {name!r} has the rows along another axis than the first; move it to the first"
@@ -103,16 +100,16 @@ def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, outputs: list[st
     return chosen
 
 
-def _is_open_ended(value: ValueInfoProto, local: Part) -> bool:
+def _is_open_ended(value: Declared, local: Part) -> bool:
     """Whether the first size of an input of remote varies.
 
     Raises:
         ComposeError: OH222, it is not declared; or it is fixed, and local takes any.
     """
-    ours = shape_of(local.inputs[value.name]) if value.name in local.inputs else None
-    if is_container(type_name(value.type)) and type_name(value.type) != "undefined":
+    ours = local.inputs[value.name].shape if value.name in local.inputs else None
+    if is_container(value.dtype) and value.dtype != "undefined":
         raise _unclear(value, "is no tensor, and it cannot be told whether its elements belong to rows")
-    shape = shape_of(value)
+    shape = value.shape
     if shape is None:
         shape = ours
     if shape is None:
@@ -135,20 +132,20 @@ def _batch(inputs: Mapping[str, Dim], sizes: _Sizes, local: Part, remote: Part, 
     names = {size: name for name, size in inputs.items() if size is not None}
     if len(names) < 2:
         return next(iter(names), None)
-    firsts = {(shape_of(local.outputs[name]) or (None,))[0] for name in outputs}
+    firsts = {(local.outputs[name].shape or (None,))[0] for name in outputs}
     firsts |= {(sizes.of(remote.outputs[name]) or (None,))[0] for name in outputs}
     if len(known := [size for size in names if size in firsts]) == 1:
         return known[0]
     one, other = list(names.values())[:2]
     raise _unclear(
         remote.inputs[other],
-        f"and {TensorSpec.of(remote.inputs[one])} have different names for their first size, and no output says "
+        f"and {remote.inputs[one]} have different names for their first size, and no output says "
         "which counts the rows; give both one name, or give a fixed size to what is not to be cut",
     )
 
 
-def _unclear(value: ValueInfoProto, problem: str) -> ComposeError:
-    return ComposeError("OH222", f"remote's input {TensorSpec.of(value)} {problem}")
+def _unclear(value: Declared, problem: str) -> ComposeError:
+    return ComposeError("OH222", f"remote's input {value} {problem}")
 
 
 def _no_rows(remote: Part) -> ComposeError:
@@ -159,41 +156,43 @@ def _no_rows(remote: Part) -> ComposeError:
     )  # fmt: skip
 
 
-def _check_output(name: str, ours: ValueInfoProto, theirs: ValueInfoProto) -> None:
-    """OH206 or OH223, unless rows of one output can take the place of rows of the other."""
+def _check_output(name: str, ours: Declared, theirs: Declared) -> None:
+    """Rows of remote's answer can replace rows of local's.
+
+    Raises:
+        ComposeError: OH206, the types differ; OH223, the outputs have no rows, or rows of different shapes.
+    """
     weaker(name, ours, theirs)
     for side, value in (("local's output", ours), ("remote's output", theirs)):
         _check_carried("OH223", side, value)
-        if shape_of(value) == ():
-            raise ComposeError(
-                "OH223", f"{side} {TensorSpec.of(value)} is a scalar and has no rows; drop it with select"
-            )
-    one, other = shape_of(ours), shape_of(theirs)
+        if value.shape == ():
+            raise ComposeError("OH223", f"{side} {value} is a scalar and has no rows; drop it with select")
+    one, other = ours.shape, theirs.shape
     if one is None or other is None:
         return
     fixed = [(a, b) for a, b in zip(one[1:], other[1:], strict=False) if isinstance(a, int) and isinstance(b, int)]
     if len(one) != len(other) or any(a != b for a, b in fixed):
         raise ComposeError(
             "OH223",
-            f"rows of remote's {TensorSpec.of(theirs)} do not fit among those of local's {TensorSpec.of(ours)}; "
+            f"rows of remote's {theirs} do not fit among those of local's {ours}; "
             "bring one of them to the other's shape",
         )
 
 
-def _check_answered(value: ValueInfoProto) -> None:
-    shape = shape_of(value)
+def _check_answered(value: Declared) -> None:
+    shape = value.shape
     if shape and isinstance(shape[0], int):
         raise ComposeError(
             "OH223",
-            f"remote's output {TensorSpec.of(value)} has exactly {shape[0]} rows, however many it is sent; leave its "
+            f"remote's output {value} has exactly {shape[0]} rows, however many it is sent; leave its "
             "first size open, or drop rows=True",
         )
 
 
-def _check_carried(code: str, side: str, value: ValueInfoProto) -> None:
-    if type_name(value.type) not in _CARRIED:
+def _check_carried(code: str, side: str, value: Declared) -> None:
+    if value.dtype not in _CARRIED:
         raise ComposeError(
             code,
-            f"{side} {TensorSpec.of(value)} is of a type whose rows no operator of ONNX Runtime takes or puts back; "
+            f"{side} {value} is of a type whose rows no operator of ONNX Runtime takes or puts back; "
             "convert it in a model beside this one, or drop rows=True",
         )

@@ -1,49 +1,41 @@
-"""Remote calls of a branch that start before it is known whether the branch runs."""
+"""Begins remote calls of a branch before it is known whether the branch runs."""
 
 from __future__ import annotations
 
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from onnxhybrid.compose.build.part import Names
-from onnxhybrid.compose.overlap import overlapped, sequential
+from onnxhybrid.compose.build.assembly import Choice
 from onnxhybrid.compose.overlap.halves import halves
-from onnxhybrid.model import Model
-from onnxhybrid.model.graphs import nodes_of, reads
-from onnxhybrid.model.model import value_infos
+from onnxhybrid.model.graphs import nodes_of, reads, value_infos
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import Names
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, DOMAIN, INVOKE
-from onnxhybrid.model.sequential import is_operator
+from onnxhybrid.model.sequential import is_operator, make_sequential
 
 
-def speculative(model: Model, output: str) -> Model:
-    """The model with the calls of an If node's else branch begun at once, and cancelled where the other branch runs.
+def start_early(choice: Choice, model: ModelProto) -> None:
+    """Begin the calls of an If node's else branch before the node, and cancel them where the other branch runs.
 
     What starts is what needs no other remote answer: the first calls of the branch, and the local nodes before them.
-    The rest of the branch stays there. A call that fails is told where it is awaited, so never in the other branch.
+    The rest of the branch stays there. A call that fails is an error where it is awaited, so never in the other branch.
 
     Args:
-        model: the model.
-        output: an output of the If node, in the main graph.
-
-    Returns:
-        The model, overlapped; as it was where the branch has no call that can start.
+        choice: the If node, in the model's main graph.
+        model: the model, which is changed where the branch has a call that can start.
     """
-    plain = sequential(model)
-    proto = ModelProto()
-    proto.CopyFrom(plain.skeleton)
-    names = Names.of(proto)
-    position, node = next((i, node) for i, node in enumerate(proto.graph.node) if output in node.output)
-    branches = {attribute.name: attribute.g for attribute in node.attribute}
-    tickets, early = _start(proto.graph, branches["else_branch"], names)
+    branch = copied(choice.else_)
+    make_sequential(branch)
+    names = Names.of(model)
+    tickets, early = _start(model.graph, branch, names)
     if not tickets:
-        return model
+        return
+    choice.else_.CopyFrom(branch)
     for ticket in tickets:
         dropped = names.tensor(f"{ticket}/dropped")
         cancel = helper.make_node(CANCEL, [ticket], [dropped], name=names.node(f"{ticket}/cancel"), domain=DOMAIN)
-        branches["then_branch"].node.append(cancel)
-    nodes = list(proto.graph.node)
-    nodes[position:position] = early
-    _set_nodes(proto.graph, nodes)
-    return overlapped(Model(proto, plain.weights))
+        choice.then.node.append(cancel)
+    nodes = list(model.graph.node)
+    replace(model.graph.node, [*nodes[: choice.position], *early, *nodes[choice.position :]])
 
 
 def _start(graph: GraphProto, branch: GraphProto, names: Names) -> tuple[list[str], list[NodeProto]]:
@@ -68,10 +60,8 @@ def _start(graph: GraphProto, branch: GraphProto, names: Names) -> tuple[list[st
     tickets = [node.output[0] for node in early if is_operator(node, BEGIN)]
     gone = {name for node in early for name in node.output}
     graph.value_info.extend(value for value in branch.value_info if value.name in gone)
-    kept = [value for value in branch.value_info if value.name not in gone]
-    del branch.value_info[:]
-    branch.value_info.extend(kept)
-    _set_nodes(branch, left)
+    replace(branch.value_info, [value for value in branch.value_info if value.name not in gone])
+    replace(branch.node, left)
     return tickets, early
 
 
@@ -99,8 +89,3 @@ def _early(branch: GraphProto) -> set[int]:
 def _answers(node: NodeProto) -> bool:
     """Whether the node, or one inside of it, gives what a server answered."""
     return any(is_operator(inner, INVOKE, AWAIT) for inner in nodes_of([node]))
-
-
-def _set_nodes(graph: GraphProto, nodes: list[NodeProto]) -> None:
-    del graph.node[:]
-    graph.node.extend(nodes)

@@ -1,17 +1,18 @@
-"""What a judge says, as tensors of a cascade: what it accepts, row by row or as a whole, and what it compared."""
+"""The judge's verdict as tensors of a cascade: by row or as a whole, the refused rows' positions, and the score."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.types import narrow
+from onnxhybrid.compose.build.types import Declared, narrowed
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.editing import SCORE
 from onnxhybrid.model.fragile import inferred
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.naming import free_name, tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.tensor_spec import Shape, shape_of
@@ -19,7 +20,7 @@ from onnxhybrid.model.tensor_spec import Shape, shape_of
 _ZERO, _ONE = (helper.make_tensor("number", TensorProto.INT64, [1], [number]) for number in (0, 1))
 
 
-def scored(judge: Model, opset: int, given: Mapping[str, ValueInfoProto]) -> Model:
+def scored(judge: Model, opset: int, given: Mapping[str, Declared]) -> Model:
     """The judge with what it compares, float32, as a second output; as it is if it does not say.
 
     Args:
@@ -38,8 +39,7 @@ def scored(judge: Model, opset: int, given: Mapping[str, ValueInfoProto]) -> Mod
         raise ComposeError(
             "OH224", f"the judge's metadata entry {SCORE!r} names {tensor!r}, and there is no such tensor"
         )
-    proto = ModelProto()
-    proto.CopyFrom(judge.skeleton)
+    proto = copied(judge.skeleton)
     set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
     output = free_name("score", names)
     proto.graph.node.append(helper.make_node("Cast", [tensor], [output], name=output, to=TensorProto.FLOAT))
@@ -49,13 +49,12 @@ def scored(judge: Model, opset: int, given: Mapping[str, ValueInfoProto]) -> Mod
     return Model(proto, judge.weights)
 
 
-def _inferred(judge: ModelProto, given: Mapping[str, ValueInfoProto]) -> dict[str, Shape | None]:
+def _inferred(judge: ModelProto, given: Mapping[str, Declared]) -> dict[str, Shape | None]:
     """The shapes of the judge's inner tensors, where they can be known when it reads what is given."""
-    known = ModelProto()
-    known.CopyFrom(judge)
+    known = copied(judge)
     for value in known.graph.input:
         if value.name in given:
-            narrow(value, given[value.name])
+            value.CopyFrom(narrowed(Declared(value), given[value.name]).value)
     try:
         graph = inferred(known, data_prop=True).graph
     except Exception:  # noqa: BLE001  # onnx raises many kinds; a shape that is not known is none that is wrong

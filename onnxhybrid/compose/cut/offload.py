@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from onnx import ValueInfoProto
-
-from onnxhybrid.compose.build.types import mismatch
+from onnxhybrid.compose.build.part import Part
+from onnxhybrid.compose.build.types import Declared, mismatch
 from onnxhybrid.compose.chain import chain
 from onnxhybrid.compose.cut.split import split
 from onnxhybrid.errors import ComposeError
@@ -34,27 +33,27 @@ def offload(model: Model, at: Iterable[str | TensorSpec], to: Callable[[Model], 
     remote = to(tail)
     if not isinstance(remote, Model):
         raise ComposeError("OH244", f"to gave a {type(remote).__name__}; it has to give the Model that calls the tail")
-    _require_alike("input", remote.skeleton.graph.input, tail.skeleton.graph.input)
-    _require_alike("output", remote.skeleton.graph.output, tail.skeleton.graph.output)
+    offered, wanted = Part("remote", remote), Part("tail", tail)
+    _require_alike("input", offered.inputs, wanted.inputs)
+    _require_alike("output", offered.outputs, wanted.outputs)
     return chain(head, remote)
 
 
-def _require_alike(kind: str, offered: Iterable[ValueInfoProto], wanted: Iterable[ValueInfoProto]) -> None:
+def _require_alike(kind: str, offered: Mapping[str, Declared], wanted: Mapping[str, Declared]) -> None:
     """Everything that the tail takes or gives, the remote model does.
 
     Raises:
         ComposeError: OH244, it lacks an input or output, or has it with another type or shape.
     """
-    there = {value.name: value for value in offered}
-    for value in wanted:
-        if value.name not in there:
-            listed = ", ".join(map(repr, there)) or "none"
+    for value in wanted.values():
+        if value.name not in offered:
+            listed = ", ".join(map(repr, offered)) or "none"
             raise ComposeError(
                 "OH244",
-                f"the tail has the {kind} {TensorSpec.of(value)}, and what `to` gave has {listed}; rename them to "
+                f"the tail has the {kind} {value}, and what `to` gave has {listed}; rename them to "
                 f"what the tail calls them{_BIND if kind == 'input' else ''}",
             )
-        if problem := mismatch(there[value.name], value):
+        if problem := mismatch(offered[value.name], value):
             raise ComposeError(
                 "OH244", f"the {kind} {value.name!r} of what `to` gave is {problem[1]}, as the tail has it"
             )

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from onnx import GraphProto, ModelProto, ValueInfoProto
+from onnx import GraphProto, ModelProto
 
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
-from onnxhybrid.compose.build.part import Names, Part, take_defaults
-from onnxhybrid.compose.build.types import narrow, require, shared_sizes
-from onnxhybrid.compose.cut.tensors import checked_model, defaults, extract, named_tensors
+from onnxhybrid.compose.build.part import Part, take_defaults
+from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
+from onnxhybrid.compose.cut.extract import defaults, extract
+from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap import sequential
+from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
 from onnxhybrid.model.graphs import nested_graphs, reads, sort_nodes
 from onnxhybrid.model.inference import tensor_types
-from onnxhybrid.model.naming import Scopes, Taken
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import GraphTree, Names, Taken
+
+_SPLICE = Combinator("splice")
 
 
 def splice(
@@ -59,7 +64,7 @@ def splice(
     rest = _without(whole, list(given), list(replaced))
     _require_free(part, takes, gives, rest)
     graph = _filled(rest, part, {name: (tensor, given[tensor]) for name, tensor in takes.items()}, gives)
-    return finished("splice", ModelProto(graph=graph), [Part("model", rest), part])
+    return finished(_SPLICE, ModelProto(graph=graph), [Part("model", rest), part])
 
 
 _CONVERT = "put a model that converts it between them"
@@ -103,8 +108,8 @@ def _without(model: Model, inputs: list[str], replaced: list[str]) -> Model:
     gone = {name for position in between for name in graph.node[position].output} - set(replaced)
     _require_unread(graph, gone, kept)
     optional = defaults(model.skeleton)
-    fed = {value.name: value for value in graph.input if value.name not in optional}
-    return extract(model, model.name, kept, fed, {value.name: value for value in graph.output}, optional | set(inputs))
+    fed = by_name(value for value in graph.input if value.name not in optional)
+    return extract(model, model.name, kept, fed, by_name(graph.output), optional | set(inputs))
 
 
 def _between(wiring: Wiring, graph: GraphProto, inputs: list[str], replaced: list[str]) -> set[int]:
@@ -159,7 +164,7 @@ def _require_free(part: Part, takes: Mapping[str, str], gives: Mapping[str, str]
         ComposeError: OH243, it has not.
     """
     inputs = {value.name for value in rest.skeleton.graph.input}
-    taken = Scopes(rest.skeleton.graph).tensor_names() | {*takes.values(), *gives.values()}
+    taken = GraphTree(rest.skeleton.graph).tensor_names() | {*takes.values(), *gives.values()}
     extra = [("input", name) for name in part.inputs if name not in takes and name not in inputs]
     extra += [("output", name) for name in part.outputs if name not in gives]
     for kind, name in extra:
@@ -171,22 +176,19 @@ def _require_free(part: Part, takes: Mapping[str, str], gives: Mapping[str, str]
             )
 
 
-def _filled(
-    rest: Model, part: Part, takes: Mapping[str, tuple[str, ValueInfoProto]], gives: Mapping[str, str]
-) -> GraphProto:
+def _filled(rest: Model, part: Part, takes: Mapping[str, tuple[str, Declared]], gives: Mapping[str, str]) -> GraphProto:
     """The graph of the model with the replacement in it."""
-    graph = GraphProto()
-    graph.CopyFrom(rest.skeleton.graph)
+    graph = copied(rest.skeleton.graph)
     tensors = {name: tensor for name, (tensor, _) in takes.items()}
     extra = [name for name in part.outputs if name not in gives]
-    scopes = Scopes(graph)
+    tree = GraphTree(graph)
     names = Names(
-        tensors=Taken((*scopes.tensor_names(), *tensors.values(), *part.inputs, *gives.values(), *extra)),
+        tensors=Taken((*tree.tensor_names(), *tensors.values(), *part.inputs, *gives.values(), *extra)),
         nodes=Taken(node.name for inner in nested_graphs(graph) for node in inner.node),
-        sizes=Taken(scopes.size_names()),
+        sizes=Taken(tree.size_names()),
     )
     sizes: dict[str, str] = {}
-    known = {value.name: value for value in graph.input}
+    known = by_name(graph.input)
     for name, wanted in part.inputs.items():
         source = takes[name][1] if name in takes else known.get(name)
         sizes |= shared_sizes(source, wanted) if source is not None else {}
@@ -213,8 +215,9 @@ def _join_inputs(graph: GraphProto, placed: GraphProto, fed: set[str]) -> None:
             graph.input.append(value)
             ours |= {value.name: theirs[value.name]} if value.name in theirs else {}
             continue
-        require(known[value.name], "the model's input", value, "the replacement's input", _RENAME)
-        narrow(known[value.name], value)
+        shared, wanted = Declared(known[value.name]), Declared(value)
+        require(shared, "the model's input", wanted, "the replacement's input", _RENAME)
+        known[value.name].CopyFrom(narrowed(shared, wanted).value)
         default, other = ours.pop(value.name, None), theirs.get(value.name)
         if default is not None and other is not None:
             if default != other:
@@ -231,8 +234,7 @@ def _join(graph: GraphProto, placed: GraphProto, extra: list[str]) -> None:
     written = {value.name for value in placed.output}
     public = {value.name for value in graph.output}
     kept = [value for value in graph.value_info if value.name not in written]
-    del graph.value_info[:]
-    graph.value_info.extend([*kept, *placed.value_info])
+    replace(graph.value_info, [*kept, *placed.value_info])
     graph.value_info.extend(value for value in placed.output if value.name not in {*public, *extra})
     graph.output.extend(value for value in placed.output if value.name in extra)
     graph.node.extend(placed.node)

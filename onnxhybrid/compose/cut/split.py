@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from onnx import FunctionProto, ModelProto, NodeProto, ValueInfoProto
+from onnx import FunctionProto, ModelProto, NodeProto
 
-from onnxhybrid.compose.cut.tensors import checked_model, defaults, extract, named_tensors, require_valid
+from onnxhybrid.compose.build.types import Declared, by_name
+from onnxhybrid.compose.cut.extract import defaults, extract, require_valid
+from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap import sequential
+from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import standard
@@ -46,8 +47,8 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
     if not cut:
         raise ComposeError("OH235", "at names no tensor; a cut needs at least one, as in at=['features']")
     wiring = Wiring(skeleton.graph)
-    inputs = {value.name: value for value in skeleton.graph.input if value.name not in defaults(skeleton)}
-    outputs = {value.name: value for value in skeleton.graph.output}
+    inputs = by_name(value for value in skeleton.graph.input if value.name not in defaults(skeleton))
+    outputs = by_name(skeleton.graph.output)
     _require_clean(wiring, inputs, outputs, cut)
     first, second = wiring.behind(cut), wiring.behind(outputs, stop=cut)
     _require_repeatable(skeleton, sorted({*first} & {*second}))
@@ -62,9 +63,7 @@ def split(model: Model, at: Iterable[str | TensorSpec]) -> tuple[Model, Model]:
     return head, tail
 
 
-def _require_clean(
-    wiring: Wiring, inputs: Iterable[str], outputs: Iterable[str], cut: Mapping[str, ValueInfoProto]
-) -> None:
+def _require_clean(wiring: Wiring, inputs: Iterable[str], outputs: Iterable[str], cut: Mapping[str, Declared]) -> None:
     """Every path from an input to an output crosses the cut.
 
     Raises:
@@ -117,18 +116,18 @@ def _unrepeatable(node: NodeProto, functions: Mapping[tuple[str, str], FunctionP
     return None
 
 
-def _require_type(name: str, value: ValueInfoProto, *, passed_on: bool) -> None:
+def _require_type(name: str, value: Declared, *, passed_on: bool) -> None:
     """What crosses has a known type; a map is no output of the whole, since no operator passes one on.
 
     Raises:
         ComposeError: OH238, it has not.
     """
-    if passed_on and "map(" in type_name(value.type):
+    if passed_on and "map(" in value.dtype:
         raise ComposeError(
             "OH238",
-            f"{name!r} is {type_name(value.type)}, and no operator of the tail could give it as it is; cut before it",
+            f"{name!r} is {value.dtype}, and no operator of the tail could give it as it is; cut before it",
         )
-    if type_name(value.type) == "undefined":
+    if value.dtype == "undefined":
         raise ComposeError(
             "OH238",
             f"the element type of {name!r} is neither declared in the model nor can it be inferred; give it: "
@@ -136,7 +135,7 @@ def _require_type(name: str, value: ValueInfoProto, *, passed_on: bool) -> None:
         )
 
 
-def _require_values(skeleton: ModelProto, first: list[int], cut: Mapping[str, ValueInfoProto]) -> None:
+def _require_values(skeleton: ModelProto, first: list[int], cut: Mapping[str, Declared]) -> None:
     """No ticket of a call that is under way leaves the model that began it."""
     for node in (skeleton.graph.node[position] for position in first):
         if node.domain == DOMAIN and node.op_type == BEGIN and node.output[0] in cut:

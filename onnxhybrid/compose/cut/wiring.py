@@ -56,10 +56,6 @@ class Wiring:
                 pending += fresh
         return steps
 
-    def readers(self, tensor: str) -> list[int]:
-        """The positions of the nodes that read a tensor."""
-        return [node.attrs["position"] for node in self._tensor(tensor).outputs]
-
     def path(self, steps: Steps, end: str) -> str:
         """The way to a tensor that `ahead` found, as in `x -> Conv(conv1) -> … -> y`."""
         words = [repr(end)]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from onnx import ValueInfoProto
-
 from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.branches import common_outputs
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
-from onnxhybrid.compose.build.types import weaker
+from onnxhybrid.compose.build.types import Declared, weaker
 from onnxhybrid.compose.fallback.guard import Guarded, guarded
-from onnxhybrid.compose.switch import common_outputs
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
+
+_FALLBACK = Combinator("fallback", branches=True)
 
 USED = "fallback_used"
 """The output of `report=True`."""
@@ -43,7 +44,7 @@ def fallback(primary: Model, backup: Model, *, report: bool = False) -> Model:
     if report and USED in outputs:
         raise ComposeError("OH210", f"the models offer an output {USED!r} already; rename it")
     parts = [Part("primary", guard.model), second, *([Part("report", _report())] if report else [])]
-    assembly = Assembly("fallback", parts, {*first.inputs, *second.inputs}, public)
+    assembly = Assembly(_FALLBACK, parts, {*first.inputs, *second.inputs}, public)
     tensors = assembly.add("primary", {}, {})
     if report:
         assembly.add("report", {"ok": tensors[guard.ok]}, {USED: USED})
@@ -65,16 +66,13 @@ def _report() -> Model:
     return steps.model([TensorSpec(USED, "bool", ())])
 
 
-def _promised(primary: Part, name: str) -> ValueInfoProto:
+def _promised(primary: Part, name: str) -> Declared:
     """What the primary says of an output: its guard forgets shapes, since a failed call gives empty tensors.
 
     Of names of sizes only those stay that its inputs have too, and so have in the composition.
     """
-    value = ValueInfoProto()
-    value.CopyFrom(primary.outputs[name])
-    known = {dim.dim_param for entry in primary.inputs.values() for dim in entry.type.tensor_type.shape.dim}
-    if value.type.WhichOneof("value") == "tensor_type":
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param not in known:
-                dim.ClearField("dim_param")
-    return value
+    value = primary.outputs[name]
+    if value.shape is None:
+        return value
+    known = {size for entry in primary.inputs.values() for size in entry.shape or ()}
+    return value.shaped(tuple(size if isinstance(size, int) or size in known else None for size in value.shape))

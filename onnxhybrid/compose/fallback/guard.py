@@ -1,4 +1,4 @@
-"""Turns the remote failures of a model into data, wherever the calls stand: what `fallback` asks of its primary."""
+"""Turns the remote failures of a model into an output, `ok`, wherever the calls are: for the primary of `fallback`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto
 
-from onnxhybrid.compose.fallback.guarding import Guarding
+from onnxhybrid.compose.fallback.graph_guard import GraphGuard
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, lifted
-from onnxhybrid.model.graphs import nodes_of
-from onnxhybrid.model.inlining import inlined
+from onnxhybrid.model.inlining import without_functions
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.remote_spec import gives_results, is_remote
 
 _OPSET = 13  # the first whose If gives sequences
@@ -24,8 +24,8 @@ class Guarded:
     """A model whose remote failures are data.
 
     Attributes:
-        model: with one more output; where that is false, the other outputs hold nothing of use.
-        ok: that output, a bool: whether no remote call failed.
+        model: with one more output, `ok`; where that is false, the other outputs are placeholders.
+        ok: the name of that output, a bool: whether no remote call failed.
         flags: outputs that say what `ok` says for one call: those of `on_error="flag"` that no node reads.
     """
 
@@ -41,16 +41,18 @@ def guarded(model: Model) -> Guarded:
         ComposeError: OH214, a remote call stands where its failure cannot be guarded; OH245, guards would be nested too
             deeply.
     """
-    proto = ModelProto()
     optional = any(spec.dtype.startswith("optional(") for spec in model.outputs)
     (aligned,) = align([lifted(model)], _OPSET_OF_OPTIONALS if optional else _OPSET)
-    proto.CopyFrom(aligned.skeleton)
+    proto = copied(aligned.skeleton)
     if "" not in aligned.opsets:
         proto.opset_import.add(domain="", version=GLUE_OPSET)
-    proto = _inlined(proto)
-    guard = Guarding(proto.graph)
+    try:  # a guard reaches across graphs, which a function's nodes cannot
+        proto = without_functions(proto, _answers)
+    except ValueError as problem:
+        raise ComposeError("OH214", f"a function that calls out cannot be inlined: {problem}") from None
+    guards = GraphGuard(proto.graph)
     try:
-        ok = guard.told(proto.graph, guard.scope(proto.graph))
+        ok = guards.told(proto.graph, guards.guard(proto.graph))
         ModelProto.FromString(proto.SerializePartialToString())
     except DecodeError:
         raise ComposeError(
@@ -58,25 +60,9 @@ def guarded(model: Model) -> Guarded:
             "the primary's remote calls wait for each other inside of branches, in more levels than any program reads "
             "from a file; put a fallback around each half of them, or around those inside of the branches",
         ) from None
-    flags = guard.spread.intersection(value.name for value in proto.graph.output)
+    flags = guards.spread.intersection(value.name for value in proto.graph.output)
     proto.graph.output.append(ok)
     return Guarded(Model(proto, aligned.weights), ok.name, frozenset(flags))
-
-
-def _inlined(model: ModelProto) -> ModelProto:
-    """The model without the functions that call out: a guard reaches across graphs, which functions cannot."""
-    remote = {(f.domain, f.name) for f in model.functions if any(map(_answers, nodes_of(f.node)))}
-    while remote:
-        callers = {
-            (f.domain, f.name) for f in model.functions for n in nodes_of(f.node) if (n.domain, n.op_type) in remote
-        }
-        if callers <= remote:
-            try:
-                return inlined(model, remote)
-            except ValueError as problem:
-                raise ComposeError("OH214", f"a function that calls out cannot be inlined: {problem}") from None
-        remote |= callers
-    return model
 
 
 def _answers(node: NodeProto) -> bool:

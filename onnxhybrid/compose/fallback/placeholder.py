@@ -1,4 +1,4 @@
-"""What stands where there is nothing: tensors without elements, of any type that a branch can give."""
+"""Values that stand in for those of a failed call: empty ones, of any type that the branch of an If can give."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def truth(name: str, value: bool) -> NodeProto:
 
 
 def placeholder(value: ValueInfoProto, name: str) -> Iterator[NodeProto]:
-    """Nodes of which the last writes `name`: nothing, in the type of `value`.
+    """Nodes that write an empty value of the type of `value`; the last one writes `name`.
 
-    Sizes that are unknown or names are 0, fixed ones are kept; of an unknown rank it is one axis of size 0.
+    Sizes that vary are 0, fixed sizes are kept; an unknown rank becomes one axis of size 0.
 
     Raises:
-        ComposeError: OH214, the type is not declared, or is none that a node gives from nothing.
+        ComposeError: OH214, the type is not declared, or no node makes an empty value of it.
     """
     kind = value.type.WhichOneof("value")
     inner = value.type.sequence_type.elem_type
@@ -42,7 +42,7 @@ def placeholder(value: ValueInfoProto, name: str) -> Iterator[NodeProto]:
 def _tensor(value: ValueInfoProto, name: str) -> Iterator[NodeProto]:
     dtype, known = numpy_dtype(type_name(value.type)), shape_of(value)
     shape = (0,) if known is None else tuple(size if isinstance(size, int) else 0 for size in known)
-    if dtype.kind in "iufb" and math.prod(shape) > 1:  # the file need not hold the zeros
+    if dtype.kind in "iufb" and math.prod(shape) > 1:  # so that the file does not hold the zeros
         sizes = helper.make_node("Constant", [], [f"{name}/shape"], name=f"{name}/shape", value_ints=list(shape))
         zero = numpy_helper.from_array(np.zeros(1, dtype))
         yield from (sizes, helper.make_node("ConstantOfShape", list(sizes.output), [name], name=name, value=zero))

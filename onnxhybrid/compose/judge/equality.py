@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxhybrid.compose.build.steps import OPSET
+from onnxhybrid.compose.build.steps import OPSET, OPSET_OF_STRINGS
 from onnxhybrid.compose.judge.operand import Operand, equal_to
 from onnxhybrid.compose.judge.rows import Scoring, flat
 from onnxhybrid.compose.judge.score import Score, judge
 from onnxhybrid.model import Input, Model
-
-_OPSET_OF_STRINGS = 19  # before, Equal takes no strings
 
 HALF = Operand("float32", np.array([0.5], np.float32))
 """What tells the 1 of something that holds from the 0 of what does not."""
@@ -32,5 +30,5 @@ def equals(tensor: str, value: str | int | bool | Input) -> Model:
     def scores(steps: Scoring, name: str) -> str:
         return flat(steps, steps.cast(steps("Equal", name, steps.operand(wanted))))
 
-    opset = _OPSET_OF_STRINGS if wanted.dtype == "str" else OPSET
+    opset = OPSET_OF_STRINGS if wanted.dtype == "str" else OPSET
     return judge(Score(tensor, wanted.dtype, scores), "Greater", HALF, wanted, opset=opset)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from onnxhybrid.compose.build.assembly import Assembly
+from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
-from onnxhybrid.errors import ComposeError
+from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
 from onnxhybrid.model.graphs import reads
+from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import free_name, injective, rename_tensors, tensor_names
+
+_LOGIC = Combinator("judge")
 
 _OPPOSITE = {
     "Greater": "LessOrEqual",
@@ -32,10 +36,10 @@ def combined(operator: str, one: object, other: object) -> Model:
             input that they share has two types, shapes or defaults.
     """
     judges = parts_of({"one": one, "other": other})
-    meeting = Part("both", _meeting(operator, {part.label: _verdict(part.model) for part in judges}))
+    meeting = Part("both", _meeting(operator, {part.label: verdict_of(part.model) for part in judges}))
     inputs = {name for part in judges for name in part.inputs}
     accepted = free_name("accepted", inputs)
-    assembly = Assembly("judge", [*judges, meeting], inputs, [accepted])
+    assembly = Assembly(_LOGIC, [*judges, meeting], inputs, [accepted])
     verdicts = {part.label: tensor for part in judges for tensor in assembly.add(part.label, {}, {}).values()}
     assembly.add("both", verdicts, {"accepted": accepted})
     return assembly.finish([accepted])
@@ -67,23 +71,13 @@ def negated(judge: Model) -> Model:
     Raises:
         ComposeError: OH208, it has not one bool output.
     """
-    _verdict(judge)
+    verdict_of(judge)
     (aligned,) = align([lifted(judge)], _OPSET)
-    proto = ModelProto()
-    proto.CopyFrom(aligned.skeleton)
+    proto = copied(aligned.skeleton)
     if not aligned.opsets.get(""):
         proto.opset_import.add(domain="", version=_OPSET)
     _negate(proto.graph)
     return Model(proto, aligned.weights)
-
-
-def _verdict(judge: Model) -> TensorSpec:
-    specs = judge.outputs
-    if len(specs) != 1 or specs[0].dtype != "bool":
-        raise ComposeError(
-            "OH208", f"a judge has exactly one output, a bool; this one gives {', '.join(map(str, specs))}"
-        )
-    return specs[0]
 
 
 def _negate(graph: GraphProto) -> None:
@@ -105,8 +99,9 @@ def _negate(graph: GraphProto) -> None:
 def _turned(graph: GraphProto, tensor: str, negation: str) -> list[NodeProto]:
     """Nodes that give the negation of a tensor, as far as its producers are logic or comparisons."""
     producers = {name: (place, node) for place, node in enumerate(graph.node) for name in node.output}
-    names, turned = {tensor: negation}, {}
-    taken, pending = tensor_names(graph) | {negation}, [tensor]
+    names, turned, pending = {tensor: negation}, {}, [tensor]
+    taken = tensor_names(graph)
+    taken.add(negation)
     while pending:
         current = pending.pop()
         place, node = producers.get(current, (-1, NodeProto()))
@@ -116,8 +111,7 @@ def _turned(graph: GraphProto, tensor: str, negation: str) -> list[NodeProto]:
             pending += [name for name in inputs if name not in names]
             for name in inputs:
                 if name not in names:
-                    names[name] = free_name(f"{name}/not", taken)
-                    taken.add(names[name])
+                    names[name] = taken.take(f"{name}/not")
             inputs = [names[name] for name in inputs]
         kind = "Identity" if operator == "Not" else _OPPOSITE.get(operator, "Not")
         turned[place, current] = helper.make_node(kind, inputs, [names[current]], name=names[current])
@@ -132,5 +126,4 @@ def _drop_dead(graph: GraphProto) -> None:
         if node.op_type not in (*_OPPOSITE, "Not") or read.intersection(node.output):
             read.update(reads(node))
             kept.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
+    replace(graph.node, reversed(kept))

@@ -1,4 +1,4 @@
-"""What judges do to the rows of a tensor.
+"""The steps of judges on the rows of a tensor.
 
 Only operators that mean the same in every opset from 14 on are used, so that a judge can be composed with anything.
 A row that cannot be judged has the score NaN, which every comparison refuses.
@@ -17,7 +17,7 @@ from onnxhybrid.model.dtypes import elem_type, numpy_dtype
 
 
 class Scoring(Steps):
-    """The nodes of a judge in the making.
+    """The nodes of a judge that is being built.
 
     Args:
         dtype: the float type that scores are computed in.
@@ -85,7 +85,7 @@ def flat(steps: Scoring, tensor: str) -> str:
 
 
 def probabilities(steps: Scoring, rows: str, softmax: bool) -> tuple[str, str]:
-    """Rows of probabilities, and NaN for each that holds something else, otherwise 0.
+    """Rows of probabilities, and for each row 0, or NaN if it holds anything else.
 
     Args:
         rows: [n, c].

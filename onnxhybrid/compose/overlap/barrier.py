@@ -1,13 +1,15 @@
-"""Barriers: tensors as they are, but not before calls were begun. Made of standard operators, and taken out again.
+"""Barriers: nodes of standard operators that hold a tensor back until remote calls have begun.
 
-ONNX Runtime computes nodes in an order of its own, which only data can force. A barrier is a Reshape to the tensor's
-own shape, which its kernel does in place, for every element type; what is appended to the shape is the shape of the
-ticket, a scalar: nothing, but known only when there is a ticket. No optimizer of ONNX Runtime sees through it.
+ONNX Runtime computes nodes in an order of its own, which only the data that they read can force. A barrier is a Reshape
+of a tensor to its own shape, with the shape of the call's ticket appended. The ticket is a scalar, so its shape is
+empty and appends nothing, but it is not there before the call has begun. The kernel of Reshape copies nothing, takes
+every element type, and no optimizer of ONNX Runtime removes the node.
 
     gate = Shape(ticket)      # of several tickets: Concat(gate, Shape(ticket))
     late = Reshape(tensor, Concat(Shape(tensor), gate))
 
-What is no tensor passes an If that does the same whatever its condition is: whether the gate has a size.
+Reshape takes tensors only. A sequence or an optional passes through an If whose branches both pass it on, and whose
+condition is made of the gate.
 """
 
 from __future__ import annotations
@@ -17,15 +19,15 @@ from typing import Any
 
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
-from onnxhybrid.compose.build.part import Names
 from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.naming import Names
 
 ANY_TYPE = 16
-"""The standard opset from which on If and Identity take what is no tensor."""
+"""The first standard opset whose If and Identity take sequences and optionals."""
 
 
 def gate(tickets: Iterable[str], before: str | None, names: Names) -> tuple[list[NodeProto], str]:
-    """The nodes of a gate that is open when all these tickets and the gate before are there, and its tensor."""
+    """The nodes of a gate, and its tensor: it is computed when these tickets and the gate before are there."""
     nodes, current = [], before
     for ticket in tickets:
         nodes.append(_node("Shape", [ticket], f"{ticket}/gate", names))
@@ -37,7 +39,7 @@ def gate(tickets: Iterable[str], before: str | None, names: Names) -> tuple[list
 
 
 def barrier(tensor: str, kind: TypeProto, opened: str, names: Names) -> list[NodeProto]:
-    """The nodes that give a tensor behind a gate; the last one's output is it."""
+    """The nodes that hold a tensor back behind a gate; the last one gives it."""
     if is_container(type_name(kind)):
         return _passage(tensor, kind, opened, names)
     shape = _node("Shape", [tensor], f"{opened}/{tensor}/shape", names)

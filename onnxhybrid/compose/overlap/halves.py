@@ -1,4 +1,4 @@
-"""A remote call in one node, or in two: Invoke, and Begin with its Await."""
+"""A remote call in two nodes, Begin and Await, in place of one, Invoke."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from onnx import NodeProto, TypeProto, helper
 
-from onnxhybrid.compose.build.part import Names
 from onnxhybrid.model.dtypes import type_name
+from onnxhybrid.model.messages import copied
+from onnxhybrid.model.naming import Names
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, DOMAIN, RemoteSpec
 from onnxhybrid.model.sequential import TYPES
 
@@ -21,8 +22,7 @@ def halves(invoke: NodeProto, types: Sequence[TypeProto], names: Names) -> tuple
         types: the declared types of its outputs.
         names: where the names of the ticket and of the new node are taken from.
     """
-    begin = NodeProto()
-    begin.CopyFrom(invoke)
+    begin = copied(invoke)
     begin.op_type, begin.name = BEGIN, invoke.name or invoke.output[0]  # the name by which it is known at run time
     sent = len(RemoteSpec.of(invoke).outputs)
     begin.attribute.append(helper.make_attribute(TYPES, json.dumps([type_name(kind) for kind in types[:sent]])))

@@ -15,17 +15,17 @@ Key = tuple[int, int, int, int]
 
 
 class Role(enum.IntEnum):
-    """What a node is to a schedule, in the order in which nodes that could run are taken."""
+    """The role of a node in a schedule. Of the nodes that could run, the one with the least number runs first."""
 
-    CONSTANT = 0  # known before the run
-    BEGIN = 1  # it sends, and goes on
-    LOCAL = 2  # one more where no request needs it
-    WAIT = 4  # it waits for an answer
+    CONSTANT = 0  # computed before the run
+    BEGIN = 1  # sends a request, or drops one
+    LOCAL = 2  # local work; 3 if no request needs its result
+    WAIT = 4  # waits for an answer
 
 
 @dataclass(frozen=True)
 class Step:
-    """A node, what it is, and the tensors that it reads."""
+    """A node, its role, and the tensors that it reads."""
 
     node: NodeProto
     role: Role
@@ -50,13 +50,13 @@ class _Flow:
                 self.after[source].append(index)
 
     def keys(self) -> list[Key]:
-        """What decides which of the steps that could run is taken: the least key."""
+        """A key for each step: of those that could run, the one with the least key is next."""
         waits = self._waits_before()
         height, length, way = self._ahead(waits)
         keys: list[Key] = []
         for index, role in enumerate(self.roles):
             if role is Role.WAIT:
-                # First what more calls wait for, then what more local work does; then what was begun first.
+                # First the answer that most calls in a row wait for, then most local work; then the one begun first.
                 keys.append((role, -height[index], -length[index], 0))
             elif role is Role.LOCAL and way[index] is None:
                 keys.append((role + 1, 0, 0, index))
@@ -71,9 +71,9 @@ class _Flow:
         return waits
 
     def _ahead(self, waits: list[int]) -> tuple[list[int], list[int], list[tuple[int, int] | None]]:
-        """For each step how many waits and steps come after it at most, and how far the next request is, if any.
+        """Of the paths that start at each step: the most waits, the most steps, and the way to the next request.
 
-        The way to a request is how many waits come before it, and how many steps away it is.
+        That way is the number of waits before the request and of the steps to it; None where no request follows.
         """
         height, length = [0] * len(self.roles), [0] * len(self.roles)
         way: list[tuple[int, int] | None] = [None] * len(self.roles)
@@ -92,9 +92,8 @@ class _Flow:
 def scheduled(steps: Sequence[Step]) -> list[Step]:
     """The steps in the order in which they should run; they come in any order that respects what they read.
 
-    Requests go out as soon as they can, and what they need is computed first. Then comes all other work, and only
-    where nothing else is left an answer is waited for. Steps that are alike keep their order, so that a second
-    schedule is the first.
+    Requests are sent as soon as they can be, and what they need is computed first. All other work comes next; an answer
+    is waited for when nothing else can run. Equal steps keep their order, so scheduling twice changes nothing.
     """
     flow = _Flow(steps)
     keys, missing = flow.keys(), [len(sources) for sources in flow.before]

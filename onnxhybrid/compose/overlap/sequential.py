@@ -1,22 +1,20 @@
-"""The form of a model in which each remote call is one Invoke node, wherever it can be."""
+"""The inverse of `overlap`: each remote call is one Invoke node again, wherever it can be."""
 
 from __future__ import annotations
 
-from onnx import ModelProto
-
 from onnxhybrid.model import Model
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.sequential import is_overlapped, make_sequential
 
 
 def sequential(model: Model) -> Model:
     """The model with Invoke for each Begin and Await of one graph, and without the barriers between them.
 
-    What it gives is the same. A call that is begun in one graph and awaited in another stays as it is. For whoever
-    rewrites remote calls: `overlap` does the opposite.
+    It computes the same. A call that is begun in one graph and awaited in another stays as it is. Whatever rewrites
+    remote calls starts from this form.
     """
     if not is_overlapped(model.skeleton):
         return model
-    proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
-    make_sequential(proto)
+    proto = copied(model.skeleton)
+    make_sequential(proto.graph)
     return Model(proto, model.weights)

@@ -9,12 +9,10 @@ from onnx import GraphProto, ModelProto, NodeProto, TypeProto, helper
 
 from onnxhybrid.compose.overlap.barrier import ANY_TYPE
 from onnxhybrid.model import fragile
-from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.dtypes import FLOATS, INTEGERS, is_container, type_name
 from onnxhybrid.model.graphs import attribute_graphs, reads
 
-_PLAIN = frozenset(
-    "bool str float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()  # noqa: SIM905
-)
+_PLAIN = frozenset({"bool", "str", *FLOATS, *INTEGERS})
 _DRAWN = frozenset(
     ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 )
@@ -74,7 +72,7 @@ class Tensors:
         return name in self._types and type_name(self._types[name]) in _PLAIN
 
     def can_be_late(self, name: str, opset: int) -> bool:
-        """Whether a barrier of a standard opset can hold it."""
+        """Whether a barrier can hold the tensor back, in a model of this standard opset."""
         known = type_name(self._types[name]) if name in self._types else "undefined"
         if is_container(known):
             return opset >= ANY_TYPE and known.startswith(("seq(tensor", "optional("))

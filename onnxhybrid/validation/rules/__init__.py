@@ -28,7 +28,8 @@ RULES: tuple[Rule, ...] = (
     remote.outputs_used,
     remote.flags_read,
     remote.no_loops,
-    provenance.described,
+    provenance.told,
+    provenance.told_truly,
 )
 """Every rule that looks at the model alone, in the order of a report."""
 

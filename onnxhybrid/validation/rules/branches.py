@@ -47,8 +47,7 @@ def decided_by_data(subject: Subject) -> Iterator[Finding]:
     """OH125: a condition depends on what the model is given, and no comparison is of a tensor with itself."""
     alive: dict[int, set[str]] = {}
     for scope in subject.scopes:
-        outer = alive.get(id(scope.outer), set()) if scope.outer is not None else set()
-        living = alive[id(scope)] = _living(scope, outer)
+        living = alive[id(scope)] = _living(scope, alive.get(id(scope.outer), set()))
         for node in scope.nodes:
             if is_standard(node, *_COMPARISONS) and len(set(node.input)) == 1:
                 yield Finding("OH125", f"{node.op_type} compares {node.input[0]!r} with itself", place(node, scope))
@@ -114,13 +113,11 @@ def _before(scope: Scope, position: int) -> set[str]:
 
 
 def _weights(graph: GraphProto) -> int:
-    """The bytes of a graph's own tensors of some size."""
+    """The bytes of a graph's own tensors of some size; those in an If inside of it are that If's finding."""
     tensors = [*graph.initializer]
     for node in graph.node:
         if is_standard(node, "Constant"):
             tensors += [entry.t for entry in node.attribute if entry.HasField("t")]
-        if is_standard(node, "If"):
-            continue  # its branches are its own finding
     return sum(size for size in map(_size, tensors) if size >= HEAVY)
 
 

@@ -27,7 +27,7 @@ pub struct Answer {
 /// A line: the call, and a hash of its text that shows damage.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a> {
+struct CheckedEntry<'a> {
     check: String,
     #[serde(borrow)]
     call: &'a RawValue,
@@ -35,13 +35,13 @@ struct Line<'a> {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct CallEntry {
     key: String,
     /// For people who read the file.
     node: String,
     attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    outputs: Option<Vec<Tensor>>,
+    outputs: Option<Vec<TensorEntry>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<FailureEntry>,
 }
@@ -56,7 +56,7 @@ struct FailureEntry {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Tensor {
+struct TensorEntry {
     dtype: String,
     shape: Vec<i64>,
     /// Little-endian elements in base64.
@@ -70,13 +70,13 @@ struct Tensor {
 /// The line of an answer; `secret`, where a server sent it back, becomes stars.
 pub(super) fn write(key: &str, node: &str, answer: &Answer, secret: Option<&Secret>) -> serde_json::Result<String> {
     let secret = secret.map(Secret::expose).filter(|secret| secret.len() >= LEAST_SECRET);
-    let outputs = |outputs: &Vec<OutputTensor>| outputs.iter().map(|output| Tensor::of(output, secret)).collect();
+    let outputs = |outputs: &Vec<OutputTensor>| outputs.iter().map(|output| TensorEntry::of(output, secret)).collect();
     let failure = |problem: &Problem| FailureEntry {
         code: problem.code.as_str().to_owned(),
         status: problem.status,
         message: problem.message.clone(),
     };
-    let entry = Entry {
+    let entry = CallEntry {
         key: key.to_owned(),
         node: node.to_owned(),
         attempts: answer.attempts,
@@ -84,18 +84,18 @@ pub(super) fn write(key: &str, node: &str, answer: &Answer, secret: Option<&Secr
         failure: answer.outcome.as_ref().err().map(failure),
     };
     let call = serde_json::value::to_raw_value(&entry)?;
-    serde_json::to_string(&Line { check: key::check(call.get()), call: &call })
+    serde_json::to_string(&CheckedEntry { check: key::check(call.get()), call: &call })
 }
 
 /// The fingerprint and the answer in a line; `None` if it is damaged.
 pub(super) fn read(line: &str) -> Option<(String, Answer)> {
-    let line: Line = serde_json::from_str(line).ok()?;
+    let line: CheckedEntry = serde_json::from_str(line).ok()?;
     if key::check(line.call.get()) != line.check {
         return None;
     }
-    let entry: Entry = serde_json::from_str(line.call.get()).ok()?;
+    let entry: CallEntry = serde_json::from_str(line.call.get()).ok()?;
     let outcome = match (entry.outputs, entry.failure) {
-        (Some(outputs), None) => Ok(outputs.into_iter().map(Tensor::output).collect::<Option<_>>()?),
+        (Some(outputs), None) => Ok(outputs.into_iter().map(TensorEntry::output).collect::<Option<_>>()?),
         (None, Some(failure)) => {
             let code = Code::parse(&failure.code)?;
             Err(Problem { code, message: failure.message, status: failure.status })
@@ -105,7 +105,7 @@ pub(super) fn read(line: &str) -> Option<(String, Answer)> {
     Some((entry.key, Answer { attempts: entry.attempts, outcome }))
 }
 
-impl Tensor {
+impl TensorEntry {
     fn of(output: &OutputTensor, secret: Option<&str>) -> Self {
         let (data, text) = match &output.data {
             OutputData::Raw(chunks) => (Some(STANDARD.encode(blotted(&chunks.join(), secret))), None),

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use url::Host;
 
 use crate::endpoint::{Origin, parse_host_and_port};
-use crate::session::policy::literal;
+use crate::session::addresses::literal;
 
 /// Gives an environment variable's value.
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -1,24 +1,24 @@
 //! Proxies that the environment names: HTTP ones, reached with or without TLS, and SOCKS 5.
 
 mod environment;
+mod login;
 mod socks;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, StatusCode};
-use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::{Host, Url};
 
+use self::login::Login;
 use super::connect::{connect, refused, resolve};
 use super::connection::BoxIo;
 use super::socket::Socket;
-use super::{Trouble, Trust, is_retryable, tls};
+use super::{Trouble, is_retryable, tls};
 use crate::endpoint::{Origin, parse_host};
 use crate::failure::{Code, Problem};
+use crate::session::trust::Trust;
 
 /// A proxy on the way to an origin.
 pub(super) struct Proxy {
@@ -41,26 +41,22 @@ enum Names {
     Here,
 }
 
-/// A user of the proxy.
-struct Login {
-    user: Vec<u8>,
-    password: Vec<u8>,
-}
-
 /// Bytes that a proxy's answer to `CONNECT` may have.
 const MAX_ANSWER: usize = 8 << 10;
 
 /// How long the name of a host behind a proxy may take to be looked up for the policy's sake.
 const PRECHECK: Duration = Duration::from_secs(1);
 
+/// The variable that names a proxy for `origin`, and its text; none for this very machine.
+pub(super) fn named_for(origin: &Origin) -> Option<(&'static str, String)> {
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    if origin.is_loopback() { None } else { environment::named_for(origin, &variable) }
+}
+
 impl Proxy {
     /// The proxy that the environment names for `origin`; none for this very machine. `Err` for one we cannot speak to.
     pub(super) fn from_environment(origin: &Origin) -> Result<Option<Self>, Problem> {
-        if origin.is_loopback() {
-            return Ok(None);
-        }
-        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let Some((name, text)) = environment::named_for(origin, &variable) else { return Ok(None) };
+        let Some((name, text)) = named_for(origin) else { return Ok(None) };
         match Self::parse(&text) {
             Ok(proxy) => Ok(Some(proxy)),
             Err(why) => Err(Problem::new(Code::Connect, format!("the proxy that {name} names cannot be used: {why}"))),
@@ -173,23 +169,6 @@ impl Proxy {
             Err(socks::Refusal::Unreached(why)) => Err(Trouble::Unanswered(refused_by(why))),
             Err(socks::Refusal::Refused(why)) => Err(Trouble::Final(refused_by(why))),
         }
-    }
-}
-
-impl Login {
-    fn of(url: &Url) -> Option<Self> {
-        let decoded = |text| percent_decode_str(text).collect::<Vec<u8>>();
-        let given = !url.username().is_empty() || url.password().is_some();
-        let of = || Self { user: decoded(url.username()), password: decoded(url.password().unwrap_or_default()) };
-        given.then(of)
-    }
-
-    /// As `Proxy-Authorization` has it (RFC 7617).
-    fn basic(&self) -> Option<HeaderValue> {
-        let pair = [&self.user, &b":"[..], &self.password].concat();
-        let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(pair))).ok()?;
-        value.set_sensitive(true);
-        Some(value)
     }
 }
 

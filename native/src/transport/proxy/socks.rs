@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use url::Host;
 
-use super::Login;
+use super::login::Login;
 
 const VERSION: u8 = 5;
 const LOGIN_VERSION: u8 = 1;

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.branches import common_outputs
+from onnxhybrid.compose.build.combinator import Combinator
+from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.types import mismatch, weaker
-from onnxhybrid.compose.route import listed
-from onnxhybrid.compose.switch import common_outputs
-from onnxhybrid.compose.voices import STACKED, WAYS, combiner, stack
+from onnxhybrid.compose.ensemble.combining import STACKED, WAYS, combiner, stack
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.dtypes import is_container
 from onnxhybrid.model.naming import free_name
+
+_ENSEMBLE = Combinator("ensemble", overlaps=True, role="member")
 
 
 def ensemble(models: Sequence[Model], combine: Literal["mean", "max", "vote"] | Model = "mean") -> Model:
@@ -44,7 +46,7 @@ def ensemble(models: Sequence[Model], combine: Literal["mean", "max", "vote"] | 
     stacked = dict(zip(last.inputs, (STACKED + name for name in names), strict=False))
     wanted = _wanted(last, names, len(parts)) if isinstance(combine, Model) else stacked
     inputs = {name for part in parts for name in part.inputs} | (set(last.inputs) - set(wanted))
-    assembly = Assembly("ensemble", [*parts, first, last], inputs, last.outputs)
+    assembly = Assembly(_ENSEMBLE, [*parts, first, last], inputs, last.outputs)
     tensors = {
         f"{number}/{name}": tensor
         for number, part in enumerate(parts)
@@ -68,7 +70,7 @@ def _united(name: str, parts: list[Part]) -> TensorSpec:
             raise ComposeError(
                 "OH202", f"{part.label!r} and {parts[0].label!r} give {name!r} of different shapes: {problem[1]}"
             )
-    spec = TensorSpec.of(functools.reduce(functools.partial(weaker, name), values))
+    spec = functools.reduce(functools.partial(weaker, name), values).spec
     if is_container(spec.dtype):
         raise ComposeError("OH213", f"an ensemble combines tensors, and {spec} is none")
     return spec

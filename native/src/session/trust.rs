@@ -4,14 +4,13 @@
 //! `ONNXHYBRID_CLIENT_KEY` and `ONNXHYBRID_CLIENT_CERT_HOSTS` name. Files that change are read again.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
-use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 
-use super::tls;
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
@@ -68,7 +67,7 @@ impl Trust {
     }
 
     /// The configuration of a connection to `origin`.
-    pub(super) fn config(&self, origin: &Origin) -> Result<Arc<ClientConfig>, Problem> {
+    pub fn config(&self, origin: &Origin) -> Result<Arc<ClientConfig>, Problem> {
         let client = match &self.client {
             Some(client) => Some(client.clone()),
             None => from_environment(variable)?,
@@ -78,7 +77,7 @@ impl Trust {
 
     /// The configuration of a connection to a proxy. It is no endpoint of a model: it sees a client's certificate only
     /// where the environment names it among the certificate's hosts.
-    pub(super) fn config_for_proxy(&self, proxy: &Origin) -> Result<Arc<ClientConfig>, Problem> {
+    pub fn config_for_proxy(&self, proxy: &Origin) -> Result<Arc<ClientConfig>, Problem> {
         self.config_with(from_environment(variable)?, proxy)
     }
 
@@ -86,7 +85,7 @@ impl Trust {
         let ca_file = self.ca_file.clone().or_else(|| variable("ONNXHYBRID_CA_FILE"));
         let client = client.filter(|client| client.is_for(origin));
         let files = Files::stamped(ca_file.as_deref(), client.as_ref())?;
-        if files.is_some() { self.made(files) } else { tls::plain() }
+        if files.is_some() { self.made(files) } else { plain() }
     }
 
     fn made(&self, files: Files) -> Result<Arc<ClientConfig>, Problem> {
@@ -120,8 +119,48 @@ impl Files {
             let key = PrivateKeyDer::from_pem_file(key).map_err(|_| unusable(key, "holds no private key in PEM"))?;
             Ok::<_, Problem>((certificates(certificate)?, key))
         });
-        tls::configured(authorities.unwrap_or_default(), client.transpose()?)
+        configured(authorities.unwrap_or_default(), client.transpose()?)
     }
+}
+
+/// The roots of the system, with those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name; empty if there are none.
+fn system_roots() -> RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    let load = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots
+    };
+    ROOTS.get_or_init(load).clone()
+}
+
+/// The configuration of every connection to which nothing is added.
+fn plain() -> Result<Arc<ClientConfig>, Problem> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, Problem>> = OnceLock::new();
+    CONFIG.get_or_init(|| configured(Vec::new(), None)).clone()
+}
+
+/// A configuration with the system's roots and `added` ones, and with a client's certificate and key.
+fn configured(
+    added: Vec<CertificateDer<'static>>,
+    client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+) -> Result<Arc<ClientConfig>, Problem> {
+    let mut roots = system_roots();
+    roots.add_parsable_certificates(added);
+    if roots.is_empty() {
+        let message = "the system has no root certificates; set SSL_CERT_FILE or ONNXHYBRID_CA_FILE to a file of them";
+        return Err(Problem::new(Code::Connect, message));
+    }
+    let unusable = |error: rustls::Error| Problem::new(Code::Trust, format!("TLS cannot be set up: {error}"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(unusable)?.with_root_certificates(roots);
+    let mut config = match client {
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(unusable)?,
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

@@ -1,27 +1,26 @@
-"""How an ensemble makes one answer of several: the models that stack answers and combine them."""
+"""The ways in which an ensemble makes one answer of several: models that stack the answers, and combine them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxhybrid.compose.build.steps import OPSET, Steps
+from onnxhybrid.compose.build.steps import OPSET, OPSET_OF_STRINGS, Steps
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
-from onnxhybrid.model.dtypes import elem_type
-from onnxhybrid.model.naming import free_name
+from onnxhybrid.model.dtypes import FLOATS, INTEGERS, elem_type
+from onnxhybrid.model.naming import Taken
 
 STACKED = "all/"
 """Before the name of an output: the answers of all models in a new first axis."""
 
-_OPSET_OF_STRINGS = 19  # before, Equal takes no strings
 _COMPUTED_AS = {
     **dict.fromkeys(("float16", "bfloat16", "float32"), "float32"),
     "float64": "float64",
-    **dict.fromkeys(("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), "int64"),
+    **dict.fromkeys(("bool", *INTEGERS), "int64"),
     "str": "str",
 }
 _TAKES = {
-    "mean": ("floats", ("float16", "bfloat16", "float32", "float64")),
+    "mean": ("floats", FLOATS),
     "max": ("numbers but uint64", tuple({*_COMPUTED_AS} - {"bool", "uint64", "str"})),
     "vote": (
         "whole numbers, strings and bools",
@@ -65,10 +64,9 @@ def combiner(way: str, specs: Sequence[TensorSpec], count: int) -> Model:
     Raises:
         ComposeError: OH213, an output is of a type that cannot be combined so.
     """
-    taken, inputs = {spec.name for spec in specs}, []
-    for every in (stacked(spec, count) for spec in specs):
-        inputs.append(TensorSpec(free_name(every.name, taken), every.dtype, every.shape))
-        taken.add(inputs[-1].name)
+    taken = Taken(spec.name for spec in specs)
+    every = [stacked(spec, count) for spec in specs]
+    inputs = [TensorSpec(taken.take(spec.name), spec.dtype, spec.shape) for spec in every]
     steps = Steps(way, inputs)
     for spec, given in zip(specs, inputs, strict=True):
         words, dtypes = _TAKES[way]
@@ -83,7 +81,7 @@ def combiner(way: str, specs: Sequence[TensorSpec], count: int) -> Model:
         one = _mean(steps, wide, count, kind) if way == "mean" else _largest(steps, wide, count, kind)
         steps.write("Cast", one, output=spec.name, to=elem_type(spec.dtype))
     strings = any(spec.dtype == "str" for spec in specs)
-    return steps.model(specs, opset=_OPSET_OF_STRINGS if strings else OPSET)
+    return steps.model(specs, opset=OPSET_OF_STRINGS if strings else OPSET)
 
 
 def _mean(steps: Steps, answers: str, count: int, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes a schedule into a graph as dependencies of data, which is the one order that ONNX Runtime keeps to."""
+"""Makes a graph keep to a schedule: by edges between its nodes, since ONNX Runtime keeps to no other order."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from onnx import NodeProto, ValueInfoProto
 
-from onnxhybrid.compose.build.part import Names
 from onnxhybrid.compose.overlap.barrier import barrier, gate
 from onnxhybrid.compose.overlap.schedule import Role, Step
 from onnxhybrid.compose.overlap.tensors import Tensors
 from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.naming import Names
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN
 from onnxhybrid.model.sequential import is_operator, ticket_of, whole
 
@@ -18,11 +18,11 @@ _ENDLESS = ("Loop", "Scan")
 """What ONNX Runtime computes in each run, also where all of its inputs are constant."""
 
 
-class Line:
-    """The nodes of a graph in their order.
+class Enforcing:
+    """The nodes of a graph in the order of a schedule, with edges that keep them in it.
 
-    Local work that no data puts behind the calls under way reads one of its inputs behind a barrier. A node that waits
-    also takes what ran before it, so that it comes after that.
+    A local node that could run before the calls under way have begun gets a barrier before one of its inputs. An Await
+    gets the outputs of the nodes scheduled before it as further inputs, so that it runs after them.
     """
 
     def __init__(self, tensors: Tensors, names: Names, opset: int) -> None:
@@ -30,24 +30,24 @@ class Line:
         self._tensors, self._names, self._opset = tensors, names, opset
         self.nodes: list[NodeProto] = []
         self.values: list[ValueInfoProto] = []
-        """The declarations of the tensors behind barriers."""
+        """The declarations of the tensors that barriers give."""
         self._makers: dict[str, int] = {}
         self._tickets: list[str] = []
         self._awaited: set[str] = set()
         self._gate: str | None = None
         self._gated = 0  # how many tickets the gate is made of
-        self._late: dict[str, str] = {}  # tensor -> itself behind the last barrier
-        self._level: dict[str, int] = {}  # tensor -> how many of the tickets it comes after for certain
-        self._open: dict[int, list[str]] = {}  # node that nothing comes after yet -> tensors that tell of it
+        self._late: dict[str, str] = {}  # tensor -> what the last barrier before it gives
+        self._level: dict[str, int] = {}  # tensor -> how many tickets are there whenever it is
+        self._open: dict[int, list[str]] = {}  # node that nothing reads yet -> its signs
 
     @classmethod
-    def of(cls, order: Iterable[Step], tensors: Tensors, names: Names, opset: int) -> Line:
-        """The line of a schedule, which is used up."""
-        line = cls(tensors, names, opset)
-        ways = {Role.BEGIN: line._begin, Role.LOCAL: line._local, Role.WAIT: line._wait}
+    def of(cls, order: Iterable[Step], tensors: Tensors, names: Names, opset: int) -> Enforcing:
+        """The nodes of a schedule, whose steps are used up."""
+        made = cls(tensors, names, opset)
+        ways = {Role.BEGIN: made._begin, Role.LOCAL: made._local, Role.WAIT: made._wait}
         for step in order:
-            ways.get(step.role, line._put)(step)
-        return line
+            ways.get(step.role, made._put)(step)
+        return made
 
     def _put(self, step: Step) -> None:
         for name in step.reads:
@@ -56,7 +56,7 @@ class Line:
         self.nodes.append(step.node)
 
     def _ran(self, step: Step, level: int) -> None:
-        """Put a node that others can come after."""
+        """Add a node, and what an Await can read to come after it."""
         self._put(step)
         self._open[len(self.nodes) - 1] = self._signs(step.node)
         self._level.update(dict.fromkeys(step.node.output, level))
@@ -89,7 +89,7 @@ class Line:
         self._ran(step, len(self._tickets))
 
     def _unites(self, node: NodeProto) -> bool:
-        """Make an Invoke of the last node, a Begin, and its Await: nothing runs between them."""
+        """Whether nothing runs between the last node, a Begin, and this Await of it; then both become one Invoke."""
         begin = self.nodes[-1] if self.nodes else node
         if not is_operator(node, AWAIT) or not is_operator(begin, BEGIN) or ticket_of(node) != ticket_of(begin):
             return False
@@ -99,7 +99,7 @@ class Line:
         return True
 
     def _hold(self, node: NodeProto) -> int:
-        """Put a barrier before the smallest input of a node; how many tickets that is behind, 0 where none can be."""
+        """Put a barrier before the smallest input of a node; the number of tickets it waits for, 0 for no barrier."""
         possible = [name for name in dict.fromkeys(node.input) if self._tensors.can_be_late(name, self._opset)]
         moving = [name for name in possible if not self._tensors.is_constant(name)]
         choice = moving or (possible if node.op_type in _ENDLESS else [])
@@ -117,7 +117,7 @@ class Line:
         return len(self._tickets)
 
     def _opened(self) -> str:
-        """The gate of all tickets so far."""
+        """The tensor of a gate that waits for all tickets so far."""
         if self._gate is None or self._gated < len(self._tickets):
             made, self._gate = gate(self._tickets[self._gated :], self._gate, self._names)
             self.nodes += made
@@ -125,7 +125,10 @@ class Line:
         return self._gate
 
     def _signs(self, node: NodeProto) -> list[str]:
-        """Tensors that are there when the node has run, or nearly so: ONNX Runtime can give them to an Await."""
+        """Tensors that an Await reads to run after the node: of types that every version of ONNX Runtime passes to it.
+
+        A node that writes none of these types is stood for by the nodes that it reads from.
+        """
         signs, pending, seen = [], [node], {id(node)}
         while pending:
             maker = pending.pop()

@@ -1,14 +1,13 @@
-"""The work behind `guarded`.
+"""Guards the calls of a graph, and of those nested in it: a failure becomes a bool instead of an error.
 
-Every call that could fail gets `on_error="flag"`. What reads its answer, directly or not, moves into a branch that runs
-only where the call succeeded, since an empty tensor could make it fail. Calls that do not wait for each other stay side
-by side.
+Every call that could fail gets `on_error="flag"`. The nodes that need its answer move into a branch that runs only if
+the call succeeded, since the empty answer of a failed call could make them fail. Calls that do not need each other's
+answers stay in one graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from onnx import GraphProto, NodeProto, ValueInfoProto, helper
 
@@ -16,16 +15,16 @@ from onnxhybrid.compose.fallback.placeholder import placeholder, truth
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.graphs import attribute_graphs, nodes_of, reads
-from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
-from onnxhybrid.model.remote_spec import BEGIN, INVOKE, RemoteSpec, gives_results, is_remote
-from onnxhybrid.remote.invoke import FLAGS
+from onnxhybrid.model.messages import replace
+from onnxhybrid.model.naming import rename_tensors, tensor_names
+from onnxhybrid.model.remote_spec import BEGIN, FLAGS, INVOKE, RemoteSpec, gives_results, is_remote
 
 MOST_IN_A_ROW = 16
-"""The most calls in a row that may wait for one before them: each nests a graph deeper, and protobuf ends at 100."""
+"""The most calls of which each needs the answer of the one before: each nests a graph deeper, up to protobuf's 100."""
 
 
-class Guarding:
-    """The work on one model, in place."""
+class GraphGuard:
+    """Guards the graphs of one model, in place."""
 
     def __init__(self, graph: GraphProto) -> None:
         self._names = tensor_names(graph)
@@ -40,18 +39,16 @@ class Guarding:
 
     def name(self, wanted: str) -> str:
         """A free name, which is taken from now on."""
-        name = free_name(wanted, self._names)
-        self._names.add(name)
-        return name
+        return self._names.take(wanted)
 
-    def scope(self, graph: GraphProto) -> str | None:
-        """Guard a graph; the tensor that says whether nothing failed, None where nothing can."""
+    def guard(self, graph: GraphProto) -> str | None:
+        """Guard a graph; the tensor that says whether all calls succeeded, None if none can fail."""
         nodes = [new for node in graph.node for new in (*self._data(node, graph), node)]
         self.spread.update(n.output[0] for n in nodes if n.op_type == "Identity" and n.input[0] in self.spread)
         return self._layer(graph, nodes)
 
     def _data(self, node: NodeProto, graph: GraphProto) -> Iterator[NodeProto]:
-        """Make the failures of a node data, in place; the nodes that it needs before it."""
+        """Guard a node, in place; the nodes to be put before it."""
         if gives_results(node):
             self._call(node, graph)
         inner = list(attribute_graphs(node))
@@ -65,7 +62,7 @@ class Guarding:
             raise ComposeError("OH214", f"{node.name!r}, a {node.op_type}, calls out in its body; only If and Loop can")
 
     def _can_fail(self, node: NodeProto) -> bool:
-        """Whether the node gives what a call brings, and leaves a failure to others."""
+        """Whether the node gives a call's answer, and its own graph does not handle the failure."""
         if not gives_results(node):
             return False
         return self._raises(node) or not any(map(self._is_read, node.output[-3:]))
@@ -78,7 +75,7 @@ class Guarding:
         return node.input[0] in self._raising
 
     def _is_read(self, name: str) -> bool:
-        """Whether an operator reads the tensor; handing it on is no reading."""
+        """Whether a node reads the tensor, other than to pass it on."""
         return any(self._is_read(then) if then else True for then in self._read.get(name, ()))
 
     def _call(self, node: NodeProto, graph: GraphProto) -> None:
@@ -100,7 +97,7 @@ class Guarding:
 
     def _if(self, node: NodeProto, branches: Sequence[GraphProto]) -> None:
         for branch in branches:
-            ok = self.told(branch, self.scope(branch))
+            ok = self.told(branch, self.guard(branch))
             self.spread.update(
                 outer for outer, value in zip(node.output, branch.output, strict=False) if value.name in self.spread
             )
@@ -109,7 +106,7 @@ class Guarding:
         self._oks.add(node.output[-1])
 
     def told(self, graph: GraphProto, ok: str | None) -> ValueInfoProto:
-        """A new output of the graph that says whether nothing failed in it."""
+        """A new output of the graph, which says whether all calls in it succeeded."""
         output = TensorSpec(self.name(f"{graph.name}/ok"), "bool", ()).to_value_info()
         graph.node.append(
             helper.make_node("Identity", [ok], [output.name], name=output.name) if ok else truth(output.name, True)
@@ -117,14 +114,14 @@ class Guarding:
         return output
 
     def _loop(self, node: NodeProto, body: GraphProto) -> Iterator[NodeProto]:
-        """A Loop ends where an iteration fails.
+        """End a Loop after the iteration that fails.
 
-        All iterations have to give scan outputs of one shape: so the last good ones are carried along, and given once
-        more.
+        All iterations have to give scan outputs of one shape. So those of the last iteration that succeeded are carried
+        along, and the one that fails gives them again.
         """
         carried = len(node.input) - 2
         shaped = [self._like(value, sizes=True) for value in list(body.output)[1 + carried :]]
-        ok = self.scope(body)
+        ok = self.guard(body)
         assert ok is not None  # the caller saw a call in it
         going, *given = (self._like(value) for value in (body.output[0], *shaped))
         states = [TensorSpec(self.name(f"{node.name}/ok"), "bool", ()).to_value_info(), *map(self._like, shaped)]
@@ -134,14 +131,14 @@ class Guarding:
         body.node.extend(helper.make_node("Identity", [g.name], [a.name]) for g, a in zip(given, shaped, strict=True))
         body.value_info.extend(answers)
         after = [TensorSpec(ok, "bool", ()).to_value_info(), *given]
-        _replace(body.output, [going, *list(body.output)[1 : 1 + carried], *after, *shaped])
+        replace(body.output, [going, *list(body.output)[1 : 1 + carried], *after, *shaped])
         body.input.extend(states)
         yield from self._started(node, states, shaped)
 
     def _started(
         self, node: NodeProto, states: Sequence[ValueInfoProto], shaped: Sequence[ValueInfoProto]
     ) -> Iterator[NodeProto]:
-        """Give a Loop the states that its body carries along; the nodes that write what they start as."""
+        """Give a Loop the states that its body carries along; the nodes that write their first values."""
         starts = [self.name(f"{value.name}/start") for value in states]
         yield truth(starts[0], True)
         for start, value in zip(starts[1:], shaped, strict=True):
@@ -150,7 +147,7 @@ class Guarding:
         results = [*node.output, *[""] * (carried + len(shaped) - len(node.output))]
         finals = [self.name(f"{value.name}/final") for value in states]
         node.input.extend(starts)
-        _replace(node.output, [*results[:carried], *finals, *results[carried:]])
+        replace(node.output, [*results[:carried], *finals, *results[carried:]])
         self._oks.add(finals[0])
 
     def _like(self, value: ValueInfoProto, *, sizes: bool = False) -> ValueInfoProto:
@@ -165,7 +162,7 @@ class Guarding:
     def _chosen(
         self, ok: str, good: Iterable[ValueInfoProto], bad: Sequence[NodeProto], results: Sequence[ValueInfoProto]
     ) -> NodeProto:
-        """An If that hands on `good`, or what the nodes of `bad` write."""
+        """An If that gives the tensors `good` where `ok` holds, otherwise what the nodes `bad` write."""
         handed = [helper.make_node("Identity", [value.name], [self.name(value.name)]) for value in good]
         branches = []
         for label, nodes in (("good", handed), ("bad", bad)):
@@ -177,7 +174,7 @@ class Guarding:
         )
 
     def _layer(self, graph: GraphProto, nodes: Sequence[NodeProto]) -> str | None:
-        """Leave the nodes that wait for no call that can fail, and move the others behind those calls."""
+        """Keep the nodes that need no answer of a call that can fail, and move the others into a branch."""
         outside, inside, risky, oks = [], [], set[str](), list[str]()
         for node in nodes:
             if risky.intersection(reads(node)):
@@ -191,9 +188,9 @@ class Guarding:
                 risky.update(set(node.output) - flags)
         risky.discard("")
         if not oks:
-            _replace(graph.node, nodes)
+            replace(graph.node, nodes)
             return None
-        _replace(graph.node, outside)
+        replace(graph.node, outside)
         ok = oks[0]
         for other in oks[1:]:
             both = self.name(f"{other}/and before")
@@ -207,12 +204,12 @@ class Guarding:
         return ok
 
     def _behind(self, graph: GraphProto, ok: str, nodes: Sequence[NodeProto]) -> str:
-        """Move nodes into a branch that runs where `ok` holds; whether they succeeded, too."""
+        """Move nodes into a branch that runs where `ok` holds; the tensor that says whether all calls succeeded."""
         written = {name for node in nodes for name in node.output}
         needed = list({value.name: value for value in graph.output if value.name in written}.values())
         then = helper.make_graph([], "succeeded", [], needed)
         then.value_info.extend(value for value in graph.value_info if value.name in written)
-        _replace(graph.value_info, [value for value in graph.value_info if value.name not in written])
+        replace(graph.value_info, [value for value in graph.value_info if value.name not in written])
         self._depth += 1
         if self._depth > MOST_IN_A_ROW:
             raise ComposeError(
@@ -234,7 +231,7 @@ class Guarding:
 
 
 def _read_names(graph: GraphProto) -> dict[str, list[str]]:
-    """For each tensor who reads it: an empty text for an operator, or the tensor that it is handed on as."""
+    """The readers of each tensor: the tensor that it is passed on as, or an empty text for a node that computes."""
     readers: dict[str, list[str]] = {}
     for node in nodes_of(graph.node):
         for name in node.input:
@@ -259,7 +256,7 @@ def _spec(node: NodeProto) -> RemoteSpec:
 
 def _set_flag(node: NodeProto) -> None:
     kept = [attribute for attribute in node.attribute if attribute.name != "on_error"]
-    _replace(node.attribute, [*kept, helper.make_attribute("on_error", "flag")])
+    replace(node.attribute, [*kept, helper.make_attribute("on_error", "flag")])
 
 
 def _named(value: ValueInfoProto, name: str) -> ValueInfoProto:
@@ -267,12 +264,6 @@ def _named(value: ValueInfoProto, name: str) -> ValueInfoProto:
     other.type.CopyFrom(value.type)
     _any_shape(other)
     return other
-
-
-def _replace(field: Any, entries: Iterable[Any]) -> None:
-    kept = list(entries)
-    del field[:]
-    field.extend(kept)
 
 
 def _any_shape(value: ValueInfoProto) -> None:

@@ -1,19 +1,21 @@
 //! Tickets: calls that were begun and are not yet awaited.
 //!
-//! A ticket is good once, in the scope that gave it. Who never awaits it loses the call when the run ends, where the
-//! host tells of runs (see [`crate::run::running`]), otherwise at the deadline; and when the kernel that began it goes away.
+//! A ticket is good once, in the scope that gave it. One that nobody awaits is dropped with the kernel that gave it, or
+//! before: where the host tells of runs (see [`crate::run::running`]) at the end of the run, otherwise at the deadline.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::call::{Begun, Call, Task};
+use super::Call;
+use super::begun::Begun;
+use super::task::Task;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::run::running;
 
-/// How many dropped tickets are remembered, so that who awaits one late hears of its deadline.
+/// How many tickets are remembered that were dropped at their deadline. To await one of them says so.
 const REMEMBERED: usize = 1024;
 
 /// The open tickets of a scope.
@@ -37,8 +39,8 @@ struct Open {
     _expiry: Option<Task<()>>,
 }
 
-/// What a ticket stands for.
-pub enum Found {
+/// The call of a ticket that was taken.
+pub enum Taken {
     /// A call under way, or answered.
     Begun(Begun),
     /// A call that was dropped at its deadline.
@@ -61,19 +63,24 @@ impl Tickets {
         });
         lock(&self.table).open.insert(ticket, Open { begun, _expiry: expiry });
         if let Some(entered) = run {
-            entered.run.owns(self, ticket);
+            let tickets = Arc::downgrade(self);
+            entered.run.at_end(move || {
+                if let Some(tickets) = tickets.upgrade() {
+                    tickets.abandon(ticket);
+                }
+            });
         }
         ticket
     }
 
     /// Takes the call of a ticket, which is good no more.
-    pub fn take(&self, ticket: i64) -> Result<Found, Problem> {
+    pub fn take(&self, ticket: i64) -> Result<Taken, Problem> {
         let mut table = lock(&self.table);
         if let Some(open) = table.open.remove(&ticket) {
-            return Ok(Found::Begun(open.begun));
+            return Ok(Taken::Begun(open.begun));
         }
         let late = table.late.iter().position(|(late, _)| *late == ticket).and_then(|index| table.late.remove(index));
-        late.and_then(|(_, call)| call.upgrade()).map(Found::Late).ok_or_else(unknown)
+        late.and_then(|(_, call)| call.upgrade()).map(Taken::Late).ok_or_else(unknown)
     }
 
     /// Drops the call of a ticket, if it is still open.

@@ -1,0 +1,38 @@
+//! A call that the thread which makes it waits for.
+
+use std::time::Instant;
+
+use super::Call;
+use super::prepared::Invocation;
+use super::taped::Recalled;
+use crate::failure::{Failure, Problem};
+use crate::tensor::{InputTensor, OutputTensor};
+use crate::transport::runtime::wait;
+
+impl Call {
+    /// Calls the remote model and waits for its answer, at most until the node's deadline.
+    ///
+    /// `inputs` are the options that the node takes as inputs, then the tensors that travel.
+    pub fn run(&self, token: Option<&InputTensor>, inputs: &[InputTensor]) -> Result<Vec<OutputTensor>, Failure> {
+        let (started, invocation) = (Instant::now(), Invocation::watched(&self.watch));
+        let outcome = match self.recall(&invocation, inputs) {
+            Recalled::Known(outcome) => outcome,
+            Recalled::Unknown(key) => self.keep(&invocation, key, self.attempt(started, &invocation, token, inputs)),
+        };
+        self.end(started.elapsed(), &invocation, outcome)
+    }
+
+    fn attempt(
+        &self,
+        started: Instant,
+        invocation: &Invocation,
+        token: Option<&InputTensor>,
+        inputs: &[InputTensor],
+    ) -> Result<Vec<OutputTensor>, Problem> {
+        let (requests, mut expected) = self.prepare(invocation, token, inputs)?;
+        let limits = self.limits(started);
+        let answered = wait(limits.deadline, self.exchange(requests, &limits, invocation));
+        let responses = answered.unwrap_or_else(|ended| Err(self.ended(ended)))?;
+        self.answer(&mut expected, &responses)
+    }
+}

@@ -1,0 +1,288 @@
+//! A node, ready to be called: inputs to requests, over the transport, and the answers to checked outputs.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Code, Failure, Problem, quote};
+use crate::node::{Auth, Node};
+use crate::protocol::{Asked, Batch, Protocol};
+use crate::session::credential::Secret;
+use crate::session::scope::Scope;
+use crate::session::stats::{NodeStats, Sample};
+use crate::shape::Sizes;
+use crate::tensor::{InputData, InputTensor, OutputTensor};
+use crate::transport::runtime::Ended;
+use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, send, side_by_side};
+
+/// Requests of one call that are under way at a time.
+const SIDE_BY_SIDE: usize = 16;
+
+/// A node, ready to be called by any number of threads at once.
+pub struct Call {
+    pub(super) node: Node,
+    pub(super) scope: Arc<Scope>,
+    peer: Arc<Peer>,
+    protocol: Box<dyn Protocol>,
+    stats: Arc<NodeStats>,
+    pub(super) watch: Watch,
+}
+
+/// One call of a node: what it has done so far, and the token that it sends.
+pub(super) struct Invocation {
+    pub(super) tally: Tally,
+    /// The token in use, so that no message can show it.
+    pub(super) secret: OnceLock<Secret>,
+}
+
+/// What the answers of one call have to fit.
+pub(super) struct Expected {
+    /// The sizes that the inputs give to names.
+    sizes: Sizes,
+    asked: Asked,
+}
+
+impl Call {
+    /// Prepares everything that is the same for every run.
+    pub fn new(node: Node, scope: Arc<Scope>) -> Result<Self, Problem> {
+        let peer = scope.peer(&node.endpoint)?;
+        let protocol = (node.protocol.prepare)(&node)?;
+        let stats = scope.node_stats(&node.name, &peer);
+        let watch = scope.watch(&node);
+        Ok(Self { node, scope, peer, protocol, stats, watch })
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Connections that the node's scope has opened to its origin.
+    pub fn connections(&self) -> u64 {
+        self.peer.opened()
+    }
+
+    /// The status of a call that gave these outputs: 0 where there was no row to ask for, and so no answer.
+    pub fn status(&self, outputs: &[OutputTensor]) -> u16 {
+        let empty = outputs.first().is_some_and(|output| output.shape.first() == Some(&0));
+        if empty && self.node.protocol.batch != Batch::Request { 0 } else { self.protocol.success() }
+    }
+
+    /// Counts a call that is over.
+    pub(super) fn end(
+        &self,
+        latency: Duration,
+        invocation: &Invocation,
+        outcome: Result<Vec<OutputTensor>, Problem>,
+    ) -> Result<Vec<OutputTensor>, Failure> {
+        self.count(latency, invocation, outcome.as_ref().err().map(|problem| problem.code));
+        outcome.map_err(|problem| self.heard(self.failure(invocation.blot(problem), invocation.tally.attempts())))
+    }
+
+    pub(super) fn count(&self, latency: Duration, invocation: &Invocation, error: Option<Code>) {
+        self.stats.add(&Sample {
+            latency,
+            retries: invocation.tally.retries(),
+            bytes_out: invocation.tally.bytes_out(),
+            bytes_in: invocation.tally.bytes_in(),
+            error,
+        });
+    }
+
+    /// A failure of this node.
+    pub fn failure(&self, problem: Problem, attempts: u32) -> Failure {
+        Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.text.clone(), attempts }
+    }
+
+    /// Keeps a failure for the host's log.
+    fn heard(&self, failure: Failure) -> Failure {
+        if let Some(events) = self.scope.events() {
+            events.add(&failure);
+        }
+        failure
+    }
+
+    /// The requests, and what their answers have to fit.
+    pub(super) fn prepare<'a>(
+        &self,
+        invocation: &Invocation,
+        token: Option<&InputTensor>,
+        inputs: &'a [InputTensor<'a>],
+    ) -> Result<(Vec<Request<'a>>, Expected), Problem> {
+        self.peer.check()?;
+        if let Some(token) = token {
+            let _ = invocation.secret.set(token_secret(token)?);
+        }
+        let (options, tensors) = inputs.split_at_checked(self.node.option_inputs.len()).unwrap_or_default();
+        let sizes = self.check_inputs(tensors)?;
+        let asked = self.asked(options, tensors)?;
+        let requests = self.requests(tensors, &asked)?;
+        Ok((requests, Expected { sizes, asked }))
+    }
+
+    pub(super) fn answer(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
+        self.outputs(expected, responses).map_err(|problem| problem.or_status(self.protocol.success()))
+    }
+
+    fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
+        let rows = tensors.first().map_or(1, InputTensor::rows);
+        Ok(Asked { settings: self.node.settings.with(&self.node.option_inputs, options)?, rows })
+    }
+
+    /// One request, or one for each row; none where the service takes no empty batch.
+    fn requests<'a>(&self, tensors: &'a [InputTensor<'a>], asked: &Asked) -> Result<Vec<Request<'a>>, Problem> {
+        if asked.rows == 0 && self.node.protocol.batch != Batch::Request {
+            return Ok(Vec::new());
+        }
+        if self.node.protocol.batch != Batch::Row {
+            return Ok(vec![self.protocol.request(tensors, asked)?]);
+        }
+        if tensors.iter().any(|tensor| tensor.rows() != asked.rows) {
+            return Err(Problem::new(Code::Input, "the inputs differ in their number of rows"));
+        }
+        let request = |row| {
+            let tensors: Vec<_> = tensors.iter().map(|tensor| tensor.row(row)).collect();
+            self.protocol.request(&tensors, asked).map_err(|problem| of_row(problem, row, asked.rows))
+        };
+        (0..asked.rows).map(request).collect()
+    }
+
+    /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
+    pub(super) async fn exchange(
+        &self,
+        mut requests: Vec<Request<'_>>,
+        limits: &Limits,
+        invocation: &Invocation,
+    ) -> Result<Vec<Response>, Problem> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Auth::Credential(name) = &self.node.auth {
+            let _ = invocation.secret.set(self.scope.secret(name, self.peer.origin()).await?);
+        }
+        if let Some(secret) = invocation.secret.get().filter(|secret| !secret.is_empty()) {
+            let header = self.node.protocol.authentication.header(secret);
+            for request in &mut requests {
+                request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
+            }
+        }
+        if let [only] = requests.as_slice() {
+            return Ok(vec![self.one(only, limits, invocation).await?]);
+        }
+        let mut answers = Vec::with_capacity(requests.len());
+        for row in 0..requests.len() {
+            answers.push(self.row(row, &requests, limits, invocation));
+        }
+        side_by_side(answers, SIDE_BY_SIDE).await
+    }
+
+    async fn row(
+        &self,
+        row: usize,
+        of: &[Request<'_>],
+        limits: &Limits,
+        invocation: &Invocation,
+    ) -> Result<Response, Problem> {
+        self.one(&of[row], limits, invocation).await.map_err(|problem| of_row(problem, row, of.len()))
+    }
+
+    async fn one(&self, request: &Request<'_>, limits: &Limits, invocation: &Invocation) -> Result<Response, Problem> {
+        let response = send(&self.peer, request, limits, &invocation.tally).await?;
+        self.protocol.check(&response)?;
+        Ok(response)
+    }
+
+    pub(super) fn limits(&self, started: Instant) -> Limits {
+        Limits {
+            deadline: started + self.node.timeout,
+            connect_timeout: self.node.connect_timeout,
+            retries: self.node.retries,
+            max_response_bytes: self.scope.policy().max_response_bytes,
+        }
+    }
+
+    /// The problem of a wait that ended without an answer.
+    pub fn ended(&self, ended: Ended) -> Problem {
+        match ended {
+            Ended::Deadline => {
+                Problem::new(Code::Deadline, format!("no answer within {} ms", self.node.timeout.as_millis()))
+            }
+            Ended::Cancelled => Problem::new(Code::Cancelled, "the run was cancelled before the answer came"),
+        }
+    }
+
+    fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
+        let mut sizes = Sizes::unknown(self.node.shape_names);
+        for (declared, input) in self.node.inputs.iter().zip(inputs) {
+            if !self.node.protocol.datatypes.iter().any(|(element, _)| *element == input.element) {
+                let message = format!(
+                    "input \"{}\" is {}, which {} lacks",
+                    declared.name,
+                    input.element.name(),
+                    self.node.protocol.name
+                );
+                return Err(Problem::new(Code::Input, message));
+            }
+            sizes.fit(&declared.shape, &input.shape, Code::Input, || format!("input \"{}\"", declared.name))?;
+        }
+        Ok(sizes)
+    }
+
+    fn outputs(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
+        let Expected { sizes, asked } = expected;
+        let outputs = match responses {
+            [] => return Ok(self.node.emptied()),
+            [only] => self.protocol.outputs(only, asked)?,
+            several => self.stacked(several, asked)?,
+        };
+        self.fit(sizes, &outputs)?;
+        Ok(outputs)
+    }
+
+    pub(super) fn fit(&self, sizes: &mut Sizes, outputs: &[OutputTensor]) -> Result<(), Problem> {
+        self.node.outputs.iter().zip(outputs).try_for_each(|(declared, output)| {
+            sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))
+        })
+    }
+
+    /// The rows' outputs, each put together.
+    fn stacked(&self, responses: &[Response], asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+        let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
+        for (row, response) in responses.iter().enumerate() {
+            let outputs = self.protocol.outputs(response, asked);
+            let outputs = outputs.map_err(|problem| of_row(problem, row, responses.len()))?;
+            columns.iter_mut().zip(outputs).for_each(|(column, output)| column.push(output));
+        }
+        let unfit = || Problem::new(Code::OutputShape, "the answers to the rows differ in their shapes");
+        columns.iter().map(|rows| OutputTensor::stack(rows).ok_or_else(unfit)).collect()
+    }
+}
+
+/// Says which of several rows a problem befell.
+fn of_row(mut problem: Problem, row: usize, rows: usize) -> Problem {
+    if rows > 1 {
+        problem.message = format!("row {row}: {}", problem.message);
+    }
+    problem
+}
+
+impl Invocation {
+    /// A call that is about to be made.
+    pub(super) fn watched(watch: &Watch) -> Self {
+        Self { tally: Tally::watched(watch), secret: OnceLock::new() }
+    }
+
+    /// The problem with its text fit to be shown.
+    pub(super) fn blot(&self, mut problem: Problem) -> Problem {
+        problem.message = quote(&problem.message, self.secret.get().map(Secret::expose));
+        problem
+    }
+}
+
+fn token_secret(token: &InputTensor) -> Result<Secret, Problem> {
+    let malformed = || Problem::new(Code::CredentialMalformed, "the token input is not exactly one string");
+    let InputData::Text(strings) = &token.data else { return Err(malformed()) };
+    if strings.starts.len() != 1 {
+        return Err(malformed());
+    }
+    Secret::new(strings.content.clone())
+}

@@ -1,0 +1,39 @@
+//! Work on the runtime.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+use crate::run::forks;
+use crate::transport::runtime::runtime;
+
+/// Work on the runtime, which ends with this value.
+pub(super) struct Task<T>(JoinHandle<T>, u64);
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts `work`.
+    pub(super) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(runtime().spawn(work), forks::generation())
+    }
+}
+
+impl<T> Task<T> {
+    /// Whether it is done.
+    pub(super) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Its outcome, to be waited for.
+    pub(super) fn done(&mut self) -> &mut JoinHandle<T> {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        // That of a parent process is out of a child's reach.
+        if self.1 == forks::generation() {
+            self.0.abort();
+        }
+    }
+}

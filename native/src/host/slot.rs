@@ -1,0 +1,59 @@
+//! What the kernels of a registration belong to.
+
+use std::sync::{Arc, Mutex};
+
+use crate::call::tickets::Tickets;
+use crate::guard::lock;
+use crate::session::scope::Scope;
+
+/// A scope, and the tickets that its `Begin` nodes give to its `Await` nodes.
+///
+/// An open ticket holds a call, and a call its scope. So the tickets are held beside the scope, not by it.
+#[derive(Clone, Default)]
+pub struct Owner {
+    /// The scope.
+    pub scope: Arc<Scope>,
+    /// Its calls that were begun and not yet awaited.
+    pub tickets: Arc<Tickets>,
+}
+
+/// The owner of the kernels that a registration creates from now on; at first a scope that nothing else belongs to.
+#[derive(Default)]
+pub struct ScopeSlot(Mutex<Owner>);
+
+impl ScopeSlot {
+    /// The owner of the next kernel.
+    pub fn owner(&self) -> Owner {
+        lock(&self.0).clone()
+    }
+
+    /// Hands the next kernels to `owner`.
+    pub fn set(&self, owner: Owner) {
+        let replaced = std::mem::replace(&mut *lock(&self.0), owner);
+        // Dropped here, after the lock: closing connections takes its time.
+        drop(replaced);
+    }
+
+    /// Hands the next kernels to `scope`. Where it is the scope of those before, they share their tickets.
+    pub fn set_scope(&self, scope: Arc<Scope>) {
+        if !Arc::ptr_eq(&lock(&self.0).scope, &scope) {
+            self.set(Owner { scope, tickets: Arc::default() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_is_set_again_keeps_its_tickets() {
+        let (slot, scope) = (ScopeSlot::default(), Arc::<Scope>::default());
+        slot.set_scope(scope.clone());
+        let first = slot.owner();
+        slot.set_scope(scope);
+        assert!(Arc::ptr_eq(&first.tickets, &slot.owner().tickets));
+        slot.set_scope(Arc::default());
+        assert!(!Arc::ptr_eq(&first.tickets, &slot.owner().tickets));
+    }
+}

@@ -1,0 +1,121 @@
+//! A scope's configuration, as the host writes it in JSON.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::failure::{Code, Problem};
+use crate::session::breaker::BreakerConfig;
+use crate::session::budget::{Budget, BudgetConfig};
+use crate::session::credential::{Credential, Resolver, Secret, Source, parse_hosts};
+use crate::session::policy::Policy;
+use crate::session::trust::{ClientCertificate, Trust};
+
+/// A scope's configuration.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Config {
+    credentials: HashMap<String, CredentialConfig>,
+    pub(super) policy: PolicyConfig,
+    /// Whether the host fetches failed attempts.
+    pub(super) events: bool,
+    /// The file that keeps answers.
+    pub(super) record: Option<String>,
+    /// The file that gives them.
+    pub(super) replay: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialConfig {
+    #[serde(default)]
+    value: Option<String>,
+    #[serde(default)]
+    resolver: bool,
+    #[serde(default)]
+    hosts: Option<Vec<String>>,
+}
+
+/// What a configuration says of the policy.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PolicyConfig {
+    allow: Option<Vec<String>>,
+    deny: Vec<String>,
+    max_response_bytes: Option<u64>,
+    max_concurrency: Option<u32>,
+    budget: Option<BudgetConfig>,
+    breaker: Option<BreakerConfig>,
+    ca_file: Option<String>,
+    /// The files of the certificate and of its key.
+    client_certificate: Option<(String, String)>,
+}
+
+impl Config {
+    /// Reads a configuration strictly: an entry that is unknown is an error.
+    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+        serde_json::from_str(text).map_err(|error| malformed(position(&error)))
+    }
+
+    /// The credentials by name, which are then gone; `resolver` answers for those that want one.
+    pub(super) fn take_credentials(
+        &mut self,
+        resolver: Option<&Arc<dyn Resolver>>,
+    ) -> Result<HashMap<String, Credential>, Problem> {
+        let credential = |(name, config): (String, CredentialConfig)| {
+            let credential = config.credential(&name, resolver)?;
+            Ok((name, credential))
+        };
+        std::mem::take(&mut self.credentials).into_iter().map(credential).collect()
+    }
+}
+
+impl CredentialConfig {
+    fn credential(self, name: &str, resolver: Option<&Arc<dyn Resolver>>) -> Result<Credential, Problem> {
+        let source = match (self.value, self.resolver, resolver) {
+            (Some(value), false, _) => Source::Value(Secret::new(value.into_bytes())?),
+            (None, true, Some(resolver)) => Source::Resolver(resolver.clone()),
+            (None, true, None) => {
+                return Err(malformed(format!("the credential \"{name}\" wants a resolver, and none was given")));
+            }
+            _ => return Err(malformed(format!("the credential \"{name}\" needs either a value or a resolver"))),
+        };
+        Ok(Credential { source, hosts: self.hosts.map(|hosts| parse_hosts(&hosts)).transpose()? })
+    }
+}
+
+impl PolicyConfig {
+    /// The policy, once every entry is found to be one.
+    pub(super) fn policy(self) -> Result<Policy, Problem> {
+        let mut policy = Policy::new(self.allow.as_deref(), &self.deny)?;
+        if let Some(bytes) = self.max_response_bytes {
+            policy.max_response_bytes = bytes;
+        }
+        if self.max_concurrency == Some(0) {
+            return Err(malformed("max_concurrency is 0".into()));
+        }
+        policy.max_concurrency = self.max_concurrency.map(|requests| requests as usize);
+        policy.budget = self.budget.map(Budget::new).transpose().map_err(malformed)?.map(Arc::new);
+        if let Some(breaker) = &self.breaker {
+            breaker.check().map_err(|what| malformed(what.into()))?;
+        }
+        policy.breaker = self.breaker;
+        let client = self.client_certificate.map(|(certificate, key)| ClientCertificate::new(certificate, key, None));
+        policy.trust = Arc::new(Trust::new(self.ca_file.map(Into::into), client)?);
+        Ok(policy)
+    }
+}
+
+/// Where the JSON is wrong, without its text: that may hold a secret.
+fn position(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "an entry is unknown, missing or of the wrong type",
+        _ => "it is no JSON",
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
+fn malformed(message: String) -> Problem {
+    Problem::new(Code::Scope, format!("the scope's configuration is malformed: {message}"))
+}

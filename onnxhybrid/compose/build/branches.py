@@ -1,0 +1,35 @@
+"""The outputs of models of which only one will run: all must offer the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onnxhybrid.compose.build.assembly import Branch
+from onnxhybrid.compose.build.types import Declared, weaker
+from onnxhybrid.errors import ComposeError
+
+
+def common_outputs(offered: Mapping[str, list[str]]) -> list[str]:
+    """The outputs of models of which one will run, in the first one's order.
+
+    Args:
+        offered: the names of the outputs, by the model's label.
+
+    Raises:
+        ComposeError: OH206, one of them offers what another one lacks.
+    """
+    for name in sorted({name for names in offered.values() for name in names}):
+        owners = [label for label, names in offered.items() if name in names]
+        if len(owners) < len(offered):
+            listed = "; ".join(label + ": " + ", ".join(names) for label, names in offered.items())
+            raise ComposeError(
+                "OH206",
+                f"only {' and '.join(map(repr, owners))} offers {name!r}; {listed}. Drop it with select, or rename "
+                "outputs so that they meet",
+            )
+    return next(iter(offered.values()))
+
+
+def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[Declared]:
+    """The declarations of outputs of an If: what is true of both branches."""
+    return [weaker(name, then.outputs[name], else_.outputs[name]) for name in outputs]

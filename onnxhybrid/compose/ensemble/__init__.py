@@ -1,0 +1,1 @@
+"""`ensemble`, and the ways in which it makes one answer of several."""

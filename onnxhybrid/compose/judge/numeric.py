@@ -1,0 +1,92 @@
+"""The judges of numbers: of the probabilities of classes, of logits, of values as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnxhybrid.compose.judge.rows import Scoring, by_sample, classes, flat, probabilities
+from onnxhybrid.compose.judge.score import Score
+from onnxhybrid.errors import ComposeError
+
+
+def max_probability(tensor: str, *, softmax: bool = False, dtype: str = "float32") -> Score:
+    """The largest probability of each row.
+
+    Args:
+        tensor: the local output of probabilities; the last axis is the classes'.
+        softmax: whether it holds logits, which are turned into probabilities first.
+        dtype: float32 or float64, in which the score is computed and compared; a cascade casts what the output holds.
+
+    Raises:
+        ComposeError: OH208, an argument has a value that it cannot have.
+    """
+    return _of_probabilities(tensor, lambda steps, rows: steps.column(steps.top(rows, 1), 0), softmax, dtype)
+
+
+def margin(tensor: str, *, softmax: bool = False, dtype: str = "float32") -> Score:
+    """The largest probability of each row less the second largest; one class alone cannot be judged.
+
+    Args and raises as of max_probability.
+    """
+    return _of_probabilities(tensor, _margin, softmax, dtype)
+
+
+def entropy(tensor: str, *, softmax: bool = False, dtype: str = "float32") -> Score:
+    """The entropy of each row in nats, -Σ p·ln p with 0·ln 0 = 0; the surer the smaller, so compare with `<=`.
+
+    Args and raises as of max_probability. A negative probability cannot be judged.
+    """
+    return _of_probabilities(tensor, _entropy, softmax, dtype)
+
+
+def logit_max(tensor: str, *, dtype: str = "float32") -> Score:
+    """The largest number of each row as it stands: a logit, a distance, an energy. Infinities are numbers here.
+
+    Args and raises as of max_probability.
+    """
+
+    def scores(steps: Scoring, name: str) -> str:
+        rows, lead = classes(steps, name)
+        known = steps("Not", steps("IsNaN", rows))
+        clean = steps("Where", known, rows, steps.number(0))
+        return by_sample(steps, steps("Add", steps.column(steps.top(clean, 1), 0), steps.nan_unless(known)), lead)
+
+    return Score(tensor, dtype, scores, dtype)
+
+
+def value(tensor: str, *, dtype: str = "float32") -> Score:
+    """The numbers of each row as they stand: a score, a count, a distance; each of them has to hold.
+
+    Args:
+        tensor: the local output, of any shape: a scalar is one row.
+        dtype: float32 or float64, in which it is compared; float64 tells whole numbers up to 2**53 apart.
+
+    Raises:
+        ComposeError: OH208, an argument has a value that it cannot have.
+    """
+    return Score(tensor, dtype, flat, dtype)
+
+
+def _of_probabilities(tensor: str, score: Callable[[Scoring, str], str], softmax: bool, dtype: str) -> Score:
+    if not isinstance(softmax, bool):
+        raise ComposeError("OH208", f"softmax is True or False, not {softmax!r}")
+
+    def scores(steps: Scoring, name: str) -> str:
+        rows, lead = classes(steps, name)
+        held, nan = probabilities(steps, rows, softmax)
+        return by_sample(steps, steps("Add", score(steps, held), nan), lead)
+
+    return Score(tensor, dtype, scores, dtype)
+
+
+def _margin(steps: Scoring, rows: str) -> str:
+    both = steps.top(rows, 2)
+    first, second = steps.column(both, 0), steps.column(both, 1)
+    none = steps("Mul", second, steps.number(0))  # NaN where there is no second class, which top gives as -inf
+    return steps("Add", steps("Sub", first, second), none)
+
+
+def _entropy(steps: Scoring, rows: str) -> str:
+    zero = steps("Equal", rows, steps.number(0))
+    logarithm = steps("Log", steps("Where", zero, steps.number(1), rows))
+    return steps("Neg", steps.total(steps("Mul", rows, logarithm)))

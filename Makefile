@@ -14,7 +14,7 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test check bench bench-compose soak clean
+.PHONY: help demo sample test check bench bench-compose bench-opening soak clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
+	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
 	@echo 'make soak    200 000 calls, some of which fail: memory, descriptors and threads stay as they are'
 	@echo 'make clean   remove all that the others made'
 
@@ -50,6 +51,9 @@ bench: $(VENV)/test.installed
 
 bench-compose: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.compose
+
+bench-opening: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.opening
 
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak

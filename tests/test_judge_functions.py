@@ -106,17 +106,18 @@ def _tensors(draw: st.DrawFn) -> tuple[Array, tuple[int | str | None, ...]]:
     st.sampled_from([-0.5, 0.0, 0.25, 0.5, 0.9, 1.0]),
     st.booleans(),
     st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+    st.sampled_from(["float32", "float64"]),
     st.sampled_from([14, 17, 18, 21]),
 )
 def test_a_cascade_accepts_what_numpy_accepts_whatever_shape_is_declared(
     tensor: tuple[Array, tuple[int | str | None, ...]], name: str, softmax: bool, comparison: str, threshold: float,
-    negated: bool, dtype: str, opset: int,
+    negated: bool, dtype: str, within: str, opset: int,
 ) -> None:  # fmt: skip
     values, declared = tensor[0].astype(numpy_dtype(dtype)), tensor[1]
     softmax = softmax and name not in ("logit_max", "value")
-    score = getattr(oh.judge, name)("p", **({"softmax": True} if softmax else {}))
+    score = getattr(oh.judge, name)("p", dtype=within, **({"softmax": True} if softmax else {}))
     judge = COMPARISONS[comparison](score, threshold)
-    scores = _scores(name, softmax, values.astype(np.float32))
+    scores = _scores(name, softmax, values.astype(within))
     if (softmax or name in ("margin", "entropy")) and _close(scores, threshold):
         return
     expected = _verdicts(scores, comparison, threshold, negated)
@@ -200,6 +201,30 @@ def test_a_cascade_follows_to_newer_opsets_and_meets_others_there(name: str, ops
     ours = run(both, feeds)
     np.testing.assert_array_equal(ours["old/p"], run(old, feeds)["p"])
     np.testing.assert_array_equal(ours["new/p"], run(new, feeds)["p"])
+
+
+@pytest.mark.parametrize("options", [{}, {"rows": True}, {"report": True}, {"rows": True, "report": True}])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_size_of_an_axis_is_one_verdict_whatever_is_reported(
+    options: dict[str, bool], turned: bool, size: int
+) -> None:
+    judge = oh.judge.length("p", axis=0) >= 2
+    judge = ~~~judge if turned else judge
+    composed = oh.cascade(A, B, accept=judge, **options)
+    feeds = {"x": rows(size, 3)}
+    if options.get("rows") and size > 1:
+        with pytest.raises(oh.Error, match="OH546"):
+            oh.Session(composed).run(None, feeds)
+        return
+    ours = run(composed, feeds)
+    accepted = (size >= 2) != turned
+    np.testing.assert_array_equal(ours["p"], run(A if accepted else B, feeds)["p"])
+    if "report" in options:
+        assert (ours["accepted"].tolist(), ours["score"].tolist()) == (
+            [accepted] if "rows" in options else accepted,
+            [size],
+        )
 
 
 def test_judges_of_several_ranks_have_functions_of_their_own() -> None:

@@ -63,11 +63,9 @@ class Judgement:
         if KINDS[self.kind].holds and self.comparison != "Greater":
             name = f"not_{name}"
         name = f"{name}{'' if self.every else '_somewhere'}{'_in_float64' if self.dtype == 'float64' else ''}"
-        if KINDS[self.kind].any_rank:
-            pass
-        elif self.rank is None:
+        if self.rank is None and not KINDS[self.kind].any_rank:
             name = f"{name}_of_any_shape"
-        elif self.rank != 2:
+        elif self.rank not in (None, 2):
             name = f"{name}_of_rank_{self.rank}"
         return f"all_{name}" if self.whole else name
 
@@ -77,8 +75,9 @@ class Judgement:
         found = _NAME.fullmatch(node.op_type) if node.domain == DOMAIN else None
         if found is None or found["plain"] not in _PLAIN:
             return None
-        rank = None if found["any"] else int(found["rank"] or 2)
-        return replace(_PLAIN[found["plain"]], rank=rank, whole=found["whole"] is not None)
+        plain = _PLAIN[found["plain"]]
+        rank = None if found["any"] or KINDS[plain.kind].any_rank else int(found["rank"] or 2)
+        return replace(plain, rank=rank, whole=found["whole"] is not None)
 
     @property
     def opposite(self) -> Judgement:

@@ -54,7 +54,7 @@ def suited(judge: Model, given: Mapping[str, Declared], *, whole: bool) -> Suite
         proto.graph.output[0].type.tensor_type.ClearField("shape")
     renew(proto)
     counted = None
-    if len(fitted) == 1 and fitted[0] and fitted[0].rank and not KINDS[fitted[0].kind].any_rank:
+    if len(fitted) == 1 and fitted[0] and fitted[0].rank:
         counted = proto.graph.node[0].input[0] if fitted[0].rank > KINDS[fitted[0].kind].of_classes else None
     return Suited(Model(proto, judge.weights), united, counted)
 
@@ -62,17 +62,16 @@ def suited(judge: Model, given: Mapping[str, Declared], *, whole: bool) -> Suite
 def _fitted(judgement: Judgement, shape: Shape | None) -> Judgement | None:
     """How a tensor of such a shape is judged in fewer nodes; None where it has to be as one of any shape."""
     kind = KINDS[judgement.kind]
-    if not kind.any_rank and not _has_elements(shape, kind.fewest if kind.of_classes else 0):
+    if kind.any_rank:
+        return replace(judgement, every=True)
+    if not shape or not _has_elements(shape, kind.fewest if kind.of_classes else 0):
         return None
-    inner = (shape or ())[1 : -1 if kind.of_classes else None]
-    single = kind.any_rank or all(size == 1 for size in inner)
-    return replace(judgement, rank=len(shape or ()), every=judgement.every or single)
+    single = all(size == 1 for size in shape[1 : -1 if kind.of_classes else None])
+    return replace(judgement, rank=len(shape), every=judgement.every or single)
 
 
-def _has_elements(shape: Shape | None, classes: int) -> bool:
+def _has_elements(shape: Shape, classes: int) -> bool:
     """Whether every row of a tensor of such a shape has elements: classes, so many at least, or numbers (0)."""
-    if not shape:
-        return False
     sizes = list(shape[0 if classes and len(shape) == 1 else 1 :])
     fewest = [1] * len(sizes)
     if classes:

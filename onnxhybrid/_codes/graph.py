@@ -208,4 +208,13 @@ ROWS = (
         "a node of the domain com.example",
         "Register the library that holds it in the session's options, or give the model a function.",
     ),
+    warning(
+        "OH127",
+        "An output is no tensor but maps",
+        "The output is a sequence of maps from labels to numbers, as ZipMap gives. No judge and no other model takes "
+        "it, no server sends it, and ONNX Runtime cannot give it from a branch.",
+        "skl2onnx.to_onnx(classifier, x), whose output_probability is a list of dicts",
+        'Export with skl2onnx.to_onnx(classifier, x, options={"zipmap": False}), which gives a tensor with a column '
+        "for each class.",
+    ),
 )

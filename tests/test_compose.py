@@ -123,7 +123,7 @@ def dense_softmax() -> oh.Model:
 
 def test_a_threshold_with_a_default_may_be_left_out() -> None:
     local, remote = (dense(name, "x", "p", (3, 5), seed=seed, softmax=True) for name, seed in (("a", 1), ("b", 2)))
-    for default, expected in ((0.0, local), (1.1, remote)):
+    for default, expected in ((0.0, local), (1.0, remote)):
         judge = oh.judge.max_probability("p") >= oh.Input("t", default=default)
         composed = oh.cascade(local, remote, accept=judge)
         assert composed.inputs[-1].optional
@@ -132,7 +132,7 @@ def test_a_threshold_with_a_default_may_be_left_out() -> None:
 
 def test_a_judge_may_read_an_output_that_remote_does_not_give() -> None:
     logits, local = dense("l", "x", "label", (3, 5)), _with_probabilities()
-    composed = oh.cascade(local, logits, accept=oh.judge.max_probability("p") >= 2.0)
+    composed = oh.cascade(local, logits, accept=oh.judge.logit_max("p") >= 2.0)
     assert [value.name for value in composed.outputs] == ["label"]
     same(run(composed, {"x": X}), run(logits, {"x": X}))
 
@@ -429,7 +429,7 @@ def _odd(change: str) -> oh.Model:
     "change", ["output twice", "stale value_info", "unused weights", "domain ai.onnx", "sparse weights", "no name"]
 )
 def test_what_files_write_in_several_forms_composes_in_each(change: str) -> None:
-    odd, judge = _odd(change), oh.judge.max_probability("y") >= 99.0
+    odd, judge = _odd(change), oh.judge.logit_max("y") >= 99.0
     chained = oh.chain(odd.rename({"y": "z"}), dense("d", "z", "w", (3, 2)))
     for composed in (oh.parallel(a=odd, b=odd), oh.switch("c", odd, odd), oh.cascade(odd, odd, accept=judge), chained):
         feeds = {"x": X, "c": np.array(True)}
@@ -501,7 +501,7 @@ def test_a_chain_of_comparisons_does_not_drop_a_condition() -> None:
 def test_an_input_of_the_remote_may_be_called_like_a_judged_output() -> None:
     local = _with_probabilities()
     remote = dense("remote", "p", "label", (5, 5))
-    composed = oh.cascade(local, remote, accept=oh.judge.max_probability("p") >= 2.0)
+    composed = oh.cascade(local, remote, accept=oh.judge.logit_max("p") >= 2.0)
     assert [value.name for value in composed.inputs] == ["x", "p"]
     feeds = {"x": X, "p": rows(4, 5)}
     same(run(composed, feeds), run(remote, feeds))

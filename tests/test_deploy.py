@@ -276,6 +276,7 @@ def test_a_repository_that_is_no_path_is_refused() -> None:
 
 
 def test_a_model_of_extensions_is_opened_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime_extensions")
     node = helper.make_node("StringUpper", ["x"], ["y"], domain="ai.onnx.contrib")
     values = [helper.make_tensor_value_info(name, TensorProto.STRING, ["n"]) for name in "xy"]
     imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.contrib", 1)]

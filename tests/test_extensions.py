@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, ValueInfoProto, helper
-from onnxruntime_extensions import get_library_path
 
 import onnxhybrid as oh
 from tests.strategies import of_graph
 
+extensions = pytest.importorskip("onnxruntime_extensions", reason="it has no wheel for Python 3.14 yet")
 DOMAIN = "ai.onnx.contrib"
 IMPORTS = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
 STRING = TensorProto.STRING
@@ -51,7 +51,7 @@ def test_options_of_the_callers_own_serve_several_sessions() -> None:
 
 def test_options_in_which_the_library_was_registered_by_hand_work_too() -> None:
     options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(get_library_path())
+    options.register_custom_ops_library(extensions.get_library_path())
     assert [said(upper(), options) for _ in range(2)] == ["A", "A"]
 
 
@@ -65,7 +65,7 @@ def test_an_operator_in_a_branch_is_found() -> None:
 
 def test_an_operator_that_does_not_exist_is_named_in_the_error_whoever_registered_the_library() -> None:
     by_hand = onnxruntime.SessionOptions()
-    by_hand.register_custom_ops_library(get_library_path())
+    by_hand.register_custom_ops_library(extensions.get_library_path())
     for options in (None, onnxruntime.SessionOptions(), by_hand):
         with pytest.raises(oh.Error, match="StringSideways") as failure:
             oh.Session(upper("StringSideways"), sess_options=options)

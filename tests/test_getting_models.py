@@ -60,7 +60,7 @@ def test_a_file_of_the_model_zoo_is_served_and_composed_and_keeps_what_it_means(
     with serve({"large": path}) as cloud:
         remote = oh.remote.triton(cloud.url, "large")
         for threshold in (0.0, 1.01):
-            hybrid = oh.cascade(zoo, remote, accept=oh.judge.max_probability("probabilities") >= threshold)
+            hybrid = oh.cascade(zoo, remote, accept=oh.judge.logit_max("probabilities") >= threshold)
             np.testing.assert_allclose(oh.Session(hybrid).run(None, feeds)[0], expected, rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
-from tests.servers import java
+from tests.bindings import java
 from tests.test_docs import _classifier
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "java" / "Hybrid.java"

@@ -219,3 +219,15 @@ def test_the_values_pass_a_policy_with_every_limit_unchanged() -> None:
     with raw_server(answer(reply())) as server:
         (y,) = oh.Session(adder(server.url), policy=policy).run(None, {"x": X})
     np.testing.assert_array_equal(y, np.array([[1, 2], [3, 4]], np.float32))
+
+
+def test_a_price_by_the_models_name_counts_where_the_model_is_an_option_of_the_call() -> None:
+    reply = b'{"choices": [{"message": {"content": "hi"}}]}'
+    with raw_server(answer(reply)) as server:
+        model = oh.remote.openai_chat("gpt-4o", url=server.url, auth=None, name="composed/cloud", retries=0)
+        policy = oh.Policy(budget={"cost": 0.01, "price": {"gpt-4o": 0.006}})
+        session = oh.Session(model, policy=policy)
+        session.run(None, {"prompt": np.array(["a"], object)})
+        with pytest.raises(oh.PolicyDenied, match="OH521"):
+            session.run(None, {"prompt": np.array(["a"], object)})
+    assert len(server.requests) == 1

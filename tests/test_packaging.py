@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import onnxhybrid as oh
 
@@ -115,6 +116,69 @@ def test_every_part_says_the_same_version() -> None:
     manifest = (ROOT / "native" / "Cargo.toml").read_text()
     [crate] = re.findall(r'\[package\][^\[]*?^version = "(.+)"', manifest, re.MULTILINE)
     assert declared["metadata"]["version"] == crate == oh.__version__
+
+
+def requirements(path: Path) -> dict[str, Requirement]:
+    """What a lock, or what it is made from, names for this interpreter and platform."""
+    lines = (line.split(" #")[0].split(" \\")[0] for line in path.read_text().splitlines())
+    found = [Requirement(line) for line in lines if line and not line.startswith(("#", " "))]
+    return {each.name: each for each in found if each.marker is None or each.marker.evaluate()}
+
+
+def declared_extra(name: str) -> list[Requirement]:
+    """What the package asks for with an extra, those extras that it names included."""
+    declared = configparser.ConfigParser(interpolation=None)
+    declared.read(ROOT / "setup.cfg")
+    texts = (declared["options"]["install_requires"] + declared["options.extras_require"][name]).strip().splitlines()
+    direct = [Requirement(text) for text in texts]
+    nested = [
+        each
+        for found in direct
+        if found.name == "onnxhybrid"
+        for extra in found.extras
+        for each in declared_extra(extra)
+    ]
+    return [found for found in direct if found.name != "onnxhybrid"] + nested
+
+
+LOCKS = sorted(ROOT.glob("requirements/*.txt"))
+BUILT = sorted(set(LOCKS) - {ROOT / "requirements" / name for name in ("held.txt", "excluded.txt")})
+
+
+@pytest.mark.parametrize("extra", ["demo", "test"])
+def test_a_lock_holds_all_that_its_extra_and_the_build_ask_for(extra: str) -> None:
+    locked = requirements(ROOT / "requirements" / f"{extra}.txt")
+    wanted = declared_extra(extra) + list(requirements(ROOT / "requirements" / "build.in").values())
+    for requirement in wanted:
+        if requirement.marker is None or requirement.marker.evaluate():
+            (pin,) = locked[requirement.name].specifier
+            assert pin.operator == "=="
+            assert requirement.specifier.contains(pin.version), f"make lock: {requirement}, and the lock has {pin}"
+
+
+def test_the_demo_runs_with_what_the_tests_run_with() -> None:
+    demo, test = (requirements(ROOT / "requirements" / f"{name}.txt") for name in ("demo", "test"))
+    assert {name: str(each.specifier) for name, each in demo.items()}.items() <= {
+        name: str(each.specifier) for name, each in test.items()
+    }.items()
+
+
+def test_what_builds_the_package_is_named_the_same_twice() -> None:
+    (line,) = re.findall(r"^requires = \[(.*)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert re.findall('"(.*?)"', line) == [
+        str(each) for each in requirements(ROOT / "requirements" / "build.in").values()
+    ]
+
+
+@pytest.mark.parametrize("path", BUILT, ids=lambda path: path.stem)
+def test_every_package_of_a_lock_is_named_by_version_and_hash_and_by_no_host(path: Path) -> None:
+    text = path.read_text()
+    entries = re.findall(r"^[^#\s](?:.*\\\n)*.*$", text, re.MULTILINE)
+    assert entries
+    for entry in entries:
+        assert re.match(r"[a-z0-9.-]+==[\w.]+( ;.*)? \\\n", entry), entry
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+    assert "://" not in text
 
 
 def test_the_library_lies_where_the_package_says() -> None:

@@ -55,7 +55,7 @@ def test_what_was_recorded_is_served_again_without_a_network_or_credentials(path
     with raw_server(answer(reply())) as server:
         remote = adder(server.url, auth=oh.Credential("gpu"))
         hybrid = oh.cascade(dense("local", "x", "y", (3, 2), softmax=True), remote,
-                            accept=oh.judge.max_probability("y") >= 1.1)  # fmt: skip
+                            accept=oh.judge.logit_max("y") >= 1.1)  # fmt: skip
         expected = oh.Session(hybrid, credentials={"gpu": TOKEN}, record=path).run(None, {"x": X})
     session = oh.Session(hybrid, replay=path, policy=oh.Policy(deny=["127.0.0.1"]))
     for _ in range(2):

@@ -71,9 +71,15 @@ def test_the_demo_shows_a_table_a_plot_and_what_to_do_next(folder: Path) -> None
     assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
+EXTENDED = {"merge_hybrid", "side_by_side", "speech", "speech_gate", "tokenizer_in_graph"}
+"""Samples with operators of onnxruntime-extensions, which has no wheel for Python 3.14 yet."""
+
+
 @functools.cache
 def printed(sample: str) -> str:
     """What a sample prints; it ran once, and well, in the folder where make runs it."""
+    if sample in EXTENDED:
+        pytest.importorskip("onnxruntime_extensions")
     command = [sys.executable, str(SAMPLES / f"{sample}.py")]
     done = subprocess.run(command, cwd=SAMPLES.parent, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -148,14 +148,14 @@ def test_speculation_goes_on_inside_of_other_combinators(server: RawServer) -> N
         "chain": lambda model: oh.chain(model, dense("after", "y", "q", (3, 2))),
         "parallel": lambda model: oh.parallel(a=model, b=wide, c=remote(server.url, "b")),
         "switch": lambda model: oh.switch("c", model, LOCAL),
-        "cascade": lambda model: oh.cascade(LOCAL, model, oh.judge.max_probability("y") >= 1.1),
+        "cascade": lambda model: oh.cascade(LOCAL, model, oh.judge.logit_max("y") >= 1.1),
         "cascade ahead": lambda model: oh.cascade(
-            LOCAL, model, oh.judge.max_probability("y") >= oh.Input("first", default=1.1), speculate=True
+            LOCAL, model, oh.judge.logit_max("y") >= oh.Input("first", default=1.1), speculate=True
         ),
         "fallback": lambda model: oh.fallback(model, LOCAL),
         "ensemble": lambda model: oh.ensemble([model, LOCAL]),
         "route": lambda model: oh.route("which", [model, LOCAL]),
-        "local": lambda model: oh.cascade(model, remote(server.url, "c"), oh.judge.max_probability("y") >= 1.1),
+        "local": lambda model: oh.cascade(model, remote(server.url, "c"), oh.judge.logit_max("y") >= 1.1),
     }
     for name, way in ways.items():
         plain, early = (way(inner[kind]) for kind in (False, True))

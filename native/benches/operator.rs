@@ -38,7 +38,7 @@ fn main() {
 fn encode(title: &str, tensor: &[u8], times: usize) {
     for url in ["http://h", "grpc://h"] {
         let node = node(url, &[], "none");
-        let protocol = (node.protocol.prepare)(&node).unwrap();
+        let protocol = node.prepare().unwrap();
         let (inputs, asked) = ([floats(tensor)], Asked { rows: tensor.len() / 4, ..Asked::default() });
         let step = format!("encode {title}, {}", node.protocol.name);
         measure(&step, tensor, times, || drop(black_box(protocol.request(&inputs, &asked).unwrap())));
@@ -48,7 +48,7 @@ fn encode(title: &str, tensor: &[u8], times: usize) {
 /// The body of an answer to outputs. They are copied once more, into ONNX Runtime's own memory.
 fn decode(title: &str, tensor: &[u8], times: usize) {
     let node = node("http://h", &[], "none");
-    let protocol = (node.protocol.prepare)(&node).unwrap();
+    let protocol = node.prepare().unwrap();
     let request = server::Request { head: "inference-header-content-length: 0\r\n".into(), body: tensor.to_vec() };
     let answer = echo(&request);
     let start = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;

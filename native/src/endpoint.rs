@@ -11,7 +11,7 @@ use url::{Host, Url};
 pub struct Origin {
     /// Whether the connection is encrypted.
     pub tls: bool,
-    /// The host, in the one spelling that all its spellings are normalised to.
+    /// The host, normalised: `0x7f.1` is `127.0.0.1`.
     pub host: Host<String>,
     /// The port, the scheme's own if none was given.
     pub port: u16,
@@ -55,7 +55,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A host in its one spelling: `example.com.` is `example.com`.
+/// The host without a dot at its end: `example.com.` is `example.com`.
 fn tidy_host(host: Host<String>) -> Host<String> {
     match host {
         Host::Domain(name) => Host::Domain(name.trim_end_matches('.').to_owned()),
@@ -63,7 +63,7 @@ fn tidy_host(host: Host<String>) -> Host<String> {
     }
 }
 
-/// Reads a host on its own, in the spelling that URLs normalise it to; an IPv6 address may lack its brackets.
+/// Reads and normalises a host on its own; an IPv6 address may lack its brackets.
 pub fn parse_host(text: &str) -> Option<Host<String>> {
     match text.parse() {
         Ok(address) => Some(Host::Ipv6(address)),
@@ -71,7 +71,7 @@ pub fn parse_host(text: &str) -> Option<Host<String>> {
     }
 }
 
-/// Whether it names one host. URLs may hold a star, and an entry with one would match nothing, in silence.
+/// Whether it names one host. A URL's host may hold a star, but nothing here reads it as a wildcard.
 fn is_exact(host: &Host<String>) -> bool {
     !matches!(host, Host::Domain(name) if name.is_empty() || name.contains('*'))
 }
@@ -135,7 +135,8 @@ impl Endpoint {
         }
     }
 
-    /// The path of the base URL with `segments` added, each of them percent-encoded; `None` for one that cannot be a segment.
+    /// The path of the base URL with `segments` added, each of them percent-encoded; `None` for one that cannot be a
+    /// segment.
     pub fn path(&self, segments: &[&str]) -> Option<PathAndQuery> {
         let mut path = self.path.clone();
         for segment in segments {
@@ -169,7 +170,7 @@ impl Endpoint {
     }
 }
 
-/// A URL of gRPC is read as the URL of HTTP that it resembles, so that its host and port have the same spellings.
+/// Reads a URL; `grpc` and `grpcs` as `http` and `https`, so that hosts and ports are normalised alike.
 fn parse_url(text: &str) -> Option<(Wire, Url)> {
     let (scheme, rest) = text.split_once(':')?;
     let resembled = [("grpc", "http"), ("grpcs", "https")].into_iter().find(|row| row.0.eq_ignore_ascii_case(scheme));

@@ -5,6 +5,7 @@
 //! [`protocol`] with the [`transport`] on behalf of a [`session`] and a [`run`]; the rest is data.
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn, missing_docs)]
 
+pub mod attributes;
 pub mod call;
 pub mod element;
 pub mod endpoint;

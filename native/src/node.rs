@@ -5,25 +5,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::attributes::{self, Required, Text};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
-use crate::failure::{Code, Problem};
-use crate::protocol::options::{OptionSpec, Settings};
-use crate::protocol::{self, Options, ProtocolSpec};
+use crate::failure::{Problem, malformed};
+use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OwnAttributes};
+use crate::protocol::options::{OptionSpec, Options};
+use crate::protocol::spec::{Protocol, ProtocolSpec};
+use crate::protocol::table;
 use crate::shape::{Shape, ShapeParser};
 use crate::tensor::OutputTensor;
 
-/// Where a node's attributes are read from.
-pub trait Attributes {
-    /// A text attribute, if it is there.
-    fn text(&self, name: &str) -> Option<String>;
-    /// An integer attribute, if it is there.
-    fn integer(&self, name: &str) -> Option<i64>;
-    /// A float attribute, if it is there.
-    fn float(&self, _name: &str) -> Option<f32> {
-        None
-    }
-}
+pub use crate::attributes::Attributes;
 
 /// How a node gets its token.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,26 +43,6 @@ impl Auth {
     }
 }
 
-/// An input that the node declares.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct DeclaredInput {
-    /// The name on the wire.
-    pub name: String,
-    /// Its shape as far as it is known.
-    pub shape: Shape,
-}
-
-/// An output that the node declares.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct DeclaredOutput {
-    /// The name on the wire.
-    pub name: String,
-    /// Its type, as the graph declares it.
-    pub element: ElementType,
-    /// Its shape as far as it is known.
-    pub shape: Shape,
-}
-
 /// An `Invoke` node.
 #[derive(Clone)]
 pub struct Node {
@@ -80,9 +53,9 @@ pub struct Node {
     /// Its base URL.
     pub endpoint: Endpoint,
     /// The protocol's own attributes.
-    pub options: Options,
+    pub attributes: OwnAttributes,
     /// The options that are constant.
-    pub settings: Settings,
+    pub options: Options,
     /// The options that are inputs, between the token and the inputs that travel.
     pub option_inputs: Vec<OptionSpec>,
     /// How it gets its token.
@@ -91,7 +64,7 @@ pub struct Node {
     pub inputs: Vec<DeclaredInput>,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
-    /// Names that recur in shapes.
+    /// How many dimension names its shapes have.
     pub shape_names: usize,
     /// The deadline of a call.
     pub timeout: Duration,
@@ -127,12 +100,8 @@ impl Node {
     /// Reads a node; every `Err` is an OH301.
     pub fn parse(attributes: &dyn Attributes, signature: Signature) -> Result<Self, Problem> {
         let reader = Reader(attributes);
-        let protocol_name = reader.required("protocol")?;
-        let protocol = protocol::find(&protocol_name)
-            .ok_or_else(|| malformed(format!("protocol \"{protocol_name}\" is unknown")))?;
-        let auth = attributes.text("auth").unwrap_or_else(|| "none".into());
-        let auth = Auth::parse(&auth)
-            .ok_or_else(|| malformed(format!("auth \"{auth}\" is none of none, input, credential:NAME")))?;
+        let protocol = reader.protocol()?;
+        let auth = reader.auth()?;
         let flag = reader.flag()?;
         let mut shapes = ShapeParser::default();
         let option_inputs = reader.option_inputs(protocol)?;
@@ -142,24 +111,40 @@ impl Node {
         Ok(Self {
             name: signature.name,
             protocol,
-            endpoint: endpoint(&reader.required("endpoint")?, protocol)?,
-            options: options(protocol, |name| attributes.text(name))?,
-            settings: settings(protocol, &option_inputs, attributes)?,
+            endpoint: endpoint(&attributes::ENDPOINT.read(attributes)?, protocol)?,
+            attributes: own_attributes(protocol, |name| attributes.text(name))?,
+            options: options(protocol, &option_inputs, attributes)?,
             option_inputs,
             auth,
             inputs,
             outputs,
             shape_names: shapes.names(),
-            timeout: reader.milliseconds("timeout_ms", 30_000)?,
-            connect_timeout: reader.milliseconds("connect_timeout_ms", 5_000)?,
-            retries: reader.retries()?,
+            timeout: Duration::from_millis(attributes::TIMEOUT.read(attributes)?),
+            connect_timeout: Duration::from_millis(attributes::CONNECT_TIMEOUT.read(attributes)?),
+            retries: u32::try_from(attributes::RETRIES.read(attributes)?).unwrap_or(u32::MAX),
             flag,
         })
     }
-}
 
-impl Node {
-    /// The outputs without elements, as far as their shapes allow.
+    /// Its protocol, prepared for it.
+    pub fn prepare(&self) -> Result<Box<dyn Protocol>, Problem> {
+        (self.protocol.prepare)(&Declared {
+            protocol: self.protocol.name,
+            endpoint: &self.endpoint,
+            attributes: &self.attributes,
+            options: &self.options,
+            option_inputs: &self.option_inputs,
+            inputs: &self.inputs,
+            outputs: &self.outputs,
+        })
+    }
+
+    /// The constant option or the protocol's attribute called `name`; empty if the node has neither.
+    pub fn text(&self, name: &str) -> &str {
+        self.options.text(name).unwrap_or_else(|| self.attributes.text(name))
+    }
+
+    /// Empty outputs, which a node with `on_error="flag"` gives when its call failed.
     pub fn emptied(&self) -> Vec<OutputTensor> {
         self.outputs.iter().map(|output| OutputTensor::empty(output.element, output.shape.emptied())).collect()
     }
@@ -175,76 +160,76 @@ pub fn endpoint(text: &str, protocol: &ProtocolSpec) -> Result<Endpoint, Problem
 }
 
 /// Reads the attributes that `protocol` has of its own.
-pub fn options(protocol: &ProtocolSpec, text: impl Fn(&str) -> Option<String>) -> Result<Options, Problem> {
-    let options = Options(protocol.attributes.iter().map(|name| (*name, text(name).unwrap_or_default())).collect());
-    match protocol.required.iter().find(|name| options.text(name).is_empty()) {
-        Some(missing) => Err(malformed(format!("the attribute {missing} is missing"))),
-        None => Ok(options),
-    }
+pub fn own_attributes(
+    protocol: &ProtocolSpec,
+    text: impl Fn(&str) -> Option<String>,
+) -> Result<OwnAttributes, Problem> {
+    OwnAttributes::read(protocol.attributes, protocol.required, text)
 }
 
-/// Reads the options that are constant; none of them may be an input too.
-fn settings(protocol: &ProtocolSpec, inputs: &[OptionSpec], attributes: &dyn Attributes) -> Result<Settings, Problem> {
-    let settings = Settings::constant(protocol.options, attributes);
-    match inputs.iter().find(|option| settings.has(option.name)) {
-        Some(option) => Err(malformed(format!("{} is both an attribute and an input", option.name))),
-        // Checked here once, so that a number that cannot be sent is known before the first call.
-        None => settings.with(&[], &[]).map_err(|problem| malformed(problem.message)),
+/// Reads the constant options. Refuses an option that is an input as well, and a required one that is neither.
+fn options(protocol: &ProtocolSpec, inputs: &[OptionSpec], attributes: &dyn Attributes) -> Result<Options, Problem> {
+    let options = Options::constant(protocol.options, attributes);
+    if let Some(both) = inputs.iter().find(|option| options.has(option.name)) {
+        return Err(malformed(format!("{} is both an attribute and an input", both.name)));
     }
+    let given = |name: &str| options.has(name) || inputs.iter().any(|option| option.name == name);
+    if let Some(missing) = protocol.required_options.iter().find(|name| !given(name)) {
+        return Err(malformed(format!("the attribute {missing} is missing")));
+    }
+    // Checked here once, so that a number that cannot be sent is known before the first call.
+    options.with(&[], &[]).map_err(|problem| malformed(problem.message))
 }
 
 struct Reader<'a>(&'a dyn Attributes);
 
 impl Reader<'_> {
-    fn required(&self, name: &str) -> Result<String, Problem> {
-        self.0
-            .text(name)
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| malformed(format!("the attribute {name} is missing")))
+    fn protocol(&self) -> Result<&'static ProtocolSpec, Problem> {
+        let name = attributes::PROTOCOL.read(self.0)?;
+        table::find(&name).ok_or_else(|| malformed(format!("protocol \"{name}\" is unknown")))
     }
 
-    fn milliseconds(&self, name: &str, default: u64) -> Result<Duration, Problem> {
-        let Some(value) = self.0.integer(name) else { return Ok(Duration::from_millis(default)) };
-        // A year bounds what a clock must be able to add.
-        match u64::try_from(value) {
-            Ok(millis @ 1..=31_536_000_000) => Ok(Duration::from_millis(millis)),
-            _ => Err(malformed(format!("{name} is {value}, no time in milliseconds"))),
-        }
-    }
-
-    fn retries(&self) -> Result<u32, Problem> {
-        let value = self.0.integer("retries").unwrap_or(2);
-        u32::try_from(value).map_err(|_| malformed(format!("retries is {value}")))
+    fn auth(&self) -> Result<Auth, Problem> {
+        let auth = attributes::AUTH.read(self.0)?;
+        Auth::parse(&auth).ok_or_else(|| malformed(format!("auth \"{auth}\" is none of none, input, credential:NAME")))
     }
 
     fn flag(&self) -> Result<bool, Problem> {
-        match self.0.text("on_error").as_deref() {
-            None | Some("raise") => Ok(false),
-            Some("flag") => Ok(true),
-            Some(other) => Err(malformed(format!("on_error \"{other}\" is neither raise nor flag"))),
+        match attributes::ON_ERROR.read(self.0)?.as_str() {
+            "raise" => Ok(false),
+            "flag" => Ok(true),
+            other => Err(malformed(format!("on_error \"{other}\" is neither raise nor flag"))),
+        }
+    }
+
+    fn names(&self, attribute: Required) -> Result<Vec<String>, Problem> {
+        distinct(&attribute.read(self.0)?, attribute.name)
+    }
+
+    fn option_names(&self) -> Result<Vec<String>, Problem> {
+        match attributes::OPTION_NAMES.read(self.0)? {
+            none if none.is_empty() => Ok(Vec::new()),
+            text => distinct(&text, attributes::OPTION_NAMES.name),
         }
     }
 
     fn option_inputs(&self, protocol: &ProtocolSpec) -> Result<Vec<OptionSpec>, Problem> {
-        if self.0.text("option_names").is_none_or(|text| text.is_empty()) {
-            return Ok(Vec::new());
-        }
         let find = |name: &String| {
             let option = protocol.options.iter().find(|option| option.name == name);
             option.copied().ok_or_else(|| malformed(format!("{} has no option \"{name}\"", protocol.name)))
         };
-        self.names("option_names")?.iter().map(find).collect()
+        self.option_names()?.iter().map(find).collect()
     }
 
     fn inputs(&self, shapes: &mut ShapeParser, count: usize, given: usize) -> Result<Vec<DeclaredInput>, Problem> {
-        let names = self.names("input_names")?;
+        let names = self.names(attributes::INPUT_NAMES)?;
         if names.len() + given != count {
             return Err(malformed(format!(
                 "it has {count} inputs, but names {} beside {given} for token and options",
                 names.len()
             )));
         }
-        let shapes = self.shapes(shapes, "input_shapes", names.len())?;
+        let shapes = self.shapes(shapes, attributes::INPUT_SHAPES, names.len())?;
         Ok(names.into_iter().zip(shapes).map(|(name, shape)| DeclaredInput { name, shape }).collect())
     }
 
@@ -254,7 +239,7 @@ impl Reader<'_> {
         elements: &[Option<ElementType>],
         flag: bool,
     ) -> Result<Vec<DeclaredOutput>, Problem> {
-        let names = self.names("output_names")?;
+        let names = self.names(attributes::OUTPUT_NAMES)?;
         let flags: &[ElementType] = if flag { &FLAG_OUTPUTS } else { &[] };
         if names.len() + flags.len() != elements.len() {
             return Err(malformed(format!(
@@ -266,11 +251,9 @@ impl Reader<'_> {
         }
         let (elements, declared_flags) = elements.split_at(names.len());
         if !declared_flags.iter().zip(flags).all(|(declared, flag)| *declared == Some(*flag)) {
-            return Err(malformed(
-                "its last outputs are not bool, int64 and string, as on_error=\"flag\" has them".into(),
-            ));
+            return Err(malformed("its last outputs are not bool, int64 and string, as on_error=\"flag\" has them"));
         }
-        let shapes = self.shapes(shapes, "output_shapes", names.len())?;
+        let shapes = self.shapes(shapes, attributes::OUTPUT_SHAPES, names.len())?;
         names
             .into_iter()
             .zip(elements)
@@ -279,20 +262,12 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn names(&self, attribute: &str) -> Result<Vec<String>, Problem> {
-        let text = self.required(attribute)?;
-        let names: Vec<String> =
-            serde_json::from_str(&text).map_err(|_| malformed(format!("{attribute} is no JSON array of names")))?;
-        if names.iter().collect::<HashSet<_>>().len() < names.len() {
-            return Err(malformed(format!("{attribute} names something twice")));
-        }
-        Ok(names)
-    }
-
-    fn shapes(&self, parser: &mut ShapeParser, attribute: &str, count: usize) -> Result<Vec<Shape>, Problem> {
-        let Some(text) = self.0.text(attribute).filter(|text| !text.is_empty()) else {
+    /// The shapes in a JSON array, one for each of `count` names; all unknown where the attribute is empty.
+    fn shapes(&self, parser: &mut ShapeParser, attribute: Text, count: usize) -> Result<Vec<Shape>, Problem> {
+        let (text, attribute) = (attribute.read(self.0)?, attribute.name);
+        if text.is_empty() {
             return Ok(vec![Shape::UNKNOWN; count]);
-        };
+        }
         let values: Vec<Value> =
             serde_json::from_str(&text).map_err(|_| malformed(format!("{attribute} is no JSON array")))?;
         if values.len() != count {
@@ -303,6 +278,19 @@ impl Reader<'_> {
     }
 }
 
+/// The names in a JSON array; refuses one that comes twice.
+fn distinct(text: &str, attribute: &str) -> Result<Vec<String>, Problem> {
+    let names = names(text, attribute)?;
+    if names.iter().collect::<HashSet<_>>().len() < names.len() {
+        return Err(malformed(format!("{attribute} names something twice")));
+    }
+    Ok(names)
+}
+
+fn names(text: &str, attribute: &str) -> Result<Vec<String>, Problem> {
+    serde_json::from_str(text).map_err(|_| malformed(format!("{attribute} is no JSON array of names")))
+}
+
 fn declared_output(name: String, element: Option<ElementType>, shape: Shape) -> Result<DeclaredOutput, Problem> {
     match element {
         Some(element) => Ok(DeclaredOutput { name, element, shape }),
@@ -310,20 +298,15 @@ fn declared_output(name: String, element: Option<ElementType>, shape: Shape) -> 
     }
 }
 
-/// The types that the attribute `output_types` names, and those of `on_error="flag"`: for a node that gives its outputs
-/// elsewhere, and so cannot be asked for them.
+/// The output types of a `Begin` node's call: those of the attribute `output_types`, then those of `on_error="flag"`.
+/// The graph cannot tell them, since the outputs are those of another node, the `Await`.
 pub fn output_types(attributes: &dyn Attributes) -> Result<Vec<Option<ElementType>>, Problem> {
     let reader = Reader(attributes);
-    let names: Vec<String> = serde_json::from_str(&reader.required("output_types")?)
-        .map_err(|_| malformed("output_types is no JSON array of names".into()))?;
+    let names = names(&attributes::OUTPUT_TYPES.read(attributes)?, attributes::OUTPUT_TYPES.name)?;
     let mut elements: Vec<_> = names.iter().map(|name| ElementType::from_name(name)).collect();
     if let Some(unknown) = elements.iter().position(Option::is_none) {
         return Err(malformed(format!("output_types names \"{}\", which is no type", names[unknown])));
     }
     elements.extend(reader.flag()?.then_some(FLAG_OUTPUTS.map(Some)).into_iter().flatten());
     Ok(elements)
-}
-
-fn malformed(message: String) -> Problem {
-    Problem::new(Code::Node, format!("the node is malformed: {message}"))
 }

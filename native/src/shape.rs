@@ -23,8 +23,8 @@ impl Shape {
     /// Of unknown rank.
     pub const UNKNOWN: Self = Self(None);
 
-    /// A shape without elements that fits as well as can be: unknown sizes become 0, and where none is
-    /// unknown the first becomes 0; a scalar, which always has an element, becomes `[0]`.
+    /// A shape without elements, as close to the declared one as can be: unknown sizes become 0; if none is unknown,
+    /// the first size becomes 0; a scalar, and a shape of unknown rank, become `[0]`.
     pub fn emptied(&self) -> Vec<i64> {
         let Some(dimensions) = &self.0 else { return vec![0] };
         let mut sizes: Vec<i64> =
@@ -52,7 +52,7 @@ impl Shape {
     }
 }
 
-/// Reads declared shapes; a name means one size throughout what one parser reads.
+/// Reads declared shapes. A name that occurs several times, in one shape or in several, stands for one size.
 #[derive(Debug, Default)]
 pub struct ShapeParser {
     names: HashMap<String, usize>,
@@ -98,7 +98,9 @@ impl Sizes {
         Self(vec![None; names])
     }
 
-    /// Checks `actual` against `declared` and learns the sizes of its names; `what` begins the sentence on a misfit.
+    /// Checks the shape `actual` against `declared`, and keeps the sizes of names that it sees for the first time.
+    ///
+    /// A misfit has the code `code`, and a message that begins with `what()`.
     pub fn fit(
         &mut self,
         declared: &Shape,

@@ -68,9 +68,11 @@ ROWS = (
         "OH208",
         "ComposeError",
         "The judge does not fit the local model",
-        "A judge is a Model with exactly one bool output, and it reads outputs of the local model by name.",
-        'cascade(local, remote, accept=oh.judge.max_probability("probs") >= 0.8), where local gives "probabilities"',
-        "Name one of the local outputs that the message lists.",
+        "A judge is a Model with exactly one bool output; it reads outputs of the local model by name, and can accept "
+        "some of what they hold.",
+        'cascade(local, remote, accept=oh.judge.max_probability("probs") >= 0.8), where local gives "probabilities"; '
+        "or max_probability(...) >= 80, which no probability reaches",
+        "Name one of the local outputs that the message lists; give a threshold that the score can reach.",
     ),
     row(
         "OH209",

@@ -11,7 +11,8 @@ ROWS = (
         "The file is no ONNX model",
         "The file cannot be read, or its bytes are no ONNX ModelProto with a graph.",
         'oh.load("weights.bin")',
-        "Give the path of an .onnx file; open it in Netron to see whether it is whole.",
+        "Give the path of an .onnx file. Where the message says what the file is (a pointer of Git LFS, a web page, an "
+        "archive, another framework's model), do what it says; otherwise open it in Netron to see whether it is whole.",
     ),
     row(
         "OH101",
@@ -68,8 +69,11 @@ ROWS = (
         "OH107",
         "ModelError",
         "Weights cannot be read",
-        "A model refers to weights in a file (its own, or external data). That file is missing, too short, was changed "
-        "since the model was loaded, or lies outside of the model's folder, which ONNX Runtime refuses too.",
+        "A model refers to weights in a file (its own, or external data). That file is missing, too short, no regular "
+        "file, was changed since the model was loaded, or lies outside of the model's folder, which ONNX Runtime "
+        "refuses too: its real path has to lie in the folder of the path that was given, or in the one where the .onnx "
+        "file really is. Or the weights are said to be longer or shorter than their type and shape take. Or a model "
+        "that is saved has a node that names a file (EPContext) which was not there when the model was loaded.",
         'external data at "../weights.bin", or a file that was overwritten after oh.load',
         "Keep external data beside the .onnx file, and load the model again after its files changed.",
     ),
@@ -212,5 +216,14 @@ ROWS = (
         "that name.",
         "a node of the domain com.example",
         "Register the library that holds it in the session's options, or give the model a function.",
+    ),
+    warning(
+        "OH127",
+        "An output is no tensor but maps",
+        "The output is a sequence of maps from labels to numbers, as ZipMap gives. No judge and no other model takes "
+        "it, no server sends it, and ONNX Runtime cannot give it from a branch.",
+        "skl2onnx.to_onnx(classifier, x), whose output_probability is a list of dicts",
+        'Export with skl2onnx.to_onnx(classifier, x, options={"zipmap": False}), which gives a tensor with a column '
+        "for each class.",
     ),
 )

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from onnxhybrid import library
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, plain_attributes, wire_name
@@ -25,9 +26,6 @@ from onnxhybrid.model.old_operators import AZURE_TEXT, OPENAI_AUDIO, TOKEN, TRIT
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, INVOKE
 from onnxhybrid.model.tensor_spec import Shape
-
-TIMEOUT_MS = 30_000
-"""The deadline of a node that says none, as of every remote node."""
 
 _ANSWER = ("str", (1,))
 
@@ -148,9 +146,7 @@ class _Old:
             **own,
             "auth": "none" if self._tokenless else "input",
             "timeout_ms": self._timeout(),
-            "connect_timeout_ms": 5_000,
-            "retries": 2,
-            "on_error": "raise",
+            **{name: library.default(name) for name in ("connect_timeout_ms", "retries", "on_error")},
             "input_names": json.dumps([wire for _, wire in tensors]),
             "input_shapes": json.dumps([_known(shape) for shape in shapes]),
         }
@@ -227,10 +223,12 @@ class _Old:
         return endpoint, parts.query
 
     def _timeout(self) -> int:
+        """Milliseconds; where the old operator says none, those of every remote node."""
         seconds = self._values.get("timeout_seconds", 0)
         if isinstance(seconds, (int, float)) and math.isfinite(seconds) and seconds > 0:
             return min(math.ceil(seconds * 1000), 86_400_000)
-        return TIMEOUT_MS
+        milliseconds: int = library.default("timeout_ms")
+        return milliseconds
 
     def _text_of(self, name: str, default: str = "") -> str:
         value = self._values.get(name, default)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from onnx import FunctionProto, ModelProto, TensorProto, helper, shape_inference, version_converter
 
 from onnxhybrid.errors import ComposeError
-from onnxhybrid.model.axes import move_axes, only_axes_moved
+from onnxhybrid.model.axes import input_axes, move_axes, only_axes_moved
 from onnxhybrid.model.editing import free_initializers
 from onnxhybrid.model.fragile import hide, show
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nodes_of, value_infos
@@ -88,7 +88,9 @@ def _raise_function(model: ModelProto, function: FunctionProto, domain: str, ver
         for n in nodes_of(function.node)
         if standard(n.domain) == domain and not keeps_meaning(n, old, version)
     }
-    if changed:
+    if changed and all(not domain and only_axes_moved(operator, old, version) for operator in changed):
+        input_axes(function, changed)
+    elif changed:
         raise _unproven(model, domain, old, version, sorted(changed), f"the function {function.name!r} uses it")
     for entry in function.opset_import:
         if standard(entry.domain) == domain:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
-from onnx import GraphProto, NodeProto, helper, numpy_helper
+from onnx import FunctionProto, GraphProto, NodeProto, helper, numpy_helper
 
 from onnxhybrid.model.graphs import nested_graphs
 from onnxhybrid.model.naming import free_name, tensor_names
@@ -41,6 +43,19 @@ def move_axes(graph: GraphProto, operators: set[str]) -> None:
             copies = GraphProto(node=nodes)
             del inner.node[:]
             inner.node.extend(copies.node)
+
+
+def input_axes(function: FunctionProto, operators: Collection[str] = _SINCE) -> None:
+    """Turn the axes of these operators into inputs, in a function's own nodes."""
+    taken = {name for node in function.node for name in (*node.input, *node.output)} | set(function.input)
+    nodes: list[NodeProto] = []
+    for node in function.node:
+        if node.op_type in operators and not standard(node.domain):
+            nodes += _input_for(node, taken)
+        nodes.append(node)
+    copies = FunctionProto(node=nodes)
+    del function.node[:]
+    function.node.extend(copies.node)
 
 
 def _input_for(node: NodeProto, taken: set[str]) -> list[NodeProto]:

@@ -18,11 +18,19 @@ from onnx import (
 )
 
 from onnxhybrid.diagnostics import Finding
-from onnxhybrid.library import protocols
+from onnxhybrid.library import attributes, protocols
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
-from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, attributes_of, gives_results, is_remote, result_count
+from onnxhybrid.model.remote_spec import (
+    DOMAIN,
+    RemoteSpec,
+    attributes_of,
+    gives_results,
+    is_remote,
+    option_names,
+    result_count,
+)
 
 _TOKEN = re.compile(
     r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
@@ -89,14 +97,29 @@ def _remote_nodes(nodes: Iterable[NodeProto]) -> Iterator[Finding]:
     for node in filter(is_remote, nodes):
         try:
             spec = RemoteSpec.of(node)
+            flaws = list(_attribute_problems(node, spec))
         except ValueError as problem:
             yield Finding("OH301", str(problem), _label(node))
             continue
         if flaw := endpoint_problem(spec.protocol, spec.endpoint):
             yield Finding(*flaw, _label(node))
+        yield from (Finding("OH301", flaw, _label(node)) for flaw in flaws)
         wanted = result_count(node, spec)
         if len(node.output) != wanted:
             yield Finding("OH301", f"it has {len(node.output)} outputs and names {wanted}", _label(node))
+
+
+def _attribute_problems(node: NodeProto, spec: RemoteSpec) -> Iterator[str]:
+    """Why no session takes a node that can be read: a number out of its range, or nothing that its protocol needs."""
+    values, inputs = attributes_of(node), option_names(node)
+    for name, row in attributes().items():
+        if "least" in row and not row["least"] <= values.get(name, row["default"]) <= row["most"]:
+            yield f"attribute {name!r} is {values[name]}, not from {row['least']} to {row['most']}"
+    protocol = protocols().get(spec.protocol, {"required": (), "required_options": ()})
+    needed = {*protocol["required"], *(name for name in protocol["required_options"] if name not in inputs)}
+    for name in sorted(needed):
+        if not values.get(name) or not isinstance(values[name], bytes):
+            yield f"attribute {name!r} is missing, without which {spec.protocol} makes no request"
 
 
 def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ TensorProto.DataType of the ONNX IR specification.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ _NAMES: dict[int, str] = {
     },
 }
 _NUMBERS: dict[str, int] = {name: number for number, name in _NAMES.items()}
+
+_BITS = {"int4": 4, "uint4": 4, "float4_e2m1fn": 4, "int2": 2, "uint2": 2, "float6_e2m3fn": 6, "float6_e3m2fn": 6}
+"""The dtypes of which several elements share a byte in a file; in an array each has a byte of its own."""
+
+_MOST_ELEMENTS = 2**63 - 1
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -70,6 +76,32 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 def name_of(number: int) -> str:
     """The canonical name of an ONNX element type number; `undefined` where there is none."""
     return _NAMES.get(number, "undefined")
+
+
+def byte_count(number: int, dims: Iterable[int]) -> int | None:
+    """The bytes that a tensor of this ONNX element type and shape has in a file; None where it can have no such form.
+
+    Strings have none, nor do unknown types, negative sizes, and more elements than can be counted.
+    """
+    name = name_of(number)
+    count = _element_count(list(dims))
+    if name in ("str", "undefined") or count is None:
+        return None
+    bits = _BITS.get(name) or 8 * numpy_dtype(name).itemsize
+    return (count * bits + 7) // 8
+
+
+def _element_count(sizes: list[int]) -> int | None:
+    if any(size < 0 for size in sizes):
+        return None
+    if 0 in sizes:
+        return 0
+    count = 1
+    for size in sizes:
+        count *= size
+        if count > _MOST_ELEMENTS:  # whoever made the file up, the product of its sizes is not worth the time
+            return None
+    return count
 
 
 def type_name(type_proto: TypeProto) -> str:

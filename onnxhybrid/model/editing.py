@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import GraphProto, ModelProto, NodeProto, StringStringEntryProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
@@ -213,8 +213,10 @@ def set_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
     for key, value in metadata.items():
         if not is_name(key) or not is_text(value):
             raise ModelError("OH111", f"metadata is text by name, not {key!r}: {value!r}")
-    merged = {entry.key: entry.value for entry in model.metadata_props} | dict(metadata)
-    replace(model.metadata_props, [StringStringEntryProto(key=key, value=value) for key, value in merged.items()])
+    for key, value in metadata.items():
+        # The others are not touched: they may be no UTF-8, and then nothing can write them anew.
+        for entry in [e for e in model.metadata_props if e.key == key] or [model.metadata_props.add(key=key)]:
+            entry.value = value
 
 
 def known(name: object, names: Collection[str], kind: str) -> None:

@@ -14,17 +14,19 @@ from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import annotation
 from onnxhybrid.model.check import check
 from onnxhybrid.model.edits import Edits
-from onnxhybrid.model.graphs import all_nodes, all_tensors
+from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.messages import copied
 from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.storage import saving
+from onnxhybrid.model.storage.external import resolve
 from onnxhybrid.model.storage.reading import parsed, read
-from onnxhybrid.model.storage.weights import Weights, materialize, resolve, used
+from onnxhybrid.model.storage.sources import Weights
+from onnxhybrid.model.storage.weights import make_whole, used
 from onnxhybrid.model.storage.wire import detach
 from onnxhybrid.model.tensor_spec import TensorSpec
-from onnxhybrid.model.texts import file_path
+from onnxhybrid.model.texts import file_path, shown
 from onnxhybrid.model_operators import logic
 
 
@@ -65,10 +67,12 @@ class Model(Edits):
                 "OH108", "the proto is larger than 2 GiB; onnx.save it with external data and use oh.load"
             ) from None
         skeleton = parsed(detach(data))
-        return cls(skeleton, resolve(skeleton, itself=data, folder=None))
+        return cls(skeleton, resolve(skeleton, itself=data))
 
     def to_proto(self) -> ModelProto:
         """The model as an onnx.ModelProto with all of its weights, a copy of the caller's own.
+
+        Files that its nodes name (EPContext) are named as they were, and stay where they are.
 
         Raises:
             ModelError: OH107, weights cannot be read; OH108, the model does not fit one message of 2 GiB.
@@ -77,8 +81,7 @@ class Model(Edits):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
         proto = copied(self._skeleton)
         annotation.update(proto)
-        for tensor in all_tensors(proto):
-            materialize(tensor, self._weights)
+        make_whole(proto, self._weights)
         return proto
 
     @property
@@ -132,8 +135,8 @@ class Model(Edits):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The model's metadata_props."""
-        return {entry.key: entry.value for entry in self._skeleton.metadata_props}
+        """The model's metadata_props; bytes that are no UTF-8 are written as escapes here, and stay in the model."""
+        return {shown(entry.key): shown(entry.value) for entry in self._skeleton.metadata_props}
 
     @property
     def remotes(self) -> tuple[RemoteSpec, ...]:
@@ -155,6 +158,9 @@ class Model(Edits):
     def save(self, path: str | os.PathLike[str], *, external_data: saving.ExternalData = "auto") -> None:
         """Validate the model and write it; the file is there whole, or as it was before.
 
+        Files that its nodes name (EPContext) are copied beside it; where other files have their names they get new
+        ones.
+
         Args:
             path: the .onnx file.
             external_data: True writes the weights to `<path>.data` beside it, False into the file, "auto" into the
@@ -164,7 +170,8 @@ class Model(Edits):
 
         Raises:
             ValidationError: the model breaks a rule; nothing was written.
-            ModelError: OH107, weights cannot be read; OH108, too large for one file; OH112, the system refused.
+            ModelError: OH107, weights cannot be read, or a file that a node names is not there; OH108, too large for
+                one file; OH112, the system refused.
         """
         if external_data not in (True, False, "auto"):
             raise ModelError("OH112", f"external_data is True, False or 'auto', not {external_data!r}")
@@ -240,11 +247,5 @@ def load(path: str | os.PathLike[str]) -> Model:
         ModelError: OH100, the file cannot be read or is no model; OH107, its external data is not there.
     """
     file = file_path(path, "OH100")
-    try:
-        skeleton = read(file)
-    except (OSError, ValueError) as problem:
-        reason = (problem.strerror if isinstance(problem, OSError) else None) or problem
-        raise ModelError("OH100", f"{file} cannot be read: {reason}") from None
-    except ModelError as problem:
-        raise ModelError(problem.code, f"{file}: {problem.message}") from None
-    return Model(skeleton, resolve(skeleton, itself=file, folder=file.parent))
+    skeleton = read(file)
+    return Model(skeleton, resolve(skeleton, itself=file))

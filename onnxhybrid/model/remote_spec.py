@@ -8,6 +8,7 @@ from typing import Any
 
 from onnx import NodeProto, helper
 
+from onnxhybrid import library
 from onnxhybrid.model.tensor_spec import TensorSpec
 
 DOMAIN = "ai.onnxhybrid"
@@ -27,8 +28,6 @@ CANCEL = "Cancel"
 
 FLAGS = (TensorSpec("ok", "bool", ()), TensorSpec("status", "int64", ()), TensorSpec("error", "str", ()))
 """The last outputs of a call whose `on_error` is "flag"."""
-
-REQUIRED = ("protocol", "endpoint", "input_names", "output_names", "auth", "timeout_ms")
 
 
 @dataclass(frozen=True)
@@ -68,32 +67,31 @@ class RemoteSpec:
 
     @classmethod
     def of(cls, node: NodeProto) -> RemoteSpec:
-        """The description of an Invoke or Begin node.
+        """The description of an Invoke or Begin node; attributes that it lacks have the library's defaults.
 
         Raises:
-            ValueError: the node lacks an attribute, or one has another type; the message says which.
+            ValueError: an attribute that the node must have is missing, or one has another type, or a text that it
+                cannot have; the message says which.
+            Error: OH550, an attribute is missing, and the library that knows its default cannot be used.
         """
         values = attributes_of(node)
-        required = (*REQUIRED, *(("output_types",) if node.op_type == BEGIN else ()))
-        if missing := [name for name in required if name not in values]:
-            raise ValueError(f"attribute {missing[0]!r} is missing")
-        try:
-            return cls(
-                node=node.name,
-                protocol=_text(values, "protocol"),
-                endpoint=_text(values, "endpoint"),
-                model=_text(values, "model"),
-                version=_text(values, "version"),
-                inputs=_names(values, "input_names"),
-                outputs=_names(values, "output_names"),
-                auth=_text(values, "auth"),
-                timeout=int(values["timeout_ms"]) / 1000,
-                connect_timeout=int(values.get("connect_timeout_ms", values["timeout_ms"])) / 1000,
-                retries=int(values.get("retries", 0)),
-                on_error=_text(values, "on_error") or "raise",
-            )
-        except TypeError as problem:
-            raise ValueError(str(problem)) from None
+        if node.op_type == BEGIN:
+            _names(values, "output_types")
+        return cls(
+            node=node.name,
+            protocol=_text(values, "protocol"),
+            endpoint=_text(values, "endpoint"),
+            # These two belong to the protocol, which knows whether it needs them.
+            model=_text({"model": b"", **values}, "model"),
+            version=_text({"version": b"", **values}, "version"),
+            inputs=_names(values, "input_names"),
+            outputs=_names(values, "output_names"),
+            auth=_auth(values),
+            timeout=_integer(values, "timeout_ms") / 1000,
+            connect_timeout=_integer(values, "connect_timeout_ms") / 1000,
+            retries=_integer(values, "retries"),
+            on_error=_on_error(values),
+        )
 
 
 def is_remote(node: NodeProto) -> bool:
@@ -113,20 +111,66 @@ def result_count(node: NodeProto, spec: RemoteSpec) -> int:
     return len(spec.outputs) + (len(FLAGS) if spec.on_error == "flag" else 0)
 
 
+def option_names(node: NodeProto) -> tuple[str, ...]:
+    """The options of the node's protocol that are inputs of the node.
+
+    Raises:
+        ValueError: the attribute is no JSON array of strings.
+    """
+    values = attributes_of(node)
+    return _names(values, "option_names") if values.get("option_names") else ()
+
+
 def attributes_of(node: NodeProto) -> dict[str, Any]:
     """The node's attributes as Python values."""
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
+def _value(values: dict[str, Any], name: str) -> Any:
+    """The attribute's value, or what holds without it."""
+    if name in values:
+        return values[name]
+    # Only here, so that to read a file that is whole loads no library.
+    default = library.default(name)
+    if default is None:
+        raise ValueError(f"attribute {name!r} is missing")
+    return default.encode() if isinstance(default, str) else default
+
+
 def _text(values: dict[str, Any], name: str) -> str:
-    value = values.get(name, b"")
+    value = _value(values, name)
     if not isinstance(value, bytes):
         raise ValueError(f"attribute {name!r} is no string")
     return value.decode("utf-8")
 
 
+def _integer(values: dict[str, Any], name: str) -> int:
+    value = _value(values, name)
+    if not isinstance(value, int):
+        raise ValueError(f"attribute {name!r} is no int")
+    return value
+
+
 def _names(values: dict[str, Any], name: str) -> tuple[str, ...]:
-    names = json.loads(_text(values, name))
+    try:
+        names = json.loads(_text(values, name))
+    except json.JSONDecodeError:
+        names = None
     if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
         raise ValueError(f"attribute {name!r} is no JSON array of strings")
     return tuple(names)
+
+
+def _auth(values: dict[str, Any]) -> str:
+    auth = _text(values, "auth")
+    kind, _, name = auth.partition(":")
+    if auth not in ("none", "input") and not (kind == "credential" and name):
+        raise ValueError(f"attribute 'auth' is none, input or credential:NAME, not {auth!r}")
+    return auth
+
+
+def _on_error(values: dict[str, Any]) -> str:
+    on_error = _text(values, "on_error")
+    if on_error not in ("raise", "flag"):
+        raise ValueError(f"attribute 'on_error' is raise or flag, not {on_error!r}")
+    return on_error

@@ -20,6 +20,11 @@ def is_text(value: object) -> TypeGuard[str]:
     return True
 
 
+def shown(value: str | bytes) -> str:
+    """The text of a file for people: itself, or where it is no UTF-8 with an escape for each byte that is not."""
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+
+
 def is_name(value: object) -> TypeGuard[str]:
     """Whether it is a text that is not empty."""
     return is_text(value) and bool(value)

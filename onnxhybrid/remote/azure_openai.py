@@ -10,7 +10,7 @@ from typing import Any
 from onnxhybrid.model.model import Model
 from onnxhybrid.remote import openai
 from onnxhybrid.remote.openai import Integer, Number, Service, Text
-from onnxhybrid.remote.settings import text
+from onnxhybrid.remote.options import text
 
 
 def azure_openai_audio(

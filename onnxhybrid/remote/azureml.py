@@ -12,8 +12,8 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.credential import Credential
-from onnxhybrid.remote.invoke import Options, Target, invoke, specs
-from onnxhybrid.remote.settings import Settings, chosen
+from onnxhybrid.remote.invoke import CallSettings, Target, invoke, specs
+from onnxhybrid.remote.options import Options, chosen
 
 PROTOCOL = "azureml.score"
 
@@ -44,10 +44,10 @@ def azureml(
     Raises:
         ModelError: OH301, OH303 or OH304, an argument is wrong.
     """
-    options = Options.of(common, auth=Credential("azureml"))
+    settings = CallSettings.of(common, auth=Credential("azureml"))
     taken, given = specs(inputs), specs(outputs)
     chosen("form", form, ("named", "data"))
     if form == "data" and (len(taken), len(given)) != (1, 1):
         raise ModelError("OH304", f"form='data' has one input and one output, not {len(taken)} and {len(given)}")
-    settings = Settings.of(PROTOCOL, {"deployment": deployment}, form=form)
-    return invoke(Target(PROTOCOL, scoring_url), taken, given, options, settings)
+    options = Options.of(PROTOCOL, {"deployment": deployment}, form=form)
+    return invoke(Target(PROTOCOL, scoring_url), taken, given, settings, options)

@@ -1,11 +1,11 @@
-"""The one-node Model that every builder makes: an Invoke node with its wire names, declared types and options."""
+"""The one-node Model that every builder makes: an Invoke node with wire names, declared types, settings and options."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
@@ -18,7 +18,7 @@ from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.credential import Auth, Credential, checked
-from onnxhybrid.remote.settings import Settings
+from onnxhybrid.remote.options import Options
 
 OnError = Literal["raise", "flag"]
 
@@ -29,18 +29,20 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
-class Options:
+class CallSettings:
     """What every remote call has: see the builders for what each means.
+
+    The defaults are those of the node's attributes, which the library declares.
 
     Raises:
         ModelError: OH303 or OH304, one of them has a value that it cannot have.
     """
 
     auth: Auth = None
-    timeout: float = 30.0
-    connect_timeout: float = 5.0
-    retries: int = 2
-    on_error: OnError = "raise"
+    timeout: float = field(default_factory=lambda: library.default("timeout_ms") / 1000)
+    connect_timeout: float = field(default_factory=lambda: library.default("connect_timeout_ms") / 1000)
+    retries: int = field(default_factory=lambda: library.default("retries"))
+    on_error: OnError = field(default_factory=lambda: library.default("on_error"))
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -55,19 +57,19 @@ class Options:
             raise ModelError("OH304", f"name is a non-empty text or None, not {self.name!r}")
 
     @classmethod
-    def of(cls, common: Mapping[str, Any], **defaults: Any) -> Options:
-        """The options that a builder was given, over defaults of its own.
+    def of(cls, common: Mapping[str, Any], **defaults: Any) -> CallSettings:
+        """The settings that a builder was given, over defaults of its own.
 
         Raises:
-            ModelError: OH303 or OH304, there is no such option, or one has a value that it cannot have.
+            ModelError: OH303 or OH304, there is no such setting, or one has a value that it cannot have.
         """
         if unknown := sorted(set(common) - set(cls.__dataclass_fields__)):
             known = ", ".join(cls.__dataclass_fields__)
-            raise ModelError("OH304", f"there is no option {unknown[0]!r}; there are {known}, and the builder's own")
+            raise ModelError("OH304", f"there is no argument {unknown[0]!r}; there are {known}, and the builder's own")
         return cls(**{**defaults, **common})
 
     def attributes(self) -> dict[str, str | int]:
-        """The options as attributes of the node."""
+        """These settings as attributes of the node."""
         return {
             "auth": _auth(self.auth),
             "timeout_ms": _milliseconds(self.timeout),
@@ -102,7 +104,7 @@ class Target:
             raise ModelError(*problem)
 
 
-def describe(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The inputs and outputs that the server says the model has.
 
     Where the token is given at run time only, the server is asked without one.
@@ -110,10 +112,10 @@ def describe(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], 
     Raises:
         RemoteError: the server could not be asked.
     """
-    request = {**vars(target), **options.attributes()}
+    request = {**vars(target), **settings.attributes()}
     for name in ("retries", "on_error"):
         del request[name]
-    if isinstance(options.auth, Input):
+    if isinstance(settings.auth, Input):
         request["auth"] = "none"
     answer = library.Scope({}).describe(request)
     return _specs(answer["inputs"]), _specs(answer["outputs"])
@@ -123,8 +125,8 @@ def invoke(
     target: Target,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
-    options: Options,
-    settings: Settings | None = None,
+    settings: CallSettings,
+    options: Options | None = None,
 ) -> Model:
     """A Model of one Invoke node; its tensors are called as on the wire.
 
@@ -133,21 +135,21 @@ def invoke(
             one.
     """
     _carried(target.protocol, (*inputs, *outputs))
-    token, settings = _token(options.auth), settings or Settings()
+    token, options = _token(settings.auth), options or Options()
     if not outputs:
         raise ModelError("OH301", "a remote model has at least one output")
-    public = (*((token,) if token else ()), *settings.inputs, *inputs)
-    results = (*outputs, *(FLAGS if options.on_error == "flag" else ()))
+    public = (*((token,) if token else ()), *options.inputs, *inputs)
+    results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
-    node = _node(target, inputs, outputs, options, settings)
+    node = _node(target, inputs, outputs, settings, options)
     node.input.extend(spec.name for spec in public)
     node.output.extend(spec.name for spec in results)
     graph = helper.make_graph(
         [node],
         node.name,
         [spec.to_value_info() for spec in public],
-        [_result(spec, options.on_error) for spec in results],
-        settings.defaults,
+        [_result(spec, settings.on_error) for spec in results],
+        options.defaults,
     )
     return Model(_model(graph), {})
 
@@ -161,17 +163,17 @@ def _node(
     target: Target,
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
+    settings: CallSettings,
     options: Options,
-    settings: Settings,
 ) -> NodeProto:
-    attributes: dict[str, Any] = {**vars(target), **options.attributes(), **settings.attributes}
-    if settings.names:
-        attributes["option_names"] = json.dumps(settings.names)
+    attributes: dict[str, Any] = {**vars(target), **settings.attributes(), **options.attributes}
+    if options.names:
+        attributes["option_names"] = json.dumps(options.names)
     return helper.make_node(
         INVOKE,
         [],
         [],
-        name=options.name or target.model or target.protocol,
+        name=settings.name or target.model or target.protocol,
         domain=DOMAIN,
         input_names=json.dumps([spec.name for spec in inputs]),
         output_names=json.dumps([spec.name for spec in outputs]),

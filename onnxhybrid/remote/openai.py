@@ -13,8 +13,8 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.credential import Credential
-from onnxhybrid.remote.invoke import Options, Target, invoke
-from onnxhybrid.remote.settings import Settings, chosen, flag
+from onnxhybrid.remote.invoke import CallSettings, Target, invoke
+from onnxhybrid.remote.options import Options, chosen, flag
 
 URL = "https://api.openai.com/v1"
 RESPONSE_FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
@@ -148,15 +148,15 @@ class Service:
         Raises:
             ModelError: OH301, OH303 or OH304, an argument is wrong.
         """
-        options = Options.of(common, auth=Credential(self.family))
+        settings = CallSettings.of(common, auth=Credential(self.family))
         if self.api_version:
             constant["api_version"] = self.api_version
-        settings = Settings.of(self.protocol(operation), _named_model(given), **constant)
+        options = Options.of(self.protocol(operation), _named_model(given), **constant)
         # A model that is known is an attribute by the target, which is also where RemoteSpec looks.
-        name = settings.attributes.pop("model", "")
+        name = options.attributes.pop("model", "")
         target = Target(self.protocol(operation), self.url, str(name))
         taken, result = tensors
-        return invoke(target, (taken,), (result,), options, settings)
+        return invoke(target, (taken,), (result,), settings, options)
 
 
 def audio(service: Service, given: Mapping[str, object], translate: object, common: Mapping[str, Any]) -> Model:

@@ -9,7 +9,7 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError, RemoteError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
-from onnxhybrid.remote.invoke import Options, Target, describe, invoke, specs
+from onnxhybrid.remote.invoke import CallSettings, Target, describe, invoke, specs
 
 _GIVE = "; with inputs= and outputs= it is not asked"
 _PORT = "; Triton speaks HTTP (http://) at one port and gRPC (grpc://) at another"
@@ -48,23 +48,23 @@ def triton(
 
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
     """
-    options = Options.of(common)
+    settings = CallSettings.of(common)
     target = Target(_protocol(url), url, model, version)
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
     if inputs is None or outputs is None:
-        return invoke(target, *_asked(target, options), options)
-    return invoke(target, specs(inputs), specs(outputs), options)
+        return invoke(target, *_asked(target, settings), settings)
+    return invoke(target, specs(inputs), specs(outputs), settings)
 
 
-def _asked(target: Target, options: Options) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """What the server says; a failure says who was asked, and for what, since no node has a name yet.
 
     Raises:
         RemoteError: the server did not answer well.
     """
     try:
-        return describe(target, options)
+        return describe(target, settings)
     except RemoteError as problem:
         asked = f"{target.endpoint} was asked what the model {target.model!r} takes and gives"
         raise type(problem)(

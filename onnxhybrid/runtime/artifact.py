@@ -17,15 +17,22 @@ import numpy.typing as npt
 import onnxruntime
 from onnx import ModelProto, TensorProto
 
+from onnxhybrid.errors import ModelError
 from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import name_of, numpy_dtype
 from onnxhybrid.model.editing import drop_unused
-from onnxhybrid.model.graphs import nested_tensors
-from onnxhybrid.model.storage.weights import InFile, materialize, place, source_of
+from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.storage.companions import named, rename_files
+from onnxhybrid.model.storage.external import nested_places
+from onnxhybrid.model.storage.sources import InFile
+from onnxhybrid.model.storage.weights import external_nested, materialize, materialize_nested, place, source_of
 from onnxhybrid.model.storage.wire import THRESHOLD
+from onnxhybrid.runtime.hoisting import hoist
 from onnxhybrid.runtime.values import to_value
 
 _FOLDER = "session.model_external_initializers_file_folder_path"
+_CONTEXT = "ep.context_file_path"
+"""The path that a model given as bytes would have: files that EPContext nodes name are looked up beside it."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,13 @@ class Artifact:
     Attributes:
         graph: the graph.
         folder: what the locations of its external data are relative to; None when there is none.
+        context: the same for files that its nodes name.
         arrays: the weights that are attached, by initializer; they have to outlive the session.
     """
 
     graph: bytes
     folder: Path | None
+    context: Path | None
     arrays: dict[str, npt.NDArray[Any]]
 
     @classmethod
@@ -47,14 +56,15 @@ class Artifact:
         """The model's graph, with its weights mapped from where they lie.
 
         Raises:
-            ModelError: OH107, weights cannot be read.
+            ModelError: OH107, weights cannot be read; OH108, the graph does not fit one message.
         """
         proto = ModelProto()
         proto.CopyFrom(model.skeleton)
-        for tensor in nested_tensors(proto):
-            materialize(tensor, model.weights)
         drop_unused(proto.graph)  # ONNX Runtime does so too, before it looks for what is attached
         folder = _common_folder(source.path for source in model.weights.values() if isinstance(source, InFile))
+        nested = bool(model.weights and external_nested(proto))
+        if nested:
+            hoist(proto.graph, lambda tensor: _refer(tensor, model, folder))
         arrays = {}
         for tensor in proto.graph.initializer:
             if _refer(tensor, model, folder):
@@ -63,12 +73,19 @@ class Artifact:
                 materialize(tensor, model.weights)
             else:
                 arrays[tensor.name] = array
-        return cls(proto.SerializeToString(), folder, arrays)
+        functions = (node for function in proto.functions for node in nodes_of(function.node))
+        for tensor in nested_places(functions) if nested else ():
+            _refer(tensor, model, folder, aligned=False)  # what lies there cannot be attached
+        materialize_nested(proto, model.weights)
+        context = _name_companions(proto, model)
+        return cls(_serialized(proto), folder, context, arrays)
 
     def attach(self, options: onnxruntime.SessionOptions) -> None:
         """Give the weights to the session that will be made with these options, and only to that one."""
         if self.folder is not None:
             options.add_session_config_entry(_FOLDER, str(self.folder))
+        if self.context is not None:
+            options.add_session_config_entry(_CONTEXT, str(self.context / "model.onnx"))
         if self.arrays:
             options.add_external_initializers(list(self.arrays), [to_value(array) for array in self.arrays.values()])
 
@@ -82,14 +99,43 @@ def _common_folder(paths: Iterable[str]) -> Path | None:
         return None
 
 
-def _refer(tensor: TensorProto, model: Model, folder: Path | None) -> bool:
-    """Let a tensor name its data's place, if that is a span of a file that can be mapped."""
+def _name_companions(proto: ModelProto, model: Model) -> Path | None:
+    """Name the files that nodes name by their place in the folder of all of them, and return that."""
+    files = {key: os.path.realpath(companion.file.path) for key, companion in named(proto, model.weights).items()}
+    folder = _common_folder(files.values())
+    if folder is not None:
+        names = {key: os.path.relpath(path, folder) for key, path in files.items()}
+        rename_files(proto, lambda text, _: names.get(text))
+    return folder
+
+
+def _serialized(model: ModelProto) -> bytes:
+    try:
+        data: bytes = model.SerializeToString()
+    except ValueError:  # EncodeError: a message of 2 GiB or more
+        raise ModelError(
+            "OH108",
+            "the graph is larger than 2 GiB even without its initializers: its nodes hold weights as attributes, which "
+            "have to be initializers or Constants",
+        ) from None
+    return data
+
+
+def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: bool = True) -> bool:
+    """Let a tensor name its data's place, if that is a span of a file that can be mapped.
+
+    Args:
+        tensor: the tensor.
+        model: the model with the table of sources.
+        folder: the folder of all files.
+        aligned: whether the span has to begin where elements of its type do.
+    """
     source = source_of(tensor, model.weights)
     if not isinstance(source, InFile) or folder is None or source.length < THRESHOLD:
         return False
     location = os.path.relpath(os.path.realpath(source.path), folder)
-    aligned = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize == 0
-    if not aligned or not location.isprintable():  # such a text may be no UTF-8
+    misplaced = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize != 0
+    if (aligned and misplaced) or not location.isprintable():  # such a text may be no UTF-8
         return False
     source.require_unchanged()
     place(tensor, location, source.offset, source.length)

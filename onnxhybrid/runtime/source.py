@@ -13,6 +13,7 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
+from onnxhybrid.model.storage.glancing import glance
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.artifact import Artifact
 
@@ -54,20 +55,31 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
     """
     if isinstance(model, (ModelProto, bytes)):
         raise ModelError("OH100", "a Session takes a Model or the path of a file; use oh.Model.from_proto(proto)")
-    whole = model if isinstance(model, Model) else load(model)  # whose errors say what is wrong with a file
-    if (upgraded := legacy.upgrade(whole)) is not whole:
-        warnings.warn(_OLD, UserWarning, stacklevel=3)  # at the line that made the session
-        model = whole = upgraded
-    operators = extensions.used(whole)
-    if ours and any(spec.optional for spec in whole.inputs):
-        options.log_severity_level = _ERROR  # ONNX Runtime warns of each input that has a default
+    path = None
     if not isinstance(model, Model):
-        return Source(os.fspath(model), operators)
+        seen = glance(model)  # whose errors say what is wrong with a file
+        if not seen.external and seen.domains.isdisjoint(extensions.DOMAINS):
+            _hush(options, ours and seen.defaults)
+            return Source(os.fspath(model), [])
+        path = None if seen.small else os.fspath(model)
+        model = load(model)
+    if (upgraded := legacy.upgrade(model)) is not model:
+        warnings.warn(_OLD, UserWarning, stacklevel=3)  # at the line that made the session
+        model, path = upgraded, None
+    operators = extensions.used(model)
+    _hush(options, ours and any(spec.optional for spec in model.inputs))
+    if path is not None:
+        return Source(path, operators)
     if not ours:
         return Source(_whole(model), operators)
     artifact = Artifact.mapped(model)
     artifact.attach(options)
     return Source(artifact.graph, operators, artifact)
+
+
+def _hush(options: onnxruntime.SessionOptions, defaults: bool) -> None:
+    if defaults:
+        options.log_severity_level = _ERROR  # ONNX Runtime warns of each input that has a default
 
 
 def _whole(model: Model) -> bytes:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -18,13 +17,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-REQUIREMENTS = ("azureml-inference-server-http==1.5.1", "numpy", "onnxruntime")
-"""The server, and what scoring scripts import."""
+from tests import environments
 
-WITHOUT_DEPENDENCIES = "tokenizers>=0.20,<1"
-"""What the sample's scoring script imports; what it declares beside is for downloads."""
-
-_INSTALLED = ("azureml_inference_server_http", "numpy", "onnxruntime")
 SCRIPT = Path(__file__).parent / "score.py"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -34,7 +28,7 @@ _LAUNCH = "from azureml_inference_server_http import amlserver; amlserver.DEFAUL
 
 
 class ServerError(RuntimeError):
-    """The server could not be installed or did not start; the message ends with its log."""
+    """The server did not start; the message ends with its log."""
 
 
 @contextlib.contextmanager
@@ -42,9 +36,11 @@ def serve(port: int, script: Path = SCRIPT) -> Iterator[str]:
     """Run the server with a scoring script until the block ends; gives the scoring URI.
 
     Raises:
-        ServerError: it could not be installed, or was not ready in time.
+        InstallationError: it could not be installed.
+        ServerError: it was not ready in time.
     """
-    python = _prepared()
+    path = Path(os.environ.get("ONNXHYBRID_AZUREML_VENV") or Path(__file__).parents[2] / ".azureml")
+    python = environments.environment(path, "azureml")
     with tempfile.TemporaryDirectory(prefix="azureml-") as folder:
         log = Path(folder) / "server.log"
         process = _spawn(python, script, port, Path(folder), log)
@@ -53,32 +49,6 @@ def serve(port: int, script: Path = SCRIPT) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/score"
         finally:
             _stop(process)
-
-
-def _prepared() -> Path:
-    """The interpreter of the server's environment; processes that start together wait for each other."""
-    import fcntl  # where there is none, the server does not run either
-
-    path = Path(os.environ.get("ONNXHYBRID_AZUREML_VENV") or Path(__file__).parents[2] / ".azureml")
-    path.mkdir(parents=True, exist_ok=True)
-    python = path / "bin" / "python"
-    with open(path / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # pip writes a distribution's RECORD last
-        records = (f"lib/python3*/site-packages/{name}-*.dist-info/RECORD" for name in _INSTALLED)
-        if not all(any(path.glob(record)) for record in records):
-            print(f"installing the AzureML server into {path} (once) …", file=sys.stderr, flush=True)
-            _checked(sys.executable, "-m", "venv", "--clear", str(path))
-            _checked(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
-        if not any(path.glob("lib/python3*/site-packages/tokenizers-*.dist-info/RECORD")):
-            _checked(str(python), "-m", "pip", "install", "--quiet", "--no-deps", WITHOUT_DEPENDENCIES)
-    return python
-
-
-def _checked(*command: str) -> None:
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if result.returncode:
-        raise ServerError(f"`{' '.join(command)}` failed:\n{result.stdout}")
 
 
 def _spawn(python: Path, script: Path, port: int, folder: Path, log: Path) -> subprocess.Popen[bytes]:

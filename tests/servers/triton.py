@@ -25,10 +25,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import environments
+
 MODELS = Path(__file__).parent / "models"
-# The backend is built for the first series of numpy, so its interpreter is one that numpy 1.26 has wheels for.
-REQUIREMENTS = ("nvidia-pytriton==0.7.0", "numpy>=1.26,<2")
+_LOCK = "triton"
 GLIBC = (2, 35)
+# Those that numpy 1.26 has wheels for: the backend is built for the first series of numpy.
 INTERPRETERS = ((3, 12), (3, 11), (3, 10))
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -36,7 +38,7 @@ ATTEMPTS = 3
 
 
 class ServerError(RuntimeError):
-    """The server could not be installed or did not start; the message ends with its log."""
+    """The server did not start; the message ends with its log."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def unsupported() -> str | None:
     library, version = platform.libc_ver()
     if library != "glibc" or tuple(map(int, version.split("."))) < GLIBC:
         return f"its wheel needs glibc {_dotted(GLIBC)} or later, and this is {library} {version}"
-    if not _Environment(venv_path()).is_complete() and find_interpreter() is None:
+    if not _Environment(venv_path()).is_complete and find_interpreter() is None:
         versions = " or ".join(map(_dotted, INTERPRETERS))
         return f"its backend needs Python {versions} with its venv module and shared library (libpython)"
     return None
@@ -72,7 +74,8 @@ def serve(models: Path = MODELS) -> Iterator[TritonServer]:
     """Run the server with a model repository until the block ends; no process of it is left behind.
 
     Raises:
-        ServerError: it could not be installed, or was not ready in time.
+        InstallationError: it could not be installed.
+        ServerError: it was not ready in time.
 
     """
     environment = _Environment(venv_path())
@@ -97,10 +100,6 @@ class _Environment:
     path: Path
 
     @property
-    def python(self) -> Path:
-        return self.path / "bin" / "python"
-
-    @property
     def site(self) -> Path:
         return next(self.path.glob("lib/python3*/site-packages"))
 
@@ -108,30 +107,18 @@ class _Environment:
     def server(self) -> Path:
         return self.site / "pytriton" / "tritonserver"
 
-    def prepare(self) -> None:
-        """Install what is not there yet; processes that start together wait for each other."""
-        import fcntl  # where there is none, there is no server either, and this module is still imported
-
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not self.is_complete():
-                self._install()
-            self._place_stub()
-
+    @property
     def is_complete(self) -> bool:
-        """Whether pip has finished: a distribution's RECORD is the last thing that it writes."""
-        records = (f"lib/python3*/site-packages/{name}-*.dist-info/RECORD" for name in ("nvidia_pytriton", "numpy"))
-        return self.python.exists() and all(any(self.path.glob(pattern)) for pattern in records)
+        return environments.is_filled(self.path, _LOCK)
 
-    def _install(self) -> None:
-        print(f"installing the Triton server into {self.path} (once, 370 MB) …", file=sys.stderr, flush=True)
-        python = find_interpreter()
+    def prepare(self) -> None:
+        """Install what is not there yet, 370 MB; processes that start together wait for each other."""
+        python = sys.executable if self.is_complete else find_interpreter()
         if python is None:
             raise ServerError(f"the Triton server cannot run here: {unsupported()}")
-        _checked(python, "-m", "venv", "--clear", str(self.path))
-        # The wheel's own dependencies serve its Python API; the server and its backend need numpy alone.
-        _checked(str(self.python), "-m", "pip", "install", "--quiet", "--no-deps", *REQUIREMENTS)
+        environments.environment(self.path, _LOCK, python)
+        with environments.alone(self.path):
+            self._place_stub()
 
     def _place_stub(self) -> None:
         """Put the backend's process for this interpreter where the server looks for it."""
@@ -144,7 +131,8 @@ class _Environment:
 
     def variables(self) -> dict[str, str]:
         """Environment variables of the server's process."""
-        python = self.python.resolve().parents[1] / "lib"  # its shared library, which the backend's process loads
+        interpreter = (self.path / "bin" / "python").resolve()
+        python = interpreter.parents[1] / "lib"  # its shared library, which the backend's process loads
         libraries = (self.site / "nvidia_pytriton.libs", self.server / "external_libs", python)
         return os.environ | {
             "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
@@ -171,12 +159,6 @@ ctypes.CDLL(beside if os.path.exists(beside) else name)
 
 def _is_suitable(python: str) -> bool:
     return subprocess.run([python, "-c", _PROBE], capture_output=True, check=False).returncode == 0
-
-
-def _checked(*command: str) -> None:
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if result.returncode:
-        raise ServerError(f"`{' '.join(command)}` failed:\n{result.stdout}")
 
 
 def _start(environment: _Environment, models: Path, log: Path) -> tuple[subprocess.Popen[bytes], TritonServer]:

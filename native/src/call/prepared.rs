@@ -45,7 +45,7 @@ impl Call {
     /// Prepares everything that is the same for every run.
     pub fn new(node: Node, scope: Arc<Scope>) -> Result<Self, Problem> {
         let peer = scope.peer(&node.endpoint)?;
-        let protocol = (node.protocol.prepare)(&node)?;
+        let protocol = node.prepare()?;
         let stats = scope.node_stats(&node.name, &peer);
         let watch = scope.watch(&node);
         Ok(Self { node, scope, peer, protocol, stats, watch })
@@ -125,7 +125,7 @@ impl Call {
 
     fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
         let rows = tensors.first().map_or(1, InputTensor::rows);
-        Ok(Asked { settings: self.node.settings.with(&self.node.option_inputs, options)?, rows })
+        Ok(Asked { options: self.node.options.with(&self.node.option_inputs, options)?, rows })
     }
 
     /// One request, or one for each row; none where the service takes no empty batch.

@@ -17,7 +17,7 @@ use crate::session::scope::{self, Scope};
 use crate::{protocol, trace};
 
 /// The version of these functions; it changes when one of them does.
-const ABI_VERSION: u32 = 2;
+const ABI_VERSION: u32 = 3;
 
 export! {
     /// Adds the operators of the domain `ai.onnxhybrid` to a session's options; ONNX Runtime looks for this name.
@@ -37,9 +37,9 @@ export! {
         ABI_VERSION
     }
 
-    /// The protocol table as JSON.
+    /// The attributes that every node has, and the protocol table, as JSON.
     extern "C" fn onnxhybrid_protocols() -> GivenText {
-        protocol::table().into()
+        protocol::table::json().into()
     }
 
     /// Creates a scope; 0 on failure, with the failure's JSON in `*failure` unless that is null. The resolver may be

@@ -6,15 +6,18 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::attributes::{AUTH, CONNECT_TIMEOUT, RETRIES, TIMEOUT};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Failure, Problem, quote};
 use crate::node::{self, Auth};
-use crate::protocol::{self, Description, ProtocolSpec, TensorSpec};
+use crate::protocol::spec::{Describe, Description, ProtocolSpec, TensorSpec};
+use crate::protocol::table;
 use crate::session::credential::Secret;
 use crate::session::scope::Scope;
 use crate::transport::runtime::block_on;
-use crate::transport::{Limits, Request, Response, Tally, send};
+use crate::transport::{Limits, Tally, send};
 
+/// What the host asks: attributes as a node has them, with the same defaults.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Query {
@@ -35,7 +38,8 @@ struct Query {
 }
 
 impl Query {
-    fn option(&self, name: &str) -> Option<String> {
+    /// A text attribute that belongs to the protocol.
+    fn text(&self, name: &str) -> Option<String> {
         match name {
             "model" => Some(self.model.clone()),
             "version" => Some(self.version.clone()),
@@ -43,13 +47,21 @@ impl Query {
         }
     }
 
+    /// The name of the credential that is sent along, if one is.
+    fn credential(&self) -> Result<Option<String>, Problem> {
+        let auth = self.auth.as_deref().unwrap_or(AUTH.default);
+        match Auth::parse(auth) {
+            Some(Auth::None) => Ok(None),
+            Some(Auth::Credential(name)) => Ok(Some(name)),
+            _ => Err(refused(format!("auth \"{auth}\" is neither none nor credential:NAME"))),
+        }
+    }
+
     fn limits(&self, scope: &Scope) -> Limits {
-        let millis =
-            |value: Option<u64>, default| Duration::from_millis(value.unwrap_or(default).clamp(1, 31_536_000_000));
         Limits {
-            deadline: Instant::now() + millis(self.timeout_ms, 30_000),
-            connect_timeout: millis(self.connect_timeout_ms, 5_000),
-            retries: self.retries.unwrap_or(2),
+            deadline: Instant::now() + Duration::from_millis(TIMEOUT.or_default(self.timeout_ms)),
+            connect_timeout: Duration::from_millis(CONNECT_TIMEOUT.or_default(self.connect_timeout_ms)),
+            retries: u32::try_from(RETRIES.or_default(self.retries.map(u64::from))).unwrap_or(u32::MAX),
             max_response_bytes: scope.policy().max_response_bytes,
         }
     }
@@ -57,9 +69,8 @@ impl Query {
 
 /// `{"inputs": […], "outputs": […]}` of the model that `query` (JSON) names.
 pub fn describe(scope: &Arc<Scope>, query: &str) -> Result<Value, Failure> {
-    let query: Query = serde_json::from_str(query).map_err(|error| {
-        Failure::without_node(Problem::new(Code::Node, format!("the request is malformed: {error}")))
-    })?;
+    let query: Query = serde_json::from_str(query)
+        .map_err(|error| Failure::without_node(refused(format!("the request is malformed: {error}"))))?;
     let (tally, mut secret) = (Tally::default(), None);
     ask(scope, &query, &tally, &mut secret).map(|description| to_json(&description)).map_err(|mut problem| {
         problem.message = quote(&problem.message, secret.as_ref().map(Secret::expose));
@@ -69,46 +80,33 @@ pub fn describe(scope: &Arc<Scope>, query: &str) -> Result<Value, Failure> {
     })
 }
 
+/// Asks the server; `secret` is then the token that was sent, if there was one.
 fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Secret>) -> Result<Description, Problem> {
-    let spec = protocol::find(&query.protocol)
-        .ok_or_else(|| malformed(format!("protocol \"{}\" is unknown", query.protocol)))?;
-    let describe = spec.describe.as_ref().ok_or_else(|| malformed(format!("{} describes no model", spec.name)))?;
-    let endpoint = node::endpoint(&query.endpoint, spec)?;
-    let options = node::options(spec, |name| query.option(name))?;
-    let request = (describe.request)(&endpoint, &options)?;
+    let (protocol, describe) = described(&query.protocol)?;
+    let endpoint = node::endpoint(&query.endpoint, protocol)?;
+    let attributes = node::own_attributes(protocol, |name| query.text(name))?;
+    let mut request = (describe.request)(&endpoint, &attributes)?;
     let limits = query.limits(scope);
-    let answered = block_on(limits.deadline, exchange(scope, query, spec, &endpoint, request, &limits, tally, secret));
+    let exchange = async {
+        let peer = scope.peer(&endpoint)?;
+        peer.check()?;
+        if let Some(name) = query.credential()? {
+            let token = &*secret.insert(scope.secret(&name, &endpoint.origin).await?);
+            let header = protocol.authentication.header(token).filter(|_| !token.is_empty());
+            request.headers.extend(header.map(|(name, value)| (Some(name), value)));
+        }
+        send(&peer, &request, &limits, tally).await
+    };
     let passed = || Err(Problem::new(Code::Deadline, "no answer before the deadline"));
-    let response = answered.unwrap_or_else(passed)?;
+    let response = block_on(limits.deadline, exchange).unwrap_or_else(passed)?;
     (describe.description)(&response)
 }
 
-#[allow(clippy::too_many_arguments)] // one call's parts, joined in one place
-async fn exchange(
-    scope: &Arc<Scope>,
-    query: &Query,
-    spec: &ProtocolSpec,
-    endpoint: &Endpoint,
-    mut request: Request<'_>,
-    limits: &Limits,
-    tally: &Tally,
-    secret: &mut Option<Secret>,
-) -> Result<Response, Problem> {
-    let peer = scope.peer(endpoint)?;
-    peer.check()?;
-    let auth = query.auth.as_deref().unwrap_or("none");
-    match Auth::parse(auth) {
-        Some(Auth::None) => {}
-        Some(Auth::Credential(name)) => {
-            let resolved = scope.secret(&name, &endpoint.origin).await?;
-            if !resolved.is_empty() {
-                request.headers.extend(spec.authentication.header(&resolved).map(|(name, value)| (Some(name), value)));
-            }
-            *secret = Some(resolved);
-        }
-        _ => return Err(malformed(format!("auth \"{auth}\" is neither none nor credential:NAME"))),
-    }
-    send(&peer, &request, limits, tally).await
+/// The protocol called `name`, and how it asks for a model's interface.
+fn described(name: &str) -> Result<(&'static ProtocolSpec, &'static Describe), Problem> {
+    let protocol = table::find(name).ok_or_else(|| refused(format!("protocol \"{name}\" is unknown")))?;
+    let describe = protocol.describe.as_ref();
+    Ok((protocol, describe.ok_or_else(|| refused(format!("{} describes no model", protocol.name)))?))
 }
 
 fn to_json(description: &Description) -> Value {
@@ -121,6 +119,6 @@ fn specs(specs: &[TensorSpec]) -> Vec<Value> {
     specs.iter().map(spec).collect()
 }
 
-fn malformed(message: String) -> Problem {
+fn refused(message: String) -> Problem {
     Problem::new(Code::Node, message)
 }

@@ -2,8 +2,7 @@
 //!
 //! A session keeps pointers to its operators' tables for as long as it lives, and nobody tells us when it ends. So a
 //! registration is never freed: when its scope's id is released it waits to serve another, and memory is bounded by the
-//! number of scopes alive at once. Kernels take the scope when they are created and never
-//! look at the registration again.
+//! number of scopes alive at once. Kernels take the scope when they are created and never look at the registration again.
 //!
 //! Sessions that name no scope share one, whichever runtime they belong to: that of the process.
 

@@ -36,8 +36,11 @@ impl ScopeSlot {
 
     /// Hands the next kernels to `scope`. Where it is the scope of those before, they share their tickets.
     pub fn set_scope(&self, scope: Arc<Scope>) {
-        if !Arc::ptr_eq(&lock(&self.0).scope, &scope) {
-            self.set(Owner { scope, tickets: Arc::default() });
+        let mut owner = lock(&self.0);
+        if !Arc::ptr_eq(&owner.scope, &scope) {
+            let replaced = std::mem::replace(&mut *owner, Owner { scope, tickets: Arc::default() });
+            drop(owner); // before what was replaced, as in `set`
+            drop(replaced);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What crosses the border to a host in another language: texts, callbacks, and functions under their names in C.
 //!
 //! A host vouches for what it passes: a text is null or ends with a NUL, a callback may be called. Rust can make such
-//! values only from what is valid. So a function that takes them is safe, and all trust in pointers is in this file.
+//! values only from what is valid. So a function that takes them is safe.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::marker::PhantomData;

@@ -14,11 +14,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::answer::{check_content, server_message};
+use super::declared::{Declared, DeclaredOutput};
+use super::nested;
 use super::options::OptionSpec;
-use super::{Asked, Authentication, Batch, Protocol, ProtocolSpec, check_content, nested, server_message};
+use super::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::element::ElementType;
-use crate::failure::{Code, Problem};
-use crate::node::{DeclaredOutput, Node};
+use crate::failure::{Code, Problem, malformed};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -30,6 +32,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     attributes: &["form"],
     required: &[],
     options: &[OptionSpec::text("deployment")],
+    required_options: &[],
     datatypes: &[
         (ElementType::Bool, "bool"),
         (ElementType::UInt8, "number"),
@@ -62,9 +65,8 @@ struct Score {
     outputs: Vec<(String, DeclaredOutput)>,
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
-    let malformed = |what: &str| Problem::new(Code::Node, format!("the node is malformed: {what}"));
-    let (input_key, output_key) = match node.options.text("form") {
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let (input_key, output_key) = match node.attributes.text("form") {
         "" | "named" => (None, None),
         "data" if (node.inputs.len(), node.outputs.len()) == (1, 1) => (Some("data"), Some("result")),
         "data" => return Err(malformed("the form data has one input and one output")),
@@ -84,7 +86,7 @@ impl Protocol for Score {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(deployment) = asked.settings.text("deployment") {
+        if let Some(deployment) = asked.options.text("deployment") {
             headers.insert(DEPLOYMENT, deployment_header(deployment)?);
         }
         let body = self.body(inputs)?.into();

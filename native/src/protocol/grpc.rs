@@ -1,13 +1,14 @@
 //! gRPC: one message in a request, one in its answer, and what the answer says of its success.
 //!
-//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md> and `http-grpc-status-mapping.md` beside it.
+//! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md> and `http-grpc-status-mapping.md` beside
+//! it.
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::percent_decode;
 
+use super::answer::{check_content, status_text};
 use super::protobuf::{Cursor, MAX_MESSAGE};
-use super::{check_content, status_text};
 use crate::failure::{Code, Problem};
 use crate::transport::{Request, Response};
 
@@ -122,7 +123,7 @@ fn message_of(headers: &HeaderMap) -> String {
     percent_decode(bytes).decode_utf8_lossy().into_owned()
 }
 
-/// The gRPC status of an HTTP status that something between client and server gave.
+/// The gRPC status for an HTTP status, which a proxy gave instead of the server.
 fn of_http(status: u16) -> u16 {
     match status {
         400 => 13,

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::error::Category;
 
+use super::declared::DeclaredOutput;
 use super::kserve::json_data::{Collector, Elements};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::DeclaredOutput;
 use crate::tensor::{InputData, InputTensor, OutputData, OutputTensor, PackedStrings};
 
 /// Lists within lists that a tensor may have; numpy's limit, far past what any model needs.
@@ -34,7 +34,7 @@ pub(super) fn size_hint(tensor: &InputTensor) -> usize {
 pub(super) fn write(body: &mut Vec<u8>, name: &str, tensor: &InputTensor) -> Result<(), Problem> {
     let refused = |what: &str| Problem::new(Code::Input, format!("input \"{name}\" holds {what}"));
     if let Some(first) = tensor.shape.iter().position(|size| *size == 0) {
-        // Such a tensor takes no memory, so that its sizes may be anything, another server's lie among them.
+        // Such a tensor takes no memory, so that its other sizes may be as large as another server made them up to be.
         let lists = tensor.shape[..first].iter().try_fold(1i64, |lists, size| lists.checked_mul(*size));
         if lists.is_none_or(|lists| lists > MAX_EMPTY) {
             return Err(refused("no element, and more empty lists than can be sent"));
@@ -45,7 +45,7 @@ pub(super) fn write(body: &mut Vec<u8>, name: &str, tensor: &InputTensor) -> Res
     write_elements(body, tensor).map_err(refused)
 }
 
-/// Lists down to the last dimension, which has the size 0.
+/// Writes nested lists of these sizes, of which the last is 0.
 fn write_empty(body: &mut Vec<u8>, shape: &[i64]) {
     let Some((&size, rest)) = shape.split_first() else { return };
     body.push(b'[');
@@ -104,7 +104,7 @@ impl Lists {
         Ok(())
     }
 
-    /// One for each dimension that begins, or ends, at the elements written so far.
+    /// Writes a bracket for each dimension that begins or ends behind the elements written so far.
     fn brackets(&self, body: &mut Vec<u8>, bracket: u8) {
         for below in self.below.iter().rev() {
             if !self.written.is_multiple_of(*below) {
@@ -153,8 +153,8 @@ fn finite(value: f32) -> Result<f32, &'static str> {
     if value.is_finite() { Ok(value) } else { Err(NOT_FINITE) }
 }
 
-/// Reads `text`, the output that `declared` describes. An empty list hides the sizes below it: they are the declared
-/// ones, or 0.
+/// Reads `text`, the output that `declared` describes. Dimensions below an empty list cannot be seen in `text`: they
+/// have the declared sizes, or 0.
 pub(super) fn read(text: &str, declared: &DeclaredOutput) -> Result<OutputTensor, Problem> {
     let mut nested = Nested::new(declared.element);
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -175,9 +175,9 @@ struct Nested {
     elements: Elements,
     /// The size of each dimension, known once its first list has ended.
     sizes: Vec<Option<i64>>,
-    /// The depth at which elements are, once there is one.
+    /// How many lists an element lies in, once there is an element.
     rank: Option<usize>,
-    /// Lists that ought to have the same length, or to be no lists, are not so.
+    /// Whether lists of one dimension differ in length or depth.
     ragged: bool,
 }
 

@@ -1,8 +1,8 @@
 //! Options of a call: each a constant of the node or, where the graph gives it at run time, an input of one element.
 
+use crate::attributes::Attributes;
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::Attributes;
 use crate::tensor::{InputData, InputTensor};
 
 /// What an option holds.
@@ -27,7 +27,7 @@ impl Kind {
     }
 }
 
-/// An option that a protocol has, under the name of its attribute and of its entry in `option_names`.
+/// An option of a protocol. Its name is that of the attribute and that in `option_names`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OptionSpec {
     /// The name.
@@ -92,22 +92,28 @@ enum Value {
 
 /// The options of one call, by name; one that is absent, or an empty text, is not sent.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Settings(Vec<(&'static str, Value)>);
+pub struct Options(Vec<(&'static str, Value)>);
 
-impl Settings {
+impl Options {
     /// Those that a node's attributes give.
     pub fn constant(specs: &[OptionSpec], attributes: &dyn Attributes) -> Self {
         Self(specs.iter().filter_map(|spec| spec.constant(attributes).map(|value| (spec.name, value))).collect())
     }
 
-    /// These and those that `tensors` give, one for each of `specs`; `Err` if a number is not finite.
+    /// These options and those of `tensors`, which are the inputs of `specs`, in their order; `Err` for a number that
+    /// is not finite.
     pub fn with(&self, specs: &[OptionSpec], tensors: &[InputTensor]) -> Result<Self, Problem> {
-        let mut settings = self.clone();
+        let mut options = self.clone();
         for (spec, tensor) in specs.iter().zip(tensors) {
-            settings.0.push((spec.name, spec.given(tensor)?));
+            options.0.push((spec.name, spec.given(tensor)?));
         }
-        settings.check_finite()?;
-        Ok(settings)
+        options.check_finite()?;
+        Ok(options)
+    }
+
+    /// Each option with its value.
+    pub fn values(&self) -> &[impl std::fmt::Debug] {
+        &self.0
     }
 
     /// Whether the option is there, be it empty.
@@ -158,14 +164,14 @@ impl Settings {
 }
 
 #[cfg(test)]
-impl FromIterator<(&'static str, &'static str)> for Settings {
+impl FromIterator<(&'static str, &'static str)> for Options {
     fn from_iter<I: IntoIterator<Item = (&'static str, &'static str)>>(items: I) -> Self {
         Self(items.into_iter().map(|(name, text)| (name, Value::Text(text.into()))).collect())
     }
 }
 
 #[cfg(test)]
-impl Settings {
+impl Options {
     pub(crate) fn and_float(mut self, name: &'static str, value: f32) -> Self {
         self.0.push((name, Value::Float(value)));
         self
@@ -198,8 +204,8 @@ mod tests {
             tensor(ElementType::Float32, InputData::Raw(&half)),
             tensor(ElementType::Int64, InputData::Raw(&seven)),
         ];
-        let settings = Settings::default().with(&specs, &given).unwrap();
-        assert_eq!((settings.text("t"), settings.float("f"), settings.integer("i")), (Some("é"), Some(0.5), Some(7)));
+        let options = Options::default().with(&specs, &given).unwrap();
+        assert_eq!((options.text("t"), options.float("f"), options.integer("i")), (Some("é"), Some(0.5), Some(7)));
         for (spec, unfit) in [
             (specs[0], text(&[b"a", b"b"])),
             (specs[0], text(&[])),
@@ -210,19 +216,19 @@ mod tests {
             (specs[2], tensor(ElementType::Int64, InputData::Raw(&[]))),
             (specs[2], text(&[b"7"])),
         ] {
-            assert_eq!(Settings::default().with(&[spec], &[unfit]).unwrap_err().code, Code::Input);
+            assert_eq!(Options::default().with(&[spec], &[unfit]).unwrap_err().code, Code::Input);
         }
     }
 
     #[test]
     fn an_empty_text_is_not_sent_and_an_infinite_number_is_refused() {
-        let settings = Settings::default().with(&[OptionSpec::text("t")], &[text(&[b""])]).unwrap();
-        assert_eq!((settings.text("t"), settings.has("t")), (None, true));
-        assert_eq!(settings.required("t").unwrap_err().code, Code::Input);
+        let options = Options::default().with(&[OptionSpec::text("t")], &[text(&[b""])]).unwrap();
+        assert_eq!((options.text("t"), options.has("t")), (None, true));
+        assert_eq!(options.required("t").unwrap_err().code, Code::Input);
         for number in [f32::NAN, f32::INFINITY] {
             let bytes = number.to_ne_bytes();
             let given = [tensor(ElementType::Float32, InputData::Raw(&bytes))];
-            assert_eq!(Settings::default().with(&[OptionSpec::float("f")], &given).unwrap_err().code, Code::Input);
+            assert_eq!(Options::default().with(&[OptionSpec::float("f")], &given).unwrap_err().code, Code::Input);
         }
     }
 }

@@ -68,7 +68,7 @@ impl Scope {
     /// What goes along with `node`'s requests.
     pub fn watch(&self, node: &Node) -> Watch {
         let priced = |budget: &Arc<Budget>| {
-            (budget.clone(), budget.price(&[&node.name, node.options.text("model"), node.options.text("deployment")]))
+            (budget.clone(), budget.price(&[&node.name, node.text("model"), node.text("deployment")]))
         };
         Watch {
             budget: self.policy.budget.as_ref().map(priced),

@@ -75,7 +75,7 @@ pub enum OutputData {
 }
 
 impl OutputTensor {
-    /// A tensor of `shape` without elements; a string tensor or one of numbers.
+    /// A tensor without elements, of a `shape` that has none.
     pub fn empty(element: ElementType, shape: Vec<i64>) -> Self {
         let data = match element {
             ElementType::String => OutputData::Text(PackedStrings::default()),
@@ -88,8 +88,8 @@ impl OutputTensor {
 /// Bytes of the widest element, a complex128.
 const WIDEST: i64 = 16;
 
-/// How many elements a shape holds: `None` if a dimension is negative, or if the sizes that are not 0 leave the range of
-/// what arrays address in bytes, as numpy counts them.
+/// How many elements a shape holds. `None` if a dimension is negative or the array would be too large to address; as in
+/// numpy, sizes of 0 do not make a shape with others that are too large acceptable.
 pub fn element_count(shape: &[i64]) -> Option<usize> {
     let mut product: i64 = 1;
     for &dimension in shape.iter().filter(|dimension| **dimension != 0) {
@@ -99,7 +99,7 @@ pub fn element_count(shape: &[i64]) -> Option<usize> {
     if shape.contains(&0) { Some(0) } else { usize::try_from(product).ok() }
 }
 
-/// A body as it came: pieces in order, never joined without need.
+/// A body in the pieces in which it came; they are joined only where somebody needs them in one.
 #[derive(Clone, Debug, Default)]
 pub struct Chunks(Vec<Bytes>);
 
@@ -166,8 +166,8 @@ impl From<Bytes> for Chunks {
     }
 }
 
-/// Strings of an output, each behind its length as a little-endian `u32`: the form that the wire has,
-/// so that a response with very many strings takes no more memory than it had.
+/// Strings of an output, each behind its length as a little-endian `u32`. They stay in this form of the wire, so that
+/// very many strings take no more memory than the response did.
 #[derive(Clone, Debug, Default)]
 pub struct PackedStrings {
     packed: Bytes,

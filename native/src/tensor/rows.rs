@@ -47,7 +47,8 @@ impl OutputTensor {
         Self { element: ElementType::String, shape: vec![1], data }
     }
 
-    /// `rows` one below the other; `None` if there are none, or they differ in type or in the shape of a row.
+    /// `rows` joined along the first dimension; `None` if there are none, or they differ in type or in another
+    /// dimension.
     pub fn stack(rows: &[Self]) -> Option<Self> {
         let first = rows.first()?;
         let element = first.element;
@@ -67,7 +68,7 @@ impl OutputTensor {
 }
 
 impl OutputData {
-    /// All of one kind: the elements of one type are.
+    /// The data of all `parts`, which are all text or all numbers.
     fn concatenated(parts: &[&Self]) -> Self {
         if let Some(Self::Text(_)) = parts.first() {
             let strings =

@@ -1,4 +1,4 @@
-//! The body of a request: bytes of its own, and bytes that its sender lends, which are sent from where they are.
+//! The body of a request: bytes that it owns, and borrowed bytes, which are sent without a copy.
 
 use bytes::{Bytes, BytesMut};
 
@@ -22,12 +22,12 @@ impl Piece<'_> {
 }
 
 impl<'a> Body<'a> {
-    /// Adds bytes that the body keeps.
+    /// Adds bytes that the body owns.
     pub fn push(&mut self, bytes: impl Into<Bytes>) {
         self.0.push(Piece::Own(bytes.into()));
     }
 
-    /// Adds bytes that are only lent.
+    /// Adds bytes that the body borrows.
     pub fn lend(&mut self, bytes: &'a [u8]) {
         self.0.push(Piece::Lent(bytes));
     }
@@ -47,7 +47,7 @@ impl<'a> Body<'a> {
         self.0.iter().map(Piece::bytes)
     }
 
-    /// All bytes in one piece; copies unless that is so already.
+    /// All bytes in one piece; copied unless the body is one owned piece.
     pub fn join(&self) -> Bytes {
         match self.0.as_slice() {
             [] => Bytes::new(),
@@ -60,7 +60,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The same, with nothing lent.
+    /// The same body, borrowing nothing.
     pub fn into_owned(self) -> Body<'static> {
         Body::from(self.join())
     }

@@ -1,30 +1,21 @@
 //! One connection, of either version of HTTP.
 //!
-//! A connection is driven by the thread that waits for its answer: no task switch lies between the caller and the
-//! socket, and nothing runs while the connection is idle. An [HTTP/1.1](super::http1) connection is one caller's at a
-//! time; an [HTTP/2](super::http2) connection is shared by many, and driven by one of them for all.
+//! The thread that waits for an answer does the reading and writing itself: no task switch lies between the caller and
+//! the socket, and nothing runs while the connection is idle. An [HTTP/1.1](super::http1) connection is one caller's at
+//! a time; an [HTTP/2](super::http2) connection is shared by many, and driven by one of them for all.
 
 use std::time::Instant;
-
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Trouble;
 use super::http1::Http1;
 use super::http2::Http2;
+use super::io::BoxIo;
 use crate::endpoint::Wire;
-use crate::failure::{Code, Problem};
-
-/// A socket, encrypted or not.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// A socket of either kind.
-pub(super) type BoxIo = Box<dyn Io>;
 
 /// An open connection.
 pub(super) struct Connection {
     pub(super) http: Http,
-    /// Since when it waits for a request.
+    /// When its last exchange ended.
     pub(super) idle_since: Instant,
 }
 
@@ -78,27 +69,8 @@ impl Connection {
         }
     }
 
-    /// Whether it has to be put back to be used again.
+    /// Whether it goes back to the pool: an HTTP/1.1 connection that can carry another exchange.
     pub(super) fn is_returned(&self) -> bool {
         matches!(&self.http, Http::One(connection) if connection.is_open())
     }
-}
-
-/// The problem of an answer that broke off.
-pub(super) fn cut_short(error: &dyn std::error::Error) -> Problem {
-    Problem::new(Code::CutShort, format!("the answer ended early: {}", cause(error)))
-}
-
-/// The problem of a connection that broke before an answer.
-pub(super) fn lost(error: &dyn std::error::Error) -> Problem {
-    Problem::new(Code::CutShort, format!("the connection was lost before an answer: {}", cause(error)))
-}
-
-/// The innermost reason, which says the most.
-pub(super) fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -17,7 +17,7 @@ pub(super) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const STATUS: &str = "grpc-status";
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// What trailers say, and headers must not.
+/// Fields that count in the trailers only.
 const TRAILERS: [&str; 3] = [STATUS, "grpc-message", PUSHBACK];
 
 /// The value of [`TIMEOUT`]: at most eight digits and a unit.
@@ -27,7 +27,8 @@ pub(super) fn timeout(left: Duration) -> HeaderValue {
     HeaderValue::try_from(format!("{}{unit}", count.max(1))).unwrap_or(HeaderValue::from_static("1u"))
 }
 
-/// Headers and trailers as one; of a status in the headers only that counts which ended the answer.
+/// Adds the trailers to the headers. A status in the headers counts only in an answer that has neither body nor
+/// trailers.
 pub(super) fn fold(headers: &mut HeaderMap, trailers: Option<HeaderMap>, body: &Chunks) {
     if trailers.is_some() || !body.is_empty() {
         TRAILERS.iter().for_each(|name| drop(headers.remove(*name)));
@@ -53,8 +54,8 @@ pub(super) fn check_length(reading: &Reading) -> Result<(), Problem> {
 
 /// Whether the server says that the request was not worked on, or may be sent again.
 ///
-/// UNAVAILABLE is what HTTP's 503 is. RESOURCE_EXHAUSTED may be a quota that comes back or a message that will always be
-/// too large: it is tried again only where the server says when. A server that asks for no retry is obeyed.
+/// UNAVAILABLE is like HTTP's 503. RESOURCE_EXHAUSTED can be a quota that recovers or a message that stays too large,
+/// so it is tried again only if the server says when. A server that asks for no retry gets none.
 pub(super) fn is_retryable(headers: &HeaderMap) -> bool {
     match headers.get(STATUS).map(HeaderValue::as_bytes) {
         Some(b"14") => headers.get(PUSHBACK).is_none() || pushback(headers).is_some(),
@@ -63,7 +64,7 @@ pub(super) fn is_retryable(headers: &HeaderMap) -> bool {
     }
 }
 
-/// How long the server wants to be left alone.
+/// How long the server asks to wait before the next request.
 pub(super) fn pushback(headers: &HeaderMap) -> Option<Duration> {
     let millis = headers.get(PUSHBACK)?.to_str().ok()?.parse::<u32>().ok()?;
     Some(Duration::from_millis(millis.into()))

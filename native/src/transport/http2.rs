@@ -16,7 +16,7 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use h2::{Reason, RecvStream};
 
-use super::connection::{BoxIo, cause, cut_short, lost};
+use super::io::{BoxIo, cause, cut_short, lost};
 use super::reading::{MAX_ERROR_BYTES, Reading};
 use super::sleep::{bounded, is_spent};
 use super::{Limits, Response, Tally, Trouble, grpc};
@@ -24,13 +24,14 @@ use crate::endpoint::Wire;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 
-/// Bytes of an answer that may be under way before the server waits for us: more than the delay of a long line holds.
+/// Flow-control window of one answer: how many bytes a server may send ahead. Large enough for a fast connection with a
+/// long round trip.
 const STREAM_WINDOW: u32 = 16 << 20;
 
-/// The same for all answers of a connection together.
+/// Flow-control window of all answers of a connection together.
 const CONNECTION_WINDOW: u32 = 64 << 20;
 
-/// Bytes of a frame that a server may send at once.
+/// Bytes that a frame may have.
 const FRAME: u32 = 1 << 20;
 
 /// Bytes that the headers of an answer may have.
@@ -101,7 +102,7 @@ async fn perform(
     let outcome = read(&mut body, wire, &mut response, limits, tally).await;
     outcome.map_err(|problem| match wire {
         Wire::Http => Trouble::Final(problem.with_status(response.status.as_u16())),
-        // The status that counts comes last, and did not come.
+        // Its status comes in the trailers, which did not come.
         Wire::Grpc => Trouble::Final(problem),
     })?;
     Ok(response)
@@ -121,7 +122,7 @@ async fn read(
     let outcome = read_body(body, good && wire == Wire::Grpc, &mut reading).await;
     response.body = reading.finish();
     match outcome {
-        // As much of an error's text as there is, and may be.
+        // The text of an error is quoted as far as it came, and as far as the limit allows.
         Err(_) if !good => return Ok(()),
         outcome => outcome?,
     }
@@ -145,8 +146,8 @@ async fn read_body(body: &mut RecvStream, message: bool, reading: &mut Reading<'
     Ok(())
 }
 
-/// Why no answer came. What the server refused unseen, and what was lost with its connection, may be sent again; what
-/// the server ended by itself, or what it garbled, would only end so again.
+/// Why no answer came. A request that the server refused unread, or that was lost with its connection, may be sent
+/// again. One whose stream the server reset, or whose answer breaks the protocol, would only fail again.
 fn unanswered(error: h2::Error) -> Trouble {
     if error.is_library() {
         return Trouble::Final(Problem::new(Code::Answer, format!("the answer is no HTTP/2: {}", cause(&error))));
@@ -176,7 +177,7 @@ impl Driver {
     }
 
     fn is_running(&self) -> bool {
-        // While another caller drives it, it runs.
+        // A connection that another caller is driving is running.
         self.with_connection(|connection| connection.is_some()).unwrap_or(true)
     }
 
@@ -189,7 +190,7 @@ impl Driver {
         }
     }
 
-    /// Moves the connection as far as it goes in this turn; `false` if another caller is at it, who then does this too.
+    /// Does what the connection can do now; `false` if another caller is doing so, who then does this as well.
     fn advance(&self) -> bool {
         while self.signal.due.load(Ordering::SeqCst) && !is_spent() {
             if self.with_connection(|connection| self.poll(connection)).is_none() {
@@ -213,7 +214,7 @@ impl Driver {
     /// Runs `work` while moving the connection forward.
     async fn drive<F: Future>(&self, work: F) -> F::Output {
         let caller = Caller { driver: self, number: self.signal.next.fetch_add(1, Ordering::Relaxed) };
-        // Dropped before the caller, who then tells the server that nobody waits any more.
+        // Dropped before the caller, whose own drop then sends the reset of the stream.
         let mut work = pin!(work);
         poll_fn(|context| caller.poll(context, work.as_mut())).await
     }
@@ -253,7 +254,7 @@ impl Wake for Signal {
     }
 }
 
-/// One who waits for an answer.
+/// A caller that waits for an answer.
 struct Caller<'a> {
     driver: &'a Driver,
     number: usize,
@@ -292,7 +293,7 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// A caller's time at work. Who leaves with something still to do wakes a caller that waits.
+/// The time in which a caller is at work. At its end a waiting caller is woken if there is still something to do.
 struct Turn<'a>(&'a Signal);
 
 impl<'a> Turn<'a> {

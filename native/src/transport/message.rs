@@ -1,4 +1,4 @@
-//! A request in the form that a connection wants.
+//! A request in the form that its version of HTTP has.
 
 use std::io::Write;
 use std::time::Instant;
@@ -15,13 +15,14 @@ use crate::failure::{Code, Problem};
 
 const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
 
-/// Who sends requests to one origin.
+/// Writes the requests to one origin.
 pub(super) struct Sender {
     scheme: Scheme,
     authority: Authority,
     wire: Wire,
     is_tunnelled: bool,
-    /// What a request line of HTTP/1.1 has before the path: nothing, or the origin where a proxy reads it.
+    /// What stands before the path in a request line of HTTP/1.1: the origin where a proxy forwards the request,
+    /// otherwise nothing.
     prefix: String,
     /// The headers of every request over HTTP/1.1.
     lines: Vec<u8>,
@@ -43,7 +44,7 @@ impl Sender {
         Ok(Self { scheme, authority, wire, is_tunnelled, prefix, lines })
     }
 
-    /// Whether a proxy passes bytes on, instead of requests that it reads.
+    /// Whether a proxy passes on bytes that it cannot read, instead of forwarding requests.
     pub(super) fn is_tunnelled(&self) -> bool {
         self.is_tunnelled
     }

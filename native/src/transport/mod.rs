@@ -8,6 +8,7 @@ mod connection;
 mod grpc;
 mod http1;
 mod http2;
+mod io;
 mod line;
 mod message;
 mod peer;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::connect::connect;
-use super::connection::{BoxIo, Connection, Http};
+use super::connection::{Connection, Http};
+use super::io::BoxIo;
 use super::message::Sender;
 use super::proxy::{self, Proxy};
 use super::socket::Socket;

@@ -6,7 +6,7 @@ use super::Tally;
 use crate::failure::{Code, Problem};
 use crate::tensor::Chunks;
 
-/// Bytes that the body of an error answer may have before the rest is left unread.
+/// How much is read of the body of an error answer, in bytes.
 pub(super) const MAX_ERROR_BYTES: u64 = 64 << 10;
 
 /// A body that is being read.
@@ -18,7 +18,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Of at most `limit` bytes.
+    /// Begins a body of at most `limit` bytes.
     pub(super) fn new(limit: u64, tally: &'a Tally) -> Self {
         Self { limit, tally, length: 0, chunks: Chunks::default() }
     }

@@ -10,7 +10,7 @@ use url::Host;
 
 use super::Trouble;
 use super::connect::refused;
-use super::connection::Io;
+use super::io::Io;
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::session::trust::Trust;

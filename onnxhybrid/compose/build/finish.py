@@ -18,7 +18,7 @@ from onnxhybrid.model.check import check
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import set_opsets
 from onnxhybrid.model.sequential import is_overlapped
-from onnxhybrid.model.storage.weights import Weights
+from onnxhybrid.model.storage.sources import Weights
 
 
 def finished(

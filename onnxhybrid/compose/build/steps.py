@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import FunctionProto, NodeProto, TensorProto, helper, numpy_helper
 
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.naming import Taken
@@ -20,6 +20,8 @@ OPSET_OF_STRINGS = 19
 
 _IR = {14: 7, 19: 9, 20: 9}
 """The IR version that came with an opset."""
+
+_IR_OF_FUNCTIONS = 8
 
 
 class Steps:
@@ -36,8 +38,17 @@ class Steps:
         self._nodes: list[NodeProto] = []
         self._constants: dict[bytes, TensorProto] = {}
         self._taken = Taken(spec.name for spec in inputs)
+        self._functions: list[FunctionProto] = []
 
-    def __call__(self, operator: str, *inputs: str, outputs: int = 1, node: str = "", **attributes: Any) -> str:
+    def __call__(
+        self,
+        operator: str,
+        *inputs: str,
+        outputs: int = 1,
+        node: str = "",
+        given: Mapping[str, int] | None = None,
+        **attributes: Any,
+    ) -> str:
         """Add a node.
 
         Args:
@@ -45,11 +56,23 @@ class Steps:
             *inputs: the tensors that it reads.
             outputs: how many it writes.
             node: its name, where an error of the runtime should tell it.
+            given: attributes that the caller of a function gives -> their types.
             **attributes: its attributes.
         """
         names = [self.name(f"{self._label}/{operator}") for _ in range(outputs)]
-        self._nodes.append(helper.make_node(operator, inputs, names, name=node or names[0], **attributes))
+        made = helper.make_node(operator, inputs, names, name=node or names[0], **attributes)
+        for name, kind in (given or {}).items():
+            made.attribute.add(name=name, ref_attr_name=name, type=kind)
+        self._nodes.append(made)
         return names[0]
+
+    def call(
+        self, function: FunctionProto, inputs: Sequence[str], outputs: Sequence[str], *, node: str, **attributes: Any
+    ) -> None:
+        """Add a node that calls a model-local function, which becomes part of the model."""
+        self._functions.append(function)
+        made = helper.make_node(function.name, inputs, outputs, name=node, domain=function.domain, **attributes)
+        self._nodes.append(made)
 
     def name(self, wanted: str) -> str:
         """A free name, which is taken from now on."""
@@ -84,4 +107,26 @@ class Steps:
             [*self._constants.values(), *defaults],
         )
         imports = [helper.make_opsetid("", opset)]
-        return Model(helper.make_model(graph, ir_version=_IR[opset], opset_imports=imports), {})
+        imports += [helper.make_opsetid(domain, 1) for domain in sorted({f.domain for f in self._functions})]
+        held = max(_IR[opset], _IR_OF_FUNCTIONS) if self._functions else _IR[opset]
+        made = helper.make_model(graph, functions=self._functions, ir_version=held, opset_imports=imports)
+        return Model(made, {})
+
+    def function(
+        self, domain: str, name: str, outputs: Sequence[str], opset: int, attributes: Sequence[str] = ()
+    ) -> FunctionProto:
+        """What was written as a model-local function.
+
+        Args:
+            domain, name: what it is called.
+            outputs: the tensors that it gives.
+            opset: the standard opset of its operators.
+            attributes: what its callers give beside the inputs.
+        """
+        constants = [
+            helper.make_node("Constant", [], [tensor.name], name=tensor.name, value=tensor)
+            for tensor in self._constants.values()
+        ]
+        inputs = [spec.name for spec in self._inputs]
+        imports = [helper.make_opsetid("", opset)]
+        return helper.make_function(domain, name, inputs, outputs, [*constants, *self._nodes], imports, attributes)

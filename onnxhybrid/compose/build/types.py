@@ -5,7 +5,7 @@ Whether a tensor fits an input, what two parts that share an input both take, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,7 +89,7 @@ def require(given: Declared, source: str, wanted: Declared, target: str, hint: s
     if problem := mismatch(given, wanted):
         code, sides = problem
         if is_container(given.dtype) != is_container(wanted.dtype):
-            hint = "no operator turns one into the other; skl2onnx gives tensors with options={'zipmap': False}"
+            hint = f"no operator turns one into the other{_NO_ZIPMAP}"
         raise ComposeError(
             code, f"{source} {given.name!r} does not fit {target} {wanted.name!r}: it is {sides}; {hint}"
         )
@@ -154,6 +154,15 @@ def single(spec: TensorSpec) -> bool:
     return spec.shape is None or all(size == 1 for size in spec.shape if isinstance(size, int))
 
 
+_NO_ZIPMAP = "; skl2onnx gives tensors with options={'zipmap': False}"
+
+
+def zipmap_hint(values: Mapping[str, Declared]) -> str:
+    """What to do about a tensor that holds maps, as the probabilities of scikit-learn's models do; else nothing."""
+    maps = [(name, value.dtype) for name, value in values.items() if "map(" in value.dtype]
+    return f"; {maps[0][0]!r} is {maps[0][1]}, which no other model takes{_NO_ZIPMAP}" if maps else ""
+
+
 def weaker(name: str, one: Declared, other: Declared) -> Declared:
     """What is true of both: the declaration of an output that comes from either of two branches.
 
@@ -161,12 +170,14 @@ def weaker(name: str, one: Declared, other: Declared) -> Declared:
         ComposeError: OH206, their types differ.
     """
     if one.dtype != other.dtype:
-        raise ComposeError("OH206", f"the branches offer {name!r} as {one.spec.describe()} and {other.spec.describe()}")
+        hint = zipmap_hint({name: one}) or zipmap_hint({name: other})
+        raise ComposeError(
+            "OH206", f"the branches offer {name!r} as {one.spec.describe()} and {other.spec.describe()}{hint}"
+        )
     if "map(" in one.dtype:
         raise ComposeError(
             "OH206",
-            f"the branches offer {name!r} as {one.dtype}, which ONNX Runtime cannot give from a branch; "
-            "skl2onnx gives tensors with options={'zipmap': False}",
+            f"the branches offer {name!r} as {one.dtype}, which ONNX Runtime cannot give from a branch{_NO_ZIPMAP}",
         )
     either = one.called(name)
     tensor = either.value.type.WhichOneof("value") == "tensor_type"

@@ -12,12 +12,14 @@ from onnxhybrid.compose.build.assembly import Assembly, Choice
 from onnxhybrid.compose.build.branches import computed, unite
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
-from onnxhybrid.compose.build.types import judged_as
+from onnxhybrid.compose.build.types import judged_as, zipmap_hint
 from onnxhybrid.compose.cascade import verdict
 from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.cascade.rows import rows_of
 from onnxhybrid.compose.cascade.speculation import start_early
+from onnxhybrid.compose.judge.reach import check_reach
+from onnxhybrid.compose.judge.suiting import Suited, suited
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
@@ -55,10 +57,10 @@ def cascade(
         where nothing was sent, `ok` is true.
 
     Raises:
-        ComposeError: OH205, an argument is no Model; OH206, the outputs differ; OH208, the judge does not fit local;
-            OH201 or OH202, the models want different types or shapes of an input they share; OH220, an option is no
-            bool; OH221, an output is called as those that report=True adds; OH222 or OH223, inputs or outputs cannot be
-            cut into rows; OH224, the judge has no such score.
+        ComposeError: OH205, an argument is no Model; OH206, the outputs differ; OH208, the judge does not fit local, or
+            accepts nothing; OH201 or OH202, the models want different types or shapes of an input they share; OH220, an
+            option is no bool; OH221, an output is called as those that report=True adds; OH222 or OH223, inputs or
+            outputs cannot be cut into rows; OH224, the judge has no such score.
     """
     _check_options(rows=rows, speculate=speculate, report=report)
     if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
@@ -67,20 +69,22 @@ def cascade(
     parts = _Parts(*parts_of({"local": local, "judge": accept, "remote": remote}))
     offered = _Offered.of(parts, report)
     read = _read_by_judge(parts)
+    check_reach(parts.judge.model, parts.local.outputs)
     cut = rows_of(parts.local, parts.remote, offered.answers) if rows else None
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
     written = computed(offered.all, [parts.local, parts.remote])
-    parts, asked = _prepared(parts, offered, cut, report=report, ahead=speculate)
-    assembly = Assembly(_CASCADE, [parts.local, parts.judge, parts.remote], inputs, written)
+    ready = _prepared(parts, offered, cut, report=report, ahead=speculate)
+    assembly = Assembly(_CASCADE, [ready.parts.local, ready.parts.judge, ready.parts.remote], inputs, written)
     tensors = assembly.add("local", {}, {})
-    said, *score = assembly.add("judge", _judged(assembly, tensors, parts.judge, read), {}).values()
-    refused = assembly.node("Not", [said], "judge/refused")
+    said, *score = assembly.add("judge", _judged(assembly, tensors, ready.parts.judge, read), {}).values()
     if cut is not None:
-        refused = verdict.by_row(assembly, refused, [*cut, *(tensors[name] for name in offered.answers)])
-    some = verdict.any_of(assembly, refused)
-    choice = _choose(assembly, asked, tensors, offered, refused, some)
+        counted = [*cut, *(tensors[name] for name in offered.answers if name != ready.judge.counted)]
+        said = verdict.by_row(assembly, said, counted, ready.opset)
+    all_accepted = said if ready.judge.whole else verdict.all_of(assembly, said)
+    choice = _choose(assembly, ready.asked, tensors, offered, said, all_accepted)
     if report:
-        _report(assembly, refused if rows else some, score, tensors[[*offered.answers, *tensors][0]] if rows else None)
+        answer = tensors[[*offered.answers, *tensors][0]]
+        _report(assembly, said if rows else all_accepted, score, answer if rows else None)
     return assembly.finish(offered.all, last=functools.partial(start_early, choice) if speculate and choice else None)
 
 
@@ -140,10 +144,15 @@ def _common_outputs(parts: _Parts, flags: Collection[str]) -> list[str]:
     unmet = [name for name in local if name not in remote and name not in judged]
     for names, owner, other in ((missing, "remote", "local"), (unmet, "local", "remote")):
         if names:
+            hint = (
+                zipmap_hint(local)
+                or zipmap_hint(remote)
+                or ". Drop it with select, or rename outputs so that they meet"
+            )
             raise ComposeError(
                 "OH206",
                 f"{owner} offers {names[0]!r} and {other} does not; local: {', '.join(local)}; remote: "
-                f"{', '.join(remote)}. Drop it with select, or rename outputs so that they meet",
+                f"{', '.join(remote)}{hint}",
             )
     return [name for name in local if name in remote]
 
@@ -167,50 +176,64 @@ def _read_by_judge(parts: _Parts) -> list[str]:
     return read
 
 
-def _prepared(
-    parts: _Parts, offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool
-) -> tuple[_Parts, Escalation]:
-    """The aligned parts; the judge gives its score if that is reported, and the remote is rewritten (`escalation`)."""
+@dataclass(frozen=True)
+class _Prepared:
+    """The parts as they are in a cascade.
+
+    Attributes:
+        parts: the parts, aligned, the judge with its score where that is reported.
+        judge: the judge for what local gives.
+        asked: the remote as it is asked here.
+        opset: the standard opset.
+    """
+
+    parts: _Parts
+    judge: Suited
+    asked: Escalation
+    opset: int
+
+
+def _prepared(parts: _Parts, offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool) -> _Prepared:
+    """The parts, aligned, and changed where they do more or other things here than by themselves."""
     models = align([part.model for part in (parts.local, parts.judge, parts.remote)], 0 if cut is None else _ROWS_OPSET)
     opset = newest(model.opsets for model in models).get("", GLUE_OPSET)
-    local, judge, remote = parts.local.of(models[0]), parts.judge.of(models[1]), parts.remote.of(models[2])
-    if report:
-        judge = judge.of(verdict.scored(judge.model, opset, local.outputs))
+    local, remote = parts.local.of(models[0]), parts.remote.of(models[2])
+    sure = {name: value.shaped(local.near.get(name)) for name, value in local.outputs.items() if name in local.near}
+    fitting = suited(models[1], sure, whole=cut is None and not report)
+    judge = parts.judge.of(verdict.scored(fitting.model, opset, local.outputs) if report else fitting.model)
     calls = [name for name, kind in offered.flags.items() if kind == OK]
     if cut is None and not calls:
-        return _Parts(local, judge, remote), Escalation(remote.model)
+        return _Prepared(_Parts(local, judge, remote), fitting, Escalation(remote.model), opset)
     answers = {name: local.outputs[name] for name in offered.answers}
     asked = escalation(remote.model, answers, calls, cut, opset, ahead=ahead)
-    return _Parts(local, judge, remote.of(asked.model)), asked
+    return _Prepared(_Parts(local, judge, remote.of(asked.model)), fitting, asked, opset)
 
 
 def _choose(
-    assembly: Assembly, asked: Escalation, tensors: dict[str, str], offered: _Offered, refused: str, some: str
+    assembly: Assembly, asked: Escalation, tensors: dict[str, str], offered: _Offered, verdicts: str, accepted: str
 ) -> Choice | None:
-    """Add the If that runs the remote if anything is refused, and passes local's answers on otherwise."""
+    """Add the If that passes local's answers on where all are accepted, and runs the remote otherwise."""
     unasked = {
         n: tensors.get(n) or assembly.constant(UNASKED[kind], f"unasked/{n}") for n, kind in offered.flags.items()
     }
     outputs = [name for name in offered.all if name in unasked or name in offered.answers]
     answered = assembly.passed_on("local", {name: unasked.get(name) or tensors[name] for name in outputs})
     feeds = {given: tensors[name] for name, given in asked.answers.items()}
-    if asked.positions:
-        feeds[asked.positions] = verdict.positions(assembly, refused)
-    if asked.all_positions:
-        feeds[asked.all_positions] = verdict.all_positions(assembly, refused)
+    if asked.verdicts:
+        feeds[asked.verdicts] = verdicts
     remote = assembly.branch("remote", feeds)
     declared = unite(answered, remote, outputs)
-    if asked.positions:
+    if asked.verdicts:
         declared = [answered.outputs[v.name].called(v.name) if v.name in offered.answers else v for v in declared]
-    return assembly.choose(assembly.node("Not", [some], "judge/accepted"), answered, remote, declared)
+    return assembly.choose(accepted, answered, remote, declared)
 
 
-def _report(assembly: Assembly, refused: str, score: list[str], rows: str | None) -> None:
+def _report(assembly: Assembly, said: str, score: list[str], rows: str | None) -> None:
     """Write the outputs of the report; `rows` is a tensor that has as many rows as there are verdicts."""
     shape = () if rows is None else (assembly.spec(rows).shape or (None,))[:1]
     accepted = TensorSpec("accepted", "bool", shape)
     compared = TensorSpec("score", "float32", assembly.spec(score[0]).shape if score else shape)
-    assembly.publish("Not", refused, accepted)
+    assembly.publish("Identity", said, accepted)
     if score:
         assembly.publish("Identity", score[0], compared)
     else:

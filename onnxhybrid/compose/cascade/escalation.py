@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnx import GraphProto, NodeProto, TypeProto, ValueInfoProto, helper
+from onnx import GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.build.types import Declared, by_name, weaker
 from onnxhybrid.model import Model
@@ -19,7 +19,7 @@ from onnxhybrid.model.naming import GraphTree, free_name, rename_tensors, tensor
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.tensor_spec import TensorSpec, shape_of
 
-_POSITIONS = TensorSpec("positions", "int64", None).to_value_info().type
+_VERDICTS = TensorSpec("accepted", "bool", None).to_value_info().type
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,12 @@ class Escalation:
     Attributes:
         model: the remote, changed.
         answers: output -> the input that takes local's answer for it.
-        positions: the input of the refused rows' positions, int64[k, 1]; None without rows=True.
-        all_positions: the input of all rows' positions, int64[n, 1], where all rows are sent ahead.
+        verdicts: the input that says which rows are accepted, bool[n]; None without rows=True.
     """
 
     model: Model
     answers: dict[str, str] = field(default_factory=dict)
-    positions: str | None = None
-    all_positions: str | None = None
+    verdicts: str | None = None
 
 
 def escalation(
@@ -61,8 +59,9 @@ def escalation(
     proto = copied(remote.skeleton)
     set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
     editor = _Editor(proto.graph)
-    positions = None if rows is None else editor.input("positions", _POSITIONS)
-    everyone = editor.input("all_positions", _POSITIONS) if positions and ahead else None
+    verdicts = None if rows is None else editor.input("accepted", _VERDICTS)
+    positions = editor.tensor("positions") if verdicts else None
+    everyone = editor.tensor("all_positions") if verdicts and ahead else None
     if rows and positions and not ahead:
         editor.choose_rows(rows, positions)
     given = {name: editor.input(f"local/{name}", value.value.type) for name, value in answers.items()}
@@ -73,7 +72,9 @@ def escalation(
         kind = _of_either(weaker(name, value, declared[name])).value.type
         nodes = editor.merged(name, inner[name], given[name], positions, everyone)
         editor.answer(name, kind, nodes, given[name], succeeded)
-    return Escalation(Model(proto, remote.weights), given, positions, everyone)
+    if verdicts and positions:
+        editor.find_rows(verdicts, positions, everyone)
+    return Escalation(Model(proto, remote.weights), given, verdicts)
 
 
 def _of_either(value: Declared) -> Declared:
@@ -97,6 +98,29 @@ class _Editor:
         if kind.WhichOneof("value") == "tensor_type":
             value.type.tensor_type.ClearField("shape")
         return name
+
+    def tensor(self, wanted: str) -> str:
+        """A name for a new tensor, `wanted` if that is free."""
+        return self._taken.take(wanted)
+
+    def find_rows(self, verdicts: str, positions: str, everyone: str | None) -> None:
+        """Write the positions of the refused rows, int64[k, 1], and those of all rows, int64[n, 1]."""
+        refused, found = self._taken.take("refused"), self._taken.take("refused/found")
+        nodes = [
+            _node("Not", [verdicts], refused),
+            _node("NonZero", [refused], found),
+            _node("Transpose", [found], positions),
+        ]
+        if everyone:
+            shape, ones, all_found = (self._taken.take(name) for name in ("rows/shape", "rows/ones", "rows/found"))
+            nodes += [
+                _node("Shape", [verdicts], shape),
+                _node("ConstantOfShape", [shape], ones, value=helper.make_tensor("one", TensorProto.INT64, [1], [1])),
+                _node("NonZero", [ones], all_found),
+                _node("Transpose", [all_found], everyone),
+            ]
+        for node in reversed(nodes):
+            self._graph.node.insert(0, node)
 
     def choose_rows(self, inputs: Sequence[str], positions: str) -> None:
         """Let the graph read only the rows at `positions` of some inputs."""

@@ -19,6 +19,9 @@ from onnxhybrid.model.tensor_spec import Shape, shape_of
 
 _ZERO, _ONE = (helper.make_tensor("number", TensorProto.INT64, [1], [number]) for number in (0, 1))
 
+_SHAPE_OF_SOME = 15
+"""The first opset whose Shape gives some of the sizes."""
+
 
 def scored(judge: Model, opset: int, given: Mapping[str, Declared]) -> Model:
     """The judge with what it compares, float32, as a second output; as it is if it does not say.
@@ -62,43 +65,52 @@ def _inferred(judge: ModelProto, given: Mapping[str, Declared]) -> dict[str, Sha
     return {value.name: shape_of(value) for value in graph.value_info}
 
 
-def any_of(assembly: Assembly, flags: str) -> str:
-    """One bool: whether any element holds. No element at all is none that holds."""
-    number = assembly.cast(flags, "int64", "judge/refused/number")
-    count = assembly.node("ReduceSum", [number], "judge/refused/count", keepdims=0)
-    return assembly.cast(count, "bool", "judge/refused/some")
+def all_of(assembly: Assembly, verdicts: str) -> str:
+    """One bool: whether all hold. Where there are none they do."""
+    number = assembly.cast(verdicts, "int32", "judge/accepted/number")
+    product = assembly.node("ReduceProd", [number], "judge/accepted/product", keepdims=0)
+    return assembly.cast(product, "bool", "judge/accepted")
 
 
-def by_row(assembly: Assembly, refused: str, counted: Iterable[str]) -> str:
-    """A bool for each row: whether any element of it is refused.
+def by_row(assembly: Assembly, verdicts: str, counted: Iterable[str], opset: int) -> str:
+    """A bool for each row: whether all of it is accepted.
 
     Args:
         assembly: of the standard opset 14 or later.
-        refused: the negated verdict.
-        counted: tensors that must have as many rows as the verdict; it is OH546 at run time if they do not.
+        verdicts: what the judge says.
+        counted: tensors that must have as many rows as there are verdicts; it is OH546 at run time if they do not.
+        opset: the assembly's.
+
+    Raises:
+        ComposeError: OH208, there is one verdict alone.
     """
-    first, rest = (assembly.constant(number, f"judge/{axis}") for number, axis in ((_ZERO, "first"), (_ONE, "rest")))
-    called = "[OH546] the judge gives one verdict, and rows=True needs one for each row"
-    flat = assembly.node("Flatten", [refused], "judge/refused/flat", called=called, axis=1)
-    number = assembly.cast(flat, "int64", "judge/refused/flat/number")
-    count = assembly.node("ReduceSum", [number, rest], "judge/refused/by_row", keepdims=0)
-    rows = assembly.cast(count, "bool", "judge/refused/rows")
+    spec = assembly.spec(verdicts)
+    if spec.shape == ():
+        raise ComposeError(
+            "OH208", f"the judge gives one verdict, {spec}, and rows=True needs one for each row; drop rows=True"
+        )
+    rows = verdicts
+    if spec.shape is None or len(spec.shape) != 1:
+        rows = _all_of_row(assembly, verdicts)
     for tensor in counted:
         called = f"[OH546] {tensor!r} has another number of rows than the judge's verdict"
-        shape = assembly.node("Shape", [tensor], "judge/shape")
-        size = assembly.node("Gather", [shape, first], "judge/size", called=called)
-        rows = assembly.node("Reshape", [rows, size], "judge/refused/rows", called=called, allowzero=1)
+        size = _rows_of(assembly, tensor, called, opset)
+        rows = assembly.node("Reshape", [rows, size], "judge/accepted/rows", called=called, allowzero=1)
     return rows
 
 
-def positions(assembly: Assembly, refused: str) -> str:
-    """The positions of the refused rows, int64[k, 1]."""
-    found = assembly.node("NonZero", [refused], "judge/refused/found")
-    return assembly.node("Transpose", [found], "judge/refused/positions")
+def _all_of_row(assembly: Assembly, verdicts: str) -> str:
+    rest = assembly.constant(_ONE, "judge/rest")
+    called = "[OH546] the judge gives one verdict, and rows=True needs one for each row"
+    flat = assembly.node("Flatten", [verdicts], "judge/accepted/flat", called=called, axis=1)
+    number = assembly.cast(assembly.node("Not", [flat], "judge/refused/flat"), "int64", "judge/refused/flat/number")
+    count = assembly.node("ReduceSum", [number, rest], "judge/refused/by_row", keepdims=0)
+    return assembly.node("Not", [assembly.cast(count, "bool", "judge/refused/rows")], "judge/accepted/rows")
 
 
-def all_positions(assembly: Assembly, refused: str) -> str:
-    """The positions of all rows, int64[n, 1]."""
-    shape = assembly.node("Shape", [refused], "judge/rows/shape")
-    ones = assembly.node("ConstantOfShape", [shape], "judge/rows/ones", value=_ONE)
-    return positions(assembly, ones)
+def _rows_of(assembly: Assembly, tensor: str, called: str, opset: int) -> str:
+    """The number of rows of a tensor, int64[1]."""
+    if opset >= _SHAPE_OF_SOME:
+        return assembly.node("Shape", [tensor], "judge/size", end=1)
+    shape = assembly.node("Shape", [tensor], "judge/shape")
+    return assembly.node("Gather", [shape, assembly.constant(_ZERO, "judge/first")], "judge/size", called=called)

@@ -7,8 +7,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from onnxhybrid.compose.judge.equality import HALF
-from onnxhybrid.compose.judge.rows import Scoring, flat
+from onnxhybrid.compose.judge.functions import Judgement
+from onnxhybrid.compose.judge.operand import Operand
 from onnxhybrid.compose.judge.score import Measure, Score, judge
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
@@ -43,11 +43,7 @@ def length(tensor: str, *, axis: int | None = None, dtype: str | None = None) ->
     if not isinstance(axis, int) or isinstance(axis, bool):
         raise ComposeError("OH208", f"axis is a whole number or None, not {axis!r}")
 
-    def scores(steps: Scoring, name: str) -> str:
-        size = steps("Gather", steps("Shape", name), steps.constant(axis))
-        return flat(steps, steps.cast(size))
-
-    return Score(tensor, dtype or "float32", scores, empty_is_nan=False)
+    return Score(tensor, dtype or "float32", "size", more=(Operand("int64", np.array([axis])),))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +53,7 @@ class Length(Measure):
     tensor: str
 
     def __post_init__(self) -> None:
-        Score(self.tensor, "str", flat)  # checks the name
+        Score(self.tensor, "str", "matches")  # checks the name
 
     def __ge__(self, limit: int) -> Model:
         return self._between(_whole(limit), None)
@@ -79,10 +75,9 @@ class Length(Measure):
         if most is not None and most < least:
             pattern = r"[^\x00-\x{10FFFF}]"  # matches nothing
 
-        def scores(steps: Scoring, name: str) -> str:
-            return flat(steps, steps.cast(steps("RegexFullMatch", name, pattern=pattern)))
-
-        return judge(Score(self.tensor, "str", scores), "Greater", HALF, opset=_OPSET)
+        return judge(
+            Score(self.tensor, "str", "matches"), Judgement("matches", "Greater"), opset=_OPSET, pattern=pattern
+        )
 
 
 def _whole(limit: Any) -> int:

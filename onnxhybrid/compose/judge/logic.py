@@ -8,6 +8,7 @@ from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
+from onnxhybrid.compose.judge.functions import OPPOSITE, Judgement, renew, turned_around
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
@@ -17,14 +18,7 @@ from onnxhybrid.model.naming import free_name, injective, rename_tensors, tensor
 
 _LOGIC = Combinator("judge")
 
-_OPPOSITE = {
-    "Greater": "LessOrEqual",
-    "GreaterOrEqual": "Less",
-    "Less": "GreaterOrEqual",
-    "LessOrEqual": "Greater",
-    "And": "Or",
-    "Or": "And",
-}
+_OPPOSITE = {**OPPOSITE, "And": "Or", "Or": "And"}
 _OPSET = 12  # the first with LessOrEqual and GreaterOrEqual
 
 
@@ -36,7 +30,9 @@ def combined(operator: str, one: object, other: object) -> Model:
             input that they share has two types, shapes or defaults.
     """
     judges = parts_of({"one": one, "other": other})
-    meeting = Part("both", _meeting(operator, {part.label: verdict_of(part.model) for part in judges}))
+    for part in judges:
+        verdict_of(part.model)
+    meeting = Part("both", _meeting(operator, {part.label: _has_one_axis(part) for part in judges}))
     inputs = {name for part in judges for name in part.inputs}
     accepted = free_name("accepted", inputs)
     assembly = Assembly(_LOGIC, [*judges, meeting], inputs, [accepted])
@@ -45,18 +41,38 @@ def combined(operator: str, one: object, other: object) -> Model:
     return assembly.finish([accepted])
 
 
-def _meeting(operator: str, verdicts: dict[str, TensorSpec]) -> Model:
-    """Where two verdicts meet, row by row: each is brought to one axis at most, all of a row have to hold."""
-    specs = [TensorSpec(label, "bool", spec.shape) for label, spec in verdicts.items()]
-    steps = Steps(operator, specs)
-    steps.write(operator, *(_by_row(steps, spec) for spec in specs), output="accepted")
+def _has_one_axis(part: Part) -> bool:
+    """Whether it is sure that a judge gives a verdict for each row, along one axis: of ours it is."""
+    (verdict,) = part.outputs
+    sure = part.near.get(verdict)
+    return len(sure) == 1 if sure is not None else _is_ours(part.model.skeleton.graph, verdict)
+
+
+def _is_ours(graph: GraphProto, verdict: str) -> bool:
+    """Whether judges of ours alone, and logic, give a verdict."""
+    producers = {name: node for node in graph.node for name in node.output}
+    pending, seen = [verdict], set[str]()
+    while pending:
+        node = producers.get(pending.pop())
+        if node is None:
+            return False
+        if Judgement.of(node) is None:
+            if node.op_type not in ("And", "Or", "Not", "Identity") or node.domain:
+                return False
+            pending += [name for name in node.input if name not in seen]
+            seen.update(node.input)
+    return True
+
+
+def _meeting(operator: str, verdicts: dict[str, bool]) -> Model:
+    """Where two verdicts meet, row by row: each is brought to one axis, if it has not one. All of a row hold."""
+    steps = Steps(operator, [TensorSpec(label, "bool", None) for label in verdicts])
+    steps.write(operator, *(n if flat else _by_row(steps, n) for n, flat in verdicts.items()), output="accepted")
     return steps.model([TensorSpec("accepted", "bool", (None,))])
 
 
-def _by_row(steps: Steps, verdict: TensorSpec) -> str:
-    if verdict.shape is not None and len(verdict.shape) == 1:
-        return verdict.name
-    wide = steps("Flatten", steps("Unsqueeze", verdict.name, steps.constant([-1])), axis=1)
+def _by_row(steps: Steps, verdict: str) -> str:
+    wide = steps("Flatten", steps("Unsqueeze", verdict, steps.constant([-1])), axis=1)
     refused = steps("Cast", steps("Not", wide), to=TensorProto.INT64)
     count = steps("ReduceSum", refused, steps.constant([1]), keepdims=0)
     return steps("Equal", count, steps.constant(0))
@@ -77,6 +93,7 @@ def negated(judge: Model) -> Model:
     if not aligned.opsets.get(""):
         proto.opset_import.add(domain="", version=_OPSET)
     _negate(proto.graph)
+    renew(proto)
     return Model(proto, aligned.weights)
 
 
@@ -84,6 +101,7 @@ def _negate(graph: GraphProto) -> None:
     """Negate the one output of a graph, in place."""
     output = graph.output[0].name
     names = tensor_names(graph)
+    scores: dict[str, str] = {}
     if output in {value.name for value in graph.input}:
         graph.output[0].name = negation = free_name("accepted", names)
         turned = [helper.make_node("Not", [output], [negation], name=negation)]
@@ -91,20 +109,32 @@ def _negate(graph: GraphProto) -> None:
         inner = free_name(f"{output}/before", names)
         rename_tensors(graph, injective({output: inner}, names))
         graph.output[0].name = output
-        turned = _turned(graph, inner, output)
+        turned, scores = _turned(graph, inner, output)
     graph.node.extend(turned)
     _drop_dead(graph)
+    written = {name for node in graph.node for name in node.output}
+    rename_tensors(graph, {new: old for new, old in scores.items() if old not in written})
 
 
-def _turned(graph: GraphProto, tensor: str, negation: str) -> list[NodeProto]:
-    """Nodes that give the negation of a tensor, as far as its producers are logic or comparisons."""
+def _turned(graph: GraphProto, tensor: str, negation: str) -> tuple[list[NodeProto], dict[str, str]]:
+    """Nodes that give the negation of a tensor, as far as its producers are logic, comparisons or judges of ours.
+
+    Returns:
+        The nodes; and the tensors in which they give scores -> those in which their producers gave them.
+    """
     producers = {name: (place, node) for place, node in enumerate(graph.node) for name in node.output}
     names, turned, pending = {tensor: negation}, {}, [tensor]
     taken = tensor_names(graph)
     taken.add(negation)
+    scores: dict[str, str] = {}
     while pending:
         current = pending.pop()
         place, node = producers.get(current, (-1, NodeProto()))
+        if (judgement := Judgement.of(node)) and len(node.output) > 1:
+            score = taken.take(f"{node.output[1]}/not")
+            scores[score] = node.output[1]
+            turned[place, current] = turned_around(node, judgement, [names[current], score])
+            continue
         operator = node.op_type if not node.domain else ""
         inputs = [current] if operator not in (*_OPPOSITE, "Not") else list(node.input)
         if operator in ("And", "Or"):
@@ -115,7 +145,7 @@ def _turned(graph: GraphProto, tensor: str, negation: str) -> list[NodeProto]:
             inputs = [names[name] for name in inputs]
         kind = "Identity" if operator == "Not" else _OPPOSITE.get(operator, "Not")
         turned[place, current] = helper.make_node(kind, inputs, [names[current]], name=names[current])
-    return [turned[key] for key in sorted(turned)]
+    return [turned[key] for key in sorted(turned)], scores
 
 
 def _drop_dead(graph: GraphProto) -> None:
@@ -123,7 +153,8 @@ def _drop_dead(graph: GraphProto) -> None:
     read = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):
-        if node.op_type not in (*_OPPOSITE, "Not") or read.intersection(node.output):
+        is_logic = node.op_type in (*_OPPOSITE, "Not") or Judgement.of(node) is not None
+        if not is_logic or read.intersection(node.output):
             read.update(reads(node))
             kept.append(node)
     replace(graph.node, reversed(kept))

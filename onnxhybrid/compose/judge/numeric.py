@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from onnxhybrid.compose.judge.rows import Scoring, by_sample, classes, flat, probabilities
 from onnxhybrid.compose.judge.score import Score
 from onnxhybrid.errors import ComposeError
 
@@ -20,7 +17,7 @@ def max_probability(tensor: str, *, softmax: bool = False, dtype: str = "float32
     Raises:
         ComposeError: OH208, an argument has a value that it cannot have.
     """
-    return _of_probabilities(tensor, lambda steps, rows: steps.column(steps.top(rows, 1), 0), softmax, dtype)
+    return _of_probabilities("max_probability", tensor, softmax, dtype)
 
 
 def margin(tensor: str, *, softmax: bool = False, dtype: str = "float32") -> Score:
@@ -28,7 +25,7 @@ def margin(tensor: str, *, softmax: bool = False, dtype: str = "float32") -> Sco
 
     Args and raises as of max_probability.
     """
-    return _of_probabilities(tensor, _margin, softmax, dtype)
+    return _of_probabilities("margin", tensor, softmax, dtype)
 
 
 def entropy(tensor: str, *, softmax: bool = False, dtype: str = "float32") -> Score:
@@ -36,7 +33,7 @@ def entropy(tensor: str, *, softmax: bool = False, dtype: str = "float32") -> Sc
 
     Args and raises as of max_probability. A negative probability cannot be judged.
     """
-    return _of_probabilities(tensor, _entropy, softmax, dtype)
+    return _of_probabilities("entropy", tensor, softmax, dtype)
 
 
 def logit_max(tensor: str, *, dtype: str = "float32") -> Score:
@@ -44,14 +41,7 @@ def logit_max(tensor: str, *, dtype: str = "float32") -> Score:
 
     Args and raises as of max_probability.
     """
-
-    def scores(steps: Scoring, name: str) -> str:
-        rows, lead = classes(steps, name)
-        known = steps("Not", steps("IsNaN", rows))
-        clean = steps("Where", known, rows, steps.number(0))
-        return by_sample(steps, steps("Add", steps.column(steps.top(clean, 1), 0), steps.nan_unless(known)), lead)
-
-    return Score(tensor, dtype, scores, dtype)
+    return Score(tensor, dtype, "logit_max", dtype)
 
 
 def value(tensor: str, *, dtype: str = "float32") -> Score:
@@ -64,29 +54,10 @@ def value(tensor: str, *, dtype: str = "float32") -> Score:
     Raises:
         ComposeError: OH208, an argument has a value that it cannot have.
     """
-    return Score(tensor, dtype, flat, dtype)
+    return Score(tensor, dtype, "value", dtype)
 
 
-def _of_probabilities(tensor: str, score: Callable[[Scoring, str], str], softmax: bool, dtype: str) -> Score:
+def _of_probabilities(kind: str, tensor: str, softmax: bool, dtype: str) -> Score:
     if not isinstance(softmax, bool):
         raise ComposeError("OH208", f"softmax is True or False, not {softmax!r}")
-
-    def scores(steps: Scoring, name: str) -> str:
-        rows, lead = classes(steps, name)
-        held, nan = probabilities(steps, rows, softmax)
-        return by_sample(steps, steps("Add", score(steps, held), nan), lead)
-
-    return Score(tensor, dtype, scores, dtype)
-
-
-def _margin(steps: Scoring, rows: str) -> str:
-    both = steps.top(rows, 2)
-    first, second = steps.column(both, 0), steps.column(both, 1)
-    none = steps("Mul", second, steps.number(0))  # NaN where there is no second class, which top gives as -inf
-    return steps("Add", steps("Sub", first, second), none)
-
-
-def _entropy(steps: Scoring, rows: str) -> str:
-    zero = steps("Equal", rows, steps.number(0))
-    logarithm = steps("Log", steps("Where", zero, steps.number(1), rows))
-    return steps("Neg", steps.total(steps("Mul", rows, logarithm)))
+    return Score(tensor, dtype, f"{kind}_of_logits" if softmax else kind, dtype)

@@ -32,6 +32,16 @@ class Operand:
         """The input's description; None for a constant."""
         return TensorSpec(self.name, self.dtype, (1,)) if self.name else None
 
+    def __str__(self) -> str:
+        """The input's name, or the constant, shortened."""
+        if self.name:
+            return self.name
+        text = repr(self.value[0]) if self.dtype == "str" else str(self.value[0]).removesuffix(".0")
+        return text if len(text) <= _READABLE else f"{text[:_READABLE]}…"
+
+
+_READABLE = 32
+
 
 def threshold(given: object, dtype: str) -> Operand:
     """A number, or an Input of one.

@@ -7,11 +7,12 @@ A row that cannot be judged has the score NaN, which every comparison refuses.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from onnx import TensorProto
 
 from onnxhybrid.compose.build.steps import Steps
-from onnxhybrid.compose.judge.operand import Operand
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.dtypes import elem_type, numpy_dtype
 
@@ -28,21 +29,34 @@ class Scoring(Steps):
         super().__init__("judge", inputs)
         self.dtype = dtype
 
-    def operand(self, operand: Operand) -> str:
-        """What is compared with, as a tensor of shape [1]."""
-        return operand.name or self.constant(operand.value, numpy_dtype(operand.dtype))
-
-    def number(self, value: float) -> str:
-        """A constant scalar of the float type that scores are computed in."""
+    def number(self, value: float | Sequence[float]) -> str:
+        """A constant scalar or list of the float type that scores are computed in."""
         return self.constant(value, numpy_dtype(self.dtype))
 
     def cast(self, tensor: str) -> str:
         """The tensor in the float type that scores are computed in."""
         return self("Cast", tensor, to=elem_type(self.dtype))
 
+    def sum(self, tensor: str, axes: Sequence[int], *, keep: bool = False) -> str:
+        """The sums along axes; of all elements where none are named."""
+        return self("ReduceSum", tensor, *([self.constant(axes)] if axes else []), keepdims=int(keep))
+
+    def reduced(self, operator: str, tensor: str, axes: Sequence[int], *, keep: bool = False) -> str:
+        """A reduction along axes, as opsets before 18 have it; of all elements where none are named.
+
+        Axes are counted from the front: ONNX Runtime before 1.31 takes negative ones wrongly where there are no rows.
+        """
+        some: dict[str, Any] = {"axes": axes} if axes else {}
+        return self(operator, tensor, keepdims=int(keep), **some)
+
     def total(self, rows: str) -> str:
         """The sum of each row: [n, m] -> [n]."""
         return self("ReduceSum", rows, self.constant([1]), keepdims=0)
+
+    def all_of(self, verdicts: str) -> str:
+        """One bool: whether all hold; where there are none they do."""
+        product = self("ReduceProd", self("Cast", verdicts, to=TensorProto.INT32), keepdims=0)
+        return self("Cast", product, to=TensorProto.BOOL)
 
     def nan_unless(self, ok: str) -> str:
         """0 for each row of which every element is ok, NaN for the others: bool[n, m] -> [n]."""
@@ -102,12 +116,10 @@ def probabilities(steps: Scoring, rows: str, softmax: bool) -> tuple[str, str]:
     return steps("Softmax", clean, axis=-1), steps("Add", steps.nan_unless(ok), none)
 
 
-def worst(steps: Scoring, scores: str, tensor: str | None, *, largest: bool) -> str:
+def worst(steps: Scoring, scores: str, tensor: str, *, largest: bool) -> str:
     """The largest or smallest score of each sample, [n, m] -> [n]; NaN where one is NaN, or `tensor` is empty."""
     known = steps("Not", steps("IsNaN", scores))
     clean = steps("Where", known, scores, steps.number(0))
     found = steps("Add", steps.column(steps.top(clean, 1, largest=largest), 0), steps.nan_unless(known))
-    if tensor is None:
-        return found
     empty = steps("Equal", steps("Size", tensor), steps.constant(0))
     return steps("Add", found, steps("Where", empty, steps.number(np.nan), steps.number(0)))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
 from onnx import numpy_helper
 
-from onnxhybrid.compose.build.steps import OPSET
+from onnxhybrid.compose.build.steps import OPSET, Steps
+from onnxhybrid.compose.judge.functions import Judgement
 from onnxhybrid.compose.judge.operand import Operand, threshold
-from onnxhybrid.compose.judge.rows import Scoring, worst
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Input, Model, TensorSpec
+from onnxhybrid.model.dtypes import numpy_dtype
 from onnxhybrid.model.editing import SCORE
 
 
@@ -47,16 +47,16 @@ class Score(Measure):
     Attributes:
         tensor: the local output's name.
         reads: the dtype that the judge reads; a cascade casts numbers of other types.
-        scores: from the local output to its scores, [n, m].
+        kind: the kind of score.
         dtype: the float type of the scores and of the threshold.
-        empty_is_nan: whether a tensor without elements cannot be judged.
+        more: what the kind reads beside the tensor.
     """
 
     tensor: str
     reads: str
-    scores: Callable[[Scoring, str], str]
+    kind: str
     dtype: str = "float32"
-    empty_is_nan: bool = True
+    more: tuple[Operand, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.tensor, str) or not self.tensor:
@@ -65,41 +65,46 @@ class Score(Measure):
             raise ComposeError("OH208", f"a score is float32 or float64, not {self.dtype!r}")
 
     def __ge__(self, limit: float | Input) -> Model:
-        return judge(self, "GreaterOrEqual", threshold(limit, self.dtype))
+        return self._compared("GreaterOrEqual", limit)
 
     def __gt__(self, limit: float | Input) -> Model:
-        return judge(self, "Greater", threshold(limit, self.dtype))
+        return self._compared("Greater", limit)
 
     def __le__(self, limit: float | Input) -> Model:
-        return judge(self, "LessOrEqual", threshold(limit, self.dtype))
+        return self._compared("LessOrEqual", limit)
 
     def __lt__(self, limit: float | Input) -> Model:
-        return judge(self, "Less", threshold(limit, self.dtype))
+        return self._compared("Less", limit)
+
+    def _compared(self, operator: str, limit: float | Input) -> Model:
+        operand = threshold(limit, self.dtype)
+        return judge(self, Judgement(self.kind, operator, dtype=self.dtype), *self.more, operand)
 
 
-def judge(score: Score, operator: str, limit: Operand, *more: Operand, opset: int = OPSET) -> Model:
-    """The judge `score <operator> limit`: a bool for each row.
+def judge(score: Score, judgement: Judgement, *operands: Operand, opset: int = OPSET, **attributes: str) -> Model:
+    """The judge that one function makes: a bool for each row.
 
     Args:
         score: what is judged.
-        operator: the comparison.
-        limit: the threshold.
-        *more: other inputs that the score reads by name.
-        opset: the oldest opset that has what the score uses.
+        judgement: how.
+        *operands: what the function reads beside the local output, the threshold last.
+        opset: the oldest opset that has what it uses.
+        **attributes: what is said of it beside its inputs.
 
     Raises:
         ComposeError: OH208, two of the inputs have one name.
     """
-    given = [operand for operand in (limit, *more) if operand.name]
-    specs = [TensorSpec(score.tensor, score.reads, None), *(operand.spec for operand in given if operand.spec)]
+    specs = [TensorSpec(score.tensor, score.reads, None), *(operand.spec for operand in operands if operand.spec)]
     if len({spec.name for spec in specs}) < len(specs):
         raise ComposeError("OH208", f"two inputs of the judge would be called {specs[-1].name!r}; rename one")
-    steps = Scoring(score.dtype, specs)
+    steps = Steps("judge", specs)
     accepted = TensorSpec(steps.name("accepted"), "bool", (None,))
-    scores = score.scores(steps, score.tensor)
-    extreme = worst(steps, scores, score.tensor if score.empty_is_nan else None, largest=operator.startswith("Less"))
     compared = steps.name("judge/score")
-    steps.write("Identity", extreme, output=compared)
-    steps.write(operator, compared, steps.operand(limit), output=accepted.name)
-    defaults = [numpy_helper.from_array(o.value, o.name) for o in given if o.value is not None]
+    inputs = [
+        score.tensor,
+        *(operand.name or steps.constant(operand.value, numpy_dtype(operand.dtype)) for operand in operands),
+    ]
+    reading = judgement.read(*(str(operand) for operand in operands[-1:]), *attributes.values())
+    steps.call(judgement.function(opset), inputs, [accepted.name, compared], node=reading, **attributes)
+    defaults = [numpy_helper.from_array(o.value, o.name) for o in operands if o.name and o.value is not None]
     return steps.model([accepted], defaults=defaults, opset=opset).with_metadata({SCORE: compared})

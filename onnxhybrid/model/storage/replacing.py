@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from onnx import TensorProto
-
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.graphs import all_tensors
-from onnxhybrid.model.storage.reading import read
+from onnxhybrid.model.storage.reading import coded, message, opened
+from onnxhybrid.model.storage.weights import external_tensors
+from onnxhybrid.model.storage.wire import detach
 
 _CHUNK = 4 << 20
 
@@ -65,15 +64,20 @@ def unfinished(path: Path) -> Iterator[Unfinished]:
 
 
 @contextlib.contextmanager
-def placed(data: Unfinished, model: Path) -> Iterator[Path]:
-    """Put data beside a model, for as long as the block does not fail: `<model>.data`, or a name with the data's hash.
+def placed(data: Unfinished, wanted: Path, model: Path) -> Iterator[Path]:
+    """Put data beside a model, for as long as the block does not fail; where it lies.
 
     Data of the same bytes that is there already is taken as it is.
+
+    Args:
+        data: what was written.
+        wanted: its place, if that is free; otherwise one with the data's hash in its name.
+        model: the .onnx file, whose place is not free.
     """
     data.close()
-    for place in _names(data.path, model):
-        new = _linked(data.path, place)
-        if new or _equal(data.path, place):
+    for place in _names(data.path, wanted):
+        new = place != model and _linked(data.path, place)
+        if new or (place != model and _equal(data.path, place)):
             break
     else:
         raise FileExistsError(f"all names for its data are taken, {place.name!r} by something else")
@@ -91,11 +95,14 @@ def data_of(model: Path) -> set[Path]:
     """The data files of the model on disk that were written with it, by their names; none where there is no model."""
     own = re.compile(re.escape(model.name) + r"(\.[0-9a-f]{8}|\.[0-9a-f]{32})?\.data")
     try:
-        tensors = list(all_tensors(read(model)))
-    except (OSError, ValueError, ModelError):
+        with coded(model), opened(model) as view:
+            skeleton = detach(view)
+            tensors = external_tensors(message(skeleton)) if b".data" in skeleton else []
+    except ModelError:
         return set()
-    entries = (e for t in tensors if t.data_location == TensorProto.EXTERNAL for e in t.external_data)
-    return {model.with_name(e.value) for e in entries if e.key == "location" and own.fullmatch(e.value)}
+    entries = [entry for tensor in tensors for entry in tensor.external_data if entry.key == "location"]
+    names = [entry.value for entry in entries if isinstance(entry.value, str)]  # ours are texts
+    return {model.with_name(name) for name in names if own.fullmatch(name)}
 
 
 def discard(files: set[Path]) -> None:
@@ -105,15 +112,15 @@ def discard(files: set[Path]) -> None:
             file.unlink()
 
 
-def _names(data: Path, model: Path) -> Iterator[Path]:
+def _names(data: Path, wanted: Path) -> Iterator[Path]:
     """Names for data, the usual one first."""
-    yield model.with_name(f"{model.name}.data")
+    yield wanted
     with open(data, "rb") as file:
         digest = hashlib.blake2b(digest_size=16)
         while piece := file.read(_CHUNK):
             digest.update(piece)
     for length in (8, 32):
-        yield model.with_name(f"{model.name}.{digest.hexdigest()[:length]}.data")
+        yield wanted.with_name(f"{wanted.stem}.{digest.hexdigest()[:length]}{wanted.suffix}")
 
 
 def _linked(data: Path, place: Path) -> bool:

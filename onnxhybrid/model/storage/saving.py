@@ -10,15 +10,23 @@ from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import annotation
-from onnxhybrid.model.graphs import nested_tensors
+from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.storage.carrying import carried
+from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.replacing import data_of, discard, placed, unfinished
-from onnxhybrid.model.storage.weights import Source, Weights, detached, materialize, place, size_of, source_of
-from onnxhybrid.model.storage.wire import RAW_DATA, THRESHOLD, prefix
+from onnxhybrid.model.storage.sources import Source, Weights
+from onnxhybrid.model.storage.weights import (
+    detached,
+    external_nested,
+    materialize,
+    materialize_nested,
+    place,
+    size_of,
+    source_of,
+)
+from onnxhybrid.model.storage.wire import MESSAGE_LIMIT, RAW_DATA, THRESHOLD, prefix
 
 ExternalData = Literal["auto"] | bool
-
-MESSAGE_LIMIT = 2**31 - 1
-"""The largest protobuf message, in bytes."""
 
 _MARGIN = 1 << 20
 """Room for the length prefixes that a size estimate leaves out."""
@@ -45,18 +53,21 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         external_data: True puts the weights beside the file, False inside, "auto" inside if they fit.
 
     Raises:
-        ModelError: OH107, weights cannot be read; OH108, the model does not fit one message; OH112, the system
-            refused to write.
+        ModelError: OH107, weights, or files that nodes name, cannot be read; OH108, the model does not fit one message;
+            OH112, the system refused to write.
     """
     inside = fits_one_message(model, weights)
     if external_data is False and not inside:
         raise ModelError("OH108", f"{path.name} would be larger than 2 GiB; save it with external_data='auto'")
     try:
         before = data_of(path)
-        whole = _own(model, weights)
-        beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
-        if beside is None:
-            _write_inside(whole, weights, path)
+        whole = ModelProto()
+        whole.CopyFrom(model)
+        annotation.update(whole)
+        with carried(whole, weights, path):
+            beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
+            if beside is None:
+                _write_inside(whole, weights, path)
         discard(before - {beside})
     except OSError as problem:
         raise ModelError("OH112", f"{path} cannot be written: {problem.strerror or problem}") from None
@@ -66,19 +77,10 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
 
 def _write_inside(model: ModelProto, weights: Weights, path: Path) -> None:
     """Write the graph and its weights to `path`."""
+    materialize_nested(model, weights)
     with unfinished(path) as new:
         _stream(model, weights, new.file)
         new.replace()
-
-
-def _own(model: ModelProto, weights: Weights) -> ModelProto:
-    """A copy in which only the main graph's initializers still are references."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    annotation.update(copy)
-    for tensor in nested_tensors(copy) if weights else ():
-        materialize(tensor, weights)
-    return copy
 
 
 def _stream(model: ModelProto, weights: Weights, file: BinaryIO) -> None:
@@ -109,9 +111,10 @@ def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path | Non
     """Write the weights beside `path` and the graph to it; the file of the weights, None where there is none."""
     with unfinished(path) as graph, unfinished(path) as data:
         spans = _write_data(model, weights, data.file)
-        with placed(data, path) if spans else nullcontext(path) as beside:
+        with placed(data, path.with_name(f"{path.name}.data"), path) if spans else nullcontext(path) as beside:
             for tensor, offset, length in spans:
                 place(tensor, beside.name, offset, length)
+            materialize_nested(model, weights)
             graph.file.write(_serialized(model, path))
             graph.replace()
     return beside if spans else None
@@ -124,7 +127,8 @@ def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tup
     """
     spans = []
     offsets: dict[str, int] = {}
-    for tensor in model.graph.initializer:
+    nested = nested_places(all_nodes(model)) if weights and external_nested(model) else ()
+    for tensor in (*model.graph.initializer, *nested):
         source = source_of(tensor, weights)
         if source is None:
             continue

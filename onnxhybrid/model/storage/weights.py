@@ -6,174 +6,49 @@ they stand for, so the tables of several models can be united.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from onnxhybrid.errors import ModelError
-from onnxhybrid.model.graphs import all_tensors
+from onnxhybrid.model.graphs import nested_tensors
+from onnxhybrid.model.storage.companions import named, restore
+from onnxhybrid.model.storage.sources import Source, Weights
 from onnxhybrid.model.storage.wire import SPAN
 
-_CHUNK = 4 << 20
+_MARKS = (b"location", SPAN.encode())
+"""What is in the bytes of each tensor whose data lies elsewhere: the keys that tell its place."""
+
+_FIELDS = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
 
 
-class Source(Protocol):
-    """Where the bytes of a tensor are."""
-
-    @property
-    def key(self) -> str:
-        """A name that no other source has."""
-
-    @property
-    def length(self) -> int:
-        """The number of bytes."""
-
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The bytes, piece by piece.
-
-        Raises:
-            ModelError: OH107, they cannot be read.
-        """
-
-    def mapped(self) -> npt.NDArray[np.uint8]:
-        """The bytes as an array, without reading them where the system can map them.
-
-        Raises:
-            ModelError: OH107, they cannot be read.
-        """
+def external_tensors(model: ModelProto) -> list[TensorProto]:
+    """Every tensor whose data lies elsewhere, the main graph's initializers first."""
+    return [*_external(model.graph.initializer), *external_nested(model)]
 
 
-Weights = Mapping[str, Source]
+def external_nested(model: ModelProto) -> list[TensorProto]:
+    """Every tensor whose data lies elsewhere but for the main graph's initializers.
 
-
-@dataclass(frozen=True)
-class InMemory:
-    """A span of a bytes object that somebody gave us."""
-
-    buffer: bytes
-    offset: int
-    length: int
-
-    @classmethod
-    def of(cls, buffer: bytes, offset: int, length: int) -> InMemory:
-        """The span of `buffer`.
-
-        Raises:
-            ValueError: it does not lie inside the buffer.
-        """
-        if offset < 0 or length < 0 or offset + length > len(buffer):
-            raise ValueError("the span lies outside of the buffer")
-        return cls(buffer, offset, length)
-
-    @property
-    def key(self) -> str:
-        """The identity of the buffer, which this source keeps alive, and the span."""
-        return f"memory:{id(self.buffer)}:{self.offset}:{self.length}"
-
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The span, in one piece."""
-        yield memoryview(self.buffer)[self.offset : self.offset + self.length]
-
-    def mapped(self) -> npt.NDArray[np.uint8]:
-        """A view of the span."""
-        return np.frombuffer(self.buffer, np.uint8, self.length, self.offset)
-
-
-@dataclass(frozen=True)
-class InFile:
-    """A span of a file, as the file was when the model was loaded."""
-
-    path: str
-    offset: int
-    length: int
-    stamp: tuple[int, int]
-
-    @classmethod
-    def of(cls, path: Path, offset: int, length: int | None) -> InFile:
-        """The span of the file at `path`; a length of None means up to the file's end.
-
-        Raises:
-            ModelError: OH107, the file is missing or too short.
-        """
-        stamp = _stamp(path)
-        if length is None:
-            length = stamp[0] - offset
-        if offset < 0 or length < 0 or offset + length > stamp[0]:
-            raise ModelError("OH107", f"{path} has {stamp[0]} bytes; weights are said to lie at {offset}+{length}")
-        return cls(str(path), offset, length, stamp)
-
-    @property
-    def key(self) -> str:
-        """The file, its state and the span."""
-        return f"file:{self.stamp[1]}:{self.offset}:{self.length}:{self.path}"
-
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The span, in pieces of a few MiB."""
-        with self._opened() as file:
-            file.seek(self.offset)
-            left = self.length
-            while left:
-                piece = file.read(min(left, _CHUNK))
-                if not piece:
-                    raise ModelError("OH107", f"{self.path} became shorter while it was read")
-                left -= len(piece)
-                yield piece
-            self._check(file)
-
-    def mapped(self) -> npt.NDArray[np.uint8]:
-        """A read-only map of the span."""
-        with self._opened() as file:
-            if not self.length:
-                return np.empty(0, np.uint8)
-            return np.memmap(file, np.uint8, "r", self.offset, (self.length,))
-
-    def require_unchanged(self) -> None:
-        """Check that the file is as it was.
-
-        Raises:
-            ModelError: OH107, it is not.
-        """
-        with self._opened():
-            pass
-
-    def _opened(self) -> BinaryIO:
-        try:
-            file = open(self.path, "rb")  # noqa: SIM115  # the caller closes it
-        except OSError as problem:
-            raise ModelError("OH107", f"{self.path} cannot be read: {problem.strerror}") from None
-        try:
-            self._check(file)
-        except ModelError:
-            file.close()
-            raise
-        return file
-
-    def _check(self, file: BinaryIO) -> None:
-        if _stamp_of(os.fstat(file.fileno())) != self.stamp:
-            raise ModelError("OH107", f"{self.path} was changed after the model was loaded; load it again")
-
-
-def _stamp(path: Path) -> tuple[int, int]:
+    Most models have none, and of a large one its bytes tell that many times faster than a walk.
+    """
     try:
-        return _stamp_of(path.stat())
-    except OSError as problem:
-        raise ModelError("OH107", f"weights file {path} cannot be read: {problem.strerror}") from None
+        data = model.SerializePartialToString()
+    except ValueError:  # EncodeError: more than one message holds
+        return _external(nested_tensors(model))
+    known = len(_external(model.graph.initializer))
+    return _external(nested_tensors(model)) if sum(map(data.count, _MARKS)) > known else []
 
 
-def _stamp_of(status: os.stat_result) -> tuple[int, int]:
-    """What tells a changed file: its size in bytes and its time of modification in ns."""
-    return status.st_size, status.st_mtime_ns
+def _external(tensors: Iterable[TensorProto]) -> list[TensorProto]:
+    return [tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL]
 
 
 def reference(tensor: TensorProto, source: Source) -> None:
     """Make `tensor` name `source` as the place of its data."""
-    tensor.ClearField("raw_data")
+    for field in _FIELDS:
+        tensor.ClearField(field)
     tensor.data_location = TensorProto.EXTERNAL
     del tensor.external_data[:]
     tensor.external_data.add(key="location", value=source.key)
@@ -193,8 +68,8 @@ def place(tensor: TensorProto, location: str, offset: int, length: int) -> None:
 
 
 def source_of(tensor: TensorProto, weights: Weights) -> Source | None:
-    """The source of a tensor's data; None when the tensor holds its data itself."""
-    if tensor.data_location != TensorProto.EXTERNAL:
+    """The source of a tensor's data; None when the tensor holds its data itself, or has got its `place`."""
+    if tensor.data_location != TensorProto.EXTERNAL or len(tensor.external_data) != 1:
         return None
     return weights[tensor.external_data[0].value]
 
@@ -210,6 +85,27 @@ def materialize(tensor: TensorProto, weights: Weights) -> None:
         return
     detached(tensor)
     tensor.raw_data = b"".join(bytes(chunk) for chunk in source.chunks())
+
+
+def make_whole(model: ModelProto, weights: Weights) -> None:
+    """Put all data into a model, and give the files that its nodes name their own names back, in place.
+
+    Raises:
+        ModelError: OH107, the data cannot be read.
+    """
+    for tensor in external_tensors(model) if weights else ():
+        materialize(tensor, weights)
+    restore(model, weights)
+
+
+def materialize_nested(model: ModelProto, weights: Weights) -> None:
+    """Put the data of referenced tensors into all that are no initializers of the main graph.
+
+    Raises:
+        ModelError: OH107, the data cannot be read.
+    """
+    for tensor in external_nested(model) if weights else ():
+        materialize(tensor, weights)
 
 
 def same_values(one: TensorProto, other: TensorProto, weights: Weights) -> bool:
@@ -249,56 +145,13 @@ def size_of(model: ModelProto, weights: Weights) -> int:
     size: int = model.ByteSize()
     if not weights:
         return size
-    return size + sum(source.length for tensor in all_tensors(model) if (source := source_of(tensor, weights)))
+    return size + sum(source.length for tensor in external_tensors(model) if (source := source_of(tensor, weights)))
 
 
 def used(model: ModelProto, weights: Weights) -> Weights:
     """The part of the table that the model refers to."""
     if not weights:
         return {}
-    keys = {t.external_data[0].value for t in all_tensors(model) if t.data_location == TensorProto.EXTERNAL}
+    keys = {entry.value for tensor in external_tensors(model) for entry in tensor.external_data}
+    keys.update(named(model, weights))
     return {key: weights[key] for key in sorted(keys)}
-
-
-def resolve(model: ModelProto, *, itself: Path | bytes, folder: Path | None) -> Weights:
-    """Turn every EXTERNAL tensor of a freshly read skeleton into a reference, and return the table.
-
-    Args:
-        model: the skeleton; its tensors are changed in place.
-        itself: the file or bytes that it was read from, for spans of its own.
-        folder: where its external data lies; None when it has no folder.
-
-    Raises:
-        ModelError: OH107, external data is missing, too short, or outside of the folder.
-    """
-    sources: dict[str, Source] = {}
-    for tensor in all_tensors(model):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            source = _source(tensor, itself, folder)
-            sources[source.key] = source
-            reference(tensor, source)
-    return sources
-
-
-def _source(tensor: TensorProto, itself: Path | bytes, folder: Path | None) -> Source:
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    try:
-        if SPAN in entries:
-            offset, length = (int(number) for number in entries[SPAN].split(","))
-            if isinstance(itself, bytes):
-                return InMemory.of(itself, offset, length)
-            return InFile.of(itself, offset, length)
-        size = int(entries["length"]) if "length" in entries else None
-        return InFile.of(_external_file(entries.get("location", ""), folder), int(entries.get("offset", "0")), size)
-    except ValueError:
-        raise ModelError("OH107", f"the external data of {tensor.name!r} has no valid offset or length") from None
-
-
-def _external_file(location: str, folder: Path | None) -> Path:
-    """The file of external data; it has to lie in the model's folder, as ONNX Runtime demands too."""
-    if folder is None:
-        raise ModelError("OH107", f"external data {location!r} has no folder here; use oh.load(path) for such a model")
-    path = Path(os.path.normpath(folder / location))
-    if not location or Path(location).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        raise ModelError("OH107", f"external data at {location!r} lies outside of the model's folder {folder}")
-    return path

@@ -1,4 +1,4 @@
-"""Reads an ONNX file without its weights: large `raw_data` fields become references while the bytes are walked.
+"""Reads an ONNX file without its weights: large fields of numbers become references while the bytes are walked.
 
 Only the fields on the way to a tensor are opened; everything else is passed on as it is, so unknown fields survive.
 Source: https://protobuf.dev/programming-guides/encoding/ and onnx.proto.
@@ -20,7 +20,10 @@ THRESHOLD = 1024
 SPAN = "onnxhybrid.span"
 """The external_data key that marks a reference into the file that is being read: `"offset,length"`."""
 
-# field numbers that lead to a tensor, by message; the empty name is a tensor's own raw_data
+ENCODED = "onnxhybrid.encoded"
+"""The external_data key of a reference to numbers that are encoded one by one (see `encoded`)."""
+
+# field numbers that lead to a tensor, by message
 _WAYS: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -29,10 +32,32 @@ _WAYS: dict[str, dict[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
+MESSAGE_LIMIT = 2**31 - 1
+"""The largest protobuf message, in bytes."""
+
 RAW_DATA = 9
 """The number of TensorProto.raw_data."""
 
+_DATA_TYPE, _DATA_LOCATION = 2, 14
+_FLOAT_DATA, _DOUBLE_DATA = 4, 10
+_ENCODED_DATA = {5: "int32_data", 7: "int64_data", 11: "uint64_data"}
+_DATA = frozenset({RAW_DATA, _FLOAT_DATA, _DOUBLE_DATA, *_ENCODED_DATA})
+_TYPES = TensorProto.DataType
+_TYPES_OF = {
+    _FLOAT_DATA: {_TYPES.Value(name) for name in ("FLOAT", "COMPLEX64")},
+    _DOUBLE_DATA: {_TYPES.Value(name) for name in ("DOUBLE", "COMPLEX128")},
+    7: {_TYPES.Value("INT64")},
+    11: {_TYPES.Value(name) for name in ("UINT32", "UINT64")},
+}
+"""The element types of a data field; raw_data takes all, and int32_data all that the others do not."""
+_TYPES_OF[5] = set(_TYPES.values()).difference(
+    *_TYPES_OF.values(),
+    # these lie in bits there as nowhere else, and their numbers stay in the graph
+    (number for name, number in _TYPES.items() if name in ("UNDEFINED", "STRING") or name.startswith("FLOAT6")),
+)
+
 _MAX_DEPTH = 100
+_SMALL_TAG, _WIRE_TYPE, _DELIMITED = 0x80, 7, 2
 
 
 class _Field(NamedTuple):
@@ -48,16 +73,19 @@ class _Field(NamedTuple):
 def detach(data: Buffer) -> bytes:
     """The bytes of the ModelProto in `data`, with each large `raw_data` replaced by a reference.
 
-    A tensor whose data is left out becomes EXTERNAL, with one external_data entry `SPAN`.
+    A tensor whose data is left out becomes EXTERNAL, with an external_data entry `SPAN` and perhaps `ENCODED`.
 
     Raises:
-        ModelError: OH100, the bytes are no protobuf message.
+        ModelError: OH100, the bytes are no protobuf message, or without its weights still too large for one.
     """
     view = memoryview(data)
     try:
-        return b"".join(_message(view, 0, len(view), "model", 0))
+        pieces = _message(view, 0, len(view), "model", 0)
     except (IndexError, ValueError) as problem:
         raise ModelError("OH100", f"the bytes are no ONNX model: {problem}") from None
+    if sum(map(len, pieces)) >= MESSAGE_LIMIT:
+        raise ModelError("OH100", "the bytes are no ONNX model: they hold 2 GiB or more beside its weights")
+    return b"".join(pieces)
 
 
 def _message(data: memoryview, start: int, end: int, kind: str, depth: int) -> list[Buffer]:
@@ -68,6 +96,9 @@ def _message(data: memoryview, start: int, end: int, kind: str, depth: int) -> l
     pieces: list[Buffer] = []
     kept = position = start
     while position < end:
+        if following := _behind_small(data, position, end):
+            position = following
+            continue
         field = _field(data, position, end)
         position = field.end
         way = ways.get(field.number)
@@ -83,17 +114,48 @@ def _message(data: memoryview, start: int, end: int, kind: str, depth: int) -> l
     return pieces
 
 
+def _behind_small(data: memoryview, start: int, end: int) -> int:
+    """Where a field below `THRESHOLD` ends, which nearly all are; 0 where another starts, or it is not told so fast."""
+    if start + 3 > end or not _SMALL_TAG > (tag := data[start]) > _WIRE_TYPE or tag & _WIRE_TYPE != _DELIMITED:
+        return 0
+    if (size := data[start + 1]) < 0x80:
+        stop = start + 2 + size
+    elif (more := data[start + 2]) < THRESHOLD >> 7:
+        stop = start + 3 + (size & 0x7F | more << 7)
+    else:
+        return 0
+    return stop if stop <= end else 0
+
+
 def _tensor(data: memoryview, tensor: _Field) -> list[Buffer] | None:
-    """A tensor's pieces without its raw_data; None when there is nothing large to leave out."""
-    position = tensor.content
+    """A tensor's pieces without its numbers; None when there is nothing large to leave out."""
+    position, data_type, elsewhere = tensor.content, 0, False
+    found: list[_Field] = []
     while position < tensor.end:
         field = _field(data, position, tensor.end)
         position = field.end
-        if field.number == RAW_DATA and field.delimited and field.end - field.content >= THRESHOLD:
-            reference = TensorProto(data_location=TensorProto.EXTERNAL)
-            reference.external_data.add(key=SPAN, value=f"{field.content},{field.end - field.content}")
-            return [data[tensor.content : field.start], reference.SerializeToString(), data[field.end : tensor.end]]
-    return None
+        if field.number in _DATA:
+            found.append(field)
+        elif field.number == _DATA_TYPE and not field.delimited:
+            data_type = _read_varint(data, field.start + 1, field.end)[0]
+        elif field.number == _DATA_LOCATION and not field.delimited:
+            elsewhere = bool(_read_varint(data, field.start + 1, field.end)[0])
+    if elsewhere or len(found) != 1 or not _is_reference(found[0], data_type):
+        return None
+    field = found[0]
+    reference = TensorProto(data_location=TensorProto.EXTERNAL)
+    reference.external_data.add(key=SPAN, value=f"{field.content},{field.end - field.content}")
+    if field.number in _ENCODED_DATA:
+        reference.external_data.add(key=ENCODED, value=_ENCODED_DATA[field.number])
+    # At the end, since the last of two values counts: a file may say that its data lies inside.
+    return [data[tensor.content : field.start], data[field.end : tensor.end], reference.SerializeToString()]
+
+
+def _is_reference(field: _Field, data_type: int) -> bool:
+    """Whether a field of numbers of this element type is kept by reference."""
+    if not field.delimited or field.end - field.content < THRESHOLD:
+        return False
+    return field.number == RAW_DATA or data_type in _TYPES_OF[field.number]
 
 
 def _field(data: memoryview, start: int, end: int) -> _Field:

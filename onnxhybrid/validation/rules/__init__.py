@@ -12,6 +12,7 @@ Rule = Callable[[Subject], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     structure.sound,
+    structure.tensors_only,
     portability.file_format,
     portability.standard_opset,
     portability.known_operators,

@@ -10,7 +10,7 @@ from onnxhybrid.library import protocols
 from onnxhybrid.model import RemoteSpec, TensorSpec
 from onnxhybrid.model.remote_spec import BEGIN
 from onnxhybrid.remote.credential import Credential
-from onnxhybrid.remote.invoke import Options, Target, describe
+from onnxhybrid.remote.invoke import CallSettings, Target, describe
 from onnxhybrid.validation.subject import Scope, Subject, label
 
 
@@ -44,8 +44,8 @@ def agrees(subject: Subject) -> Iterator[Finding]:
 
 def _asked(remote: RemoteSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     auth = Credential(remote.credential) if remote.credential else None
-    options = Options(auth=auth, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
-    return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), options)
+    settings = CallSettings(auth=auth, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
+    return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), settings)
 
 
 def _differences(

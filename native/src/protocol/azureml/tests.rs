@@ -1,50 +1,26 @@
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use http::StatusCode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::node::{Attributes, Signature};
-use crate::protocol::options::Settings;
+use crate::protocol::declared::tests::Parts;
+use crate::protocol::options::Options;
 use crate::tensor::{InputData, OutputData};
 
-struct Fields(HashMap<&'static str, String>);
-
-impl Attributes for Fields {
-    fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
-    }
-
-    fn integer(&self, _: &str) -> Option<i64> {
-        None
-    }
-}
-
 /// x, w -> y (float32), z (str)
-fn prepared(form: &str, inputs: &str, outputs: &str, elements: &[ElementType]) -> Result<Box<dyn Protocol>, Problem> {
-    let fields = [
-        ("protocol", "azureml.score"),
-        ("endpoint", "http://h/api/score/"),
-        ("input_names", inputs),
-        ("output_names", outputs),
-        ("form", form),
-    ];
-    let inputs = serde_json::from_str::<Vec<String>>(inputs).unwrap().len();
-    let outputs = elements.iter().copied().map(Some).collect();
-    let signature = Signature { name: "n".into(), inputs, outputs };
-    let fields = fields.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-    let node = Node::parse(&Fields(fields), signature)?;
-    (node.protocol.prepare)(&node)
+fn prepared(form: &str, inputs: &[&str], outputs: &[(&str, ElementType)]) -> Result<Box<dyn Protocol>, Problem> {
+    let mut parts = Parts::new("http://h/api/score/", inputs, outputs);
+    parts.attributes = [("form", form)].into();
+    prepare(&parts.declared())
 }
 
 fn named() -> Box<dyn Protocol> {
-    prepared("named", r#"["x", "w\"1"]"#, r#"["y", "z"]"#, &[ElementType::Float32, ElementType::String]).unwrap()
+    prepared("named", &["x", "w\"1"], &[("y", ElementType::Float32), ("z", ElementType::String)]).unwrap()
 }
 
 fn data() -> Box<dyn Protocol> {
-    prepared("data", r#"["x"]"#, r#"["y"]"#, &[ElementType::Float32]).unwrap()
+    prepared("data", &["x"], &[("y", ElementType::Float32)]).unwrap()
 }
 
 fn floats(values: &'static [u8]) -> InputTensor<'static> {
@@ -64,7 +40,7 @@ fn read(protocol: &dyn Protocol, body: &str) -> Result<Vec<OutputTensor>, Proble
 fn inputs_travel_under_their_names_to_the_uri_as_it_is() {
     let strings = InputData::Text(["a"].into_iter().collect());
     let strings = InputTensor { element: ElementType::String, shape: vec![1, 1], data: strings };
-    let asked = Asked { settings: Settings::from_iter([("deployment", "blue")]), rows: 1 };
+    let asked = Asked { options: Options::from_iter([("deployment", "blue")]), rows: 1 };
     let request = named().request(&[floats(&[0; 8]), strings], &asked).unwrap();
     assert_eq!(request.path, "/api/score/");
     assert_eq!(request.headers[DEPLOYMENT], "blue");
@@ -77,7 +53,7 @@ fn inputs_travel_under_their_names_to_the_uri_as_it_is() {
 #[test]
 fn a_deployment_adds_no_header_of_its_own() {
     for name in ["a\r\nx: y", "a b", "é"] {
-        let asked = Asked { settings: Settings::from_iter([("deployment", name)]), rows: 1 };
+        let asked = Asked { options: Options::from_iter([("deployment", name)]), rows: 1 };
         assert_eq!(data().request(&[floats(&[])], &asked).unwrap_err().code, Code::Input);
     }
 }
@@ -123,15 +99,15 @@ fn an_error_of_the_script_is_a_failure_in_its_words() {
         let problem = read(&*named(), body).unwrap_err();
         assert!(problem.code == Code::Answer && problem.message.contains("no such model"), "{}", problem.message);
     }
-    let error = prepared("named", r#"["x"]"#, r#"["error"]"#, &[ElementType::Float32]).unwrap();
+    let error = prepared("named", &["x"], &[("error", ElementType::Float32)]).unwrap();
     assert!(read(&*error, r#"{"error": [0.5]}"#).is_ok());
 }
 
 #[test]
 fn the_form_data_has_one_input_and_one_output() {
-    let float = [ElementType::Float32];
-    assert_eq!(prepared("data", r#"["x", "w"]"#, r#"["y"]"#, &float).err().unwrap().code, Code::Node);
-    assert_eq!(prepared("other", r#"["x"]"#, r#"["y"]"#, &float).err().unwrap().code, Code::Node);
+    let float = [("y", ElementType::Float32)];
+    assert_eq!(prepared("data", &["x", "w"], &float).err().unwrap().code, Code::Node);
+    assert_eq!(prepared("other", &["x"], &float).err().unwrap().code, Code::Node);
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use crate::failure::{Code, Problem};
 use crate::tensor::{InputData, InputTensor};
 use crate::transport::Body;
 
-/// Bytes that the tensor of input `name` takes; `Err` if the form cannot carry it.
+/// How many bytes the tensor of input `name` takes; `Err` if it cannot be sent in this form.
 pub fn size(name: &str, tensor: &InputTensor) -> Result<usize, Problem> {
     match &tensor.data {
         InputData::Raw(bytes) => Ok(bytes.len()),
@@ -19,10 +19,10 @@ pub fn size(name: &str, tensor: &InputTensor) -> Result<usize, Problem> {
     }
 }
 
-/// Bytes from which on the numbers of a tensor are lent to a request: to copy fewer is quicker than to keep them apart.
+/// From this many bytes on a tensor is sent from where it lies; a smaller one is copied, which is quicker.
 pub const LENT: usize = 64 << 10;
 
-/// The tensors behind `start`, each of which has a [`size`].
+/// A body of `start` and then the tensors, which [`size`] has accepted.
 pub fn body<'a>(start: Vec<u8>, tensors: &[InputTensor<'a>]) -> Body<'a> {
     let (mut body, mut own) = (Body::default(), start);
     for tensor in tensors {
@@ -38,7 +38,7 @@ pub fn body<'a>(start: Vec<u8>, tensors: &[InputTensor<'a>]) -> Body<'a> {
     body
 }
 
-/// Writes the tensor, which has a [`size`].
+/// Writes a tensor that [`size`] has accepted.
 pub fn write(body: &mut Vec<u8>, tensor: &InputTensor) {
     match &tensor.data {
         InputData::Raw(bytes) => body.extend_from_slice(&little_endian(bytes, tensor.element.size())),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::element;
 use crate::failure::{Code, Problem};
-use crate::protocol::{Description, TensorSpec};
+use crate::protocol::spec::{Description, TensorSpec};
 
 #[derive(Deserialize)]
 struct Metadata {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::json_data::Elements;
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::DeclaredOutput;
+use crate::protocol::declared::DeclaredOutput;
 use crate::tensor::{Chunks, OutputData, OutputTensor, PackedError, PackedStrings, element_count};
 
 /// Dimensions that a tensor may have; numpy's limit, far past what any model needs.
@@ -40,7 +40,8 @@ pub struct Checked<'a> {
 }
 
 impl Head<'_> {
-    /// The name, as it came: a message is made fit to be shown as a whole, since a secret that was cut is no longer found.
+    /// The name as it came. It is not shortened here: secrets are masked in the whole message later, and half a secret
+    /// would not be found.
     pub fn title(&self) -> &str {
         &self.name
     }
@@ -78,7 +79,8 @@ impl Checked<'_> {
         self.count
     }
 
-    /// The tensor of data in the binary form: numbers side by side in little-endian order, strings behind their lengths.
+    /// The tensor of data in the binary form: numbers side by side in little-endian order, strings behind their
+    /// lengths.
     pub fn binary(self, data: Chunks) -> Result<OutputTensor, Problem> {
         if self.element == ElementType::String {
             return self.strings(data.join());
@@ -107,7 +109,7 @@ impl Checked<'_> {
         }
     }
 
-    /// The tensor of data that have a shape of their own, which has to be the same.
+    /// The tensor that was read from nested lists, whose own shape must be the one that the response states.
     pub fn same_shape(self, tensor: OutputTensor) -> Result<OutputTensor, Problem> {
         if tensor.shape == self.shape { Ok(tensor) } else { Err(self.misfit(&format!("lists of {:?}", tensor.shape))) }
     }
@@ -135,20 +137,20 @@ impl Checked<'_> {
     }
 }
 
-/// The declared outputs, as they are found in a response in any order.
+/// The declared outputs of a response, gathered in whatever order they come.
 #[derive(Debug)]
-pub struct Found<'a> {
+pub struct Outputs<'a> {
     declared: &'a [DeclaredOutput],
     tensors: Vec<Option<OutputTensor>>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> Outputs<'a> {
     /// None found yet.
     pub fn new(declared: &'a [DeclaredOutput]) -> Self {
         Self { declared, tensors: vec![None; declared.len()] }
     }
 
-    /// Which of the declared outputs is called `name`; others that a server adds are skipped.
+    /// The position of the declared output called `name`; `None` for one that the node does not declare.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.declared.iter().position(|declared| declared.name == name)
     }

@@ -3,12 +3,12 @@
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-use super::{body, malformed, one_string, path, post};
+use super::{body, one_string, path, post};
 use crate::element::ElementType;
-use crate::failure::{Code, Problem};
-use crate::node::Node;
+use crate::failure::{Code, Problem, malformed};
+use crate::protocol::declared::Declared;
 use crate::protocol::multipart::Form;
-use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
+use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -20,6 +20,7 @@ pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
     attributes: &["query", "fields", "audio_format", "file_name"],
     required: &[],
     options: &[],
+    required_options: &[],
     datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
     batch: Batch::Request,
     prepare,
@@ -35,12 +36,12 @@ struct Fields {
     /// The fields of the inputs.
     names: Vec<String>,
     file_name: String,
-    /// The field whose value is the file's name in place of that, if there is one.
+    /// The field that gives the file's name instead of `file_name`; empty if none does.
     file_name_field: String,
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
-    let constant = match node.options.text("fields") {
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let constant = match node.attributes.text("fields") {
         "" => Vec::new(),
         text => serde_json::from_str(text).map_err(|_| malformed("fields is no JSON array of [name, value] pairs"))?,
     };
@@ -48,8 +49,8 @@ fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
     if names.iter().filter(|name| *name == FILE).count() != 1 {
         return Err(malformed("it has one input whose field is called file"));
     }
-    let file_name = format!("audio.{}", node.options.text("audio_format"));
-    let file_name_field = node.options.text("file_name").to_owned();
+    let file_name = format!("audio.{}", node.attributes.text("audio_format"));
+    let file_name_field = node.attributes.text("file_name").to_owned();
     Ok(Box::new(Fields { path: path(node)?, constant, names, file_name, file_name_field }))
 }
 
@@ -95,37 +96,14 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
-    use crate::node::{Attributes, Signature};
+    use crate::protocol::declared::tests::Parts;
 
-    struct Written(HashMap<&'static str, &'static str>);
-
-    impl Attributes for Written {
-        fn text(&self, name: &str) -> Option<String> {
-            self.0.get(name).map(|text| (*text).to_owned())
-        }
-
-        fn integer(&self, _: &str) -> Option<i64> {
-            None
-        }
-    }
-
-    fn prepared(inputs: &'static str, count: usize) -> Result<Box<dyn Protocol>, Problem> {
-        let attributes = Written(HashMap::from([
-            ("protocol", "legacy.form"),
-            ("endpoint", "http://h/v1/x"),
-            ("query", "k=1"),
-            ("fields", "[[\"deployment_id\", \"\"]]"),
-            ("audio_format", "mp3"),
-            ("file_name", "filename"),
-            ("input_names", inputs),
-            ("output_names", "[\"y\"]"),
-        ]));
-        let signature = Signature { name: "n".into(), inputs: count, outputs: vec![Some(ElementType::String)] };
-        let node = Node::parse(&attributes, signature)?;
-        (node.protocol.prepare)(&node)
+    fn prepared(inputs: &[&str]) -> Result<Box<dyn Protocol>, Problem> {
+        let mut parts = Parts::new("http://h/v1/x", inputs, &[("y", ElementType::String)]);
+        let constant = ("fields", "[[\"deployment_id\", \"\"]]");
+        parts.attributes = [("query", "k=1"), constant, ("audio_format", "mp3"), ("file_name", "filename")].into();
+        prepare(&parts.declared())
     }
 
     fn text(values: &[&str]) -> InputTensor<'static> {
@@ -148,7 +126,7 @@ mod tests {
 
     #[test]
     fn fields_come_in_the_order_of_the_inputs_behind_the_constant_ones() {
-        let protocol = prepared("[\"a/prompt\", \"file\", \"b/prompt\"]", 3).unwrap();
+        let protocol = prepared(&["a/prompt", "file", "b/prompt"]).unwrap();
         let request = protocol.request(&[text(&["p"]), file(), text(&["q\"\r\n"])], &Asked::default()).unwrap();
         assert_eq!(request.path, "/v1/x?k=1");
         let file = "name=\"file\"; filename=\"audio.mp3\"\r\nContent-Type: application/octet-stream\r\n\r\n\0";
@@ -158,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_input_can_name_the_file() {
-        let protocol = prepared("[\"x/file\", \"filename\"]", 2).unwrap();
+        let protocol = prepared(&["x/file", "filename"]).unwrap();
         let request = protocol.request(&[file(), text(&["a\"\r\n.flac"])], &Asked::default()).unwrap();
         assert!(parts(&request)[1].starts_with("name=\"file\"; filename=\"a%22%0D%0A.flac\"\r\n"));
         assert!(parts(&request)[2].starts_with("name=\"filename\"\r\n\r\na\"\r\n.flac"));
@@ -166,9 +144,9 @@ mod tests {
 
     #[test]
     fn a_form_without_a_file_is_malformed_and_a_field_is_one_string() {
-        assert_eq!(prepared("[\"prompt\"]", 1).err().unwrap().code, Code::Node);
-        assert_eq!(prepared("[\"a/file\", \"file\"]", 2).err().unwrap().code, Code::Node);
-        let protocol = prepared("[\"file\", \"prompt\"]", 2).unwrap();
+        assert_eq!(prepared(&["prompt"]).err().unwrap().code, Code::Node);
+        assert_eq!(prepared(&["a/file", "file"]).err().unwrap().code, Code::Node);
+        let protocol = prepared(&["file", "prompt"]).unwrap();
         let refusal = |inputs: &[InputTensor]| protocol.request(inputs, &Asked::default()).unwrap_err().code;
         assert_eq!(refusal(&[file(), text(&["a", "b"])]), Code::Input);
         assert_eq!(refusal(&[file(), text(&[])]), Code::Input);

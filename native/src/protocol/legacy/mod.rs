@@ -9,19 +9,19 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
-use super::{answer, check_encoding, malformed, server_message};
+use super::answer::{answer, check_encoding, server_message};
+use super::declared::Declared;
 use crate::element::ElementType;
-use crate::failure::{Code, Problem};
-use crate::node::Node;
+use crate::failure::{Code, Problem, malformed};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
 use crate::transport::{Body, Request, Response};
 
 /// The path and query that a node calls; it has to have one output, a string.
-fn path(node: &Node) -> Result<PathAndQuery, Problem> {
+fn path(node: &Declared) -> Result<PathAndQuery, Problem> {
     if node.outputs.len() != 1 || node.outputs[0].element != ElementType::String {
         return Err(malformed("it has one output, a string"));
     }
-    let path = node.endpoint.exact_path_and_query(node.options.text("query"));
+    let path = node.endpoint.exact_path_and_query(node.attributes.text("query"));
     path.ok_or_else(|| malformed("the endpoint has no path that can be sent"))
 }
 
@@ -46,7 +46,7 @@ fn one_string<'a>(name: &str, tensor: &'a InputTensor) -> Result<&'a [u8], Probl
     }
 }
 
-/// The body as it came, unless it is a page for people or reports a failure.
+/// The body as it came; an HTML page, or JSON with an `error`, is refused.
 fn body(response: &Response) -> Result<Vec<OutputTensor>, Problem> {
     check_encoding(response)?;
     let kind = response.header("content-type").unwrap_or_default();

@@ -3,11 +3,11 @@
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
-use super::{body, malformed, one_string, path, post};
+use super::{body, one_string, path, post};
 use crate::element::ElementType;
-use crate::failure::{Code, Problem};
-use crate::node::Node;
-use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
+use crate::failure::{Code, Problem, malformed};
+use crate::protocol::declared::Declared;
+use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -19,6 +19,7 @@ pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
     attributes: &["query"],
     required: &[],
     options: &[],
+    required_options: &[],
     datatypes: &[(ElementType::String, "string")],
     batch: Batch::Request,
     prepare,
@@ -30,8 +31,8 @@ struct Text {
     name: String,
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
-    match node.inputs.as_slice() {
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    match node.inputs {
         [input] => Ok(Box::new(Text { path: path(node)?, name: input.name.clone() })),
         _ => Err(malformed("it has one input, the body of the request")),
     }

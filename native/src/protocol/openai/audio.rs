@@ -3,13 +3,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Service, answer, json_body, malformed, parse};
+use super::{Service, json_body, parse};
 use crate::element::ElementType;
-use crate::failure::{Code, Problem};
-use crate::node::Node;
+use crate::failure::{Code, Problem, malformed};
+use crate::protocol::answer::{answer, check_content};
+use crate::protocol::declared::Declared;
 use crate::protocol::multipart::Form;
 use crate::protocol::options::OptionSpec;
-use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec, check_content};
+use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -28,6 +29,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
         OptionSpec::text("prompt"),
         OptionSpec::float("temperature"),
     ],
+    required_options: &["model"],
     datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
     batch: Batch::Request,
     prepare,
@@ -69,14 +71,13 @@ struct Audio {
     operation: [&'static str; 2],
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
-    let task = match node.options.text("task") {
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let task = match node.attributes.text("task") {
         "" | "transcriptions" => "transcriptions",
         "translations" => "translations",
         _ => return Err(malformed("the task is neither transcriptions nor translations")),
     };
-    let language = node.settings.has("language") || node.option_inputs.iter().any(|option| option.name == "language");
-    if task == "translations" && language {
+    if task == "translations" && node.has_option("language") {
         return Err(malformed("a translation takes no language"));
     }
     Ok(Box::new(Audio { service: Service::new(node, ElementType::String)?, operation: ["audio", task] }))
@@ -88,14 +89,14 @@ impl Protocol for Audio {
             [InputTensor { element: ElementType::UInt8, data: InputData::Raw(bytes), .. }] => bytes,
             _ => return Err(Problem::new(Code::Input, "the input is no uint8 tensor with the bytes of an audio file")),
         };
-        asked.settings.required("model")?;
+        asked.options.required("model")?;
         Format::of(asked)?;
-        let extension = extension(asked.settings.text("audio_format").unwrap_or("wav"))?;
+        let extension = extension(asked.options.text("audio_format").unwrap_or("wav"))?;
         let mut form = Form::new();
         for name in TEXT_FIELDS {
-            asked.settings.text(name).into_iter().for_each(|value| form.field(name, value));
+            asked.options.text(name).into_iter().for_each(|value| form.field(name, value));
         }
-        if let Some(temperature) = asked.settings.float("temperature") {
+        if let Some(temperature) = asked.options.float("temperature") {
             form.field("temperature", format!("{temperature:?}"));
         }
         let kind = FORMATS.iter().find(|(name, _)| *name == extension).map_or("application/octet-stream", |row| row.1);
@@ -126,7 +127,7 @@ enum Format {
 
 impl Format {
     fn of(asked: &Asked) -> Result<Self, Problem> {
-        match asked.settings.text("response_format").unwrap_or("json") {
+        match asked.options.text("response_format").unwrap_or("json") {
             "json" => Ok(Self::Json),
             "verbose_json" => Ok(Self::VerboseJson),
             "text" | "srt" | "vtt" => Ok(Self::Text),
@@ -188,19 +189,21 @@ mod tests {
 
     use super::super::tests::{asked, prepared, response};
     use super::*;
-    use crate::protocol::options::Settings;
+    use crate::protocol::declared::tests::Parts;
+    use crate::protocol::options::Options;
     use crate::tensor::OutputData;
 
-    const NODE: [(&str, &str); 2] = [("protocol", "openai.audio"), ("model", "whisper-1")];
+    fn transcription() -> Box<dyn Protocol> {
+        prepared(&OPENAI, [], ElementType::String).unwrap()
+    }
 
     fn file(bytes: &[u8]) -> [InputTensor<'_>; 1] {
         [InputTensor { element: ElementType::UInt8, shape: vec![bytes.len() as i64], data: InputData::Raw(bytes) }]
     }
 
     fn read(format: &'static str, response: &Response) -> Result<String, Code> {
-        let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
-        let settings = Settings::from_iter([("response_format", format)]);
-        let outputs = protocol.outputs(response, &Asked { settings, ..asked(&node, 1) });
+        let options = Options::from_iter([("response_format", format)]);
+        let outputs = transcription().outputs(response, &Asked { options, rows: 1 });
         let outputs = outputs.map_err(|problem| problem.code)?;
         let OutputData::Text(strings) = &outputs[0].data else { panic!("numbers") };
         Ok(String::from_utf8(strings.iter().next().unwrap().to_vec()).unwrap())
@@ -208,11 +211,11 @@ mod tests {
 
     #[test]
     fn a_file_travels_with_the_fields_that_are_set() {
-        let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
-        let settings =
-            Settings::from_iter([("model", "m"), ("language", ""), ("prompt", "a\r\nb"), ("audio_format", "mp3")]);
-        let settings = settings.and_float("temperature", 0.2);
-        let request = protocol.request(&file(b"\0RIFF\xff"), &Asked { settings, ..asked(&node, 1) }).unwrap();
+        let protocol = transcription();
+        let options =
+            Options::from_iter([("model", "m"), ("language", ""), ("prompt", "a\r\nb"), ("audio_format", "mp3")]);
+        let options = options.and_float("temperature", 0.2);
+        let request = protocol.request(&file(b"\0RIFF\xff"), &Asked { options, rows: 1 }).unwrap();
         assert_eq!(request.path, "/v1/audio/transcriptions");
         let body = String::from_utf8_lossy(&request.body.join()).into_owned();
         for part in [
@@ -228,30 +231,34 @@ mod tests {
 
     #[test]
     fn translations_have_a_path_of_their_own_and_no_language() {
-        let translation = [NODE[0], NODE[1], ("task", "translations")];
-        let (node, protocol) = prepared(&translation, ElementType::String).unwrap();
-        assert_eq!(protocol.request(&file(b""), &asked(&node, 1)).unwrap().path, "/v1/audio/translations");
-        let with_language = [NODE[0], NODE[1], ("task", "translations"), ("language", "de")];
-        assert_eq!(prepared(&with_language, ElementType::String).err().unwrap().code, Code::Node);
-        assert_eq!(prepared(&[NODE[0], NODE[1], ("task", "x")], ElementType::String).err().unwrap().code, Code::Node);
+        let of = |task, options: Options| {
+            let mut parts = Parts::new("http://h/v1", &["x"], &[("y", ElementType::String)]);
+            (parts.attributes, parts.options) = ([("task", task)].into(), options);
+            prepare(&parts.declared())
+        };
+        let translation = of("translations", Options::default()).unwrap();
+        assert_eq!(translation.request(&file(b""), &asked(1)).unwrap().path, "/v1/audio/translations");
+        let with_language = of("translations", Options::from_iter([("language", "de")]));
+        assert_eq!(with_language.err().unwrap().code, Code::Node);
+        assert_eq!(of("x", Options::default()).err().unwrap().code, Code::Node);
     }
 
     #[test]
     fn options_that_cannot_be_are_refused() {
-        let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
+        let protocol = transcription();
         for (name, value) in
             [("audio_format", "wav\"\r\nX: y"), ("audio_format", "../x"), ("response_format", "xml"), ("model", "")]
         {
-            let settings = if name == "model" {
-                Settings::from_iter([(name, value)])
+            let options = if name == "model" {
+                Options::from_iter([(name, value)])
             } else {
-                Settings::from_iter([("model", "m"), (name, value)])
+                Options::from_iter([("model", "m"), (name, value)])
             };
-            let problem = protocol.request(&file(b""), &Asked { settings, ..asked(&node, 1) }).unwrap_err();
+            let problem = protocol.request(&file(b""), &Asked { options, rows: 1 }).unwrap_err();
             assert_eq!(problem.code, Code::Input, "{value}");
         }
         let floats = InputTensor { element: ElementType::Float32, shape: vec![0], data: InputData::Raw(&[]) };
-        assert_eq!(protocol.request(&[floats], &asked(&node, 1)).unwrap_err().code, Code::Input);
+        assert_eq!(protocol.request(&[floats], &asked(1)).unwrap_err().code, Code::Input);
     }
 
     #[test]

@@ -4,12 +4,13 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Service, answer, json_body, malformed, parse, strings};
+use super::{Service, json_body, parse, strings};
 use crate::element::ElementType;
-use crate::failure::{Code, Problem};
-use crate::node::Node;
+use crate::failure::{Code, Problem, malformed};
+use crate::protocol::answer::{answer, server_message};
+use crate::protocol::declared::Declared;
 use crate::protocol::options::OptionSpec;
-use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec, server_message};
+use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -26,6 +27,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
         OptionSpec::float("temperature"),
         OptionSpec::integer("max_tokens"),
     ],
+    required_options: &["model"],
     datatypes: &[(ElementType::String, "string")],
     batch: Batch::Row,
     prepare,
@@ -49,8 +51,8 @@ struct Chat {
     raw: bool,
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
-    let raw = match node.options.text("form") {
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let raw = match node.attributes.text("form") {
         "" | "text" => false,
         "raw" => true,
         _ => return Err(malformed("the form is neither text nor raw")),
@@ -83,12 +85,12 @@ impl Protocol for Chat {
         if self.raw {
             return self.raw_request(prompt, asked);
         }
-        let system = asked.settings.text("system").map(|content| Message { role: "system", content });
+        let system = asked.options.text("system").map(|content| Message { role: "system", content });
         let body = Body {
-            model: asked.settings.required("model")?,
+            model: asked.options.required("model")?,
             messages: system.into_iter().chain([Message { role: "user", content: prompt }]).collect(),
-            temperature: asked.settings.float("temperature"),
-            max_tokens: asked.settings.integer("max_tokens"),
+            temperature: asked.options.float("temperature"),
+            max_tokens: asked.options.integer("max_tokens"),
         };
         self.service.post_json(&OPERATION, asked, &body)
     }
@@ -151,15 +153,19 @@ mod tests {
 
     use super::super::tests::{asked, prepared, response, texts};
     use super::*;
-    use crate::protocol::options::Settings;
+    use crate::protocol::declared::tests::Parts;
+    use crate::protocol::options::Options;
     use crate::tensor::OutputData;
 
-    const NODE: [(&str, &str); 2] = [("protocol", "openai.chat"), ("model", "m")];
-    const RAW: [(&str, &str); 3] = [NODE[0], NODE[1], ("form", "raw")];
+    const TEXT: &str = "text";
+    const RAW: &str = "raw";
 
-    fn read(attributes: &[(&'static str, &str)], body: impl Into<Vec<u8>>) -> Result<String, Problem> {
-        let (node, protocol) = prepared(attributes, ElementType::String).unwrap();
-        let outputs = protocol.outputs(&response("application/json", body), &asked(&node, 1))?;
+    fn chat(form: &str) -> Box<dyn Protocol> {
+        prepared(&OPENAI, [("form", form)], ElementType::String).unwrap()
+    }
+
+    fn read(form: &str, body: impl Into<Vec<u8>>) -> Result<String, Problem> {
+        let outputs = chat(form).outputs(&response("application/json", body), &asked(1))?;
         let OutputData::Text(strings) = &outputs[0].data else { panic!("numbers") };
         Ok(String::from_utf8(strings.iter().next().unwrap().to_vec()).unwrap())
     }
@@ -170,10 +176,10 @@ mod tests {
 
     #[test]
     fn a_prompt_is_a_message_behind_the_system_s() {
-        let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
-        let settings = Settings::from_iter([("model", "m"), ("system", "be brief")]);
-        let settings = settings.and_float("temperature", 0.2).and_integer("max_tokens", 7);
-        let request = protocol.request(&[texts(&["hi \"é\""])], &Asked { settings, ..asked(&node, 1) }).unwrap();
+        let protocol = chat(TEXT);
+        let options = Options::from_iter([("model", "m"), ("system", "be brief")]);
+        let options = options.and_float("temperature", 0.2).and_integer("max_tokens", 7);
+        let request = protocol.request(&[texts(&["hi \"é\""])], &Asked { options, rows: 1 }).unwrap();
         assert_eq!(request.path, "/v1/chat/completions");
         let expected = json!({"model": "m", "temperature": 0.2, "max_tokens": 7, "messages": [
             {"role": "system", "content": "be brief"}, {"role": "user", "content": "hi \"é\""}]});
@@ -182,28 +188,28 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_not_sent() {
-        let (node, protocol) = prepared(&NODE, ElementType::String).unwrap();
-        let request = protocol.request(&[texts(&[""])], &asked(&node, 1)).unwrap();
+        let protocol = chat(TEXT);
+        let request = protocol.request(&[texts(&[""])], &asked(1)).unwrap();
         let expected = json!({"model": "m", "messages": [{"role": "user", "content": ""}]});
         assert_eq!(serde_json::from_slice::<Value>(&request.body.join()).unwrap(), expected);
     }
 
     #[test]
     fn a_raw_prompt_is_the_body_as_it_is() {
-        let (node, protocol) = prepared(&RAW, ElementType::String).unwrap();
+        let protocol = chat(RAW);
         let body = r#"{ "model": "x", "n": 1 }"#;
-        assert_eq!(protocol.request(&[texts(&[body])], &asked(&node, 1)).unwrap().body.join(), body);
+        assert_eq!(protocol.request(&[texts(&[body])], &asked(1)).unwrap().body.join(), body);
         for body in ["", "[]", "{", "NaN", "{\"t\": NaN}"] {
-            assert_eq!(protocol.request(&[texts(&[body])], &asked(&node, 1)).unwrap_err().code, Code::Input, "{body}");
+            assert_eq!(protocol.request(&[texts(&[body])], &asked(1)).unwrap_err().code, Code::Input, "{body}");
         }
     }
 
     #[test]
     fn the_content_of_the_first_choice_is_the_text() {
-        assert_eq!(read(&NODE, completion(json!({"role": "assistant", "content": "hé"}))).unwrap(), "hé");
-        assert_eq!(read(&NODE, completion(json!({"content": "", "refusal": null}))).unwrap(), "");
+        assert_eq!(read(TEXT, completion(json!({"role": "assistant", "content": "hé"}))).unwrap(), "hé");
+        assert_eq!(read(TEXT, completion(json!({"content": "", "refusal": null}))).unwrap(), "");
         let body = completion(json!({"content": "x"}));
-        assert_eq!(read(&RAW, body.clone()).unwrap(), body);
+        assert_eq!(read(RAW, body.clone()).unwrap(), body);
     }
 
     #[test]
@@ -219,26 +225,47 @@ mod tests {
             "null".into(),
             String::new(),
         ] {
-            assert_eq!(read(&NODE, body.clone()).unwrap_err().code, Code::Answer, "{body}");
+            assert_eq!(read(TEXT, body.clone()).unwrap_err().code, Code::Answer, "{body}");
         }
-        let refusal = read(&NODE, completion(json!({"content": null, "refusal": "no way"}))).unwrap_err();
+        let refusal = read(TEXT, completion(json!({"content": null, "refusal": "no way"}))).unwrap_err();
         assert!(refusal.message.contains("no way"));
-        for node in [&NODE[..], &RAW] {
-            let failed = read(node, r#"{"error": {"message": "overloaded"}}"#).unwrap_err();
+        for form in [TEXT, RAW] {
+            let failed = read(form, r#"{"error": {"message": "overloaded"}}"#).unwrap_err();
             assert!(failed.code == Code::Answer && failed.message.contains("overloaded"), "{}", failed.message);
         }
+    }
+
+    #[test]
+    fn azure_puts_deployment_and_version_into_the_path() {
+        let mut parts = Parts::new("https://r.openai.azure.com/", &["x"], &[("y", ElementType::String)]);
+        parts.attributes = [("api_version", "2024-10-21&x=1")].into();
+        let protocol = (AZURE.prepare)(&parts.declared()).unwrap();
+        let of = |model| {
+            let options = Options::from_iter([("model", model)]);
+            protocol.request(&[texts(&["hi"])], &Asked { options, rows: 1 }).map(|request| request.path)
+        };
+        let expected = "/openai/deployments/my%20dep%2F1/chat/completions?api-version=2024-10-21%26x%3D1";
+        assert_eq!(of("my dep/1").unwrap(), expected);
+        assert_eq!(of("..").unwrap_err().code, Code::Input);
+        assert_eq!(of("").unwrap_err().code, Code::Input);
+    }
+
+    #[test]
+    fn a_node_of_another_form_is_malformed() {
+        assert!(prepared(&OPENAI, [], ElementType::String).is_ok());
+        assert_eq!(prepared(&OPENAI, [], ElementType::Float32).err().unwrap().code, Code::Node);
     }
 
     proptest! {
         #[test]
         fn arbitrary_answers_never_panic(body in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = read(&NODE, body.clone());
-            let _ = read(&RAW, body);
+            let _ = read(TEXT, body.clone());
+            let _ = read(RAW, body);
         }
 
         #[test]
         fn any_text_comes_back(text in any::<String>()) {
-            prop_assert_eq!(read(&NODE, completion(json!({"content": text}))).unwrap(), text);
+            prop_assert_eq!(read(TEXT, completion(json!({"content": text}))).unwrap(), text);
         }
     }
 }

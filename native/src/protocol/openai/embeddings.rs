@@ -7,13 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Service, answer, json_body, parse, strings};
+use super::{Service, json_body, parse, strings};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::Node;
+use crate::protocol::answer::answer;
+use crate::protocol::declared::Declared;
 use crate::protocol::kserve::{json_data, little_endian};
 use crate::protocol::options::OptionSpec;
-use crate::protocol::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
+use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputTensor, OutputData, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -25,6 +26,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
     attributes: &[],
     required: &[],
     options: &[OptionSpec::text("model"), OptionSpec::integer("dimensions")],
+    required_options: &["model"],
     datatypes: &[(ElementType::String, "string"), (ElementType::Float32, "base64")],
     batch: Batch::Filled,
     prepare,
@@ -44,7 +46,7 @@ struct Embeddings {
     service: Service,
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
     Ok(Box::new(Embeddings { service: Service::new(node, ElementType::Float32)? }))
 }
 
@@ -64,10 +66,10 @@ impl Protocol for Embeddings {
             return Err(Problem::new(Code::Input, "the input has more dimensions than that of its rows"));
         }
         let body = Body {
-            model: asked.settings.required("model")?,
+            model: asked.options.required("model")?,
             input: texts,
             encoding_format: "base64",
-            dimensions: asked.settings.integer("dimensions"),
+            dimensions: asked.options.integer("dimensions"),
         };
         self.service.post_json(&["embeddings"], asked, &body)
     }
@@ -88,7 +90,7 @@ impl Protocol for Embeddings {
             }
         }
         let width = values.len() / 4 / asked.rows.max(1);
-        if let Some(dimensions) = asked.settings.integer("dimensions").filter(|asked| *asked != width as i64) {
+        if let Some(dimensions) = asked.options.integer("dimensions").filter(|asked| *asked != width as i64) {
             return Err(unfit(format!("an embedding has {width} dimensions, not {dimensions}")));
         }
         let shape = vec![asked.rows as i64, width as i64];
@@ -156,13 +158,14 @@ mod tests {
 
     use super::super::tests::{asked, prepared, response, texts};
     use super::*;
-    use crate::protocol::options::Settings;
+    use crate::protocol::options::Options;
 
-    const NODE: [(&str, &str); 2] = [("protocol", "openai.embeddings"), ("model", "m")];
+    fn embeddings() -> Box<dyn Protocol> {
+        prepared(&OPENAI, [], ElementType::Float32).unwrap()
+    }
 
     fn read(body: impl Into<Vec<u8>>, rows: usize) -> Result<(Vec<i64>, Vec<f32>), Code> {
-        let (node, protocol) = prepared(&NODE, ElementType::Float32).unwrap();
-        let outputs = protocol.outputs(&response("application/json", body), &asked(&node, rows));
+        let outputs = embeddings().outputs(&response("application/json", body), &asked(rows));
         let output = outputs.map_err(|problem| problem.code)?.remove(0);
         let OutputData::Raw(chunks) = &output.data else { panic!("strings") };
         let values = chunks.join().chunks(4).map(|bytes| f32::from_ne_bytes(bytes.try_into().unwrap())).collect();
@@ -184,9 +187,8 @@ mod tests {
 
     #[test]
     fn a_batch_is_one_request() {
-        let (node, protocol) = prepared(&NODE, ElementType::Float32).unwrap();
-        let settings = Settings::from_iter([("model", "m")]).and_integer("dimensions", 2);
-        let request = protocol.request(&[texts(&["a", "é"])], &Asked { settings, ..asked(&node, 2) }).unwrap();
+        let options = Options::from_iter([("model", "m")]).and_integer("dimensions", 2);
+        let request = embeddings().request(&[texts(&["a", "é"])], &Asked { options, rows: 2 }).unwrap();
         assert_eq!(request.path, "/v1/embeddings");
         let expected = json!({"model": "m", "input": ["a", "é"], "encoding_format": "base64", "dimensions": 2});
         assert_eq!(serde_json::from_slice::<Value>(&request.body.join()).unwrap(), expected);
@@ -225,10 +227,9 @@ mod tests {
 
     #[test]
     fn the_width_is_the_one_that_was_asked() {
-        let (node, protocol) = prepared(&NODE, ElementType::Float32).unwrap();
-        let settings = Settings::from_iter([("model", "m")]).and_integer("dimensions", 3);
+        let options = Options::from_iter([("model", "m")]).and_integer("dimensions", 3);
         let body = list(&[(0, base64(&[1.0, 2.0]))]);
-        let outputs = protocol.outputs(&response("application/json", body), &Asked { settings, ..asked(&node, 1) });
+        let outputs = embeddings().outputs(&response("application/json", body), &Asked { options, rows: 1 });
         assert_eq!(outputs.unwrap_err().code, Code::OutputShape);
     }
 

@@ -1,7 +1,8 @@
 //! The OpenAI API, and the same API as Azure deploys it.
 //!
 //! Sources: <https://platform.openai.com/docs/api-reference> and
-//! <https://learn.microsoft.com/azure/ai-services/openai/reference>; where they are silent, the official client decides.
+//! <https://learn.microsoft.com/azure/ai-services/openai/reference>; where they are silent, the official client
+//! decides.
 
 pub(super) mod audio;
 pub(super) mod chat;
@@ -13,11 +14,12 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, answer, check_content, malformed, server_message};
+use super::answer::{answer, check_content, server_message};
+use super::declared::Declared;
+use super::spec::Asked;
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
-use crate::failure::{Code, Problem};
-use crate::node::Node;
+use crate::failure::{Code, Problem, malformed};
 use crate::tensor::{InputData, InputTensor};
 use crate::transport::{Body, Request, Response};
 
@@ -29,16 +31,16 @@ struct Service {
 }
 
 impl Service {
-    /// The service of a node that has one input, one output of type `output`, and a model.
-    fn new(node: &Node, output: ElementType) -> Result<Self, Problem> {
+    /// The service of a node that has one input, and one output of type `output`.
+    fn new(node: &Declared, output: ElementType) -> Result<Self, Problem> {
         if node.inputs.len() != 1 || node.outputs.len() != 1 || node.outputs[0].element != output {
-            let what = format!("{} has one input, and one output of type {}", node.protocol.name, output.name());
-            return Err(malformed(&what));
+            return Err(malformed(format!(
+                "{} has one input, and one output of type {}",
+                node.protocol,
+                output.name()
+            )));
         }
-        if !node.settings.has("model") && !node.option_inputs.iter().any(|option| option.name == "model") {
-            return Err(malformed("the attribute model is missing"));
-        }
-        Ok(Self { endpoint: node.endpoint.clone(), api_version: node.options.text("api_version").to_owned() })
+        Ok(Self { endpoint: node.endpoint.clone(), api_version: node.attributes.text("api_version").to_owned() })
     }
 
     fn post<'a>(
@@ -65,20 +67,20 @@ impl Service {
         self.post(operation, asked, HeaderValue::from_static("application/json"), body)
     }
 
-    /// Azure's deployment is part of the path, and bears the name that the model has elsewhere.
+    /// The path of an operation. On Azure it names the deployment, which is what `model` holds there.
     fn path(&self, operation: &[&str], asked: &Asked) -> Result<PathAndQuery, Problem> {
         if self.api_version.is_empty() {
             let unfit = || Problem::new(Code::Node, "the endpoint has no path that can be sent");
             return self.endpoint.path(operation).ok_or_else(unfit);
         }
-        let model = asked.settings.required("model")?;
+        let model = asked.options.required("model")?;
         let segments = [&["openai", "deployments", model], operation].concat();
         let unfit = || Problem::new(Code::Input, format!("the deployment \"{model}\" makes no path"));
         self.endpoint.path_and_query(&segments, "api-version", &self.api_version).ok_or_else(unfit)
     }
 }
 
-/// The strings of `tensor`; `Err` if there are none but bytes, or one is no UTF-8.
+/// The strings of `tensor`; `Err` if its elements are numbers, or a string is no UTF-8.
 fn strings<'a>(tensor: &'a InputTensor) -> Result<Vec<&'a str>, Problem> {
     let InputData::Text(strings) = &tensor.data else {
         return Err(Problem::new(Code::Input, format!("the input is {}, not str", tensor.element.name())));
@@ -112,41 +114,28 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], response: &Response) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use http::StatusCode;
 
     use super::*;
-    use crate::node::{Attributes, Signature};
-    use crate::protocol::Protocol;
+    use crate::protocol::declared::tests::Parts;
+    use crate::protocol::options::Options;
+    use crate::protocol::spec::{Protocol, ProtocolSpec};
 
-    pub(super) struct Fields(pub HashMap<&'static str, String>);
-
-    impl Attributes for Fields {
-        fn text(&self, name: &str) -> Option<String> {
-            self.0.get(name).cloned()
-        }
-
-        fn integer(&self, _: &str) -> Option<i64> {
-            None
-        }
-    }
-
-    /// A node with one input and one output, prepared.
-    pub(super) fn prepared(
-        attributes: &[(&'static str, &str)],
+    /// A protocol prepared for a node with one input, one output, the model `m` and these attributes.
+    pub(super) fn prepared<const N: usize>(
+        spec: &ProtocolSpec,
+        attributes: [(&'static str, &str); N],
         output: ElementType,
-    ) -> Result<(Node, Box<dyn Protocol>), Problem> {
-        let defaults = [("endpoint", "http://h/v1"), ("input_names", "[\"x\"]"), ("output_names", "[\"y\"]")];
-        let fields = defaults.iter().chain(attributes).map(|(name, text)| (*name, (*text).to_owned())).collect();
-        let signature = Signature { name: "n".into(), inputs: 1, outputs: vec![Some(output)] };
-        let node = Node::parse(&Fields(fields), signature)?;
-        let protocol = (node.protocol.prepare)(&node)?;
-        Ok((node, protocol))
+    ) -> Result<Box<dyn Protocol>, Problem> {
+        let mut parts = Parts::new("http://h/v1", &["x"], &[("y", output)]);
+        parts.attributes = attributes.into();
+        parts.options = Options::from_iter([("model", "m")]);
+        (spec.prepare)(&parts.declared())
     }
 
-    pub(super) fn asked(node: &Node, rows: usize) -> Asked {
-        Asked { settings: node.settings.clone(), rows }
+    /// A call of the model `m`.
+    pub(super) fn asked(rows: usize) -> Asked {
+        Asked { options: Options::from_iter([("model", "m")]), rows }
     }
 
     pub(super) fn texts(items: &[&str]) -> InputTensor<'static> {
@@ -157,33 +146,5 @@ mod tests {
     pub(super) fn response(kind: &'static str, body: impl Into<Vec<u8>>) -> Response {
         let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
         Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into() }
-    }
-
-    #[test]
-    fn azure_puts_deployment_and_version_into_the_path() {
-        let attributes = [
-            ("protocol", "azure_openai.chat"),
-            ("endpoint", "https://r.openai.azure.com/"),
-            ("model", "my dep/1"),
-            ("api_version", "2024-10-21&x=1"),
-        ];
-        let (node, protocol) = prepared(&attributes, ElementType::String).unwrap();
-        let request = protocol.request(&[texts(&["hi"])], &asked(&node, 1)).unwrap();
-        assert_eq!(request.path, "/openai/deployments/my%20dep%2F1/chat/completions?api-version=2024-10-21%26x%3D1");
-        for missing in ["model", "api_version"] {
-            let rest: Vec<_> = attributes.iter().copied().filter(|(name, _)| *name != missing).collect();
-            assert_eq!(prepared(&rest, ElementType::String).err().unwrap().code, Code::Node, "{missing}");
-        }
-        let mut walking = attributes;
-        walking[2].1 = "..";
-        let (node, protocol) = prepared(&walking, ElementType::String).unwrap();
-        assert_eq!(protocol.request(&[texts(&["hi"])], &asked(&node, 1)).unwrap_err().code, Code::Input);
-    }
-
-    #[test]
-    fn a_node_of_another_form_is_malformed() {
-        let attributes = [("protocol", "openai.chat"), ("model", "m")];
-        assert!(prepared(&attributes, ElementType::String).is_ok());
-        assert_eq!(prepared(&attributes, ElementType::Float32).err().unwrap().code, Code::Node);
     }
 }

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::node::DeclaredOutput;
+use crate::protocol::declared::DeclaredOutput;
+use crate::protocol::kserve;
 use crate::protocol::kserve::json_data::Elements;
-use crate::protocol::kserve::output::{Checked, Found, Head, MAX_RANK, answer};
+use crate::protocol::kserve::output::{Checked, Head, MAX_RANK, Outputs, answer};
 use crate::protocol::protobuf::{Cursor, Malformed, Value};
-use crate::protocol::{Description, TensorSpec, kserve};
+use crate::protocol::spec::{Description, TensorSpec};
 use crate::tensor::OutputTensor;
 
-/// Tensors that an answer may have: it takes two bytes to name one, and far more to keep it.
+/// How many tensors an answer may have: one takes two bytes on the wire, and far more in memory.
 const MAX_TENSORS: usize = 1 << 16;
 
 impl From<Malformed> for Problem {
@@ -43,18 +44,18 @@ pub(super) fn outputs(message: Cursor, declared: &[DeclaredOutput]) -> Result<Ve
     if !raw.is_empty() && raw.len() != tensors.len() {
         return Err(answer(format!("{} raw contents came for {} outputs", raw.len(), tensors.len())));
     }
-    let mut found = Found::new(declared);
+    let mut outputs = Outputs::new(declared);
     for (number, tensor) in tensors.into_iter().enumerate() {
-        let Some(index) = found.position(&tensor.name) else { continue };
+        let Some(index) = outputs.position(&tensor.name) else { continue };
         let head = Head {
             name: tensor.name,
             datatype: tensor.datatype,
             shape: tensor.shape.iter().map(|size| (*size).into()).collect(),
         };
         let output = head.check(&declared[index])?;
-        found.put(index, data(output, raw.get(number), &tensor.contents)?)?;
+        outputs.put(index, data(output, raw.get(number), &tensor.contents)?)?;
     }
-    found.finish()
+    outputs.finish()
 }
 
 /// The interface in a `ModelMetadataResponse`.
@@ -101,7 +102,7 @@ impl<'a> Tensor<'a> {
         Ok(tensor)
     }
 
-    /// Keeps one dimension more than a tensor may have, which is enough to refuse it.
+    /// Adds a dimension. One above the limit is kept, so that the tensor is refused later; more are not.
     fn dimension(&mut self, size: u64) -> Result<(), Malformed> {
         if self.shape.len() <= MAX_RANK {
             self.shape.push(size as i64);
@@ -186,7 +187,7 @@ impl Contents<'_> {
         numbers.iter().try_for_each(|number| self.push(native(*number)))
     }
 
-    /// The 64 bits of a varint; of a signed type they are its two's complement.
+    /// Adds the integer of a varint, whose 64 bits are two's complement where the type is signed.
     fn integer(&mut self, value: u64) -> Result<(), Problem> {
         let signed = value as i64;
         match self.output.element {
@@ -226,7 +227,8 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// More elements than the shape has are not kept until their end: a number takes up to eight times its bytes here.
+    /// Counts an element, and refuses one more than the shape has at once: in memory a number can take eight times the
+    /// bytes that it has on the wire.
     fn count(&mut self) -> Result<(), Problem> {
         if self.elements.count == self.output.count() {
             return Err(self.output.misfit("more elements came"));

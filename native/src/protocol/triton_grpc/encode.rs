@@ -1,7 +1,7 @@
 //! Inputs to a `ModelInferRequest`: the description of every tensor, then their bytes as `raw_input_contents`.
 
 use crate::failure::Problem;
-use crate::node::{DeclaredInput, DeclaredOutput};
+use crate::protocol::declared::{DeclaredInput, DeclaredOutput};
 use crate::protocol::protobuf::{field_size, put_bytes, put_head, put_varint, varint_size};
 use crate::protocol::{grpc, kserve};
 use crate::tensor::InputTensor;

@@ -1,18 +1,18 @@
 //! `triton.grpc`: KServe v2 over gRPC, the methods `ModelInfer` and `ModelMetadata`.
 //!
-//! Source: <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/open_inference_grpc.proto>.
+//! Source:
+//! <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/open_inference_grpc.proto>.
 
 mod decode;
 mod encode;
 
 use http::uri::PathAndQuery;
 
-use super::{
-    Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, grpc, kserve, protobuf,
-};
+use super::declared::{Declared, DeclaredOutput, OwnAttributes};
+use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
+use super::{grpc, kserve, protobuf};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
-use crate::node::{DeclaredOutput, Node};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -25,6 +25,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     required: &["model"],
     datatypes: kserve::DATATYPES,
     options: &[],
+    required_options: &[],
     batch: Batch::Request,
     prepare,
     describe: Some(Describe { request: metadata_request, description: metadata }),
@@ -36,12 +37,12 @@ struct TritonGrpc {
     outputs: Vec<DeclaredOutput>,
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
-    let (model, version) = (node.options.text("model"), node.options.text("version"));
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let (model, version) = (node.attributes.text("model"), node.attributes.text("version"));
     Ok(Box::new(TritonGrpc {
-        path: path(&node.endpoint, "ModelInfer")?,
-        template: encode::Template::new(model, version, &node.inputs, &node.outputs),
-        outputs: node.outputs.clone(),
+        path: path(node.endpoint, "ModelInfer")?,
+        template: encode::Template::new(model, version, node.inputs, node.outputs),
+        outputs: node.outputs.to_vec(),
     }))
 }
 
@@ -68,10 +69,10 @@ impl Protocol for TritonGrpc {
     }
 }
 
-fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request<'static>, Problem> {
+fn metadata_request(endpoint: &Endpoint, attributes: &OwnAttributes) -> Result<Request<'static>, Problem> {
     let mut fields = Vec::new();
     for (number, name) in [(1, "model"), (2, "version")] {
-        protobuf::put_bytes(&mut fields, number, options.text(name).as_bytes());
+        protobuf::put_bytes(&mut fields, number, attributes.text(name).as_bytes());
     }
     let mut body = grpc::begin(fields.len())?;
     body.extend_from_slice(&fields);
@@ -89,8 +90,8 @@ mod tests {
 
     #[test]
     fn the_model_is_named_in_the_message_and_the_method_in_the_path() {
-        let options = Options(vec![("model", "a/b".into()), ("version", "7".into())]);
-        let request = metadata_request(&Endpoint::parse("grpc://h:8001/base").unwrap(), &options).unwrap();
+        let attributes = OwnAttributes::from([("model", "a/b"), ("version", "7")]);
+        let request = metadata_request(&Endpoint::parse("grpc://h:8001/base").unwrap(), &attributes).unwrap();
         assert_eq!(request.path, "/base/inference.GRPCInferenceService/ModelMetadata");
         assert_eq!(request.body.join(), &b"\0\0\0\0\x08\x0a\x03a/b\x12\x017"[..]);
         assert_eq!(request.headers["te"], "trailers");

@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
+use http::HeaderName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::HEADER_LENGTH;
 use crate::failure::{Code, Problem};
-use crate::node::DeclaredOutput;
-use crate::protocol::kserve::output::{Checked, Found, Head, answer};
-use crate::protocol::{check_content, kserve, nested};
+use crate::protocol::answer::check_content;
+use crate::protocol::declared::DeclaredOutput;
+use crate::protocol::kserve::output::{Checked, Head, Outputs, answer};
+use crate::protocol::{kserve, nested};
 use crate::tensor::{Chunks, OutputTensor};
 use crate::transport::Response;
+
+/// Where the JSON of a body ends and the binary tensors begin.
+pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 #[derive(Deserialize)]
 struct Header<'a> {
@@ -46,17 +50,17 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
     let header = std::str::from_utf8(&header).map_err(|_| answer("its JSON header is no UTF-8"))?;
     let header: Header =
         serde_json::from_str(header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
-    let mut found = Found::new(declared);
+    let mut outputs = Outputs::new(declared);
     let mut binary = Binary { body: &response.body, at: length, length: response.body.len() };
     for output in header.outputs {
         let Output { name, datatype, shape, parameters, data: json } = output;
         let head = Head { name, datatype, shape };
         let data = binary.of(&head, parameters.and_then(|parameters| parameters.binary_data_size))?;
-        let Some(index) = found.position(&head.name) else { continue };
-        found.put(index, tensor(head.check(&declared[index])?, &declared[index], data, json)?)?;
+        let Some(index) = outputs.position(&head.name) else { continue };
+        outputs.put(index, tensor(head.check(&declared[index])?, &declared[index], data, json)?)?;
     }
     binary.finish()?;
-    found.finish()
+    outputs.finish()
 }
 
 fn tensor(

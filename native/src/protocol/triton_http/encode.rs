@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::failure::Problem;
-use crate::node::{DeclaredInput, DeclaredOutput};
+use crate::protocol::declared::{DeclaredInput, DeclaredOutput};
 use crate::protocol::kserve;
 use crate::tensor::InputTensor;
 use crate::transport::Body;
@@ -23,7 +23,7 @@ struct Input {
     head: Vec<u8>,
 }
 
-/// Bytes that the changing part of one input's header takes, generously.
+/// Bytes reserved for shape, datatype and size of one input in the header.
 const ROOM: usize = 160;
 
 impl Template {

@@ -6,15 +6,15 @@ mod decode;
 mod encode;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
-use super::{
-    Asked, Authentication, Batch, Describe, Description, Options, Protocol, ProtocolSpec, check_content, check_status,
-    kserve,
-};
+use self::decode::HEADER_LENGTH;
+use super::answer::{check_content, check_status};
+use super::declared::{Declared, DeclaredOutput, OwnAttributes};
+use super::kserve;
+use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
-use crate::node::{DeclaredOutput, Node};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Body, Request, Response};
 
@@ -26,14 +26,12 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     attributes: &["model", "version"],
     required: &["model"],
     options: &[],
+    required_options: &[],
     datatypes: kserve::DATATYPES,
     batch: Batch::Request,
     prepare,
     describe: Some(Describe { request: metadata_request, description: metadata }),
 };
-
-/// Where the JSON of a body ends and the binary tensors begin.
-const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 struct TritonHttp {
     path: PathAndQuery,
@@ -41,16 +39,16 @@ struct TritonHttp {
     outputs: Vec<DeclaredOutput>,
 }
 
-fn prepare(node: &Node) -> Result<Box<dyn Protocol>, Problem> {
+fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
     Ok(Box::new(TritonHttp {
-        path: path(&node.endpoint, &node.options, &["infer"])?,
-        template: encode::Template::new(&node.inputs, &node.outputs),
-        outputs: node.outputs.clone(),
+        path: path(node.endpoint, node.attributes, &["infer"])?,
+        template: encode::Template::new(node.inputs, node.outputs),
+        outputs: node.outputs.to_vec(),
     }))
 }
 
-fn path(endpoint: &Endpoint, options: &Options, rest: &[&str]) -> Result<PathAndQuery, Problem> {
-    let (model, version) = (options.text("model"), options.text("version"));
+fn path(endpoint: &Endpoint, attributes: &OwnAttributes, rest: &[&str]) -> Result<PathAndQuery, Problem> {
+    let (model, version) = (attributes.text("model"), attributes.text("version"));
     let mut segments = vec!["v2", "models", model];
     if !version.is_empty() {
         segments.extend(["versions", version]);
@@ -74,8 +72,8 @@ impl Protocol for TritonHttp {
     }
 }
 
-fn metadata_request(endpoint: &Endpoint, options: &Options) -> Result<Request<'static>, Problem> {
-    let path = path(endpoint, options, &[])?;
+fn metadata_request(endpoint: &Endpoint, attributes: &OwnAttributes) -> Result<Request<'static>, Problem> {
+    let path = path(endpoint, attributes, &[])?;
     Ok(Request { method: Method::GET, path, headers: HeaderMap::new(), body: Body::default() })
 }
 
@@ -91,8 +89,8 @@ mod tests {
     use super::*;
 
     fn path_of(model: &str, version: &str) -> Option<String> {
-        let options = Options(vec![("model", model.into()), ("version", version.into())]);
-        path(&Endpoint::parse("http://h/base").unwrap(), &options, &["infer"]).ok().map(|path| path.to_string())
+        let attributes = OwnAttributes::from([("model", model), ("version", version)]);
+        path(&Endpoint::parse("http://h/base").unwrap(), &attributes, &["infer"]).ok().map(|path| path.to_string())
     }
 
     #[test]

@@ -11,14 +11,14 @@ pub fn of(node: &Node, inputs: &[InputTensor]) -> String {
     let mut print = Print(Context::new(&SHA256));
     print.add(node.protocol.name.as_bytes());
     print.add(node.endpoint.text.as_bytes());
-    for (name, value) in &node.options.0 {
+    for (name, value) in node.attributes.iter() {
         if !value.is_empty() {
             print.add(name.as_bytes());
             print.add(value.as_bytes());
         }
     }
-    // Constant options are few and hold no tensors, so that their textual form will do.
-    print.add(format!("{:?}", node.settings).as_bytes());
+    // Constant options are few and hold no tensors, so that their textual form will do. Records name the type so.
+    print.add(format!("Settings({:?})", node.options.values()).as_bytes());
     node.option_inputs.iter().for_each(|option| print.add(option.name.as_bytes()));
     print.add(b"outputs");
     for output in &node.outputs {

@@ -26,11 +26,11 @@ pub(super) struct Head {
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Length {
-    /// After so many bytes.
+    /// After this many bytes.
     Known(u64),
     /// After its last chunk.
     Chunked,
-    /// With the connection.
+    /// At the end of the connection.
     Close,
 }
 
@@ -38,8 +38,8 @@ pub(super) enum Length {
 pub(super) type Malformed = &'static str;
 
 impl Head {
-    /// Takes a head from the start of `buffer`; `None` as long as it has no end. Of bytes that were looked at before
-    /// there are `known`.
+    /// Takes a head from the start of `buffer`; `None` if its end has not come yet. The first `known` bytes were
+    /// searched for it before.
     pub(super) fn take(buffer: &mut BytesMut, known: usize) -> Result<Option<Self>, Malformed> {
         let blank = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         buffer.advance(blank);
@@ -48,7 +48,7 @@ impl Head {
                 .and_then(|head| head.ok_or("its head is cut short"))
                 .map(Some),
             None if buffer.len() > MAX_HEAD => Err("its head is too large"),
-            // What cannot become a head is told at once.
+            // Bytes that cannot become a head are refused before more of them come.
             None if known == 0 => Self::parse(Bytes::copy_from_slice(buffer)).map(|_| None),
             None => Ok(None),
         }
@@ -87,7 +87,7 @@ impl Head {
         };
         let asked = |token| names(&headers, CONNECTION).any(|name| name.eq_ignore_ascii_case(token));
         let keeps = if current { !asked("close") } else { asked("keep-alive") };
-        // Who says both where a body ends and something else is not to be relied on.
+        // Two statements of where a body ends are how requests are smuggled: no other exchange follows.
         let keeps = keeps && length != Length::Close && status != 101 && !(encoded && lengths.is_some());
         Ok(Self { status, headers, length, keeps })
     }

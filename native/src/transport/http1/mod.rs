@@ -1,7 +1,7 @@
 //! HTTP/1.1 (RFC 9112): one exchange after the other on a connection, driven by the thread that waits for the answer.
 //!
-//! A request is sent from where its bytes are, and an answer is read once: no library for HTTP that runs by itself
-//! could borrow either.
+//! Written by hand because a request is sent from the tensors' own memory: libraries that run an exchange as a task of
+//! its own cannot borrow.
 
 mod head;
 mod outgoing;
@@ -17,13 +17,13 @@ use tokio::io::AsyncReadExt;
 
 use self::head::{Head, Length};
 use self::outgoing::Outgoing;
-use super::connection::{BoxIo, cut_short, lost};
+use super::io::{BoxIo, cut_short, lost};
 use super::reading::{MAX_ERROR_BYTES, Reading};
 use super::{Body, Limits, Response, Tally, Trouble, sleep};
 use crate::failure::{Code, Problem};
 
-/// Room for what is read at a time: at first, and of a body that is known to be large. However large it claims to be,
-/// there is never more room than that for what did not come.
+/// Bytes to reserve for one read: at first, and for a body that is known to be large. No more is reserved, however
+/// large a body claims to be.
 const ROOM: usize = 8 << 10;
 const LARGE_ROOM: usize = 256 << 10;
 
@@ -53,7 +53,8 @@ impl Http1 {
         self.open && self.buffer.is_empty()
     }
 
-    /// Whether the next request can be sent now; notices what came while nobody waited.
+    /// Whether the next request can be sent now. Anything that came while the connection was idle, its end included,
+    /// makes it useless.
     pub(super) async fn is_ready(&mut self) -> bool {
         if self.is_open() {
             sleep::forget();
@@ -84,7 +85,7 @@ impl Http1 {
         self.open = again;
         match outcome {
             Err(problem) if good => Err(Trouble::Final(problem.with_status(200))),
-            // Of an error's text as much as there is, and may be.
+            // The text of an error is quoted as far as it came, and as far as the limit allows.
             _ => Ok(Response { status, headers, body: reading.finish() }),
         }
     }
@@ -97,7 +98,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Reads more into the buffer, which has to be there. A connection that ends is an error.
+    /// Reads more into the buffer; the end of the connection is an error.
     async fn more(&mut self, room: usize) -> io::Result<()> {
         match self.read(room).await? {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
@@ -105,8 +106,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Reads into the buffer, and sends what is left of the request meanwhile: a server may answer while it still
-    /// reads.
+    /// Reads into the buffer, and meanwhile sends what is left of the request: a server may answer before it has read
+    /// everything.
     async fn read(&mut self, room: usize) -> io::Result<usize> {
         let Self { connection: Http1 { io, buffer, .. }, outgoing } = self;
         if buffer.capacity() - buffer.len() < room.min(ROOM) {
@@ -119,7 +120,7 @@ impl Exchange<'_> {
         .await
     }
 
-    /// The head of the answer, behind those of interim answers.
+    /// The head of the answer; those of interim answers before it are skipped.
     async fn head(&mut self) -> Result<Head, Trouble> {
         let (mut known, mut interim) = (0, 0);
         loop {
@@ -140,7 +141,7 @@ impl Exchange<'_> {
     async fn body(&mut self, length: Length, reading: &mut Reading<'_>) -> Result<(), Problem> {
         match length {
             Length::Known(length) => {
-                // The length that a header claims is looked at, and never allocated.
+                // The length is checked, but nothing is allocated for it: a header may claim anything.
                 reading.expect(length)?;
                 self.known(length, reading).await
             }
@@ -162,7 +163,7 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// What the buffer has, and no more than `most`.
+    /// Takes what is in the buffer, at most `most` bytes.
     fn take(&mut self, most: u64) -> Bytes {
         let buffer = &mut self.connection.buffer;
         let count = usize::try_from(most).unwrap_or(usize::MAX).min(buffer.len());
@@ -176,7 +177,7 @@ impl Exchange<'_> {
                 size => self.known(size, reading).await?,
             }
             if !self.line().await?.is_empty() {
-                return Err(malformed("a chunk is longer than its size"));
+                return Err(misframed("a chunk is longer than its size"));
             }
         }
     }
@@ -192,12 +193,12 @@ impl Exchange<'_> {
                 Ok(Status::Partial) if buffer.len() < MAX_LINE => {
                     self.more(ROOM).await.map_err(|error| cut_short(&error))?;
                 }
-                _ => return Err(malformed("the size of a chunk is malformed")),
+                _ => return Err(misframed("the size of a chunk is malformed")),
             }
         }
     }
 
-    /// Trailers, of which none is used.
+    /// Reads and drops the trailers.
     async fn trailers(&mut self) -> Result<(), Problem> {
         let mut length = 0;
         loop {
@@ -206,7 +207,7 @@ impl Exchange<'_> {
                 more => length += more,
             }
             if length > MAX_LINE {
-                return Err(malformed("its trailers are too long"));
+                return Err(misframed("its trailers are too long"));
             }
         }
     }
@@ -217,11 +218,11 @@ impl Exchange<'_> {
             let buffer = &mut self.connection.buffer;
             if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
                 let line = buffer.split_to(end + 1).freeze();
-                let text = line.strip_suffix(b"\r\n").ok_or_else(|| malformed("a line has no proper end"))?;
+                let text = line.strip_suffix(b"\r\n").ok_or_else(|| misframed("a line has no proper end"))?;
                 return Ok(line.slice_ref(text));
             }
             if buffer.len() > MAX_LINE {
-                return Err(malformed("a line is too long"));
+                return Err(misframed("a line is too long"));
             }
             self.more(ROOM).await.map_err(|error| cut_short(&error))?;
         }
@@ -242,6 +243,6 @@ fn no_http(what: &str) -> Trouble {
     Trouble::Final(Problem::new(Code::Answer, format!("the answer is no HTTP: {what}")))
 }
 
-fn malformed(what: &'static str) -> Problem {
+fn misframed(what: &'static str) -> Problem {
     cut_short(&io::Error::new(io::ErrorKind::InvalidData, what))
 }

@@ -1,4 +1,4 @@
-//! A request on its way out, from where its bytes are.
+//! A request on its way out, sent from where its bytes are, without a copy.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 
 use crate::transport::Body;
-use crate::transport::connection::BoxIo;
+use crate::transport::io::BoxIo;
 
-/// Pieces that are given to the system at a time.
+/// Pieces that one system call writes at most.
 const AT_ONCE: usize = 16;
 
 /// What is left to be sent.
@@ -23,7 +23,7 @@ pub(super) struct Outgoing<'a> {
 enum State {
     Sending,
     Sent,
-    /// No more could be sent; an answer may come all the same.
+    /// Writing failed; an answer may come all the same.
     Failed,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Outgoing<'a> {
         Self { pieces, sent: 0, state: State::Sending }
     }
 
-    /// Whether the whole request is with the system.
+    /// Whether the system has taken the whole request.
     pub(super) fn is_sent(&self) -> bool {
         matches!(self.state, State::Sent)
     }

@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 use self::login::Login;
 use super::connect::{connect, refused, resolve};
-use super::connection::BoxIo;
+use super::io::BoxIo;
 use super::socket::Socket;
 use super::{Trouble, is_retryable, tls};
 use crate::endpoint::{Origin, parse_host};

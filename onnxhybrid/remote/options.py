@@ -20,12 +20,12 @@ Attribute = str | int | float
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a node says of its protocol's own options.
+class Options:
+    """What a node says that only its protocol knows: the protocol's attributes, and its options.
 
     Attributes:
-        attributes: the constant ones, as attributes of the node.
-        names: those that are graph inputs, by their names in the protocol.
+        attributes: the attributes of the node: the protocol's own, and the options that are constant.
+        names: the options that are graph inputs, by their names in the protocol.
         inputs: the graph inputs, one for each of `names`.
         defaults: the values of those that may be left out.
     """
@@ -36,7 +36,7 @@ class Settings:
     defaults: tuple[TensorProto, ...] = ()
 
     @classmethod
-    def of(cls, protocol: str, given: Mapping[str, object], **constant: str) -> Settings:
+    def of(cls, protocol: str, given: Mapping[str, object], **constant: str) -> Options:
         """The options of one node.
 
         Args:

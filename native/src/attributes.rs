@@ -1,0 +1,138 @@
+//! The attributes of a node, and what holds where a node lacks one.
+//!
+//! Those that a node has whatever its protocol are declared here and nowhere else: the library exports them
+//! ([`json`]), Python reads their defaults from there, and `docs/operator.md` is tested against them.
+
+use serde_json::{Value, json};
+
+use crate::failure::{Problem, malformed};
+
+/// Where a node's attributes are read from.
+pub trait Attributes {
+    /// A text attribute, if it is there.
+    fn text(&self, name: &str) -> Option<String>;
+    /// An integer attribute, if it is there.
+    fn integer(&self, name: &str) -> Option<i64>;
+    /// A float attribute, if it is there.
+    fn float(&self, _name: &str) -> Option<f32> {
+        None
+    }
+}
+
+/// A text attribute that every node must have.
+#[derive(Clone, Copy, Debug)]
+pub struct Required {
+    /// Its name.
+    pub name: &'static str,
+}
+
+/// A text attribute that a node may lack.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds where a node lacks it.
+    pub default: &'static str,
+}
+
+/// An integer attribute that a node may lack.
+#[derive(Clone, Copy, Debug)]
+pub struct Integer {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds where a node lacks it.
+    pub default: u64,
+    /// The values that it can have.
+    pub range: (u64, u64),
+}
+
+/// Milliseconds of any time to wait: a year bounds what a clock must be able to add.
+const MILLISECONDS: (u64, u64) = (1, 31_536_000_000);
+
+/// The wire protocol.
+pub const PROTOCOL: Required = Required { name: "protocol" };
+/// The base URL.
+pub const ENDPOINT: Required = Required { name: "endpoint" };
+/// The inputs' names on the wire, a JSON array.
+pub const INPUT_NAMES: Required = Required { name: "input_names" };
+/// The outputs' names on the wire, a JSON array.
+pub const OUTPUT_NAMES: Required = Required { name: "output_names" };
+/// The inputs' shapes, a JSON array; empty where none is known.
+pub const INPUT_SHAPES: Text = Text { name: "input_shapes", default: "" };
+/// The outputs' shapes, a JSON array; empty where none is known.
+pub const OUTPUT_SHAPES: Text = Text { name: "output_shapes", default: "" };
+/// The options that are inputs, a JSON array; empty for none.
+pub const OPTION_NAMES: Text = Text { name: "option_names", default: "" };
+/// How the node gets its token.
+pub const AUTH: Text = Text { name: "auth", default: "none" };
+/// The deadline of a call, in milliseconds.
+pub const TIMEOUT: Integer = Integer { name: "timeout_ms", default: 30_000, range: MILLISECONDS };
+/// How long a connection may take, in milliseconds.
+pub const CONNECT_TIMEOUT: Integer = Integer { name: "connect_timeout_ms", default: 5_000, range: MILLISECONDS };
+/// Requests after the first.
+pub const RETRIES: Integer = Integer { name: "retries", default: 2, range: (0, u32::MAX as u64) };
+/// What becomes of a failure.
+pub const ON_ERROR: Text = Text { name: "on_error", default: "raise" };
+/// The types of the outputs that the call of a `Begin` node brings, a JSON array; other nodes do not have it.
+pub const OUTPUT_TYPES: Required = Required { name: "output_types" };
+
+impl Required {
+    /// The text that `node` has; `Err` where it is absent, empty or no text.
+    pub fn read(self, node: &dyn Attributes) -> Result<String, Problem> {
+        let given = text(node, self.name)?.filter(|text| !text.is_empty());
+        given.ok_or_else(|| malformed(format!("the attribute {} is missing", self.name)))
+    }
+}
+
+impl Text {
+    /// The text that `node` has, or the default; `Err` where it is no text.
+    pub fn read(self, node: &dyn Attributes) -> Result<String, Problem> {
+        Ok(text(node, self.name)?.unwrap_or_else(|| self.default.to_owned()))
+    }
+}
+
+impl Integer {
+    /// The integer that `node` has, or the default; `Err` where it is no integer, or not in its range.
+    pub fn read(self, node: &dyn Attributes) -> Result<u64, Problem> {
+        let (least, most) = self.range;
+        match node.integer(self.name) {
+            Some(value) => u64::try_from(value)
+                .ok()
+                .filter(|value| (least..=most).contains(value))
+                .ok_or_else(|| malformed(format!("{} is {value}, not from {least} to {most}", self.name))),
+            None if node.text(self.name).is_some() || node.float(self.name).is_some() => {
+                Err(malformed(format!("the attribute {} is no integer", self.name)))
+            }
+            None => Ok(self.default),
+        }
+    }
+
+    /// `given`, as near as its range allows, or the default.
+    pub fn or_default(self, given: Option<u64>) -> u64 {
+        given.map_or(self.default, |value| value.clamp(self.range.0, self.range.1))
+    }
+}
+
+/// A text attribute, if it is there; `Err` where it is something else.
+fn text(node: &dyn Attributes, name: &str) -> Result<Option<String>, Problem> {
+    match node.text(name) {
+        None if node.integer(name).is_some() || node.float(name).is_some() => {
+            Err(malformed(format!("the attribute {name} is no text")))
+        }
+        given => Ok(given),
+    }
+}
+
+/// These attributes as JSON: name -> `{"type", "default", "least", "most"}`. One without a default is required; only
+/// integers have a range. `Begin`'s own attribute is none of them.
+pub fn json() -> Value {
+    let required = [PROTOCOL, ENDPOINT, INPUT_NAMES, OUTPUT_NAMES].map(|row| (row.name, json!({"type": "string"})));
+    let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, ON_ERROR];
+    let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));
+    let integers = [TIMEOUT, CONNECT_TIMEOUT, RETRIES];
+    let integer =
+        |row: Integer| json!({"type": "int", "default": row.default, "least": row.range.0, "most": row.range.1});
+    let integers = integers.map(|row| (row.name, integer(row)));
+    let rows = required.into_iter().chain(texts).chain(integers);
+    Value::Object(rows.map(|(name, row)| (name.to_owned(), row)).collect())
+}

@@ -1,0 +1,80 @@
+//! The table of all protocols that the library speaks.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use super::spec::ProtocolSpec;
+use super::{azureml, legacy, openai, triton_grpc, triton_http};
+use crate::attributes;
+
+/// Every protocol that the library speaks.
+pub static PROTOCOLS: &[ProtocolSpec] = &[
+    triton_http::SPEC,
+    triton_grpc::SPEC,
+    openai::audio::OPENAI,
+    openai::chat::OPENAI,
+    openai::embeddings::OPENAI,
+    openai::audio::AZURE,
+    openai::chat::AZURE,
+    openai::embeddings::AZURE,
+    azureml::SPEC,
+    legacy::form::SPEC,
+    legacy::text::SPEC,
+];
+
+/// The protocol called `name`.
+pub fn find(name: &str) -> Option<&'static ProtocolSpec> {
+    PROTOCOLS.iter().find(|spec| spec.name == name)
+}
+
+/// `{"attributes": …, "protocols": …}`: the attributes that every node has, and a row for each protocol. The builders
+/// and the documentation are made from it.
+pub fn json() -> &'static str {
+    static TABLE: LazyLock<String> = LazyLock::new(|| {
+        let rows: Map<_, _> = PROTOCOLS.iter().map(|spec| (spec.name.to_owned(), row(spec))).collect();
+        json!({"attributes": attributes::json(), "protocols": rows}).to_string()
+    });
+    &TABLE
+}
+
+fn row(spec: &ProtocolSpec) -> Value {
+    let dtypes: Map<_, _> =
+        spec.datatypes.iter().map(|(element, name)| (element.name().to_owned(), json!(name))).collect();
+    let options: Map<_, _> =
+        spec.options.iter().map(|option| (option.name.to_owned(), json!(option.kind.element().name()))).collect();
+    json!({
+        "schemes": spec.schemes,
+        "authentication": spec.authentication.name(),
+        "attributes": spec.attributes,
+        "required": spec.required,
+        "options": options,
+        "required_options": spec.required_options,
+        "dtypes": dtypes,
+        "batch": spec.batch.name(),
+        "describes": spec.describe.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_json_with_a_row_for_each_protocol() {
+        let tables: Value = serde_json::from_str(json()).unwrap();
+        let table = &tables["protocols"];
+        assert_eq!(table.as_object().unwrap().len(), PROTOCOLS.len());
+        assert_eq!(table["triton.http"]["dtypes"]["float32"], "FP32");
+        assert_eq!(table["triton.http"]["dtypes"]["str"], "BYTES");
+    }
+
+    #[test]
+    fn what_is_required_is_one_of_those_that_there_are() {
+        for spec in PROTOCOLS {
+            assert!(spec.required.iter().all(|name| spec.attributes.contains(name)), "{}", spec.name);
+            let options: Vec<_> = spec.options.iter().map(|option| option.name).collect();
+            assert!(spec.required_options.iter().all(|name| options.contains(name)), "{}", spec.name);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+"""Whether a judge can accept anything of what it is given: axes exist, and thresholds lie where scores can."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onnx import NodeProto, TensorProto, numpy_helper
+
+from onnxhybrid.compose.build.types import Declared
+from onnxhybrid.compose.judge.functions import Judgement
+from onnxhybrid.compose.judge.kinds import KINDS
+from onnxhybrid.errors import ComposeError
+from onnxhybrid.model import Model
+from onnxhybrid.model.tensor_spec import Shape
+
+
+def check_reach(judge: Model, given: Mapping[str, Declared]) -> None:
+    """Check that a judge can accept something.
+
+    A threshold counts as it is written: the constant, or the input's default.
+
+    Args:
+        judge: any judge.
+        given: input of the judge -> the declaration of what it is given.
+
+    Raises:
+        ComposeError: OH208, it reads the size of an axis that does not exist, or no row can be accepted.
+    """
+    graph = judge.skeleton.graph
+    reach = _Reach(
+        {name: node for node in graph.node for name in node.output[:1]},
+        {tensor.name: tensor for tensor in graph.initializer},
+        given,
+    )
+    for node in reach.producers.values():
+        reach.check_axis(node)
+    if problem := reach.problem(graph.output[0].name):
+        raise ComposeError("OH208", f"the judge accepts nothing, and remote would be asked for every row: {problem}")
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What is known of a judge's graph.
+
+    Attributes:
+        producers: the first output of each node -> the node.
+        constants: the constants, and the defaults of inputs.
+        given: input -> the declaration of what it is given.
+    """
+
+    producers: Mapping[str, NodeProto]
+    constants: Mapping[str, TensorProto]
+    given: Mapping[str, Declared]
+
+    def check_axis(self, node: NodeProto) -> None:
+        """OH208, unless the axis whose size is judged exists, as far as can be known."""
+        axis, shape = self._axis(node), self._shape(node)
+        if axis is not None and shape is not None and not -len(shape) <= axis < len(shape):
+            spec = self.given[node.input[0]]
+            axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
+            raise ComposeError("OH208", f"the judge reads the size of axis {axis}, and local's {spec} has {axes}")
+
+    def problem(self, tensor: str) -> str | None:
+        """Why a verdict can hold for no row; None where it can, for all that is known."""
+        node = self.producers.get(tensor, NodeProto())
+        if judgement := Judgement.of(node):
+            return self._of_score(node, judgement)
+        if node.domain or node.op_type not in ("And", "Or", "Identity"):
+            return None
+        problems = [self.problem(name) for name in node.input]
+        if node.op_type == "Or" and not all(problems):
+            return None
+        return next(filter(None, problems), None)
+
+    def _of_score(self, node: NodeProto, judgement: Judgement) -> str | None:
+        threshold = self.constants.get(node.input[-1])
+        if threshold is None or KINDS[judgement.kind].holds:
+            return None
+        limit = float(numpy_helper.to_array(threshold).ravel()[0])
+        least, most = self._range(node, judgement)
+        if judgement.comparison.startswith("Greater"):
+            reached = limit < most or (limit == most and judgement.comparison == "GreaterOrEqual")
+            border = f"is never above {most:g}"
+        else:
+            reached = limit > least or (limit == least and judgement.comparison == "LessOrEqual")
+            border = f"is never below {least:g}"
+        if reached:
+            return None
+        name = node.input[0]
+        others = f"; compare oh.judge.logit_max({name!r}) if {name!r} holds other numbers than probabilities"
+        hint = others if judgement.kind == "max_probability" else ""
+        return f"{judgement.read(f'{limit:g}')}, and {judgement.kind} {border}{hint}"
+
+    def _range(self, node: NodeProto, judgement: Judgement) -> tuple[float, float]:
+        kind, shape = KINDS[judgement.kind], self._shape(node)
+        axis = self._axis(node)
+        size = shape[-1 if axis is None else axis] if shape else None
+        if axis is not None and isinstance(size, int):
+            return size, size
+        if judgement.kind == "entropy_of_logits" and isinstance(size, int) and size > 0:
+            return kind.least, math.log(size) * (1 + 1e-6)
+        return kind.least, kind.most
+
+    def _axis(self, node: NodeProto) -> int | None:
+        judgement = Judgement.of(node)
+        axis = self.constants.get(node.input[1]) if judgement and judgement.kind == "size" else None
+        return None if axis is None else int(numpy_helper.to_array(axis).ravel()[0])
+
+    def _shape(self, node: NodeProto) -> Shape | None:
+        value = self.given.get(node.input[0]) if node.input else None
+        return None if value is None else value.shape

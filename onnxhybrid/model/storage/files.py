@@ -1,0 +1,45 @@
+"""The files that a model may name, and where they lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from onnxhybrid.errors import ModelError
+
+
+class Files:
+    """The files that a model in a file may name, with ONNX Runtime's rule for links.
+
+    A location is looked up beside the path that the model was loaded from; the real file has to lie in that folder, or
+    in the one where the model's real file lies. So a model is found in Hugging Face's cache, where both are links.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self._folder = model.parent
+        self._allowed = {model.parent.resolve(), model.resolve().parent}
+        self._known: dict[str, Path] = {}
+
+    def find(self, location: str) -> Path:
+        """The path of a file.
+
+        Raises:
+            ModelError: OH107, it lies elsewhere.
+        """
+        if location not in self._known:
+            self._known[location] = self._found(location)
+        return self._known[location]
+
+    def _found(self, location: str) -> Path:
+        path = Path(os.path.normpath(self._folder / location))
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError, ValueError) as problem:  # a circle of links, a NUL
+            raise ModelError("OH107", f"external data at {location!r} cannot be looked up: {problem}") from None
+        if not location or Path(location).is_absolute() or not any(map(real.is_relative_to, self._allowed)):
+            folders = " and ".join(sorted(str(folder) for folder in {self._folder, *self._allowed}))
+            raise ModelError(
+                "OH107",
+                f"external data at {location!r} is the file {real}, which lies outside of the model's folder {folders}",
+            )
+        return path

@@ -1,0 +1,58 @@
+"""What has to be known of a file before ONNX Runtime opens it by itself, at a small part of the cost of loading."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from onnxhybrid.model.dtypes import byte_count
+from onnxhybrid.model.opsets import imported
+from onnxhybrid.model.storage.reading import coded, message, opened
+from onnxhybrid.model.storage.weights import external_tensors
+from onnxhybrid.model.storage.wire import SPAN, THRESHOLD, detach
+from onnxhybrid.model.texts import file_path
+
+_LOCATION = b"location"  # the key without which no tensor is external
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a file holds.
+
+    Attributes:
+        domains: all that the model and its functions import.
+        defaults: whether an input has a default.
+        external: whether it may hold external data, which has to be looked at before anybody opens it.
+        small: whether tensors are external that ONNX Runtime wants to know, such as shapes.
+    """
+
+    domains: frozenset[str]
+    defaults: bool
+    external: bool
+    small: bool
+
+
+def glance(path: str | os.PathLike[str]) -> Glance:
+    """Look at an .onnx file.
+
+    Raises:
+        ModelError: OH100, the file cannot be read or is no model.
+    """
+    file = file_path(path, "OH100")
+    with coded(file), opened(file) as view:
+        skeleton = detach(view)
+        model = message(skeleton)
+    external = _LOCATION in skeleton
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    defaults = model.ir_version >= 4 and any(value.name in initializers for value in model.graph.input)
+    return Glance(frozenset(imported(model)), defaults, external, external and _has_small(model))
+
+
+def _has_small(model: ModelProto) -> bool:
+    return any(
+        all(entry.key != SPAN for entry in tensor.external_data)
+        and (byte_count(tensor.data_type, tensor.dims) or 0) < THRESHOLD
+        for tensor in external_tensors(model)
+    )

@@ -1,0 +1,85 @@
+"""ONNX Runtime's C API: the shared library of the Python package, and a program that is compiled against its header.
+
+No wheel carries the header; a module of Go does, which the go command fetches on first use. It is kept in `.c/` in the
+checkout, or where `ONNXHYBRID_C` says. It needs `go` and a C compiler (`cc`), and a system with dlopen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import onnxruntime
+
+import onnxhybrid as oh
+
+MODULE = "github.com/yalue/onnxruntime_go@v1.27.0"
+_SUM = "h1:c1YSgDNtpf0WGtxj3YeRIb8VC5LmM1J+Ve3uHdteC1U="
+_HEADERS = ("onnxruntime_ep_c_api.h", "onnxruntime_c_api.h")
+
+
+def unsupported() -> str | None:
+    """Why the program cannot be built here; None where it can."""
+    if sys.platform == "win32":
+        return "the program loads ONNX Runtime by dlopen"
+    needed = ["cc"] if _is_there() else ["cc", "go"]
+    missing = [program for program in needed if shutil.which(program) is None]
+    return f"{' and '.join(missing)} is not installed" if missing else None
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("ONNXHYBRID_C") or Path(__file__).parents[2] / ".c")
+
+
+def _is_there() -> bool:
+    return all((_folder() / name).is_file() for name in _HEADERS)
+
+
+def headers() -> Path:
+    """The folder of the headers; they are fetched if they are not there yet.
+
+    Raises:
+        RuntimeError: go could not get them, or got another module than the tests were written with.
+    """
+    if not _is_there():
+        _folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as cache:  # the module is large, and the headers are not
+            module = _download(cache)
+            for name in _HEADERS:
+                shutil.copyfile(Path(module["Dir"]) / name, _folder() / name)
+    return _folder()
+
+
+def _download(cache: str) -> dict[str, str]:
+    # The sum is compared here, so that no database of sums is asked.
+    settings = {"GOMODCACHE": cache, "GOFLAGS": "-modcacherw", "GONOSUMDB": MODULE.partition("@")[0]}
+    command = ["go", "mod", "download", "-json", MODULE]
+    done = subprocess.run(
+        command, env=os.environ | settings, cwd=cache, capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}")
+    module: dict[str, str] = json.loads(done.stdout)
+    if module["Sum"] != _SUM:
+        raise RuntimeError(f"{MODULE} has the sum {module['Sum']}, and {_SUM} was expected")
+    return module
+
+
+def run(jobs: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the program in a folder, and run a list of jobs, see `tests.bindings`."""
+    program, source = folder / "run", Path(__file__).with_name("run.c")
+    options = ["-Wall", "-Wextra", "-Werror", f"-I{headers()}", str(source), "-o", str(program), "-ldl"]
+    subprocess.run(["cc", *options], check=True)
+    command = [str(program), str(_runtime()), oh.library_path(), str(jobs)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def _runtime() -> Path:
+    """The shared library in the wheel; its name ends in the version."""
+    (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*")
+    return library

@@ -311,6 +311,26 @@ def test_a_replacement_is_held_to_its_inputs_and_says_nothing_stale_to_what_is_b
         composed(spliced, {"x": ROWS[:2]})
 
 
+def test_a_guard_tells_resize_how_many_sizes_there_are() -> None:
+    sizes = text('<ir_version:8, opset_import:["":17]> a (int64[k] s) => (int64[k] z) { z = Abs(s) }')
+    resized = text(
+        '<ir_version:8, opset_import:["":17]> b (int64[4] z, float[a,b,c,d] x) => (float[e,f,g,h] y) '
+        '{ y = Resize<mode="nearest">(x,,,z) }'
+    )
+    feeds = {"s": np.array([1, 1, 6, 8]), "x": ROWS.reshape(1, 1, 3, 4)}
+    chained = oh.chain(sizes, resized)
+    for level in LEVELS:
+        assert composed(chained, feeds, level)["y"].shape == (1, 1, 6, 8)
+        with pytest.raises(oh.Error, match="OH548"):
+            composed(chained, {**feeds, "s": feeds["s"][:3]}, level)
+
+
+def test_a_size_that_no_operator_of_the_opset_compares_is_refused_when_composing() -> None:
+    first, second = _given_back("float32", 6), _taking("float32", ("n", 4), 6)
+    with pytest.raises(oh.ComposeError, match=r"OH202.*opset 6"):
+        oh.chain(first, second)
+
+
 # outputs that are inputs, and weights -----------------------------------------------------------------------------
 
 

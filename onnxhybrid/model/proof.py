@@ -39,8 +39,8 @@ def certain(model: ModelProto, *, most: int | None = None) -> dict[str, Shape]:
     except Exception:  # noqa: BLE001  # onnx raises many kinds; what is not proven is looked at when it runs
         return {}
     names = {dim.dim_param for value in model.graph.input for dim in value.type.tensor_type.shape.dim}
-    shapes = {value.name: shape_of(value) for value in (*found.input, *found.output)}
-    shapes |= {value.name: shape_of(value) for value in found.value_info}  # of remote answers it stands here alone
+    # An output that is an input is declared there alone, and one that is a remote answer in value_info.
+    shapes = {value.name: shape_of(value) for value in (*found.output, *found.value_info, *found.input)}
     shapes |= {tensor.name: tuple(tensor.dims) for tensor in found.initializer}
     return {
         name: tuple(size if isinstance(size, int) or size in names else None for size in shape)

@@ -17,8 +17,8 @@ from onnxhybrid.compose.build.finish import finished
 from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.opsets import aligned
 from onnxhybrid.compose.build.part import Part, take_defaults
-from onnxhybrid.compose.build.seams import Seams, require_guarded
-from onnxhybrid.compose.build.types import Declared, by_name, enforced, narrowed, require, shared_sizes
+from onnxhybrid.compose.build.seams import Seams
+from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import GLUE_OPSET, newest
@@ -302,16 +302,8 @@ class Assembly:
         self._check(part, given, wanted)
         if fits is not None:
             return tensor
-        require_guarded(given, wanted)
-        called = (
-            f"[OH548] {self._seams.describe(tensor)} does not fit the input {wanted.name!r} of the part "
-            f"{part.label!r}, which takes {wanted.spec.describe()}"
-        )
-        shape, label = enforced(wanted) or (), f"{part.label}/{wanted.name}/guard"
-        guarded, nodes, constants = guard(tensor, shape, label, called, self._names, self._opset)
-        self._graph.node.extend(nodes)
-        self._graph.initializer.extend(constants)
-        return guarded
+        source = self._seams.describe(tensor)
+        return guard(self._graph, given, part, wanted, source, self._names, self._opset)
 
     def _check(self, part: Part, given: Declared, wanted: Declared) -> None:
         slot = self._inputs.get(given.name)

@@ -8,17 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
+from onnxhybrid.compose.build.part import Part
+from onnxhybrid.compose.build.types import Declared, enforced
+from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.dtypes import FLOATS, INTEGERS, elem_type
 from onnxhybrid.model.naming import Names
-from onnxhybrid.model.tensor_spec import Shape
 
 GUARDED = frozenset({"bool", "str", "undefined", *FLOATS, *INTEGERS})
 """The element types of which ONNX Runtime tells the shape."""
 
 _REFUSED = -2
 """No size that Reshape takes: a -1 would stand for what is left over."""
+
+_EQUAL = 7
+"""The first opset whose operators ONNX Runtime has for whole numbers."""
 
 _WHERE = 9
 """The first opset that has Where."""
@@ -44,23 +49,34 @@ class _Nodes:
 
 
 def guard(
-    tensor: str, shape: Shape, label: str, called: str, names: Names, opset: int
-) -> tuple[str, list[NodeProto], list[TensorProto]]:
-    """A tensor of the same values, the nodes that give it, and their constants.
+    graph: GraphProto, given: Declared, part: Part, wanted: Declared, source: str, names: Names, opset: int
+) -> str:
+    """Add a guard to a graph; the tensor that it gives, of the same values.
 
     The last node reads the tensor's own shape, and a size that no tensor has in the place of each that is refused. So
     nothing is copied, and ONNX Runtime, which drops a Reshape to constant sizes, can drop these nodes only where it
     knows by itself that the sizes are right.
 
     Args:
-        tensor: the tensor, of a type in GUARDED.
-        shape: the shape that it must have, one axis or more; None for a size that may be any.
-        label: what the new tensors and nodes are called like.
-        called: what the nodes that fail are called, which ONNX Runtime puts into its message.
+        graph: where it goes.
+        given: the tensor.
+        part: the part that reads it.
+        wanted: the input that it feeds, of which some shape is enforced.
+        source: what gives the tensor, in words. With what is wanted it is the name of the nodes that fail, which ONNX
+            Runtime puts into its message.
         names: the names given away so far; those of the guard are added.
-        opset: the standard opset, 5 or later.
+        opset: the standard opset of the graph.
+
+    Raises:
+        ComposeError: OH202, no operator tells whether such a tensor has the shape.
     """
-    add = _Nodes(names, label)
+    _require_guarded(given, wanted, opset)
+    tensor, shape = given.name, enforced(wanted) or ()
+    add = _Nodes(names, f"{part.label}/{wanted.name}/guard")
+    called = (
+        f"[OH548] {source} does not fit the input {wanted.name!r} of the part {part.label!r}, which takes "
+        f"{wanted.spec.describe()}"
+    )
     own = add("Shape", tensor)
     sizes = add("Reshape", own, add.constant([len(shape)]), called=called)
     if any(size is not None for size in shape):
@@ -72,7 +88,31 @@ def guard(
             if opset < _WHERE
             else add("Where", right, sizes, add.constant(_REFUSED))
         )
-    return add("Reshape", tensor, sizes, called=called), add.nodes, add.constants
+    output = add("Reshape", tensor, sizes, called=called)
+    graph.node.extend(add.nodes)
+    graph.initializer.extend(add.constants)
+    if given.dtype != "undefined" and _needs_sizes(part.model.skeleton.graph, wanted.name):
+        graph.value_info.append(given.called(output).shaped(shape).value)
+    return output
+
+
+def _needs_sizes(graph: GraphProto, name: str) -> bool:
+    """Whether ONNX Runtime refuses a graph that does not say how many numbers a tensor has.
+
+    Elsewhere nothing is declared: what reads its shape alone would get the sizes that are declared, and ONNX Runtime
+    would drop the guard, which nothing reads then.
+    """
+    return any(node.op_type == "Resize" and name in node.input[1:] for node in graph.node)
+
+
+def _require_guarded(given: Declared, wanted: Declared, opset: int) -> None:
+    if given.dtype not in GUARDED or opset < _EQUAL:
+        what = f"the shape of {given.dtype}" if opset >= _EQUAL else f"shapes of integers in opset {opset}"
+        raise ComposeError(
+            "OH202",
+            f"{given} may not fit {wanted}, and no operator of ONNX Runtime compares {what}; leave the sizes of the "
+            "input open, as in model.declare",
+        )
 
 
 def _where(add: _Nodes, right: str, sizes: str, rank: int) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from onnxhybrid.compose.build.guard import GUARDED
 from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.types import Declared, corrected, enforced, fulfils, mismatch
-from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.dtypes import is_container
 
 
@@ -68,17 +67,3 @@ class Seams:
         """Which output of which part a tensor is, for a message."""
         part, output = self._sources[tensor]
         return f"the output {output!r} of the part {part.label!r}"
-
-
-def require_guarded(value: Declared, wanted: Declared) -> None:
-    """A run can show whether a tensor fits.
-
-    Raises:
-        ComposeError: OH202, no operator tells the shape of such a tensor.
-    """
-    if value.dtype not in GUARDED:
-        raise ComposeError(
-            "OH202",
-            f"{value} may not fit {wanted}, and no operator of ONNX Runtime tells the shape of {value.dtype}; leave "
-            "the sizes of the input open",
-        )

@@ -11,8 +11,8 @@ from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
 from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.part import Part, take_defaults
-from onnxhybrid.compose.build.seams import Seams, require_guarded
-from onnxhybrid.compose.build.types import Declared, by_name, enforced, mismatch, narrowed, require, shared_sizes
+from onnxhybrid.compose.build.seams import Seams
+from onnxhybrid.compose.build.types import Declared, by_name, mismatch, narrowed, require, shared_sizes
 from onnxhybrid.compose.cut.extract import defaults, extract
 from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
@@ -106,8 +106,6 @@ def _source(known: Part, tensor: str, wanted: Declared) -> _Source:
     seams.give(known, {tensor: tensor})
     value, fits = seams.given(tensor, known.outputs[tensor], wanted)
     require(value, "the tensor", wanted, "the replacement's input", _CONVERT)
-    if fits is None:
-        require_guarded(value, wanted)
     return _Source(tensor, value, fits)
 
 
@@ -247,8 +245,11 @@ def _filled(rest: Model, part: Part, takes: Mapping[str, _Source], gives: Mappin
         source = takes[name].value if name in takes else known.get(name)
         sizes |= shared_sizes(source, wanted) if source is not None else {}
     fed = set(tensors.values())
-    unsure = [name for name, taken in takes.items() if taken.fits is None]
-    tensors.update({name: _guard(graph, tensors[name], part, name, names) for name in unsure})
+    opset = part.model.opsets.get("", GLUE_OPSET)
+    for name, wanted in part.inputs.items():
+        if name in takes and takes[name].fits is None:
+            words = f"the tensor {tensors[name]!r}"
+            tensors[name] = guard(graph, takes[name].value, part, wanted, words, names, opset)
     placed = part.placed(
         names,
         {name: tensors.get(name, name) for name in part.inputs},
@@ -258,20 +259,6 @@ def _filled(rest: Model, part: Part, takes: Mapping[str, _Source], gives: Mappin
     _join_inputs(graph, placed, {*fed, *tensors.values()})
     _join(graph, placed, extra)
     return graph
-
-
-def _guard(graph: GraphProto, tensor: str, part: Part, name: str, names: Names) -> str:
-    """Put a guard before an input of the replacement; the tensor that it gives."""
-    wanted, opset = part.inputs[name], part.model.opsets.get("", GLUE_OPSET)
-    called = (
-        f"[OH548] the tensor {tensor!r} does not fit the input {name!r} of the replacement, which takes "
-        f"{wanted.spec.describe()}"
-    )
-    label = f"{part.label}/{name}/guard"
-    guarded, nodes, constants = guard(tensor, enforced(wanted) or (), label, called, names, opset)
-    graph.node.extend(nodes)
-    graph.initializer.extend(constants)
-    return guarded
 
 
 def _join_inputs(graph: GraphProto, placed: GraphProto, fed: set[str]) -> None:

@@ -269,7 +269,8 @@ def test_functions_of_all_parts_are_kept_and_two_meanings_of_one_name_are_an_err
 def test_an_opset_step_that_cannot_be_proven_is_a_coded_error() -> None:
     def with_if(operator_opset: int, source: str, target: str) -> oh.Model:
         inner = helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)
-        body = helper.make_graph([helper.make_node("Softmax", [source], ["inner"], axis=1)], "b", [], [inner])
+        node = helper.make_node("GroupNormalization", [source, "one", "one"], ["inner"], num_groups=1)
+        body = helper.make_graph([node], "b", [], [inner], [numpy_helper.from_array(np.ones(1, np.float32), "one")])
         graph = helper.make_graph(
             [
                 helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(True))),
@@ -281,8 +282,10 @@ def test_an_opset_step_that_cannot_be_proven_is_a_coded_error() -> None:
         )
         return of_graph(graph, opset=operator_opset)
 
-    with pytest.raises(oh.ComposeError, match=r"OH102.*Softmax"):
-        oh.parallel(a=with_if(11, "x", "y"), b=dense("b", "x", "y", (3, 3)))
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in ("x", "y")]
+    flat = helper.make_graph([helper.make_node("Flatten", ["x"], ["y"])], "flat", values[:1], values[1:])
+    with pytest.raises(oh.ComposeError, match=r"OH102.*imports ai.onnx 18 and another part 21; .*GroupNormalization"):
+        oh.parallel(a=with_if(18, "x", "y"), b=of_graph(flat, opset=21, ir_version=10))
 
 
 def test_an_operator_that_changed_is_converted_where_the_converter_knows_the_step() -> None:
@@ -483,9 +486,9 @@ def test_an_input_that_a_model_gives_back_is_told_from_another_tensor_of_its_nam
 
 
 def test_a_conversion_that_is_known_to_change_values_is_refused() -> None:
-    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 0.5], np.float32), "scales")
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 4, 4]) for name in "xy"]
-    nodes = [helper.make_node("Resize", ["x", "scales"], ["y"], mode="linear")]
+    nodes = [helper.make_node("Resize", ["x", "scales"], ["y"], mode="nearest")]
     old = of_graph(helper.make_graph(nodes, "old", values[:1], values[1:], [scales]), opset=10, ir_version=5)
     with pytest.raises(oh.ComposeError, match=r"OH102.*Resize"):
         oh.parallel(old=old, new=dense("b", "z", "y", (3, 3)))

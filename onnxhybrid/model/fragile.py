@@ -7,13 +7,13 @@ onnx. An operator of a later opset than those releases have is treated as one of
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator
 
-from onnx import FunctionProto, GraphProto, ModelProto, ValueInfoProto, defs, shape_inference
+from onnx import FunctionProto, GraphProto, ModelProto, ValueInfoProto, shape_inference
 
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs
 from onnxhybrid.model.opsets import opsets_of, standard
+from onnxhybrid.model.schemas import since_version
 
 _FRAGILE = frozenset(
     {
@@ -85,16 +85,7 @@ def _fragile_nodes(model: ModelProto) -> set[int]:
 def _is_fragile(domain: str, operator: str, version: int) -> bool:
     if (domain, operator) in _FRAGILE:
         return True
-    return version > _LOOKED_AT.get(domain, 0) and _since(domain, operator, version) > _LOOKED_AT.get(domain, 0)
-
-
-@functools.cache
-def _since(domain: str, operator: str, version: int) -> int:
-    """The opset in which this version of an operator came; 0 if onnx has none, and so does not look at it."""
-    try:
-        return defs.get_schema(operator, version, domain).since_version
-    except defs.SchemaError:
-        return 0
+    return version > _LOOKED_AT.get(domain, 0) and since_version(domain, operator, version) > _LOOKED_AT.get(domain, 0)
 
 
 def _inferred_without(hidden: set[int], model: ModelProto, data_prop: bool) -> ModelProto:

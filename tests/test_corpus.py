@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
-from tests.corpus import backend, networks, pipelines
+from tests.corpus import backend, networks, opset_steps, pipelines, releases
 from tests.corpus.case import Case
 from tests.corpus.compositions import Outcome
 from tests.corpus.sources import composed
@@ -107,3 +107,11 @@ def test_nodes_in_any_order_are_sorted_as_onnx_runtime_sorts_them() -> None:
         {"x": np.array([1, 2], np.float32)},
     )
     assert all(outcome.result == "equal" for outcome in composed([case]))
+
+
+@pytest.mark.parametrize("release", ["1.6.0", "1.12.0"])
+def test_models_of_past_opsets_give_what_they_gave_beside_parts_of_newer_ones(release: str) -> None:
+    cases = (case for case in releases.cases([release]) if 7 <= releases.opset(case) <= 19)
+    outcomes = list(opset_steps.composed(itertools.islice(cases, 7, None, EACH), (14, 18, 22, 26)))
+    assert len(outcomes) > 80
+    hold(outcomes, refused=0.02)

@@ -9,6 +9,7 @@ from typing import Any
 from onnx import NodeProto, defs
 
 from onnxhybrid.diagnostics import Finding
+from onnxhybrid.model.functions import called, key_of
 from onnxhybrid.model.old_operators import DOMAIN as OLD_DOMAIN
 from onnxhybrid.model.old_operators import old_nodes
 from onnxhybrid.model.opsets import Opsets, opsets_of, standard
@@ -47,11 +48,11 @@ def known_operators(subject: Subject) -> Iterator[Finding]:
 
 def known_domains(subject: Subject) -> Iterator[Finding]:
     """OH126: operators of other domains come with the runtime, or the model brings them as functions."""
-    own = {(standard(function.domain), function.name) for function in subject.skeleton.functions}
+    own = {key_of(function) for function in subject.skeleton.functions}
     missing: dict[str, set[str]] = {}
     for _, node, _ in _nodes(subject):
         domain = standard(node.domain)
-        if domain in (*_DEFINED, DOMAIN, *_EXTENSIONS) or (domain, node.op_type) in own:
+        if domain in (*_DEFINED, DOMAIN, *_EXTENSIONS) or called(node) in own:
             continue
         if node.op_type not in _of_runtime().get(domain, ()):
             missing.setdefault(domain, set()).add(node.op_type)

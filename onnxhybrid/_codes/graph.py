@@ -45,9 +45,9 @@ ROWS = (
         "ValidationError",
         "A name is defined twice",
         "In ONNX each tensor has one producer (static single assignment); a second node, input or initializer of the "
-        "name makes the graph ambiguous.",
-        'two nodes that both write the tensor "y"',
-        "Rename one of them.",
+        "name makes the graph ambiguous. So does a domain that is imported in two versions.",
+        'two nodes that both write the tensor "y", or two initializers "w"',
+        "Rename one of them, or take it out; import each domain once.",
     ),
     row(
         "OH105",

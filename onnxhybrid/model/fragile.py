@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from onnx import FunctionProto, GraphProto, ModelProto, ValueInfoProto, shape_inference
+from onnx import GraphProto, ModelProto, ValueInfoProto, shape_inference
 
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs
+from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.schemas import since_version
 
@@ -64,9 +65,7 @@ def show(model: ModelProto) -> None:
     for scope in (model, *model.functions):
         own = [entry for entry in scope.opset_import if not entry.domain.startswith(_HIDDEN)]
         if len(own) < len(scope.opset_import):
-            copies = FunctionProto(opset_import=own)
-            del scope.opset_import[:]
-            scope.opset_import.extend(copies.opset_import)
+            replace(scope.opset_import, own)
 
 
 def _fragile_nodes(model: ModelProto) -> set[int]:
@@ -90,8 +89,7 @@ def _is_fragile(domain: str, operator: str, version: int) -> bool:
 
 def _inferred_without(hidden: set[int], model: ModelProto, data_prop: bool) -> ModelProto:
     """What onnx infers when it does not look at these nodes."""
-    plain = ModelProto()
-    plain.CopyFrom(model)
+    plain = copied(model)
     matches = {n for n, node in enumerate(all_nodes(plain)) if n in hidden and node.op_type == "RegexFullMatch"}
     for position, node in enumerate(all_nodes(plain)):
         if position in matches:

@@ -49,6 +49,16 @@ def loses_kernel(node: NodeProto, old: int, new: int, kernels: Kernels) -> bool:
     return not replaced and runs(node, old, kernels) and not runs(node, new, kernels)
 
 
+def lacks_kernel(node: NodeProto, version: int, kernels: Kernels) -> bool:
+    """Whether the runtime computes a node in an earlier version of its domain, and not in this one."""
+    domain, old = standard(node.domain), version
+    while since := since_version(domain, node.op_type, old):
+        if loses_kernel(node, old, version, kernels):
+            return True
+        old = since - 1
+    return False
+
+
 def runs(node: NodeProto, version: int, kernels: Kernels) -> bool:
     """Whether the runtime has a kernel for a node in a version of its domain, or for all that it consists of."""
     domain = standard(node.domain)

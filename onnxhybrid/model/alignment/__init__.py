@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 
-from onnx import ModelProto
-
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.alignment.ir import least_ir
 from onnxhybrid.model.alignment.lowering import lower_opset, oldest
 from onnxhybrid.model.alignment.raising import raise_opset
+from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.editing import free_initializers
+from onnxhybrid.model.inference import tensor_types
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.opsets import Opsets
 
@@ -65,8 +66,7 @@ def _at(model: Model, domain: str, version: int, wanted_by: str) -> Model:
     own = model.opsets.get(domain)
     if own is None or own == version:
         return model
-    proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
+    proto = copied(model.skeleton)
     if own < version:
         raise_opset(proto, domain, version, wanted_by)
     else:
@@ -75,12 +75,22 @@ def _at(model: Model, domain: str, version: int, wanted_by: str) -> Model:
 
 
 def lifted(model: Model) -> Model:
-    """The model above IR 3, where initializers had to be inputs although nobody could feed them."""
-    if model.ir_version >= 4:
+    """The model as a composition takes it: above IR 3, and with the types of its outputs as far as they are known.
+
+    Up to IR 3 initializers had to be inputs although nobody could feed them. An output may be declared by name alone,
+    as ONNX Runtime infers its type.
+    """
+    untyped = [value.name for value in model.skeleton.graph.output if type_name(value.type) == "undefined"]
+    if model.ir_version >= 4 and not untyped:
         return model
-    proto = ModelProto()
-    proto.CopyFrom(model.skeleton)
-    free_initializers(proto)
+    proto = copied(model.skeleton)
+    if model.ir_version < 4:
+        free_initializers(proto)
+    if untyped:
+        types = tensor_types(proto)
+        for value in proto.graph.output:
+            if value.name in untyped and value.name in types:
+                value.type.CopyFrom(types[value.name].type)
     return Model(proto, model.weights)
 
 

@@ -6,6 +6,7 @@ from onnx import ModelProto, TensorProto, helper, shape_inference, version_conve
 
 from onnxhybrid.model.fragile import hide, show
 from onnxhybrid.model.graphs import attribute_graphs
+from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 
 _MISCONVERTED = frozenset({"GroupNormalization", "Hardmax", "Resize", "Upsample"})
@@ -33,8 +34,7 @@ def converted(model: ModelProto, version: int, operators: list[str]) -> None:
     except (RuntimeError, ValueError, version_converter.ConvertError, shape_inference.InferenceError) as problem:
         raise Unconverted(str(problem).splitlines()[0]) from None
     show(result)
-    del model.graph.node[:]
-    model.graph.node.extend(result.graph.node)
+    replace(model.graph.node, result.graph.node)
     known = {tensor.name for tensor in model.graph.initializer}
     model.graph.initializer.extend(t for t in result.graph.initializer if t.name not in known)
 
@@ -54,6 +54,5 @@ def _convertible(model: ModelProto) -> ModelProto:
         if name not in known:
             plain.graph.input.append(helper.make_tensor_value_info(name, kind, list(dims)))
     plain.graph.ClearField("sparse_initializer")
-    del plain.graph.initializer[:]
-    plain.graph.initializer.extend(inside)
+    replace(plain.graph.initializer, inside)
     return plain

@@ -14,6 +14,7 @@ from onnxhybrid.model.functions import Key, called, key_of
 from onnxhybrid.model.graphs import attribute_graphs, nodes_of
 from onnxhybrid.model.inference import certain_types
 from onnxhybrid.model.kernels import installed, loses_kernel
+from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets, standard
 from onnxhybrid.model.schemas import keeps_meaning
@@ -129,9 +130,7 @@ def _take(body: GraphProto | FunctionProto, scope: Scope, lift: _Lift) -> None:
             _take(graph, Scope(scope.taken, {}, scope), lift)
         nodes += _after(node, scope, lift)
     if len(nodes) > len(body.node):
-        copies = GraphProto(node=nodes)
-        del body.node[:]
-        body.node.extend(copies.node)
+        replace(body.node, nodes)
 
 
 def _after(node: NodeProto, scope: Scope, lift: _Lift) -> Iterator[NodeProto]:

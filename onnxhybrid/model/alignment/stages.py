@@ -8,6 +8,7 @@ from typing import Any
 from onnx import NodeProto, helper
 
 from onnxhybrid.model.alignment.scope import Unproven
+from onnxhybrid.model.messages import replace
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,4 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
 
 def drop(node: NodeProto, *names: str) -> None:
     """Take attributes off a node."""
-    kept = [entry for entry in node.attribute if entry.name not in names]
-    copies = NodeProto(attribute=kept)
-    del node.attribute[:]
-    node.attribute.extend(copies.attribute)
+    replace(node.attribute, [entry for entry in node.attribute if entry.name not in names])

@@ -17,8 +17,10 @@ from onnxhybrid.model.kernels import Kernels, lacks_kernel
 from onnxhybrid.validation.target import SUPPORT
 from tests.corpus.wheels import locked
 
-RELEASES = ("1.16.3", "1.17.3", "1.18.1", "1.19.2", "1.20.1", "1.21.1", "1.22.1", "1.23.2", "1.24.4", "1.25.1")
-RELEASES += ("1.26.0", "1.27.0", "1.28.0", "1.29.0", "1.30.0", "1.31.1", "1.32.0")
+RELEASES = (
+    *("1.16.3", "1.17.3", "1.18.1", "1.19.2", "1.20.1", "1.21.1", "1.22.1", "1.23.2", "1.24.4"),
+    *("1.25.1", "1.26.0", "1.27.0", "1.28.0", "1.29.0", "1.30.0", "1.31.1", "1.32.0"),
+)
 
 _LIST = """
 import json

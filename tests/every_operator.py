@@ -70,7 +70,7 @@ def _values(kind: defs.OpSchema.AttrType) -> Sequence[Any]:
     }.get(kind, ())
 
 
-def _tensor(array: np.ndarray[Any, Any]) -> TensorProto:
+def _tensor(array: Any) -> TensorProto:
     return numpy_helper.from_array(array, "value")
 
 

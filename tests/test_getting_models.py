@@ -64,9 +64,7 @@ def test_a_file_of_the_model_zoo_is_served_and_composed_and_keeps_what_it_means(
             np.testing.assert_allclose(oh.Session(hybrid).run(None, feeds)[0], expected, rtol=1e-5)
 
 
-def resized(
-    path: Path, opset: int, operator: str, *, weights: tuple[float, ...] = (), **attributes: object
-) -> oh.Model:
+def resized(path: Path, opset: int, operator: str, *, weights: tuple[float, ...] = (), **attributes: Any) -> oh.Model:
     """A file with Upsample or Resize of float32[n, 3], scales as a weight or as an attribute."""
     node = helper.make_node(operator, ["x", "scales"] if weights else ["x"], ["y"], mode="nearest", **attributes)
     values = [helper.make_tensor_value_info(name, FLOAT, ["n", size]) for name, size in (("x", 3), ("y", 6))]

@@ -81,7 +81,7 @@ def _body(node: NodeProto, version: int) -> list[NodeProto] | None:
 
     None where there is one for other inputs or attributes only, and nothing where there is none.
     """
-    schema = defs.get_schema(node.op_type, version, standard(node.domain))
+    schema: Any = defs.get_schema(node.op_type, version, standard(node.domain))
     if schema.has_function:
         return list(nodes_of(schema.function_body.node))
     if not schema.has_context_dependent_function:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto, TensorProto, helper, shape_inference, version_converter
 
 from onnxhybrid.model.fragile import hide, show
-from onnxhybrid.model.graphs import attribute_graphs
+from onnxhybrid.model.graphs import attribute_graphs, nodes_of
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 
@@ -43,7 +43,7 @@ def _convertible(model: ModelProto) -> ModelProto:
     """What the converter can read: one domain, and as inputs the weights that are sparse or lie elsewhere."""
     plain = ModelProto(ir_version=model.ir_version)
     plain.graph.CopyFrom(model.graph)
-    set_opsets(plain, opsets_of(model.opset_import))
+    set_opsets(plain, {node.domain: 1 for node in nodes_of(model.graph.node)} | opsets_of(model.opset_import))
     inside = [tensor for tensor in plain.graph.initializer if tensor.data_location != TensorProto.EXTERNAL]
     outside = [
         (t.name, t.data_type, t.dims) for t in plain.graph.initializer if t.data_location == TensorProto.EXTERNAL

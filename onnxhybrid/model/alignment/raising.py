@@ -30,7 +30,7 @@ def raise_opset(model: ModelProto, domain: str, version: int, wanted_by: str) ->
         model: the skeleton.
         domain: the domain.
         version: the version.
-        wanted_by: who needs it, as in "another part".
+        wanted_by: who needs it, as in "the part 'b'".
 
     Raises:
         ComposeError: OH102, that does not provably keep what the model means.

@@ -76,7 +76,8 @@ class Scope:
 def _value(node: NodeProto) -> TensorProto | None:
     for attribute in node.attribute:
         if attribute.HasField("t"):
-            return attribute.t
+            tensor: TensorProto = attribute.t
+            return tensor
         if attribute.name in ("value_ints", "value_int", "value_floats", "value_float"):
             return numpy_helper.from_array(np.array(helper.get_attribute_value(attribute)))
     return None

@@ -42,7 +42,7 @@ def steps(operator: str, old: int, new: int) -> list[Step] | None:
     """What turns an operator of the standard domain from one opset into another; None if that is not known."""
     if 7 <= old < _EXPERIMENTAL.get(operator, 0) <= new:
         return [] if operator_keeps_meaning(operator, _EXPERIMENTAL[operator], new) else None
-    if operator == "Upsample" and old < 10 <= new:
+    if operator == "Upsample" and old < 10:
         return _upsample_steps(old, new)
     found: list[Step] = []
     at = old
@@ -57,9 +57,11 @@ def steps(operator: str, old: int, new: int) -> list[Step] | None:
 
 def _upsample_steps(old: int, new: int) -> list[Step] | None:
     """Resize is in its place since opset 10."""
-    first = [resizing.upsample_to_9] if 7 <= old < 9 else []
     if old < 7:
         return None
+    first: list[Step] = [resizing.upsample_to_9] if old < 9 <= new else []
+    if new < 10:
+        return first
     if new == 10:
         return [*first, resizing.upsample_to_10]
     rest = steps("Resize", 11, new)

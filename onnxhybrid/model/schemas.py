@@ -25,7 +25,7 @@ _CHANGED = {
 }
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16384)
 def since_version(domain: str, operator: str, version: int) -> int:
     """The opset in which an operator became what it is in a version of its domain; 0 if onnx has none of the name."""
     try:

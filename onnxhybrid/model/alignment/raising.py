@@ -17,7 +17,7 @@ from onnxhybrid.model.kernels import installed, loses_kernel
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets, standard
-from onnxhybrid.model.schemas import keeps_meaning
+from onnxhybrid.model.schemas import keeps_meaning, since_version
 
 _OLD = "onnxhybrid.old/"
 """Before the domain of a node that is still of the old version."""
@@ -68,9 +68,14 @@ class _Lift:
             _Refused: the runtime has no kernel for one of them in the new version.
         """
         own = [n for n in nodes_of(nodes) if standard(n.domain) == self.domain and called(n) not in self._functions]
-        if lost := sorted({n.op_type for n in own if loses_kernel(n, self.old, self.new, installed())}):
+        moved = [n for n in own if self._is_another(n.op_type)]
+        if lost := sorted({n.op_type for n in moved if loses_kernel(n, self.old, self.new, installed())}):
             raise _Refused(lost, "the installed ONNX Runtime has no kernel for the newer one")
         return [n for n in own if not keeps_meaning(n, self.old, self.new)]
+
+    def _is_another(self, operator: str) -> bool:
+        old, new = (since_version(self.domain, operator, version) for version in (self.old, self.new))
+        return old != new
 
     def is_known(self, node: NodeProto) -> bool:
         """Whether there are steps for such a node."""

@@ -32,7 +32,7 @@ def converted(model: ModelProto, version: int, operators: list[str]) -> None:
         hide(plain)
         result = version_converter.convert_version(plain, version)
     except (RuntimeError, ValueError, version_converter.ConvertError, shape_inference.InferenceError) as problem:
-        raise Unconverted(str(problem).splitlines()[0]) from None
+        raise Unconverted(str(problem).partition("\n")[0]) from None
     show(result)
     replace(model.graph.node, result.graph.node)
     known = {tensor.name for tensor in model.graph.initializer}

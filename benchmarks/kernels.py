@@ -15,7 +15,8 @@ from onnx import defs, helper
 
 from onnxhybrid.model.kernels import Kernels, lacks_kernel
 from onnxhybrid.validation.target import SUPPORT
-from tests.corpus.wheels import locked
+from tests import environments
+from tests.corpus.wheels import root
 
 RELEASES = (
     *("1.16.3", "1.17.3", "1.18.1", "1.19.2", "1.20.1", "1.21.1", "1.22.1", "1.23.2", "1.24.4"),
@@ -69,8 +70,8 @@ def _missing(kernels: Kernels, newest: int) -> list[tuple[str, int]]:
 
 def _kernels(release: str) -> Kernels:
     """What a release lists as its kernels."""
-    with locked() as corpus:
-        path = corpus / "runtimes" / release
+    with environments.alone(root() / "runtimes"):
+        path = root() / "runtimes" / release
         if not (path / f"onnxruntime-{release}.dist-info" / "RECORD").exists():
             _install(release, path)
     environment = {**os.environ, "PYTHONPATH": str(path)}

@@ -26,8 +26,9 @@ ROWS = (
         "OH102",
         "ComposeError",
         "The opsets of the parts cannot be aligned",
-        "Parts of different opsets are brought up to the newest one. That is done only where it provably keeps the "
-        "meaning: every operator used is the same in both versions, or the version converter of onnx knows the step.",
+        "Parts of different opsets are brought to one, the newest of them that all can reach. That is done only where "
+        "it provably keeps the meaning (an operator is the same in both versions, or it is known how to write it in "
+        "the newer one), and where the installed ONNX Runtime has kernels for the newer version.",
         "a part of ai.onnx.ml 1 whose operator changed in version 3, beside a part of version 3",
         "Export the parts with one opset, or convert the older one with onnx.version_converter and test it.",
     ),
@@ -45,9 +46,9 @@ ROWS = (
         "ValidationError",
         "A name is defined twice",
         "In ONNX each tensor has one producer (static single assignment); a second node, input or initializer of the "
-        "name makes the graph ambiguous.",
-        'two nodes that both write the tensor "y"',
-        "Rename one of them.",
+        "name makes the graph ambiguous. So does a domain that is imported in two versions.",
+        'two nodes that both write the tensor "y", or two initializers "w"',
+        "Rename one of them, or take it out; import each domain once.",
     ),
     row(
         "OH105",
@@ -216,5 +217,14 @@ ROWS = (
         "skl2onnx.to_onnx(classifier, x), whose output_probability is a list of dicts",
         'Export with skl2onnx.to_onnx(classifier, x, options={"zipmap": False}), which gives a tensor with a column '
         "for each class.",
+    ),
+    row(
+        "OH128",
+        "ValidationError",
+        "The runtime has no kernel for this version of an operator",
+        "ONNX Runtime reads the opset, and computes the operator on the CPU as older opsets define it only. A session "
+        "for the model ends with NOT_IMPLEMENTED.",
+        "RoiAlign in a model that imports ai.onnx 22 under onnxruntime 1.32, which has kernels for the opsets 10 to 21",
+        "Import an older opset in which the operator is what it was, or use a runtime that has the kernel.",
     ),
 )

@@ -17,7 +17,7 @@ from onnxhybrid.model.edits import Edits
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.messages import copied
-from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
+from onnxhybrid.model.opsets import Opsets, imported, opsets_of, unite_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.storage import saving
 from onnxhybrid.model.storage.external import resolve
@@ -46,7 +46,7 @@ class Model(Edits):
             weights: the table; it may hold more than the skeleton refers to.
             checked: whether the skeleton passed `onnxhybrid.model.check`, so that `save` need not ask again.
         """
-        set_opsets(skeleton, opsets_of(skeleton.opset_import))
+        unite_opsets(skeleton)
         self._skeleton = skeleton
         self._weights: Weights = MappingProxyType(dict(weights))
         self._checked = checked

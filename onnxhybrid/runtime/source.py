@@ -13,6 +13,7 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
+from onnxhybrid.model.check import require_single_names
 from onnxhybrid.model.storage.glancing import glance
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.artifact import Artifact
@@ -51,6 +52,7 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
 
     Raises:
         ModelError: OH100, it is no model; or what is wrong with the file.
+        ValidationError: OH104, a Model has two initializers, or inputs, of one name.
         Error: OH540, a model of 2 GiB or more together with options of the user's.
     """
     if isinstance(model, (ModelProto, bytes)):
@@ -70,6 +72,7 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
     _hush(options, ours and any(spec.optional for spec in model.inputs))
     if path is not None:
         return Source(path, operators)
+    require_single_names(model.skeleton)
     if not ours:
         return Source(_whole(model), operators)
     artifact = Artifact.mapped(model)

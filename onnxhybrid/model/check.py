@@ -20,6 +20,7 @@ from onnx import (
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.library import attributes, protocols
 from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.functions import key_of
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.remote_spec import (
@@ -53,6 +54,7 @@ def check(model: ModelProto) -> Iterator[Finding]:
     domains = {node.domain for node in nodes}
     if not domains <= {"", "ai.onnx"}:
         yield from _domains(model)
+    yield from _functions(model)
     yield from _names(model.graph, (), "the graph", nested=len(graphs) > 1)
     if DOMAIN in domains:
         yield from _remote_nodes(nodes)
@@ -70,6 +72,16 @@ def _domains(model: ModelProto) -> Iterator[Finding]:
         used = {standard(node.domain) for node in inside} - {""}
         for domain in sorted(used - own - set(opsets_of(imports))):
             yield Finding("OH101", f"nodes use the domain {domain!r}, which is not imported", where)
+
+
+def _functions(model: ModelProto) -> Iterator[Finding]:
+    """OH104: each function has a name of its own; ONNX Runtime refuses a model with two of one name."""
+    keys = [key_of(function) for function in model.functions]
+    if len(keys) == len(set(keys)):
+        return
+    for domain, name, overload in sorted({key for key in keys if keys.count(key) > 1}):
+        called = f"{domain}.{name}" + (f" (overload {overload!r})" if overload else "")
+        yield Finding("OH104", f"two functions are called {called}", "the model")
 
 
 def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str, *, nested: bool) -> Iterator[Finding]:

@@ -12,10 +12,10 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
+from onnxhybrid.model.function_names import prefix_functions
 from onnxhybrid.model.graphs import all_nodes, reads
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import GraphTree, Taken, injective
-from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.sequential import make_sequential
 from onnxhybrid.model.tensor_spec import TensorSpec
@@ -56,16 +56,7 @@ def add_prefix(model: ModelProto, prefix: str, *, inputs: bool, outputs: bool, f
     _rename(model, tree, {name: taken.take(prefix + name) for name in sorted(tree.tensor_names() - kept)})
     tree.rename_nodes(lambda name: prefix + name)
     if functions:
-        _prefix_functions(model, prefix)
-
-
-def _prefix_functions(model: ModelProto, prefix: str) -> None:
-    own = {(standard(function.domain), function.name, function.overload) for function in model.functions}
-    for node in all_nodes(model):
-        if (standard(node.domain), node.op_type, node.overload) in own:
-            node.op_type = prefix + node.op_type
-    for function in model.functions:
-        function.name = prefix + function.name
+        prefix_functions(model, prefix)
 
 
 def _rename(model: ModelProto, tree: GraphTree, names: Mapping[str, str]) -> None:

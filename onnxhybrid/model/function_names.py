@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
 from onnxhybrid.model.functions import Key, called, key_of
-from onnxhybrid.model.graphs import all_nodes, nodes_of
+from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.runtime_operators import outranks
+from onnxhybrid.model.training import training_nodes
 
 
 def rename_functions(model: ModelProto, names: Mapping[Key, str]) -> None:
@@ -18,7 +19,7 @@ def rename_functions(model: ModelProto, names: Mapping[Key, str]) -> None:
         model: the model.
         names: what a function is known by -> its new name.
     """
-    for node in (*all_nodes(model), *_training_nodes(model)):
+    for node in (*all_nodes(model), *training_nodes(model)):
         if new := names.get(called(node)):
             node.op_type = new
     for function in model.functions:
@@ -33,8 +34,3 @@ def prefix_functions(model: ModelProto, prefix: str) -> None:
     """
     keys = map(key_of, model.functions)
     rename_functions(model, {key: prefix + key[1] for key in keys if not outranks(key)})
-
-
-def _training_nodes(model: ModelProto) -> list[NodeProto]:
-    graphs = [graph for info in model.training_info for graph in (info.initialization, info.algorithm)]
-    return [node for graph in graphs for node in nodes_of(graph.node)]

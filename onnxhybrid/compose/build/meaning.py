@@ -25,7 +25,8 @@ from onnxhybrid.model.functions import Key, called
 from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.messages import copied
 from onnxhybrid.model.opsets import opsets_of, standard
-from onnxhybrid.model.storage.weights import Weights, materialize
+from onnxhybrid.model.storage.sources import Weights
+from onnxhybrid.model.storage.weights import materialize
 
 
 def meaning(function: FunctionProto, functions: Mapping[Key, Key], weights: Weights) -> Hashable:

@@ -50,8 +50,7 @@ def splice(
             node would be replaced; OH241, somebody else reads a removed tensor; OH242, the replacement would
             depend on its own outputs; OH243, an extra input or output has the name of another tensor.
     """
-    checked_model(model, "the model of splice")
-    checked_model(replacement, "the replacement")
+    model, replacement = checked_model(model, "the model of splice"), checked_model(replacement, "the replacement")
     sides = align([lifted(sequential(model)), lifted(replacement)])
     whole, piece = (part.model for part in told_apart([Part("model", sides[0]), Part("replacement", sides[1])]))
     types = tensor_types(whole.skeleton)

@@ -155,8 +155,8 @@ ROWS = (
     warning(
         "OH117",
         "What a model says of its training is left out",
-        "training_info speaks of tensors of the model's graph. It follows rename, prefix, bind, cast and select. What is "
-        "composed of several models, or cut out of one, is another graph, and so is one that lost a tensor which it "
+        "training_info speaks of tensors of the model's graph. It follows rename, prefix, bind, cast and select. What "
+        "is composed of several models, or cut out of one, is another graph, and so is one that lost a tensor which it "
         "names. The warning is one of Python's (UserWarning), at the line that made the new model.",
         "oh.chain(a, b), where the file of a holds training_info",
         "Train the part before it is composed. Where that is meant: "

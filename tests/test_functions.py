@@ -278,6 +278,17 @@ def test_remote_calls_in_functions_are_told_apart_by_the_types_that_they_declare
     assert len(names_of(oh.chain(part(1, "x", "y"), part(7, "y", "z")))) == 2
 
 
+def test_a_judge_that_another_release_wrote_otherwise_can_be_combined_with_one_of_ours() -> None:
+    proto = (oh.judge.max_probability("p") >= 0.9).to_proto()
+    function = proto.functions[0]
+    function.node.add(op_type="Identity", input=[function.input[0]], output=["unread"], name="more")
+    both = (oh.judge.max_probability("p") >= 0.5) & oh.Model.from_proto(proto)
+    rows = np.array([[0.6, 0.4], [0.95, 0.05]], np.float32)
+    for judge, expected in ((both, [False, True]), (~both, [True, False])):
+        (accepted,) = oh.Session(judge).run(None, {"p": rows})
+        np.testing.assert_array_equal(accepted, expected)
+
+
 _UNARY = ("Neg", "Abs", "Tanh", "Relu")
 
 

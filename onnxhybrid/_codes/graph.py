@@ -154,6 +154,16 @@ ROWS = (
         "Write the base URLs that the model calls; model.remotes lists them as .endpoint.",
     ),
     warning(
+        "OH117",
+        "What a model says of its training is left out",
+        "training_info speaks of tensors of the model's graph. It follows rename, prefix, bind, cast and select. What "
+        "is composed of several models, or cut out of one, is another graph, and so is one that lost a tensor which it "
+        "names. The warning is one of Python's (UserWarning), at the line that made the new model.",
+        "oh.chain(a, b), where the file of a holds training_info",
+        "Train the part before it is composed. Where that is meant: "
+        'warnings.filterwarnings("ignore", message=".OH117").',
+    ),
+    warning(
         "OH120",
         "A branch is never taken",
         "The condition of an If is a constant, so that one of its branches, its weights and its remote calls are never "

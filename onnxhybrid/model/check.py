@@ -22,6 +22,7 @@ from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.library import attributes, protocols
 from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.functions import key_of
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.remote_spec import (
@@ -56,6 +57,7 @@ def check(model: ModelProto) -> Iterator[Finding]:
     if not domains <= {"", "ai.onnx"}:
         yield from _domains(model)
     yield from _imports(model)
+    yield from _functions(model)
     yield from _names(model.graph, (), "the graph", nested=len(graphs) > 1)
     if DOMAIN in domains:
         yield from _remote_nodes(nodes)
@@ -112,6 +114,16 @@ def _given(graph: GraphProto, where: str) -> Iterator[Finding]:
             for name, count in Counter(names).items():
                 if count > 1:
                     yield Finding("OH104", f"{count} {kind} are called {name!r}", where)
+
+
+def _functions(model: ModelProto) -> Iterator[Finding]:
+    """OH104: each function has a name of its own; ONNX Runtime refuses a model with two of one name."""
+    keys = [key_of(function) for function in model.functions]
+    if len(keys) == len(set(keys)):
+        return
+    for domain, name, overload in sorted({key for key in keys if keys.count(key) > 1}):
+        called = f"{domain}.{name}" + (f" (overload {overload!r})" if overload else "")
+        yield Finding("OH104", f"two functions are called {called}", "the model")
 
 
 def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str, *, nested: bool) -> Iterator[Finding]:

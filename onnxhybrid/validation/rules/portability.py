@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any
 
 from onnx import NodeProto, defs
 
@@ -14,6 +13,7 @@ from onnxhybrid.model.old_operators import DOMAIN as OLD_DOMAIN
 from onnxhybrid.model.old_operators import old_nodes
 from onnxhybrid.model.opsets import Opsets, opsets_of, standard
 from onnxhybrid.model.remote_spec import DOMAIN
+from onnxhybrid.model.runtime_operators import runtime_operators
 from onnxhybrid.model.schemas import since_version
 from onnxhybrid.validation.subject import Subject, label
 
@@ -72,7 +72,7 @@ def known_domains(subject: Subject) -> Iterator[Finding]:
         domain = standard(node.domain)
         if domain in (*_DEFINED, DOMAIN, *_EXTENSIONS) or called(node) in own:
             continue
-        if node.op_type not in _of_runtime().get(domain, ()):
+        if node.op_type not in runtime_operators().get(domain, ()):
             missing.setdefault(domain, set()).add(node.op_type)
     for domain, operators in sorted(missing.items()):
         yield Finding("OH126", f"the runtime itself has no {', '.join(sorted(operators))} of the domain {domain!r}")
@@ -111,15 +111,3 @@ def _is_defined(domain: str, operator: str, version: int) -> bool:
         return not defs.get_schema(operator, version, domain).deprecated
     except defs.SchemaError:
         return False
-
-
-@functools.cache
-def _of_runtime() -> dict[str, frozenset[str]]:
-    """The operators of the installed ONNX Runtime by domain, as far as it tells."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    listed: list[Any] = getattr(state, "get_all_operator_schema", list)()
-    domains: dict[str, set[str]] = {}
-    for schema in listed:
-        domains.setdefault(schema.domain, set()).add(schema.name)
-    return {domain: frozenset(names) for domain, names in domains.items()}

@@ -12,7 +12,7 @@ import pytest
 from onnx import helper
 
 import onnxhybrid as oh
-from onnxhybrid.runtime.credentials import OFFICIAL
+from onnxhybrid.runtime.credential_names import OFFICIAL
 from tests.strategies import dense
 
 TOKEN = "tok-0123456789"

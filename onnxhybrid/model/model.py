@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import annotation
+from onnxhybrid.model import metadata
 from onnxhybrid.model.check import check
 from onnxhybrid.model.edits import Edits
 from onnxhybrid.model.graphs import all_nodes
@@ -80,7 +80,7 @@ class Model(Edits):
         if not saving.fits_one_message(self._skeleton, self._weights):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
         proto = copied(self._skeleton)
-        annotation.update(proto)
+        metadata.update(proto)
         make_whole(proto, self._weights)
         return proto
 
@@ -189,7 +189,7 @@ class Model(Edits):
     def _edited(self, edit: Any, argument: Any) -> Model:
         proto = copied(self._skeleton)
         edit(proto, argument)
-        annotation.update(proto)
+        metadata.update(proto)
         return Model(proto, used(proto, self._weights))
 
     def __and__(self, other: Model) -> Model:

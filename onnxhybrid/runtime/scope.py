@@ -13,8 +13,8 @@ from onnxhybrid.errors import Error
 from onnxhybrid.library import Scope, library_path
 from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.model.texts import is_text
-from onnxhybrid.remote.credential import is_credential_name
-from onnxhybrid.runtime.credentials import require_found
+from onnxhybrid.remote.auth import is_credential_name
+from onnxhybrid.runtime.credential_names import require_found
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.secret import Secret
 

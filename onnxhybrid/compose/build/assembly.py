@@ -12,11 +12,11 @@ from typing import Any
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
 from onnxhybrid.compose.build.functions import told_apart
 from onnxhybrid.compose.build.opsets import aligned
 from onnxhybrid.compose.build.part import Part, take_defaults
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from onnx import GraphProto, ModelProto
 
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.functions import united
-from onnxhybrid.compose.build.metadata import annotate_parts
 from onnxhybrid.compose.build.part import Part
+from onnxhybrid.compose.build.parts_entry import annotate_parts
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.overlap.overlap import overlapped
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ValidationError

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Mapping
 
 from onnx import GraphProto, ModelProto
 
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
 from onnxhybrid.compose.build.functions import told_apart
 from onnxhybrid.compose.build.part import Part, take_defaults
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
 from onnxhybrid.compose.cut.extract import defaults, extract
 from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap.sequential import sequential
+from onnxhybrid.compose.overlap.overlap import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted

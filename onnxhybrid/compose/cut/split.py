@@ -10,7 +10,7 @@ from onnxhybrid.compose.build.types import Declared, by_name
 from onnxhybrid.compose.cut.extract import defaults, extract, require_valid
 from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap.sequential import sequential
+from onnxhybrid.compose.overlap.overlap import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.functions import Key, called, key_of

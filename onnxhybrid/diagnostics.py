@@ -7,6 +7,8 @@ remote nodes and secrets, `OH4xx` about portability, `OH5xx` about run time.
 from __future__ import annotations
 
 import json
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -73,6 +75,19 @@ class Report:
         """The report as JSON text: `{"ok": bool, "findings": [{"code", "severity", "message", "where"}, …]}`."""
         rows = [{"code": f.code, "severity": f.severity, "message": f.message, "where": f.where} for f in self.findings]
         return json.dumps({"ok": bool(self), "findings": rows}, indent=2)
+
+
+def warn(code: str, message: str) -> None:
+    """Say something at the line of the user's that called onnxhybrid, by Python's `warnings`, as a UserWarning.
+
+    Args:
+        code: a code of the register.
+        message: what is to be said; the code comes before it.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "onnxhybrid":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"[{REGISTER[code].code}] {message}", UserWarning, stacklevel=level)
 
 
 def explain(code: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import onnxruntime
 
 import onnxhybrid as oh
-from onnxhybrid.compose.overlap.sequential import sequential
+from onnxhybrid.compose.overlap.overlap import sequential
 
 LEVELS = (
     onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,

@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
-from tests.corpus import backend, networks, pipelines
-from tests.corpus.case import Case
+from tests.corpus import backend, networks, opset_steps, pipelines, releases
+from tests.corpus.case import Case, same
 from tests.corpus.compositions import Outcome
 from tests.corpus.sources import composed
 
@@ -107,3 +107,44 @@ def test_nodes_in_any_order_are_sorted_as_onnx_runtime_sorts_them() -> None:
         {"x": np.array([1, 2], np.float32)},
     )
     assert all(outcome.result == "equal" for outcome in composed([case]))
+
+
+@pytest.mark.parametrize("release", ["1.6.0", "1.12.0"])
+def test_models_of_past_opsets_give_what_they_gave_beside_parts_of_newer_ones(release: str) -> None:
+    cases = (case for case in releases.cases([release]) if 7 <= releases.opset(case) <= 19)
+    outcomes = list(opset_steps.composed(itertools.islice(cases, 7, None, EACH), (14, 18, 22, 26)))
+    assert len(outcomes) > 80
+    hold(outcomes, refused=0.02)
+
+
+def training(*, inner: bool, weights: bool) -> oh.Model:
+    """BatchNormalization in training mode, with its statistics as outputs; they are weights, inputs, or computed."""
+    names = ("scale", "bias", "mean", "var")
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3, 2])
+    inputs = [] if weights else [helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in names]
+    given = [numpy_helper.from_array(value, name) for name, value in STATISTICS.items()] if weights else []
+    nodes = [helper.make_node("Abs", [name], [f"|{name}|"]) for name in names[2:]] if inner else []
+    read = [*names[:2], *(node.output[0] for node in nodes)] if inner else [*names]
+    nodes.append(helper.make_node("BatchNormalization", ["x", *read], ["y", "m", "v"], training_mode=1))
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "m", "v")]
+    graph = helper.make_graph(nodes, "training", [x, *inputs], outputs, given)
+    return oh.Model.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8))
+
+
+_ROWS = np.random.default_rng(0).random((4, 3), np.float32)
+STATISTICS = dict(zip(("scale", "bias", "mean", "var"), _ROWS, strict=True))
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("threshold", [-1e9, 1e9])
+def test_each_run_of_a_composed_training_network_starts_from_the_same_statistics(
+    inner: bool, weights: bool, threshold: float
+) -> None:
+    model = training(inner=inner, weights=weights)
+    feeds = {"x": np.random.default_rng(1).random((2, 3, 2), np.float32)} | ({} if weights else STATISTICS)
+    expected = oh.Session(model).run(None, {name: value.copy() for name, value in feeds.items()})
+    session = oh.Session(oh.cascade(model, model, accept=oh.judge.value("y") >= threshold))
+    for _ in range(3):
+        given = session.run(None, {name: value.copy() for name, value in feeds.items()})
+        assert same(given, expected)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
+from onnxhybrid.model.messages import replace
 from tests.begun import await_, begin, graph
 from tests.strategies import Array, dense, local_models, of_graph, rows, run
 
@@ -433,3 +434,28 @@ def test_cutting_leaves_the_model_as_it_was_and_gives_the_same_bytes_twice() -> 
     before = RESIDUAL.to_proto()
     assert cut() == cut()
     assert RESIDUAL.to_proto() == before
+
+
+def overloaded(called: str, *, swapped: bool) -> oh.Model:
+    """The input + a - a, where a comes from one of two functions of one name: random numbers, or constants."""
+    text = """<ir_version: 10, opset_import: ["": 17, "own": 1]> g (float[n,4] x) => (float[n,4] y) {
+        a = own.N () h = Add (x, a) y = Sub (h, a)
+    }
+    <domain: "own", opset_import: ["": 17], overload: "noise"> N () => (r) { r = RandomNormal <shape = [4]> () }
+    <domain: "own", opset_import: ["": 17], overload: "fixed"> N () => (r) {
+        r = Constant <value = float[4] {1,2,3,4}> ()
+    }"""
+    proto = onnx.parser.parse_model(text)
+    proto.graph.node[0].overload = called
+    if swapped:
+        replace(proto.functions, list(proto.functions)[::-1])
+    return oh.Model.from_proto(proto)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_function_is_told_from_another_overload_of_its_name(swapped: bool) -> None:
+    with pytest.raises(oh.ComposeError, match=r"OH237.*RandomNormal|OH237.*'a'"):
+        oh.split(overloaded("noise", swapped=swapped), at=["h"])
+    x = np.ones((2, 4), np.float32)
+    (again,) = oh.Session(oh.chain(*oh.split(overloaded("fixed", swapped=swapped), at=["h"]))).run(None, {"x": x})
+    np.testing.assert_array_equal(again, x)

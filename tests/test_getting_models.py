@@ -64,15 +64,29 @@ def test_a_file_of_the_model_zoo_is_served_and_composed_and_keeps_what_it_means(
             np.testing.assert_allclose(oh.Session(hybrid).run(None, feeds)[0], expected, rtol=1e-5)
 
 
-def test_an_operator_that_cannot_be_brought_up_to_date_is_named(tmp_path: Path) -> None:
-    node = helper.make_node("Upsample", ["x"], ["y"], scales=[1.0, 2.0], mode="nearest")
+def resized(path: Path, opset: int, operator: str, *, weights: tuple[float, ...] = (), **attributes: Any) -> oh.Model:
+    """A file with Upsample or Resize of float32[n, 3], scales as a weight or as an attribute."""
+    node = helper.make_node(operator, ["x", "scales"] if weights else ["x"], ["y"], mode="nearest", **attributes)
     values = [helper.make_tensor_value_info(name, FLOAT, ["n", size]) for name, size in (("x", 3), ("y", 6))]
-    graph = helper.make_graph([node], "g", values[:1], values[1:])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 7)], ir_version=3), tmp_path / "old.onnx")
+    scales = [numpy_helper.from_array(np.array(weights, np.float32), "scales")] if weights else []
+    graph = helper.make_graph([node], "g", values[:1], values[1:], scales)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=4), path)
+    return oh.load(path)
+
+
+def test_an_operator_of_another_name_today_is_brought_up_to_date(tmp_path: Path) -> None:
+    old = resized(tmp_path / "old.onnx", 7, "Upsample", scales=[1.0, 2.0])
     x = np.ones((1, 3), np.float32)
-    assert oh.Session(tmp_path / "old.onnx").run(None, {"x": x})[0].shape == (1, 6)
-    with pytest.raises(oh.ComposeError, match=r"OH102.*Upsample"):
-        oh.chain(oh.load(tmp_path / "old.onnx"), dense("d", "y", "z", (6, 2)))
+    (alone,) = oh.Session(old).run(None, {"x": x})
+    expected = oh.Session(dense("d", "y", "z", (6, 2))).run(None, {"y": alone})
+    np.testing.assert_allclose(oh.Session(oh.chain(old, dense("d", "y", "z", (6, 2)))).run(None, {"x": x}), expected)
+
+
+def test_an_operator_that_cannot_be_brought_up_to_date_is_named(tmp_path: Path) -> None:
+    old = resized(tmp_path / "old.onnx", 10, "Resize", weights=(0.5, 2.0))
+    assert oh.Session(old).run(None, {"x": np.ones((2, 3), np.float32)})[0].shape == (1, 6)
+    with pytest.raises(oh.ComposeError, match=r"OH102.*Resize.*grows along one axis and shrinks along another"):
+        oh.chain(old, dense("d", "y", "z", (6, 2)))
 
 
 def exported_by_torch(seed: int) -> oh.Model:

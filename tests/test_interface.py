@@ -446,7 +446,7 @@ def test_what_was_declared_inside_and_is_stale_now_is_dropped() -> None:
 def test_what_cannot_be_true_of_a_model_is_not_declared(sizes: Any, names: str) -> None:
     with pytest.raises(oh.ModelError, match=names) as caught:
         _multiplied().declare(sizes)
-    assert caught.value.code == "OH117"
+    assert caught.value.code == "OH118"
 
 
 @pytest.mark.parametrize("operator", ["Conv", "ConvTranspose"])
@@ -456,14 +456,14 @@ def test_a_convolution_takes_as_many_channels_as_its_weights_have(operator: str)
     graph = helper.make_graph([helper.make_node(operator, ["x", "w"], ["y"])], "c", values[:1], values[1:], [weight])
     images = oh.Model.from_proto(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]))
     assert str(images.declare({"x": ("n", 3, None, None)}).inputs[0]) == "x: float32[n, 3, ?, ?]"
-    with pytest.raises(oh.ModelError, match=r"OH117.*4 channels"):
+    with pytest.raises(oh.ModelError, match=r"OH118.*4 channels"):
         images.declare({"x": ("n", 4, None, None)})
 
 
 def test_the_default_of_an_input_has_the_sizes_that_are_declared() -> None:
     optional = _model('<ir_version:8, opset_import:["":17]> d (float[2] x = {1,2}) => (float[k] y) { y = Neg(x) }')
     assert str(optional.declare({"x": (2,)}).outputs[0]) == "y: float32[2]"
-    with pytest.raises(oh.ModelError, match=r"OH117.*default"):
+    with pytest.raises(oh.ModelError, match=r"OH118.*default"):
         optional.declare({"x": (3,)})
 
 

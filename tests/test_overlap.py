@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 import onnxhybrid as oh
-from onnxhybrid.compose.overlap.sequential import sequential
+from onnxhybrid.compose.overlap.overlap import sequential
 from tests.computed import LEVELS, MODES, computed, options
 from tests.remote_graphs import remote_graphs
 from tests.servers.echo import echo, echo_server, heard, remote

@@ -64,7 +64,7 @@ def overlap(url: str) -> oh.Model:
 
 
 def speculate(url: str) -> oh.Model:
-    never = oh.judge.max_probability("y") >= 1.5
+    never = oh.judge.logit_max("y") >= 1e9
     return oh.cascade(LOCAL, remote(url, "a"), never, speculate=True)
 
 

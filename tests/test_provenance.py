@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto, NodeProto, helper
 
 import onnxhybrid as oh
-from onnxhybrid.model.annotation import annotate
+from onnxhybrid.model.metadata import annotate
 from tests.strategies import dense
 
 HERE = "http://127.0.0.1:1"

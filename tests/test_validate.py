@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
 from tests.strategies import dense, of_graph
@@ -115,3 +117,68 @@ def test_traditional_models_newer_than_the_target_are_found() -> None:
 def test_a_target_that_is_not_known_is_a_coded_error(target: str) -> None:
     with pytest.raises(oh.ModelError, match="OH304"):
         oh.validate(dense("a", "x", "y", (3, 3)), target=target)
+
+
+def with_weights(*weights: onnx.TensorProto, sparse: Sequence[onnx.SparseTensorProto] = ()) -> onnx.ModelProto:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
+    nodes = [helper.make_node("Mul", ["x", "w"], ["y"])]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], list(weights), sparse_initializer=list(sparse))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+TWO, FIVE = (numpy_helper.from_array(np.full(2, number, np.float32), "w") for number in (2, 5))
+THREE = helper.make_sparse_tensor(
+    numpy_helper.from_array(np.full(2, 3, np.float32), "w"), numpy_helper.from_array(np.arange(2)), [2]
+)
+
+
+def doubled_input(proto: onnx.ModelProto) -> None:
+    proto.graph.input.append(proto.graph.input[0])
+
+
+def in_a_branch(proto: onnx.ModelProto) -> None:
+    body = onnx.GraphProto(name="body", node=proto.graph.node, output=proto.graph.output)
+    body.initializer.extend([TWO, FIVE])
+    choice = helper.make_node("If", ["c"], ["z"], then_branch=body, else_branch=body)
+    proto.graph.input.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))
+    proto.graph.output[0].name = "z"
+    del proto.graph.node[:]
+    proto.graph.node.append(choice)
+
+
+@pytest.mark.parametrize(
+    ("proto", "change", "text"),
+    [
+        (with_weights(TWO, FIVE), None, "2 initializers are called 'w'"),
+        (with_weights(TWO, TWO), None, "2 initializers are called 'w'"),
+        (with_weights(TWO, sparse=[THREE]), None, "2 initializers are called 'w'"),
+        (with_weights(TWO), doubled_input, "2 inputs are called 'x'"),
+        (with_weights(), in_a_branch, "2 initializers are called 'w'"),
+        (with_weights(TWO), lambda proto: proto.opset_import.add(version=13), "ai.onnx is imported in the versions 13"),
+        (with_weights(TWO), lambda proto: proto.opset_import.add(domain="ai.onnx", version=13), "versions 13 and 17"),
+    ],
+)
+def test_a_name_that_is_defined_twice_is_found_and_never_saved(
+    proto: onnx.ModelProto, change: Callable[[onnx.ModelProto], object] | None, text: str, tmp_path: Path
+) -> None:
+    if change:
+        change(proto)
+    model = oh.Model.from_proto(proto)
+    assert any(f.code == "OH104" and text in f.message for f in oh.validate(model).errors)
+    for external_data in (True, False):
+        with pytest.raises(oh.ValidationError, match="OH104"):
+            model.save(tmp_path / "m.onnx", external_data=external_data)
+
+
+@pytest.mark.parametrize("size", [2, 512])
+def test_a_session_takes_no_model_with_two_weights_of_one_name(size: int) -> None:
+    proto = with_weights(*(numpy_helper.from_array(np.full(size, number, np.float32), "w") for number in (2, 5)))
+    with pytest.raises(oh.ValidationError, match="OH104"):
+        oh.Session(oh.Model.from_proto(proto))
+
+
+def test_an_input_with_a_default_and_a_domain_that_is_imported_twice_alike_are_no_doubles() -> None:
+    proto = with_weights(TWO)
+    proto.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [2]))
+    proto.opset_import.add(domain="ai.onnx", version=17)
+    assert oh.validate(oh.Model.from_proto(proto))

@@ -75,15 +75,6 @@ ROWS = (
         "Name one of the local outputs that the message lists; give a threshold that the score can reach.",
     ),
     row(
-        "OH209",
-        "ComposeError",
-        "One function name has two meanings",
-        "Two parts hold model-local functions of one domain, name and overload with different bodies; a model can hold "
-        "only one of them.",
-        "two exports of a network whose helper function Attention changed between them",
-        "Inline the functions of one part first (onnx.inliner.inline_local_functions).",
-    ),
-    row(
         "OH210",
         "ComposeError",
         "One name would be an input and an output",

@@ -26,8 +26,9 @@ ROWS = (
         "OH102",
         "ComposeError",
         "The opsets of the parts cannot be aligned",
-        "Parts of different opsets are brought up to the newest one. That is done only where it provably keeps the "
-        "meaning: every operator used is the same in both versions, or the version converter of onnx knows the step.",
+        "Parts of different opsets are brought to one, the newest of them that all can reach. That is done only where "
+        "it provably keeps the meaning (an operator is the same in both versions, or it is known how to write it in "
+        "the newer one), and where the installed ONNX Runtime has kernels for the newer version.",
         "a part of ai.onnx.ml 1 whose operator changed in version 3, beside a part of version 3",
         "Export the parts with one opset, or convert the older one with onnx.version_converter and test it.",
     ),
@@ -45,9 +46,9 @@ ROWS = (
         "ValidationError",
         "A name is defined twice",
         "In ONNX each tensor has one producer (static single assignment); a second node, input or initializer of the "
-        "name makes the graph ambiguous.",
-        'two nodes that both write the tensor "y"',
-        "Rename one of them.",
+        "name makes the graph ambiguous. So does a domain that is imported in two versions.",
+        'two nodes that both write the tensor "y", or two initializers "w"',
+        "Rename one of them, or take it out; import each domain once.",
     ),
     row(
         "OH105",
@@ -152,8 +153,18 @@ ROWS = (
         'model.retarget({"http://127.0.0.1:9000": "https://gpu.example"}) of a model that calls port 8000',
         "Write the base URLs that the model calls; model.remotes lists them as .endpoint.",
     ),
-    row(
+    warning(
         "OH117",
+        "What a model says of its training is left out",
+        "training_info speaks of tensors of the model's graph. It follows rename, prefix, bind, cast and select. What "
+        "is composed of several models, or cut out of one, is another graph, and so is one that lost a tensor which it "
+        "names. The warning is one of Python's (UserWarning), at the line that made the new model.",
+        "oh.chain(a, b), where the file of a holds training_info",
+        "Train the part before it is composed. Where that is meant: "
+        'warnings.filterwarnings("ignore", message=".OH117").',
+    ),
+    row(
+        "OH118",
         "ModelError",
         "A declared size cannot be true",
         "declare says which sizes a model takes and gives. A size is refused that contradicts what follows from the "
@@ -225,5 +236,14 @@ ROWS = (
         "skl2onnx.to_onnx(classifier, x), whose output_probability is a list of dicts",
         'Export with skl2onnx.to_onnx(classifier, x, options={"zipmap": False}), which gives a tensor with a column '
         "for each class.",
+    ),
+    row(
+        "OH128",
+        "ValidationError",
+        "The runtime has no kernel for this version of an operator",
+        "ONNX Runtime reads the opset, and computes the operator on the CPU as older opsets define it only. A session "
+        "for the model ends with NOT_IMPLEMENTED.",
+        "RoiAlign in a model that imports ai.onnx 22 under onnxruntime 1.32, which has kernels for the opsets 10 to 21",
+        "Import an older opset in which the operator is what it was, or use a runtime that has the kernel.",
     ),
 )

@@ -119,4 +119,12 @@ ROWS = (
         "Load the model and save it: the list of calls is written anew. Compose it anew where the tree of its parts is "
         "wrong, or take that entry out.",
     ),
+    warning(
+        "OH316",
+        "A suppressed warning that does not exist",
+        "The metadata entry onnxhybrid.noqa names a code or a node that there is not, so that it leaves nothing out: "
+        "mistyped, of another release, or of a node that has another name by now.",
+        'model.with_metadata({"onnxhybrid.noqa": "OH30"})',
+        "Write the code as validate prints it, and behind an @ the node's name; or take the entry out.",
+    ),
 )

@@ -90,7 +90,8 @@ ROWS = (
         "OH510",
         "CredentialError",
         "No such credential",
-        "The node names a credential that neither the session nor the environment holds.",
+        "The node names a credential that neither the session nor the environment holds. It is found at the call; or "
+        "when the session opens, where that is given a credential which no node names.",
         'auth=oh.Credential("yolo") and a Session without credentials',
         'oh.Session(model, credentials={"yolo": "…"}), or ONNXHYBRID_CREDENTIAL_YOLO with '
         "ONNXHYBRID_CREDENTIAL_YOLO_HOSTS.",

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, parts_of
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import mismatch
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model

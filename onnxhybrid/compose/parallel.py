@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import parts_of
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 

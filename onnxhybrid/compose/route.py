@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from onnxhybrid.compose.build.assembly import Assembly, Branch
 from onnxhybrid.compose.build.branches import common_outputs, computed, unite
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.steps import Steps
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import single
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec

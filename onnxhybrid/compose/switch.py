@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.branches import common_outputs, computed, unite
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import single
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from onnx import GraphProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
-from onnxhybrid.compose.overlap.sequential import sequential
+from onnxhybrid.compose.overlap.overlap import sequential
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.calls import Field, OldCall, old_call, refused

@@ -16,11 +16,11 @@ from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, plain_attributes, wire_name
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model import old_operators as old
-from onnxhybrid.model.annotation import annotate
 from onnxhybrid.model.check import check, endpoint_problem
 from onnxhybrid.model.graphs import all_nodes, nested_graphs
 from onnxhybrid.model.inlining import without_functions
 from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.metadata import annotate
 from onnxhybrid.model.naming import free_name
 from onnxhybrid.model.old_operators import AZURE_TEXT, OPENAI_AUDIO, TOKEN, TRITON, is_old, old_nodes
 from onnxhybrid.model.opsets import opsets_of, set_opsets

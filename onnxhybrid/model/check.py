@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
@@ -17,9 +18,11 @@ from onnx import (
     ValueInfoProto,
 )
 
-from onnxhybrid.diagnostics import Finding
+from onnxhybrid.diagnostics import Finding, Report
+from onnxhybrid.errors import ValidationError
 from onnxhybrid.library import attributes, protocols
 from onnxhybrid.model.dtypes import is_container, type_name
+from onnxhybrid.model.functions import key_of
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.remote_spec import (
@@ -53,12 +56,24 @@ def check(model: ModelProto) -> Iterator[Finding]:
     domains = {node.domain for node in nodes}
     if not domains <= {"", "ai.onnx"}:
         yield from _domains(model)
+    yield from _imports(model)
+    yield from _functions(model)
     yield from _names(model.graph, (), "the graph", nested=len(graphs) > 1)
     if DOMAIN in domains:
         yield from _remote_nodes(nodes)
         yield from _remote_types(graphs)
         yield from _tokens(model, graphs)
     yield from _secrets(model)
+
+
+def require_single_names(model: ModelProto) -> None:
+    """No two inputs or initializers of the main graph have one name: which of them a runtime takes is not said.
+
+    Raises:
+        ValidationError: OH104, two have.
+    """
+    if findings := [*_given(model.graph, "the graph"), *_imports(model)]:
+        raise ValidationError(Report.of(findings))
 
 
 def _domains(model: ModelProto) -> Iterator[Finding]:
@@ -72,11 +87,51 @@ def _domains(model: ModelProto) -> Iterator[Finding]:
             yield Finding("OH101", f"nodes use the domain {domain!r}, which is not imported", where)
 
 
+def _imports(model: ModelProto) -> Iterator[Finding]:
+    """OH104: no domain is imported in two versions; ONNX says that the newest one counts, and ONNX Runtime the last."""
+    scopes = [
+        ("the graph", model.opset_import),
+        *((f"the function {f.name!r}", f.opset_import) for f in model.functions),
+    ]
+    for where, imports in scopes:
+        if len(imports) == len(opsets_of(imports)):
+            continue
+        versions: dict[str, set[int]] = {}
+        for entry in imports:
+            versions.setdefault(standard(entry.domain), set()).add(entry.version)
+        for domain, found in versions.items():
+            if len(found) > 1:
+                listed = " and ".join(map(str, sorted(found)))
+                yield Finding("OH104", f"{domain or 'ai.onnx'} is imported in the versions {listed}", where)
+
+
+def _given(graph: GraphProto, where: str) -> Iterator[Finding]:
+    """OH104: no two inputs and no two initializers have one name; an input may have an initializer as its default."""
+    weights = [tensor.name for tensor in graph.initializer]
+    weights += [sparse.values.name for sparse in graph.sparse_initializer]
+    for kind, names in (("inputs", [value.name for value in graph.input]), ("initializers", weights)):
+        if len(names) > len(set(names)):
+            for name, count in Counter(names).items():
+                if count > 1:
+                    yield Finding("OH104", f"{count} {kind} are called {name!r}", where)
+
+
+def _functions(model: ModelProto) -> Iterator[Finding]:
+    """OH104: each function has a name of its own; ONNX Runtime refuses a model with two of one name."""
+    keys = [key_of(function) for function in model.functions]
+    if len(keys) == len(set(keys)):
+        return
+    for domain, name, overload in sorted({key for key in keys if keys.count(key) > 1}):
+        called = f"{domain}.{name}" + (f" (overload {overload!r})" if overload else "")
+        yield Finding("OH104", f"two functions are called {called}", "the model")
+
+
 def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str, *, nested: bool) -> Iterator[Finding]:
     """OH104 and OH105: each tensor has one producer, which comes before its readers."""
     seen = {"", *(value.name for value in (*graph.input, *graph.initializer))}
     seen.update(sparse.values.name for sparse in graph.sparse_initializer)
     scopes = (seen, *outer)
+    yield from _given(graph, where)
     for node in graph.node:
         reads, writes = node.input[:], node.output[:]
         for name in () if seen.issuperset(reads) else reads:

@@ -37,7 +37,7 @@ def declare(model: ModelProto, shapes: Mapping[str, Sizes]) -> None:
     _require_channels(model)
     after = certain(model)
     if inputs.keys() & wanted.keys() and refused is None and (reason := refusal(unsized(model))):
-        raise ModelError("OH117", f"the model cannot take {_listed(wanted, inputs)}: {reason}")
+        raise ModelError("OH118", f"the model cannot take {_listed(wanted, inputs)}: {reason}")
     meanings: dict[Dim, Dim] = {}
     for name in outputs.keys() & wanted.keys() - inputs.keys():
         _require_true(wanted[name], after.get(name, before.get(name)), _sizes(model), meanings)
@@ -47,13 +47,13 @@ def declare(model: ModelProto, shapes: Mapping[str, Sizes]) -> None:
 def _respecified(value: ValueInfoProto, sizes: Sizes) -> TensorSpec:
     spec = TensorSpec.of(value)
     if is_container(spec.dtype):
-        raise ModelError("OH117", f"{spec} is no tensor of a known type, and only such a one has sizes to be declared")
+        raise ModelError("OH118", f"{spec} is no tensor of a known type, and only such a one has sizes to be declared")
     return TensorSpec(spec.name, spec.dtype, sizes)
 
 
 def _require_rank(wanted: TensorSpec, known: Shape | None) -> None:
     if wanted.shape is not None and known is not None and len(wanted.shape) != len(known):
-        raise ModelError("OH117", f"{wanted} has another rank than the {len(known)} that the model gives or takes")
+        raise ModelError("OH118", f"{wanted} has another rank than the {len(known)} that the model gives or takes")
 
 
 def _require_defaults(model: ModelProto) -> None:
@@ -62,7 +62,7 @@ def _require_defaults(model: ModelProto) -> None:
     for spec in map(TensorSpec.of, model.graph.input):
         own = defaults.get(spec.name)
         if own is not None and spec.shape is not None and not _agree(own, spec.shape):
-            raise ModelError("OH117", f"{spec} has a default of the sizes {list(own)}; bind the input first")
+            raise ModelError("OH118", f"{spec} has a default of the sizes {list(own)}; bind the input first")
 
 
 def _require_channels(model: ModelProto) -> None:
@@ -79,7 +79,7 @@ def _require_channels(model: ModelProto) -> None:
         channels = weight[1] * groups if node.op_type == "Conv" else weight[0]
         if isinstance(given[1], int) and given[1] != channels:
             raise ModelError(
-                "OH117",
+                "OH118",
                 f"{node.input[0]!r} would have {given[1]} channels, and the {node.op_type} {node.name!r} that reads it "
                 f"has weights for {channels}",
             )
@@ -101,7 +101,7 @@ def _require_true(wanted: TensorSpec, sure: Shape | None, names: set[str], meani
         meaning = size if isinstance(size, int) or size in names else meanings.setdefault(size, true)
         if meaning != true:
             raise ModelError(
-                "OH117",
+                "OH118",
                 f"{wanted.name!r} cannot be {wanted.describe()}: the operators of the model give {true!r} where "
                 f"{size!r} stands",
             )

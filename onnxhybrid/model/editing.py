@@ -12,14 +12,15 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
+from onnxhybrid.model.function_names import prefix_functions
 from onnxhybrid.model.graphs import all_nodes, reads
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import GraphTree, Taken, injective
-from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.remote_spec import attributes_of, is_remote
 from onnxhybrid.model.sequential import make_sequential
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
+from onnxhybrid.model.training import drop_broken, rename_trained, trained_names
 
 SCORE = "onnxhybrid.score"
 """The metadata entry of a judge that names the inner tensor which it compares; it follows renames."""
@@ -39,7 +40,8 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
     targets = [*names.values(), *(name for name in public if name not in names)]
     if doubled := _doubled(targets):
         raise ModelError("OH113", f"two tensors would be called {doubled!r}")
-    _rename(model, tree, injective({old: new for old, new in names.items() if old != new}, existing))
+    every = existing | trained_names(model)
+    _rename(model, tree, injective({old: new for old, new in names.items() if old != new}, every))
 
 
 def add_prefix(model: ModelProto, prefix: str, *, inputs: bool, outputs: bool, functions: bool) -> None:
@@ -50,26 +52,21 @@ def add_prefix(model: ModelProto, prefix: str, *, inputs: bool, outputs: bool, f
         if not isinstance(value, bool):
             raise ModelError("OH113", f"{switch} is True or False, not {value!r}")
     tree = GraphTree(model.graph)
-    kept = set() if inputs else {value.name for value in model.graph.input}
-    kept.update(() if outputs else (value.name for value in model.graph.output))
+    graphs = [model.graph, *(info.algorithm for info in model.training_info)]
+    kept = {value.name for graph in graphs for value in (() if inputs else graph.input)}
+    kept.update(value.name for graph in graphs for value in (() if outputs else graph.output))
     taken = Taken(kept)
-    _rename(model, tree, {name: taken.take(prefix + name) for name in sorted(tree.tensor_names() - kept)})
-    tree.rename_nodes(lambda name: prefix + name)
+    every = tree.tensor_names() | trained_names(model)
+    _rename(model, tree, {name: taken.take(prefix + name) for name in sorted(every - kept)})
+    for part in (tree, *map(GraphTree, graphs[1:])):
+        part.rename_nodes(lambda name: prefix + name)
     if functions:
-        _prefix_functions(model, prefix)
-
-
-def _prefix_functions(model: ModelProto, prefix: str) -> None:
-    own = {(standard(function.domain), function.name, function.overload) for function in model.functions}
-    for node in all_nodes(model):
-        if (standard(node.domain), node.op_type, node.overload) in own:
-            node.op_type = prefix + node.op_type
-    for function in model.functions:
-        function.name = prefix + function.name
+        prefix_functions(model, prefix)
 
 
 def _rename(model: ModelProto, tree: GraphTree, names: Mapping[str, str]) -> None:
     tree.rename_tensors(names)
+    rename_trained(model, names)
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)
@@ -91,6 +88,7 @@ def select(model: ModelProto, outputs: Iterable[str]) -> None:
     make_sequential(model.graph)  # else what is kept would wait for calls that are not
     replace(model.graph.output, kept)
     prune(model.graph)
+    drop_broken(model, "select")
 
 
 def prune(graph: GraphProto) -> None:

@@ -90,7 +90,7 @@ class Edits(ABC):
                 shape of which nothing is known.
 
         Raises:
-            ModelError: OH109, no such input or output; OH110, that is no shape; OH117, it cannot be true: the rank is
+            ModelError: OH109, no such input or output; OH110, that is no shape; OH118, it cannot be true: the rank is
                 another, the operators and weights take or give other sizes, or a name stands for different ones.
         """
         return self._edited(declare, shapes)

@@ -20,13 +20,20 @@ def tensor_types(model: ModelProto) -> dict[str, ValueInfoProto]:
     an edit that made it wrong. A tensor of which nothing is known has no type.
     """
     declared = {value.name: value for value in _declarations(model)}
-    certain, likely = _inferred(model, declared=False), _inferred(model, declared=True)
+    certain, likely = certain_types(model), _inferred(model, declared=True)
     known = [certain, likely, declared]
     if any(_unknown(name, known) for name in _names(model)):
         known.append(runtime_types(model))
     types = {name: _best(name, [table[name] for table in known if name in table]) for name in _names(model)}
     _drop_made_up_sizes(types.values(), GraphTree(model.graph).size_names())
     return types
+
+
+def certain_types(model: ModelProto) -> dict[str, ValueInfoProto]:
+    """What follows from the inputs and weights of a main graph alone, by tensor, these included."""
+    graph = model.graph
+    entering = [*_weights(graph), *_sparse_weights(graph), *graph.input]
+    return {value.name: value for value in entering} | _inferred(model, declared=False)
 
 
 def _drop_made_up_sizes(values: Iterable[ValueInfoProto], real: set[str]) -> None:
@@ -64,8 +71,11 @@ def _names(model: ModelProto) -> dict[str, None]:
 def _declarations(model: ModelProto) -> list[ValueInfoProto]:
     """What the file says itself, weights included."""
     graph = model.graph
-    weights = [helper.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in graph.initializer]
-    return [*weights, *_sparse_weights(graph), *graph.value_info, *graph.output, *graph.input]
+    return [*_weights(graph), *_sparse_weights(graph), *graph.value_info, *graph.output, *graph.input]
+
+
+def _weights(graph: GraphProto) -> list[ValueInfoProto]:
+    return [helper.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in graph.initializer]
 
 
 def _sparse_weights(graph: GraphProto) -> list[ValueInfoProto]:

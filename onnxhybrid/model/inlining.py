@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from onnx import ModelProto, NodeProto, checker, inliner
 
+from onnxhybrid.model.functions import Key, called, key_of
 from onnxhybrid.model.graphs import nodes_of
 
 
@@ -15,24 +16,22 @@ def without_functions(model: ModelProto, holds: Callable[[NodeProto], bool]) -> 
     Raises:
         ValueError: one of them cannot be inlined.
     """
-    functions = [((f.domain, f.name), list(nodes_of(f.node))) for f in model.functions]
+    functions = [(key_of(function), list(nodes_of(function.node))) for function in model.functions]
     inlined = {key for key, nodes in functions if any(map(holds, nodes))}
     while more := {
-        key
-        for key, nodes in functions
-        if key not in inlined and any((node.domain, node.op_type) in inlined for node in nodes)
+        key for key, nodes in functions if key not in inlined and any(called(node) in inlined for node in nodes)
     }:
         inlined |= more
     return _inlined(model, inlined) if inlined else model
 
 
-def _inlined(model: ModelProto, functions: Iterable[tuple[str, str]]) -> ModelProto:
-    """The model with these functions, each a domain and a name, inlined.
+def _inlined(model: ModelProto, functions: Iterable[Key]) -> ModelProto:
+    """The model with these functions inlined, and all others of their names.
 
     Raises:
         ValueError: onnx cannot inline one of them, such as a function that calls itself.
     """
     try:
-        return inliner.inline_selected_functions(model, sorted(functions))
+        return inliner.inline_selected_functions(model, sorted({(domain, name) for domain, name, _ in functions}))
     except (RuntimeError, ValueError, checker.ValidationError) as problem:
         raise ValueError(str(problem).partition("\n")[0]) from None

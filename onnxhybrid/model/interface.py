@@ -23,6 +23,7 @@ from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import is_name
+from onnxhybrid.model.training import all_names, drop_broken, rename_trained
 
 _OPSET = 13
 """The opset of the standard domain in a model that imports none; IR version 7 goes with it."""
@@ -91,6 +92,7 @@ def cast(model: ModelProto, dtypes: Mapping[str, Dtype]) -> None:
         else:
             _write_by(model, outputs[name], "Cast", to=elem_type(wanted))
             outputs[name].type.tensor_type.elem_type = elem_type(wanted)
+    drop_broken(model, "cast")
 
 
 def _castable(model: ModelProto, spec: TensorSpec, wanted: str) -> str:
@@ -123,8 +125,7 @@ def _kind(dtype: str) -> str:
 
 def _cast_input(model: ModelProto, value: ValueInfoProto, wanted: str) -> None:
     graph, name, spec = model.graph, value.name, TensorSpec.of(value)
-    inner = free_name(f"{name}/{spec.dtype}", tensor_names(graph))
-    rename_tensors(graph, {name: inner})
+    inner = _moved(model, name, f"{name}/{spec.dtype}")
     value.name = name
     value.type.tensor_type.elem_type = elem_type(wanted)
     for default in graph.initializer:
@@ -175,7 +176,7 @@ def _expand(model: ModelProto, value: ValueInfoProto, axis: int) -> None:
     if _schema(model, "Unsqueeze").since_version < 13:
         _write_by(model, value, "Unsqueeze", axes=[axis])
     else:
-        axes = free_name(f"{spec.name}/axes", tensor_names(model.graph))
+        axes = free_name(f"{spec.name}/axes", all_names(model))
         model.graph.initializer.append(numpy_helper.from_array(np.array([axis]), axes))
         _write_by(model, value, "Unsqueeze", axes)
     value.type.CopyFrom(expanded.type)
@@ -190,14 +191,21 @@ def _write_by(model: ModelProto, value: ValueInfoProto, operator: str, *more: st
     graph, name = model.graph, value.name
     if name in {entry.name for entry in graph.input}:
         raise ModelError("OH115", f"{name!r} is an input that is given back as it is; rename the output first")
-    inner = free_name(f"{name}/inner", tensor_names(graph))
-    rename_tensors(graph, {name: inner})
+    inner = _moved(model, name, f"{name}/inner")
     if inner not in {tensor.name for tensor in graph.initializer}:
         graph.value_info.add().CopyFrom(value)
     value.name = name
     graph.node.append(
         helper.make_node(operator, [inner, *more], [name], name=_free_node(model, f"{name}/{operator}"), **attributes)
     )
+
+
+def _moved(model: ModelProto, name: str, wanted: str) -> str:
+    """The free name that a tensor gets, `wanted` if possible, so that something else can have its own."""
+    inner = free_name(wanted, all_names(model))
+    rename_tensors(model.graph, {name: inner})
+    rename_trained(model, {name: inner})
+    return inner
 
 
 def _schema(model: ModelProto, operator: str) -> defs.OpSchema:

@@ -11,13 +11,13 @@ from onnx import ModelProto
 
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
-from onnxhybrid.model import annotation
+from onnxhybrid.model import metadata
 from onnxhybrid.model.check import check
 from onnxhybrid.model.edits import Edits
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.messages import copied
-from onnxhybrid.model.opsets import Opsets, imported, opsets_of, set_opsets
+from onnxhybrid.model.opsets import Opsets, imported, opsets_of, unite_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.storage import saving
 from onnxhybrid.model.storage.external import resolve
@@ -46,7 +46,7 @@ class Model(Edits):
             weights: the table; it may hold more than the skeleton refers to.
             checked: whether the skeleton passed `onnxhybrid.model.check`, so that `save` need not ask again.
         """
-        set_opsets(skeleton, opsets_of(skeleton.opset_import))
+        unite_opsets(skeleton)
         self._skeleton = skeleton
         self._weights: Weights = MappingProxyType(dict(weights))
         self._checked = checked
@@ -80,7 +80,7 @@ class Model(Edits):
         if not saving.fits_one_message(self._skeleton, self._weights):
             raise ModelError("OH108", "the model is larger than 2 GiB; use save(path)")
         proto = copied(self._skeleton)
-        annotation.update(proto)
+        metadata.update(proto)
         make_whole(proto, self._weights)
         return proto
 
@@ -189,7 +189,7 @@ class Model(Edits):
     def _edited(self, edit: Any, argument: Any) -> Model:
         proto = copied(self._skeleton)
         edit(proto, argument)
-        annotation.update(proto)
+        metadata.update(proto)
         return Model(proto, used(proto, self._weights))
 
     def __and__(self, other: Model) -> Model:

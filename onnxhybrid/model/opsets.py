@@ -30,6 +30,13 @@ def set_opsets(model: ModelProto, opsets: dict[str, int]) -> None:
         model.opset_import.add(domain=domain, version=opsets[domain])
 
 
+def unite_opsets(model: ModelProto) -> None:
+    """Import each domain once, in a fixed order; one that is imported in two versions stays as it is, to be found."""
+    own = opsets_of(model.opset_import)
+    if len({(standard(entry.domain), entry.version) for entry in model.opset_import}) == len(own):
+        set_opsets(model, own)
+
+
 def imported(model: ModelProto) -> set[str]:
     """Every domain that the model or one of its functions imports; a node of another domain cannot run."""
     own = (entry for function in model.functions for entry in function.opset_import)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from onnx import ModelProto, NodeProto, helper
 
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.annotation import move_parts
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.metadata import move_parts
 from onnxhybrid.model.remote_spec import RemoteSpec, is_remote
 from onnxhybrid.model.texts import is_name
 

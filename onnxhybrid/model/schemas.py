@@ -18,11 +18,25 @@ _CHANGED = {
     "Hardmax": {13},  # one axis instead of all from it on
     "LogSoftmax": {13},
     "RoiAlign": {16},  # half a pixel
-    "Resize": {11, 13, 18, 19},
+    "Resize": {11, 13},
     "Softmax": {13},
     "Split": {18},  # without sizes it needs num_outputs
     "Upsample": {9, 10},
 }
+
+
+@functools.lru_cache(maxsize=16384)
+def since_version(domain: str, operator: str, version: int) -> int:
+    """The opset in which an operator became what it is in a version of its domain; 0 if onnx has none of the name."""
+    try:
+        return defs.get_schema(operator, version, domain).since_version
+    except defs.SchemaError:
+        return 0
+
+
+def is_deprecated(domain: str, operator: str, version: int) -> bool:
+    """Whether a version of a domain knows an operator only as one that others took the place of."""
+    return since_version(domain, operator, version) > 0 and defs.get_schema(operator, version, domain).deprecated
 
 
 def keeps_meaning(node: NodeProto, old: int, new: int) -> bool:
@@ -60,12 +74,18 @@ def _widened(before: defs.OpSchema, after: defs.OpSchema) -> bool:
 def _parameters_widened(
     before: Sequence[defs.OpSchema.FormalParameter], after: Sequence[defs.OpSchema.FormalParameter]
 ) -> bool:
-    optional = defs.OpSchema.FormalParameterOption.Optional
     return (
         len(before) <= len(after)
-        and all(one.option == two.option and one.types <= two.types for one, two in zip(before, after, strict=False))
-        and all(added.option == optional for added in after[len(before) :])
+        and all(_widened_option(one, two) and one.types <= two.types for one, two in zip(before, after, strict=False))
+        and all(added.option == _OPTION.Optional for added in after[len(before) :])
     )
+
+
+_OPTION = defs.OpSchema.FormalParameterOption
+
+
+def _widened_option(one: defs.OpSchema.FormalParameter, two: defs.OpSchema.FormalParameter) -> bool:
+    return one.option == two.option or (one.option == _OPTION.Single and two.option == _OPTION.Optional)
 
 
 def _attributes_widened(before: defs.OpSchema, after: defs.OpSchema) -> bool:

@@ -1,8 +1,8 @@
 """Builders of remote models: a Model whose graph is one call to a server."""
 
+from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.azure_openai import azure_openai_audio, azure_openai_chat, azure_openai_embeddings
 from onnxhybrid.remote.azureml import azureml
-from onnxhybrid.remote.credential import Credential
 from onnxhybrid.remote.openai import openai_audio, openai_chat, openai_embeddings
 from onnxhybrid.remote.triton import triton
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
-from onnxhybrid.remote.credential import Credential
+from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.invoke import CallSettings, Target, invoke, specs
 from onnxhybrid.remote.options import Options, chosen
 

@@ -17,7 +17,7 @@ from onnxhybrid.model.model import Model
 from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
-from onnxhybrid.remote.credential import Auth, Credential, checked
+from onnxhybrid.remote.auth import Auth, Credential, checked
 from onnxhybrid.remote.options import Options
 
 OnError = Literal["raise", "flag"]

@@ -12,7 +12,7 @@ from typing import Any
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
-from onnxhybrid.remote.credential import Credential
+from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.invoke import CallSettings, Target, invoke
 from onnxhybrid.remote.options import Options, chosen, flag
 

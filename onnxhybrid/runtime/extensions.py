@@ -8,6 +8,7 @@ import onnxruntime
 
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
+from onnxhybrid.model.functions import called, key_of
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.old_operators import DOMAIN, is_old
 
@@ -20,12 +21,12 @@ def used(model: Model) -> list[str]:
 
     Neither the operators that were removed from it are among them, nor functions that the model brings itself.
     """
-    own = {(function.domain, function.name) for function in model.skeleton.functions}
+    own = {key_of(function) for function in model.skeleton.functions}
     return sorted(
         {
             node.op_type
             for node in all_nodes(model.skeleton)
-            if node.domain in DOMAINS and not is_old(node) and (node.domain, node.op_type) not in own
+            if node.domain in DOMAINS and not is_old(node) and called(node) not in own
         }
     )
 

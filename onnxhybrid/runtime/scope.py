@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import onnxruntime
 
 from onnxhybrid.errors import Error
 from onnxhybrid.library import Scope, library_path
+from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.model.texts import is_text
-from onnxhybrid.remote.credential import is_credential_name
+from onnxhybrid.remote.auth import is_credential_name
+from onnxhybrid.runtime.credential_names import require_found
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.secret import Secret
 
@@ -44,22 +46,27 @@ def register(
         attach(sess_options, make_scope(credentials, policy))
 
 
-def make_scope(credentials: Credentials | None, policy: Policy | None, **more: Any) -> Scope:
+def make_scope(
+    credentials: Credentials | None, policy: Policy | None, calls: Iterable[RemoteSpec] = (), **more: Any
+) -> Scope:
     """A scope of the library with these settings.
 
     Args:
         credentials: token by name.
         policy: what the calls may do.
+        calls: the remote calls that are known to need credentials.
         more: further entries of the library's configuration.
 
     Raises:
         Error: OH530, they are malformed; OH533, a record's file cannot be used.
+        CredentialError: OH510, one of the credentials has a mistyped name.
     """
     if credentials is not None and not isinstance(credentials, Mapping):
         raise Error("OH530", f"credentials is a mapping of names to tokens, not a {type(credentials).__name__}")
     if policy is not None and not isinstance(policy, Policy):
         raise Error("OH530", f"policy is an oh.Policy, not a {type(policy).__name__}")
     secrets = {_name(name): _secret(value) for name, value in (credentials or {}).items()}
+    require_found(calls, secrets)
     config: dict[str, Any] = {"credentials": {name: _described(secret) for name, secret in secrets.items()}}
     if policy is not None:
         config["policy"] = policy.config()

@@ -52,6 +52,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
 
     Raises:
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
+        CredentialError: OH510, a remote node sends a credential that is neither given nor in the environment, and one
+            is given that no node sends: a name was mistyped.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
             refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
             onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
@@ -74,7 +76,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         source = source_of(model_or_path, options, ours=sess_options is None)
         self._options, self._operators, self._weights = options, source.operators, source.weights
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
-        self._scope = make_scope(credentials, policy, events=True, **tape)
+        calls = source.calls() if credentials and replay is None else ()
+        self._scope = make_scope(credentials, policy, calls, events=True, **tape)
         self._observation = Observation(self._scope)
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too

@@ -13,6 +13,8 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
+from onnxhybrid.model.check import require_single_names
+from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.model.storage.glancing import glance
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.artifact import Artifact
@@ -32,11 +34,23 @@ class Source:
         graph: a path, or the graph as bytes.
         operators: the operators of onnxruntime-extensions that it needs.
         weights: what has to outlive the session; None where nothing has to.
+        model: the model, where it had to be loaded.
     """
 
     graph: str | bytes
     operators: Sequence[str]
     weights: Artifact | None = None
+    model: Model | None = None
+
+    def calls(self) -> tuple[RemoteSpec, ...]:
+        """The remote calls that it makes.
+
+        Raises:
+            ModelError: OH301, a remote node is malformed.
+        """
+        if self.model is not None:
+            return self.model.remotes
+        return load(self.graph).remotes if isinstance(self.graph, str) else ()
 
 
 def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.SessionOptions, *, ours: bool) -> Source:
@@ -51,6 +65,7 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
 
     Raises:
         ModelError: OH100, it is no model; or what is wrong with the file.
+        ValidationError: OH104, a Model has two initializers, or inputs, of one name.
         Error: OH540, a model of 2 GiB or more together with options of the user's.
     """
     if isinstance(model, (ModelProto, bytes)):
@@ -69,12 +84,13 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
     operators = extensions.used(model)
     _hush(options, ours and any(spec.optional for spec in model.inputs))
     if path is not None:
-        return Source(path, operators)
+        return Source(path, operators, model=model)
+    require_single_names(model.skeleton)
     if not ours:
-        return Source(_whole(model), operators)
+        return Source(_whole(model), operators, model=model)
     artifact = Artifact.mapped(model)
     artifact.attach(options)
-    return Source(artifact.graph, operators, artifact)
+    return Source(artifact.graph, operators, artifact, model)
 
 
 def _hush(options: onnxruntime.SessionOptions, defaults: bool) -> None:

@@ -6,9 +6,15 @@ import functools
 import re
 from dataclasses import dataclass
 
-from onnxhybrid.errors import ModelError
+from onnx import NodeProto
 
-_SUPPORT = {
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model.kernels import installed, lacks_kernel
+from onnxhybrid.model.opsets import standard
+from onnxhybrid.model.schemas import since_version
+from onnxhybrid.validation.missing_kernels import MISSING
+
+SUPPORT = {
     (1, 14): (18, 8, 3),
     (1, 15): (19, 8, 3),
     (1, 16): (19, 9, 3),
@@ -27,6 +33,7 @@ _SUPPORT = {
     (1, 29): (26, 13, 5),
     (1, 30): (26, 13, 5),
     (1, 31): (26, 13, 5),
+    (1, 32): (28, 14, 5),
 }
 """onnxruntime -> the newest ai.onnx opset, IR version and ai.onnx.ml opset that it reads.
 
@@ -37,12 +44,24 @@ were asked themselves, as `Target.installed` asks the installed one.
 
 @dataclass(frozen=True)
 class Target:
-    """What a model has to run in, and the newest standard opset, IR version and ai.onnx.ml opset that it reads."""
+    """What a model has to run in, and the newest standard opset, IR version and ai.onnx.ml opset that it reads.
+
+    Without a release it is the installed runtime, of which one may read less than it can.
+    """
 
     name: str
     opset: int
     ir_version: int
     ml_opset: int
+    release: tuple[int, int] | None = None
+
+    def lacks_kernel(self, node: NodeProto, version: int) -> bool:
+        """Whether it computes a node in an earlier version of its domain on the CPU, and not in this one."""
+        if self.release is None:
+            return lacks_kernel(node, version, installed())
+        domain = standard(node.domain)
+        span = None if domain else MISSING.get((node.op_type, since_version(domain, node.op_type, version)))
+        return span is not None and span[0] <= self.release <= span[1]
 
     def __str__(self) -> str:
         return self.name
@@ -63,20 +82,18 @@ class Target:
         """
         if not isinstance(text, str):
             raise ModelError("OH304", f"a target is a text such as 'opset 17', not {text!r}")
-        installed = cls.installed()
+        here = cls.installed()
         if found := re.fullmatch(r"opset\s*(\d{1,9})", text.strip()):
-            if int(found[1]) <= installed.opset:
-                return cls(text.strip(), int(found[1]), installed.ir_version, installed.ml_opset)
-            raise ModelError(
-                "OH304", f"{text.strip()!r} is beyond opset {installed.opset}, the newest that is known here"
-            )
+            if int(found[1]) <= here.opset:
+                return cls(text.strip(), int(found[1]), here.ir_version, here.ml_opset)
+            raise ModelError("OH304", f"{text.strip()!r} is beyond opset {here.opset}, the newest that is known here")
         if found := re.fullmatch(r"onnxruntime\s*==\s*(\d{1,9})\.(\d{1,9})(\.\d+)?", text.strip()):
             version = int(found[1]), int(found[2])
-            if installed.name.startswith(f"onnxruntime {version[0]}.{version[1]}."):
-                return installed
-            if version in _SUPPORT:
-                return cls(text.strip(), *_SUPPORT[version])
-        (first, *_, last) = (f"{major}.{minor}" for major, minor in _SUPPORT)
+            if here.name.startswith(f"onnxruntime {version[0]}.{version[1]}."):
+                return here
+            if version in SUPPORT:
+                return cls(text.strip(), *SUPPORT[version], version)
+        (first, *_, last) = (f"{major}.{minor}" for major, minor in SUPPORT)
         raise ModelError(
             "OH304", f"the target {text!r} is not known; write 'opset 17', or 'onnxruntime=={first}' to {last}"
         )

@@ -10,14 +10,15 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model import Model, load
 from onnxhybrid.validation.rules import ONLINE, RULES
 from onnxhybrid.validation.subject import Subject
-from onnxhybrid.validation.suppression import suppressed
+from onnxhybrid.validation.suppression import unsuppressed
 from onnxhybrid.validation.target import Target
 
 
 def validate(model: Model | str | os.PathLike[str], *, target: str | None = None, online: bool = False) -> Report:
     """Check a model, or the file of one.
 
-    Warnings that the model's metadata entry `onnxhybrid.noqa` names (`"OH307 OH309@node name"`) are left out.
+    Warnings that the model's metadata entry `onnxhybrid.noqa` names (`"OH307 OH309@node name"`) are left out; what it
+    names and is not there is a finding itself.
 
     Args:
         model: a Model or the path of an .onnx file.
@@ -38,8 +39,8 @@ def validate(model: Model | str | os.PathLike[str], *, target: str | None = None
         except ModelError as problem:
             return Report.of([Finding(problem.code, problem.message)])
     subject = Subject(model, runtime)
-    hidden = suppressed(model.metadata)
-    return Report.of(finding for finding in _findings(subject, online) if not hidden(finding))
+    nodes = {node.name for scope in subject.scopes for node in scope.nodes}
+    return Report.of(unsuppressed(model.metadata, _findings(subject, online), nodes))
 
 
 def _findings(subject: Subject, online: bool) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ def cases() -> Iterator[Case]:
             yield Case(test.name, test.model, _feeds(test.model, test.data_sets[0][0]))
     for kind in FOLDERS:
         for test in sorted(load_model_tests(kind=kind), key=lambda test: test.name):
-            yield _on_disk(test.name, Path(str(test.model_dir)))
+            yield on_disk(test.name, Path(str(test.model_dir)))
     yield from light()
 
 
@@ -42,7 +42,8 @@ def light() -> Iterator[Case]:
         yield Case(path.stem, proto, {value.name: np.random.default_rng(0).random(shape, np.float32)})
 
 
-def _on_disk(name: str, folder: Path) -> Case:
+def on_disk(name: str, folder: Path) -> Case:
+    """A model of a folder as the onnx package has them, with its first inputs."""
     proto = onnx.load(folder / "model.onnx")
     data = folder / "test_data_set_0"
     files = [data / f"input_{position}.pb" for position in range(len(list(data.glob("input_*.pb"))))]

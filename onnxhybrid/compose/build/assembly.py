@@ -12,12 +12,13 @@ from typing import Any
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
+from onnxhybrid.compose.build.functions import told_apart
 from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.opsets import aligned
 from onnxhybrid.compose.build.part import Part, take_defaults
 from onnxhybrid.compose.build.seams import Seams
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
@@ -71,13 +72,15 @@ class Assembly:
 
         Raises:
             ComposeError: OH102, the opsets cannot be aligned; OH210, an input and an output have one name.
+            ModelError: OH107, a weight inside of a function that two parts have cannot be read.
         """
         public = set(inputs)
         if both := [name for name in outputs if name in public]:
             raise _both_sides(both[0], parts)
         models = aligned(combinator, parts, outputs)
         self._combinator = combinator
-        self._parts = {part.label: part.of(model) for part, model in zip(parts, models, strict=True)}
+        placed = told_apart([part.of(model) for part, model in zip(parts, models, strict=True)])
+        self._parts = {part.label: part for part in placed}
         self._names = Names(tensors=Taken(public | set(outputs)))
         self._model = ModelProto()
         self._graph = self._model.graph
@@ -232,7 +235,6 @@ class Assembly:
             last: a last change, of the checked composition, before its calls overlap.
 
         Raises:
-            ComposeError: OH209, functions clash.
             ValidationError: a part was not valid.
         """
         for name, slot in self._inputs.items():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from onnx import FunctionProto, GraphProto, ModelProto
+from onnx import GraphProto, ModelProto
 
-from onnxhybrid.compose.build.combinator import Combinator
-from onnxhybrid.compose.build.metadata import annotate_parts
+from onnxhybrid.compose.build.functions import united
 from onnxhybrid.compose.build.part import Part
+from onnxhybrid.compose.build.parts_entry import annotate_parts
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.overlap.overlap import overlapped
 from onnxhybrid.diagnostics import Report
-from onnxhybrid.errors import ComposeError, ValidationError
+from onnxhybrid.errors import ValidationError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
 from onnxhybrid.model.check import check
@@ -32,16 +33,15 @@ def finished(
     Args:
         combinator: the way in which the parts were composed.
         model: the finished graph, as a model that is taken over.
-        parts: the parts in it, aligned.
+        parts: the parts in it, aligned and `told_apart`.
         last: a last change of the model, once it is annotated and checked.
 
     Raises:
-        ComposeError: OH209, two parts have different functions of one name.
         ValidationError: a part was not valid.
     """
     _tidy(model.graph)
     model.producer_name = "onnxhybrid"
-    model.functions.extend(_functions(parts))
+    model.functions.extend(united(parts))
     opsets = newest(part.model.opsets for part in parts)
     opsets.setdefault("", GLUE_OPSET)
     set_opsets(model, opsets)
@@ -61,23 +61,6 @@ def _tidy(graph: GraphProto) -> None:
     known = {value.name for value in (*graph.input, *graph.output)}
     kept = {value.name: value for value in graph.value_info if value.name not in known}
     replace(graph.value_info, kept.values())
-
-
-def _functions(parts: Iterable[Part]) -> list[FunctionProto]:
-    """The model-local functions of all parts, each once."""
-    functions: dict[tuple[str, str, str], tuple[FunctionProto, str]] = {}
-    for part in parts:
-        for function in part.model.skeleton.functions:
-            key = (function.domain, function.name, function.overload)
-            known, label = functions.setdefault(key, (function, part.label))
-            if known != function:
-                raise ComposeError(
-                    "OH209",
-                    f"the parts {label!r} and {part.label!r} hold different functions "
-                    f"{function.domain}.{function.name}; inline those of one part first, with "
-                    "onnx.inliner.inline_local_functions",
-                )
-    return [function for function, _ in functions.values()]
 
 
 def _weights(parts: Iterable[Part]) -> Weights:

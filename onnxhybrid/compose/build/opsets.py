@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import Declared
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model

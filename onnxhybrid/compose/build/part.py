@@ -12,6 +12,7 @@ from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.build.overwriting import protect
 from onnxhybrid.compose.build.types import Declared, by_name, corrected
+from onnxhybrid.compose.build.untrained import untrained
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
@@ -173,7 +174,7 @@ def parts_of(models: Mapping[str, object]) -> list[Part]:
             raise ComposeError(
                 "OH205", f"{label!r} is a {type(model).__name__}, and a Model is needed{_hint(label, model)}"
             )
-        parts.append(Part(checked_label(label), lifted(model)))
+        parts.append(Part(checked_label(label), lifted(untrained(model))))
     return parts
 
 

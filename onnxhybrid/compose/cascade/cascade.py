@@ -10,8 +10,8 @@ from onnx import TensorProto
 
 from onnxhybrid.compose.build.assembly import Assembly, Choice
 from onnxhybrid.compose.build.branches import computed, unite
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import judged_as, zipmap_hint
 from onnxhybrid.compose.cascade import verdict
 from onnxhybrid.compose.cascade.escalation import Escalation, escalation

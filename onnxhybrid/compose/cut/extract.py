@@ -38,7 +38,6 @@ def extract(
         spare: weights and inputs with a default that it has whether a node reads them or not.
     """
     proto = copied(model.skeleton)
-    proto.ClearField("training_info")
     graph = proto.graph
     graph.name = name
     kept = [model.skeleton.graph.node[position] for position in nodes]

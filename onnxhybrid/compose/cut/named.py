@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterable, Mapping
 from onnx import ValueInfoProto
 
 from onnxhybrid.compose.build.types import Declared, mismatch
+from onnxhybrid.compose.build.untrained import untrained
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 
 
 def checked_model(model: object, what: str) -> Model:
-    """The argument, which has to be a Model.
+    """The argument, which has to be a Model, without training_info.
 
     Raises:
         ComposeError: OH205, it is none.
@@ -22,7 +23,7 @@ def checked_model(model: object, what: str) -> Model:
         raise ComposeError(
             "OH205", f"{what} is a {type(model).__name__}, and a Model is needed, as oh.load(path) gives"
         )
-    return model
+    return untrained(model)
 
 
 def named_tensors(given: object, types: Mapping[str, ValueInfoProto], what: str) -> dict[str, Declared]:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto
 
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.finish import finished
+from onnxhybrid.compose.build.functions import told_apart
 from onnxhybrid.compose.build.guard import guard
 from onnxhybrid.compose.build.part import Part, take_defaults
 from onnxhybrid.compose.build.seams import Seams
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import Declared, by_name, mismatch, narrowed, require, shared_sizes
 from onnxhybrid.compose.cut.extract import defaults, extract
 from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap.sequential import sequential
+from onnxhybrid.compose.overlap.overlap import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import GLUE_OPSET, align, lifted
@@ -53,9 +54,9 @@ def splice(
             node would be replaced; OH241, somebody else reads a removed tensor; OH242, the replacement would
             depend on its own outputs; OH243, an extra input or output has the name of another tensor.
     """
-    checked_model(model, "the model of splice")
-    checked_model(replacement, "the replacement")
-    whole, piece = align([lifted(sequential(model)), lifted(replacement)])
+    model, replacement = checked_model(model, "the model of splice"), checked_model(replacement, "the replacement")
+    sides = align([lifted(sequential(model)), lifted(replacement)])
+    whole, piece = (part.model for part in told_apart([Part("model", sides[0]), Part("replacement", sides[1])]))
     types = tensor_types(whole.skeleton)
     given, replaced = named_tensors(inputs, types, "inputs"), named_tensors(outputs, types, "outputs")
     part = Part("replacement", piece)

@@ -10,9 +10,10 @@ from onnxhybrid.compose.build.types import Declared, by_name
 from onnxhybrid.compose.cut.extract import defaults, extract, require_valid
 from onnxhybrid.compose.cut.named import checked_model, named_tensors
 from onnxhybrid.compose.cut.wiring import Wiring, label
-from onnxhybrid.compose.overlap.sequential import sequential
+from onnxhybrid.compose.overlap.overlap import sequential
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.functions import Key, called, key_of
 from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.opsets import standard
@@ -85,7 +86,7 @@ def _require_repeatable(skeleton: ModelProto, both: list[int]) -> None:
     Raises:
         ComposeError: OH237, one does not.
     """
-    functions = {(standard(f.domain), f.name): f for f in skeleton.functions}
+    functions = {key_of(function): function for function in skeleton.functions}
     for node in (skeleton.graph.node[position] for position in both):
         if culprit := _unrepeatable(node, functions):
             inside = "" if culprit is node else f", which holds {label(culprit)},"
@@ -103,15 +104,14 @@ _RANDOM = frozenset(
 )
 
 
-def _unrepeatable(node: NodeProto, functions: Mapping[tuple[str, str], FunctionProto]) -> NodeProto | None:
+def _unrepeatable(node: NodeProto, functions: Mapping[Key, FunctionProto]) -> NodeProto | None:
     """The node itself, or one inside of it, that may give something else when it runs again; None if none may."""
     for inner in nodes_of([node]):
-        domain = standard(inner.domain)
-        function = functions.get((domain, inner.op_type))
+        function = functions.get(called(inner))
         if function is not None:
             if any(_unrepeatable(own, functions) for own in function.node):
                 return inner
-        elif domain not in _REPEATABLE_DOMAINS or inner.op_type in _RANDOM:
+        elif standard(inner.domain) not in _REPEATABLE_DOMAINS or inner.op_type in _RANDOM:
             return inner
     return None
 

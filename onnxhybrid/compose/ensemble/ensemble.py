@@ -8,8 +8,8 @@ from typing import Literal
 
 from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.branches import common_outputs, computed
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import mismatch, weaker
 from onnxhybrid.compose.ensemble.combining import STACKED, WAYS, combiner, stack
 from onnxhybrid.errors import ComposeError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.branches import common_outputs, computed
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import Declared, weaker
 from onnxhybrid.compose.fallback.guard import Guarded, guarded
 from onnxhybrid.errors import ComposeError

@@ -195,9 +195,13 @@ def turned_around(node: NodeProto, judgement: Judgement, outputs: Sequence[str])
 
 
 def renew(model: ModelProto) -> None:
-    """Let a model hold the functions that its nodes call, and no others of ours, in place."""
+    """Let a model hold the functions that its nodes call, and no others of ours, in place.
+
+    One that another release wrote otherwise, and that composing told apart from ours by its name, stays as it is.
+    """
     called = {node.op_type: Judgement.of(node) for node in all_nodes(model) if node.domain == DOMAIN}
-    others = [function for function in model.functions if function.domain != DOMAIN]
+    told_apart = {name for name, judgement in called.items() if judgement is None}
+    others = [function for function in model.functions if function.domain != DOMAIN or function.name in told_apart]
     opset = opsets_of(model.opset_import)[""]
     ours = [judgement.function(opset) for _, judgement in sorted(called.items()) if judgement]
     replace_entries(model.functions, [*others, *ours])

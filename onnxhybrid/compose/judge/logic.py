@@ -5,9 +5,9 @@ from __future__ import annotations
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from onnxhybrid.compose.build.assembly import Assembly
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.judge.functions import OPPOSITE, Judgement, renew, turned_around
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.model import Model, TensorSpec

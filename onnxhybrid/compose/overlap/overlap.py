@@ -1,4 +1,4 @@
-"""`overlap`: remote calls go on while local nodes run, and while other remote calls do."""
+"""`overlap`: remote calls go on while local nodes and other remote calls do; and `sequential`, its inverse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from onnx import GraphProto, ModelProto, NodeProto
 from onnxhybrid.compose.overlap.enforcing import Enforcing
 from onnxhybrid.compose.overlap.halves import halves
 from onnxhybrid.compose.overlap.schedule import Role, Step, scheduled
-from onnxhybrid.compose.overlap.sequential import sequential
 from onnxhybrid.compose.overlap.tensors import Tensors, inferred
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
@@ -21,7 +20,7 @@ from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import Names
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 from onnxhybrid.model.remote_spec import AWAIT, BEGIN, CANCEL, INVOKE
-from onnxhybrid.model.sequential import is_operator, ticket_of
+from onnxhybrid.model.sequential import is_operator, is_overlapped, make_sequential, ticket_of
 
 
 def overlap(model: Model) -> Model:
@@ -54,6 +53,19 @@ def overlap(model: Model) -> Model:
     if not report:
         raise ValidationError(report, context="overlap was given a model that is not valid")
     return overlapped(model)
+
+
+def sequential(model: Model) -> Model:
+    """The inverse of `overlap`: Invoke for each Begin and Await of one graph, without the barriers between them.
+
+    It computes the same. A call that is begun in one graph and awaited in another stays as it is. Whatever rewrites
+    remote calls starts from this form.
+    """
+    if not is_overlapped(model.skeleton):
+        return model
+    proto = copied(model.skeleton)
+    make_sequential(proto.graph)
+    return Model(proto, model.weights)
 
 
 def overlapped(model: Model) -> Model:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model import annotation
+from onnxhybrid.model import metadata
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.storage.carrying import carried
 from onnxhybrid.model.storage.external import nested_places
@@ -63,7 +63,7 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         before = data_of(path)
         whole = ModelProto()
         whole.CopyFrom(model)
-        annotation.update(whole)
+        metadata.update(whole)
         with carried(whole, weights, path):
             beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
             if beside is None:

@@ -16,6 +16,7 @@ RULES: tuple[Rule, ...] = (
     portability.file_format,
     portability.standard_opset,
     portability.known_operators,
+    portability.with_kernels,
     portability.known_domains,
     portability.old_operators,
     branches.same_types,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any
 
 from onnx import NodeProto, defs
 
 from onnxhybrid.diagnostics import Finding
+from onnxhybrid.model.functions import called, key_of
 from onnxhybrid.model.old_operators import DOMAIN as OLD_DOMAIN
 from onnxhybrid.model.old_operators import old_nodes
 from onnxhybrid.model.opsets import Opsets, opsets_of, standard
 from onnxhybrid.model.remote_spec import DOMAIN
+from onnxhybrid.model.runtime_operators import runtime_operators
+from onnxhybrid.model.schemas import since_version
 from onnxhybrid.validation.subject import Subject, label
 
 _DEFINED = ("", "ai.onnx.ml")
@@ -45,15 +47,32 @@ def known_operators(subject: Subject) -> Iterator[Finding]:
             yield Finding("OH124", f"{name} {version} has no operator {node.op_type!r} ({label(node)})", where)
 
 
+def with_kernels(subject: Subject) -> Iterator[Finding]:
+    """OH128: the runtime computes each operator in the version that is imported."""
+    own = {key_of(function) for function in subject.skeleton.functions}
+    lacks: dict[tuple[str, str, int], bool] = {}
+    for where, node, opsets in _nodes(subject):
+        domain = standard(node.domain)
+        version = opsets.get(domain, 0)
+        if domain not in _DEFINED or not 0 < version <= _newest(domain) or called(node) in own:
+            continue
+        key = domain, node.op_type, version
+        if key not in lacks:
+            lacks[key] = subject.target.lacks_kernel(node, version)
+        if lacks[key]:
+            since = f"{node.op_type} {since_version(*key)}"
+            yield Finding("OH128", f"{subject.target} has no kernel for {since} ({label(node)})", where)
+
+
 def known_domains(subject: Subject) -> Iterator[Finding]:
     """OH126: operators of other domains come with the runtime, or the model brings them as functions."""
-    own = {(standard(function.domain), function.name) for function in subject.skeleton.functions}
+    own = {key_of(function) for function in subject.skeleton.functions}
     missing: dict[str, set[str]] = {}
     for _, node, _ in _nodes(subject):
         domain = standard(node.domain)
-        if domain in (*_DEFINED, DOMAIN, *_EXTENSIONS) or (domain, node.op_type) in own:
+        if domain in (*_DEFINED, DOMAIN, *_EXTENSIONS) or called(node) in own:
             continue
-        if node.op_type not in _of_runtime().get(domain, ()):
+        if node.op_type not in runtime_operators().get(domain, ()):
             missing.setdefault(domain, set()).add(node.op_type)
     for domain, operators in sorted(missing.items()):
         yield Finding("OH126", f"the runtime itself has no {', '.join(sorted(operators))} of the domain {domain!r}")
@@ -92,15 +111,3 @@ def _is_defined(domain: str, operator: str, version: int) -> bool:
         return not defs.get_schema(operator, version, domain).deprecated
     except defs.SchemaError:
         return False
-
-
-@functools.cache
-def _of_runtime() -> dict[str, frozenset[str]]:
-    """The operators of the installed ONNX Runtime by domain, as far as it tells."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    listed: list[Any] = getattr(state, "get_all_operator_schema", list)()
-    domains: dict[str, set[str]] = {}
-    for schema in listed:
-        domains.setdefault(schema.domain, set()).add(schema.name)
-    return {domain: frozenset(names) for domain, names in domains.items()}

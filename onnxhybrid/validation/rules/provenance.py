@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from onnxhybrid.diagnostics import Finding
-from onnxhybrid.model.annotation import PARTS, REMOTES, described
+from onnxhybrid.model.metadata import PARTS, REMOTES, described
 from onnxhybrid.validation.subject import Subject
 
 _Call = Mapping[str, object]

@@ -9,7 +9,7 @@ from onnxhybrid.errors import Error
 from onnxhybrid.library import protocols
 from onnxhybrid.model import RemoteSpec, TensorSpec
 from onnxhybrid.model.remote_spec import BEGIN
-from onnxhybrid.remote.credential import Credential
+from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.invoke import CallSettings, Target, describe
 from onnxhybrid.validation.subject import Scope, Subject, label
 

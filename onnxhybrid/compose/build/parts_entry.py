@@ -9,10 +9,10 @@ from typing import Any
 
 from onnx import ModelProto
 
-from onnxhybrid.compose.build.combinator import Combinator
 from onnxhybrid.compose.build.part import Part
-from onnxhybrid.model.annotation import PARTS, REMOTES, annotate
+from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.model.editing import SCORE
+from onnxhybrid.model.metadata import PARTS, REMOTES, annotate
 
 
 def annotate_parts(model: ModelProto, combinator: Combinator, parts: Sequence[Part]) -> None:

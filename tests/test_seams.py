@@ -256,6 +256,39 @@ def test_a_guard_takes_what_onnx_runtime_takes(
     agree(lambda: oh.chain(first, second), lambda: by_hand(second, {"y": feeds["x"]}), feeds, level)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "s = Constant<value=int64[1]{6}>() z = Reshape(y, s)",
+        "s = Constant<value=int64[2]{3,2}>() r = Reshape(y, s) t = Constant<value=int64[1]{6}>() z = Reshape(r, t)",
+        "i = Identity(y) s = Constant<value=int64[1]{6}>() z = Reshape(i, s)",
+        "o = Constant<value=float{1}>() m = Mul(y, o) s = Constant<value=int64[1]{6}>() z = Reshape(m, s)",
+        "z = Flatten<axis=0>(y)",
+        "s = Constant<value=int64[1]{0}>() z = Unsqueeze(y, s)",
+        "s = Constant<value=int64[2]{2,3}>() z = Expand(y, s)",
+    ],
+)
+def test_no_optimization_takes_a_guard_out_before_another_reshape(behind: str, level: object) -> None:
+    first = text("a (float[a,b] x) => (float[c,d] y) { y = Neg(x) }")
+    second = text(f"b (float[2,3] y) => (float[k] z) {{ {behind} }}")
+    hybrid = oh.chain(first, second)
+    assert composed(hybrid, {"x": np.zeros((2, 3), np.float32)}, level)["z"].size == 6
+    with pytest.raises(Exception, match="OH548"):
+        composed(hybrid, {"x": np.zeros((3, 2), np.float32)}, level)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_guard_of_a_rank_alone_gives_the_tensor(level: object) -> None:
+    first = text(
+        "a (int32 n) => (float[k] y) { f = Cast<to=1>(n) z = Constant<value=float{0}>() "
+        "o = Constant<value=float{1}>() y = Range(z, f, o) }"
+    )
+    second = text("b (float[j] y) => (float[j] w) { w = Identity(y) }")
+    given = composed(oh.chain(first, second), {"n": np.array(4, np.int32)}, level)["w"]
+    np.testing.assert_array_equal(given, [0, 1, 2, 3])
+
+
 def test_a_guard_is_there_only_where_a_run_has_to_show_the_size() -> None:
     first = text('<ir_version:8, opset_import:["":17]> a (float[n,4] x) => (float[n,4] y) { y = Neg(x) }')
     for takes, guarded in (("n,4", False), ("n,m", False), ("3,4", True)):

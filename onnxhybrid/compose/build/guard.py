@@ -14,6 +14,7 @@ from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.types import Declared, enforced
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.dtypes import FLOATS, INTEGERS, elem_type
+from onnxhybrid.model.graphs import reads
 from onnxhybrid.model.naming import Names
 
 GUARDED = frozenset({"bool", "str", "undefined", *FLOATS, *INTEGERS})
@@ -27,6 +28,39 @@ _EQUAL = 7
 
 _WHERE = 9
 """The first opset that has Where."""
+
+
+_MERGED = frozenset(
+    [
+        "Add",
+        "Cast",
+        "CastLike",
+        "Clip",
+        "Concat",
+        "Div",
+        "Dropout",
+        "Expand",
+        "Flatten",
+        "Identity",
+        "Mul",
+        "Pad",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Sub",
+        "Sum",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    ]
+)
+"""What ONNX Runtime merges with a Reshape before it, or takes out where it changes nothing."""
+
+_EXPAND = 8
+"""The first opset that has Expand."""
+
+_EXPANDED = GUARDED - {"bfloat16"}
+"""The element types of which ONNX Runtime has Expand."""
 
 
 class _Nodes:
@@ -53,9 +87,10 @@ def guard(
 ) -> str:
     """Add a guard to a graph; the tensor that it gives, of the same values.
 
-    The last node reads the tensor's own shape, and a size that no tensor has in the place of each that is refused. So
-    nothing is copied, and ONNX Runtime, which drops a Reshape to constant sizes, can drop these nodes only where it
-    knows by itself that the sizes are right.
+    The Reshape of the tensor reads its own shape, and a size that no tensor has in the place of each that is refused.
+    So nothing is copied, and ONNX Runtime, which drops a Reshape to constant sizes, can drop these nodes only where it
+    knows by itself that the sizes are right. Where a Reshape of the part may come next, of which ONNX Runtime would
+    make one with the guard's, an Expand to the same sizes goes between, which copies the tensor.
 
     Args:
         graph: where it goes.
@@ -71,6 +106,9 @@ def guard(
         ComposeError: OH202, no operator tells whether such a tensor has the shape.
     """
     _require_guarded(given, wanted, opset)
+    merges = _may_merge(part.model.skeleton.graph, wanted.name)
+    if merges and (given.dtype not in _EXPANDED or opset < _EXPAND):
+        raise _unseen(given, wanted, f"{given.dtype} before a Reshape in opset {opset}")
     tensor, shape = given.name, enforced(wanted) or ()
     add = _Nodes(names, f"{part.label}/{wanted.name}/guard")
     called = (
@@ -88,12 +126,22 @@ def guard(
             if opset < _WHERE
             else add("Where", right, sizes, add.constant(_REFUSED))
         )
+    else:
+        sizes = add("Abs", sizes)  # without it ONNX Runtime would make one Reshape of this and the next
     output = add("Reshape", tensor, sizes, called=called)
+    if merges:
+        output = add("Expand", output, sizes)
     graph.node.extend(add.nodes)
     graph.initializer.extend(add.constants)
     if given.dtype != "undefined" and _needs_sizes(part.model.skeleton.graph, wanted.name):
         graph.value_info.append(given.called(output).shaped(shape).value)
     return output
+
+
+def _may_merge(graph: GraphProto, name: str) -> bool:
+    """Whether all that reads a tensor may be a Reshape, or something before one that ONNX Runtime takes out."""
+    readers = [node for node in graph.node if name in reads(node)]
+    return all(node.domain not in ("", "ai.onnx") or node.op_type in _MERGED for node in readers)
 
 
 def _needs_sizes(graph: GraphProto, name: str) -> bool:
@@ -107,12 +155,15 @@ def _needs_sizes(graph: GraphProto, name: str) -> bool:
 
 def _require_guarded(given: Declared, wanted: Declared, opset: int) -> None:
     if given.dtype not in GUARDED or opset < _EQUAL:
-        what = f"the shape of {given.dtype}" if opset >= _EQUAL else f"shapes of integers in opset {opset}"
-        raise ComposeError(
-            "OH202",
-            f"{given} may not fit {wanted}, and no operator of ONNX Runtime compares {what}; leave the sizes of the "
-            "input open, as in model.declare",
-        )
+        raise _unseen(given, wanted, given.dtype if opset >= _EQUAL else f"integers in opset {opset}")
+
+
+def _unseen(given: Declared, wanted: Declared, what: str) -> ComposeError:
+    return ComposeError(
+        "OH202",
+        f"{given} may not fit {wanted}, and no operator of ONNX Runtime compares shapes of {what}; leave the sizes of "
+        "the input open, as in model.declare",
+    )
 
 
 def _where(add: _Nodes, right: str, sizes: str, rank: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, ValueInfoProto, defs, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, defs, helper, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import editing
@@ -20,7 +20,7 @@ from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
-from onnxhybrid.model.opsets import opsets_of, set_opsets
+from onnxhybrid.model.opsets import opsets_of, set_opsets, standard
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import is_name
 from onnxhybrid.model.training import all_names, drop_broken, rename_trained
@@ -35,8 +35,10 @@ def expose(model: ModelProto, names: Iterable[str]) -> None:
     graph = model.graph
     written = dict.fromkeys(name for node in graph.node for name in node.output if name)
     written.update(dict.fromkeys(tensor.name for tensor in graph.initializer))
-    written.update(dict.fromkeys(sparse.values.name for sparse in graph.sparse_initializer))
-    inputs = {value.name for value in graph.input}
+    sparse = _sparse(graph)
+    written.update(dict.fromkeys(sparse))
+    constant = {tensor.name for tensor in graph.initializer} if model.ir_version < 4 else set()
+    inputs = {value.name for value in graph.input} - constant
     present = {value.name for value in graph.output}
     types = tensor_types(model) if any(name not in present for name in wanted) else {}
     for name in wanted:
@@ -48,7 +50,21 @@ def expose(model: ModelProto, names: Iterable[str]) -> None:
         if name not in present:
             graph.output.append(_typed(types[name]))
             present.add(name)
+            if name in sparse:
+                _write_by(model, graph.output[-1], "Identity")
     replace(graph.value_info, [value for value in graph.value_info if value.name not in present])
+
+
+def _sparse(graph: GraphProto) -> set[str]:
+    """The weights that ONNX Runtime keeps sparse where they are outputs, and then lacks where nodes read them."""
+    constants = {
+        name
+        for node in graph.node
+        if node.op_type == "Constant" and not standard(node.domain)
+        for name in node.output
+        if any(attribute.name == "sparse_value" for attribute in node.attribute)
+    }
+    return constants | {weight.values.name for weight in graph.sparse_initializer}
 
 
 def select(model: ModelProto, names: Iterable[str]) -> None:

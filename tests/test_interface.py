@@ -254,6 +254,17 @@ def test_cast_says_what_it_cannot_do(dtypes: Any, code: str) -> None:
     assert caught.value.code == code
 
 
+def test_cast_says_where_no_opset_helps() -> None:
+    with pytest.raises(oh.ModelError, match="no opset has a Cast that knows complex64"):
+        NEGATED.cast({"f": "complex64"})
+
+
+def test_no_dtype_is_no_float64() -> None:
+    for make in (lambda: NEGATED.cast({"f": None}), lambda: oh.TensorSpec("x", None, [1])):  # type: ignore[dict-item, arg-type]
+        with pytest.raises(oh.ModelError, match="OH110"):
+            make()
+
+
 def test_an_input_that_is_given_back_has_one_type() -> None:
     back = _model('<ir_version:8, opset_import:["":17]> g (float[n] x) => (float[n] x, float[n] y) { y = Neg(x) }')
     with pytest.raises(oh.ModelError) as caught:

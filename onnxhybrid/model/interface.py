@@ -122,16 +122,21 @@ def _castable(model: ModelProto, spec: TensorSpec, wanted: str) -> str:
     if spec.name in tokens(model):
         raise ModelError("OH115", f"{spec.name!r} is a token, which goes to its remote call as it is given")
     schema = _schema(model, "Cast")
-    kinds = {kind for constraint in schema.type_constraints for kind in constraint.allowed_type_strs}
     for dtype in (spec.dtype, wanted):
         kind = _kind(dtype)
-        if schema.since_version < 6 or kind not in kinds:
+        if kind not in _kinds(defs.get_schema("Cast")):
+            raise ModelError("OH115", f"{spec} cannot be cast to {wanted}: no opset has a Cast that knows {dtype}")
+        if schema.since_version < 6 or kind not in _kinds(schema):
             raise ModelError(
                 "OH115",
                 f"{spec} cannot be cast to {wanted}: the model is of opset {_opset(model)}, whose Cast does not know "
                 f"{dtype}; bring the model to a newer opset first, with onnx.version_converter",
             )
     return wanted
+
+
+def _kinds(schema: defs.OpSchema) -> set[str]:
+    return {kind for constraint in schema.type_constraints for kind in constraint.allowed_type_strs}
 
 
 def _kind(dtype: str) -> str:

@@ -160,9 +160,9 @@ def test_a_name_that_would_be_spelled_like_another_is_refused(tmp_path: Path, ot
 def test_a_session_of_a_path_takes_inputs_and_outputs_whose_names_are_no_utf_8(tmp_path: Path, beside: bool) -> None:
     weight = numpy_helper.from_array(np.ones(1000, np.float32), "w")
     node = helper.make_node("Add", ["inputx", "w"], ["output"])
-    values = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, [1000])] for name in ("inputx", "output")]
+    given, taken = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1000]) for name in ("inputx", "output"))
     model = helper.make_model(
-        helper.make_graph([node], "g", *values, [weight]),
+        helper.make_graph([node], "g", [given], [taken], [weight]),
         opset_imports=[helper.make_opsetid("", 17)],
         ir_version=10,
     )

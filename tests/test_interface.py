@@ -254,6 +254,15 @@ def test_cast_says_what_it_cannot_do(dtypes: Any, code: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("declared", [onnx.ValueInfoProto(name="f"), helper.make_tensor_value_info("f", 0, None)])
+def test_an_output_that_is_declared_by_name_only_is_cast_and_gets_axes(declared: onnx.ValueInfoProto) -> None:
+    proto = NEGATED.to_proto()
+    proto.graph.output[0].CopyFrom(declared)
+    model = oh.Model.from_proto(proto)
+    np.testing.assert_array_equal(_run(model.cast({"f": "int32"}), {"x": X})[0], (-X).astype(np.int32))
+    np.testing.assert_array_equal(_run(model.expand_dims(-1), {"x": X})[0], -X[..., None])
+
+
 def test_cast_says_where_no_opset_helps() -> None:
     with pytest.raises(oh.ModelError, match="no opset has a Cast that knows complex64"):
         NEGATED.cast({"f": "complex64"})

@@ -94,7 +94,7 @@ def cast(model: ModelProto, dtypes: Mapping[str, Dtype]) -> None:
         raise ModelError("OH109", f"cast takes a mapping such as {{'probabilities': 'float32'}}, not {dtypes!r}")
     free_initializers(model)
     inputs = {value.name: value for value in model.graph.input}
-    outputs = {value.name: value for value in model.graph.output}
+    outputs = _outputs(model)
     for name, dtype in dtypes.items():
         known(name, {**inputs, **outputs}, "input or output")
         if name in inputs and name in outputs:
@@ -109,6 +109,17 @@ def cast(model: ModelProto, dtypes: Mapping[str, Dtype]) -> None:
             _write_by(model, outputs[name], "Cast", to=elem_type(wanted))
             outputs[name].type.tensor_type.elem_type = elem_type(wanted)
     drop_broken(model, "cast")
+
+
+def _outputs(model: ModelProto) -> dict[str, ValueInfoProto]:
+    """The outputs; those that the file declares by name only get the type that can be inferred."""
+    outputs = {value.name: value for value in model.graph.output}
+    if unknown := [value for value in outputs.values() if type_name(value.type) == "undefined"]:
+        types = tensor_types(model)
+        for value in unknown:
+            if value.name in types:
+                value.type.CopyFrom(types[value.name].type)
+    return outputs
 
 
 def _castable(model: ModelProto, spec: TensorSpec, wanted: str) -> str:
@@ -174,7 +185,7 @@ def expand_dims(model: ModelProto, axis: int, names: Iterable[str] | None = None
     """Give outputs one more axis, of size 1, by an operator Unsqueeze."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise ModelError("OH115", f"an axis is a whole number, not {axis!r}")
-    outputs = {value.name: value for value in model.graph.output}
+    outputs = _outputs(model)
     chosen = list(outputs) if names is None else _names_of(names, "expand_dims")
     for name in chosen:
         known(name, outputs, "output")

@@ -12,7 +12,7 @@ import onnx.compose
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import ModelProto, TensorProto, helper, parser
+from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
 import onnxhybrid as oh
 from onnxhybrid.testing.strategies import feeds, models
@@ -72,6 +72,34 @@ def test_a_weight_becomes_an_output() -> None:
     text = "g (float[n,2] x) => (float[n,2] y) <float[2] w = {1, 2}> { y = Add(x, w) }"
     w = _run(_model(f'<ir_version:8, opset_import:["":17]> {text}').expose(["w"]), {"x": X[:, :2]})[1]
     np.testing.assert_array_equal(w, [1, 2])
+
+
+@pytest.mark.parametrize("place", ["an initializer", "a constant"])
+def test_a_sparse_weight_becomes_an_output_that_is_dense(place: str) -> None:
+    values, indices = np.array([5, 6], np.float32), np.array([0, 3])
+    tensors = (numpy_helper.from_array(values, "w"), numpy_helper.from_array(indices, "i"))
+    weight = helper.make_sparse_tensor(*tensors, [1, 4])
+    model = _model(
+        '<ir_version:8, opset_import:["":17]> g (float[n,4] x) => (float[n,4] y) { y = Add(x, w) }'
+    ).to_proto()
+    if place == "an initializer":
+        model.graph.sparse_initializer.append(weight)
+    else:
+        model.graph.node.insert(0, helper.make_node("Constant", [], ["w"], sparse_value=weight))
+    dense = np.array([[5, 0, 0, 6]], np.float32)
+    exposed = oh.Model.from_proto(model).expose(["w"])
+    assert [output.name for output in exposed.outputs] == ["y", "w"]
+    for answer, wanted in zip(_run(exposed, {"x": X}), [X + dense, dense], strict=True):
+        np.testing.assert_array_equal(answer, wanted)
+    np.testing.assert_array_equal(_run(exposed.select(["w"]), {})[0], dense)
+
+
+def test_a_weight_that_an_old_file_lists_as_an_input_becomes_an_output() -> None:
+    text = '<ir_version:3, opset_import:["":7]> g (float[n,4] x, float[1,4] w) => (float[n,4] y) { y = Add(x, w) }'
+    model = parser.parse_model(text)
+    model.graph.initializer.append(numpy_helper.from_array(X[1:], "w"))
+    exposed = oh.Model.from_proto(model).expose(["w"])
+    np.testing.assert_array_equal(_run(exposed, {"x": X})[1], X[1:])
 
 
 def test_what_a_remote_call_answered_becomes_an_output() -> None:
@@ -224,6 +252,26 @@ def test_cast_says_what_it_cannot_do(dtypes: Any, code: str) -> None:
     with pytest.raises(oh.ModelError) as caught:
         NEGATED.cast(dtypes)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("declared", [onnx.ValueInfoProto(name="f"), helper.make_tensor_value_info("f", 0, None)])
+def test_an_output_that_is_declared_by_name_only_is_cast_and_gets_axes(declared: onnx.ValueInfoProto) -> None:
+    proto = NEGATED.to_proto()
+    proto.graph.output[0].CopyFrom(declared)
+    model = oh.Model.from_proto(proto)
+    np.testing.assert_array_equal(_run(model.cast({"f": "int32"}), {"x": X})[0], (-X).astype(np.int32))
+    np.testing.assert_array_equal(_run(model.expand_dims(-1), {"x": X})[0], -X[..., None])
+
+
+def test_cast_says_where_no_opset_helps() -> None:
+    with pytest.raises(oh.ModelError, match="no opset has a Cast that knows complex64"):
+        NEGATED.cast({"f": "complex64"})
+
+
+def test_no_dtype_is_no_float64() -> None:
+    for make in (lambda: NEGATED.cast({"f": None}), lambda: oh.TensorSpec("x", None, [1])):  # type: ignore[dict-item, arg-type]
+        with pytest.raises(oh.ModelError, match="OH110"):
+            make()
 
 
 def test_an_input_that_is_given_back_has_one_type() -> None:

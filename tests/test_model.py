@@ -309,3 +309,17 @@ def test_of_two_imports_of_one_domain_the_last_counts_as_in_the_runtime() -> Non
 
 def test_memory_is_measured_in_the_unit_that_the_test_assumes() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 10_000  # kilobytes, on Linux
+
+
+@pytest.mark.parametrize("version", [2**31, 2**40, 0, -1, -(2**40)])
+def test_tensors_are_listed_whatever_opset_the_file_says(version: int) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3])],
+        [onnx.ValueInfoProto(name="y")],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)], ir_version=10)
+    model = oh.Model.from_proto(proto)
+    assert [tensor.name for tensor in model.tensors()] == ["x", "y"]
+    oh.validate(model)

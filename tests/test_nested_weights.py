@@ -170,6 +170,18 @@ def test_a_composition_keeps_weights_by_reference_wherever_they_stand(tmp_path: 
         np.testing.assert_array_equal(session.run(["z"], feeds)[0], wanted)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_weights_of_graphs_inside_each_other_may_share_a_name(depth: int) -> None:
+    outer = [helper.make_node("Add", ["x", "w"], ["x2"])]
+    inner = _branch([ADD], [_weight("w", 2)])
+    for level in range(1, depth):
+        inner = _branch([_if(inner, output="o2"), helper.make_node("Mul", ["o2", "w"], ["o"])], [_weight("w", level)])
+    proto = _model([*outer, _if(inner, output="y1"), helper.make_node("Mul", ["y1", "w"], ["y"])])
+    proto.graph.initializer.append(_weight("w", 3))
+    wanted = _answers(onnxruntime.InferenceSession(proto.SerializeToString()))
+    assert _answers(oh.Session(oh.Model.from_proto(proto))) == wanted
+
+
 ROWS = 3 * 2**30 // 4 // 1024
 
 

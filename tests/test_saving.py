@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -90,6 +91,15 @@ def test_a_folder_in_the_way_is_an_error_that_leaves_nothing_behind(tmp_path: Pa
     (tmp_path / "m.onnx").mkdir()
     with pytest.raises(oh.ModelError, match="OH112"):
         _dense(1).save(tmp_path / "m.onnx", external_data=external)
+    assert _names(tmp_path) == ["m.onnx"]
+
+
+def test_a_pipe_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.onnx")
+    for external in (True, False):
+        with pytest.raises(oh.ModelError, match="OH112"):
+            _dense(1).save(tmp_path / "m.onnx", external_data=external)
+    assert (tmp_path / "m.onnx").is_fifo()
     assert _names(tmp_path) == ["m.onnx"]
 
 

@@ -116,6 +116,18 @@ def test_inputs_with_a_default_are_listed_apart_as_in_onnx_runtime() -> None:
     assert [argument.name for argument in session.get_overridable_initializers()] == ["w"]
 
 
+@pytest.mark.parametrize("kind", [TensorProto.COMPLEX64, TensorProto.COMPLEX128, TensorProto.UNDEFINED, 99, -1])
+def test_a_large_weight_of_a_type_that_onnx_runtime_lacks_is_a_coded_error(tmp_path: Path, kind: int) -> None:
+    weight = TensorProto(name="w", data_type=kind, dims=[1000], raw_data=bytes(16000))
+    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [onnx.ValueInfoProto(name="y")])
+    graph.initializer.append(weight)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.save(proto, tmp_path / "m.onnx")
+    for model in (oh.Model.from_proto(proto), oh.load(tmp_path / "m.onnx"), tmp_path / "m.onnx"):
+        with pytest.raises(oh.Error, match="OH540"):
+            oh.Session(model)
+
+
 def test_what_onnx_runtime_refuses_is_a_coded_error(tmp_path: Path) -> None:
     session = oh.Session(dense("m", "x", "y", (3, 3)))
     with pytest.raises(oh.Error, match="OH540"):

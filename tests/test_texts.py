@@ -154,3 +154,22 @@ def test_a_name_that_would_be_spelled_like_another_is_refused(tmp_path: Path, ot
     path.write_bytes(data.replace(b"Z" * len(other), other.encode() if isinstance(other, str) else other))
     with pytest.raises(oh.ModelError, match="OH100"):
         oh.load(path)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_session_of_a_path_takes_inputs_and_outputs_whose_names_are_no_utf_8(tmp_path: Path, beside: bool) -> None:
+    weight = numpy_helper.from_array(np.ones(1000, np.float32), "w")
+    node = helper.make_node("Add", ["inputx", "w"], ["output"])
+    given, taken = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1000]) for name in ("inputx", "output"))
+    model = helper.make_model(
+        helper.make_graph([node], "g", [given], [taken], [weight]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=10,
+    )
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=beside)
+    data = (tmp_path / "m.onnx").read_bytes()
+    (tmp_path / "m.onnx").write_bytes(data.replace(b"inputx", GBK).replace(b"output", GBK[::-1]))
+    session = oh.Session(tmp_path / "m.onnx")
+    (name,) = (argument.name for argument in session.get_inputs())
+    (answer,) = session.run(None, {name: np.ones(1000, np.float32)})
+    np.testing.assert_array_equal(answer, np.full(1000, 2, np.float32))

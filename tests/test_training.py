@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import ModelProto, helper, parser
+from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
 import onnxhybrid as oh
 from tests.strategies import dense
@@ -144,6 +144,25 @@ def test_what_does_not_touch_its_tensors_leaves_the_training_as_it_is(tmp_path: 
         trained().save(tmp_path / "m.onnx")
         loaded = oh.load(tmp_path / "m.onnx")
         np.testing.assert_array_equal(step(loaded, {"x": X, "target": TARGET})["w"], EXPECTED["w"])
+
+
+def test_the_training_keeps_its_weights_where_they_lie_beside_the_file(tmp_path: Path) -> None:
+    proto = trained().to_proto()
+    wanted = ModelProto.FromString(proto.SerializeToString()).training_info[0]
+    rate, _ = proto.training_info[0].algorithm.initializer
+    (tmp_path / "rate.bin").write_bytes(np.float32(0.5).tobytes())
+    rate.ClearField("float_data")
+    rate.data_location = TensorProto.EXTERNAL
+    rate.external_data.add(key="location", value="rate.bin")
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    (tmp_path / "to").mkdir()
+    oh.load(tmp_path / "m.onnx").save(tmp_path / "to" / "m.onnx")
+    kept = onnx.load(tmp_path / "to" / "m.onnx").training_info[0]
+    for one, other in zip(kept.algorithm.initializer, wanted.algorithm.initializer, strict=True):
+        np.testing.assert_array_equal(numpy_helper.to_array(one), numpy_helper.to_array(other))
+    (tmp_path / "rate.bin").unlink()
+    with pytest.raises(oh.ModelError, match="OH107"):
+        oh.load(tmp_path / "m.onnx")
 
 
 def test_a_selection_that_takes_away_what_the_training_names_leaves_it_out_and_says_so() -> None:

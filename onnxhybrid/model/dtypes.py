@@ -43,6 +43,8 @@ def dtype_name(dtype: Dtype) -> str:
     """
     if isinstance(dtype, str) and (dtype in _NUMBERS or is_container(dtype)):
         return dtype
+    if dtype is None:  # which numpy takes for float64
+        raise _unknown(dtype)
     try:
         kind = np.dtype(dtype)
     except TypeError:

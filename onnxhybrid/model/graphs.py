@@ -155,6 +155,14 @@ def nested_tensors(model: ModelProto) -> Iterator[TensorProto]:
             yield from _attribute_tensors(default)
 
 
+def training_tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Every tensor of the graphs of a model's training."""
+    for info in model.training_info:
+        for graph in (info.initialization, info.algorithm):
+            yield from _own_tensors(graph)
+            yield from _tensors_of(graph.node)
+
+
 _NO_TENSOR = frozenset({_KINDS.FLOAT, _KINDS.INT, _KINDS.STRING, _KINDS.FLOATS, _KINDS.INTS, _KINDS.STRINGS})
 
 
@@ -165,11 +173,15 @@ def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
                 continue
             yield from _attribute_tensors(attribute)
             for inner in _graphs(attribute):
-                yield from inner.initializer
-                for sparse in inner.sparse_initializer:
-                    yield sparse.values
-                    yield sparse.indices
+                yield from _own_tensors(inner)
                 yield from _tensors_of(inner.node)
+
+
+def _own_tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield sparse.values
+        yield sparse.indices
 
 
 def _attribute_tensors(attribute: AttributeProto) -> Iterator[TensorProto]:

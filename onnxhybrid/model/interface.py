@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, ValueInfoProto, defs, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, defs, helper, numpy_helper
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import editing
@@ -20,7 +20,7 @@ from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.inference import tensor_types
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
-from onnxhybrid.model.opsets import opsets_of, set_opsets
+from onnxhybrid.model.opsets import opsets_of, set_opsets, standard
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.model.texts import is_name
 from onnxhybrid.model.training import all_names, drop_broken, rename_trained
@@ -35,8 +35,10 @@ def expose(model: ModelProto, names: Iterable[str]) -> None:
     graph = model.graph
     written = dict.fromkeys(name for node in graph.node for name in node.output if name)
     written.update(dict.fromkeys(tensor.name for tensor in graph.initializer))
-    written.update(dict.fromkeys(sparse.values.name for sparse in graph.sparse_initializer))
-    inputs = {value.name for value in graph.input}
+    sparse = _sparse(graph)
+    written.update(dict.fromkeys(sparse))
+    constant = {tensor.name for tensor in graph.initializer} if model.ir_version < 4 else set()
+    inputs = {value.name for value in graph.input} - constant
     present = {value.name for value in graph.output}
     types = tensor_types(model) if any(name not in present for name in wanted) else {}
     for name in wanted:
@@ -48,7 +50,21 @@ def expose(model: ModelProto, names: Iterable[str]) -> None:
         if name not in present:
             graph.output.append(_typed(types[name]))
             present.add(name)
+            if name in sparse:
+                _write_by(model, graph.output[-1], "Identity")
     replace(graph.value_info, [value for value in graph.value_info if value.name not in present])
+
+
+def _sparse(graph: GraphProto) -> set[str]:
+    """The weights that ONNX Runtime keeps sparse where they are outputs, and then lacks where nodes read them."""
+    constants = {
+        name
+        for node in graph.node
+        if node.op_type == "Constant" and not standard(node.domain)
+        for name in node.output
+        if any(attribute.name == "sparse_value" for attribute in node.attribute)
+    }
+    return constants | {weight.values.name for weight in graph.sparse_initializer}
 
 
 def select(model: ModelProto, names: Iterable[str]) -> None:
@@ -78,7 +94,7 @@ def cast(model: ModelProto, dtypes: Mapping[str, Dtype]) -> None:
         raise ModelError("OH109", f"cast takes a mapping such as {{'probabilities': 'float32'}}, not {dtypes!r}")
     free_initializers(model)
     inputs = {value.name: value for value in model.graph.input}
-    outputs = {value.name: value for value in model.graph.output}
+    outputs = _outputs(model)
     for name, dtype in dtypes.items():
         known(name, {**inputs, **outputs}, "input or output")
         if name in inputs and name in outputs:
@@ -95,6 +111,17 @@ def cast(model: ModelProto, dtypes: Mapping[str, Dtype]) -> None:
     drop_broken(model, "cast")
 
 
+def _outputs(model: ModelProto) -> dict[str, ValueInfoProto]:
+    """The outputs; those that the file declares by name only get the type that can be inferred."""
+    outputs = {value.name: value for value in model.graph.output}
+    if unknown := [value for value in outputs.values() if type_name(value.type) == "undefined"]:
+        types = tensor_types(model)
+        for value in unknown:
+            if value.name in types:
+                value.type.CopyFrom(types[value.name].type)
+    return outputs
+
+
 def _castable(model: ModelProto, spec: TensorSpec, wanted: str) -> str:
     """The dtype, if the model's opset has a Cast between it and the tensor's.
 
@@ -106,16 +133,21 @@ def _castable(model: ModelProto, spec: TensorSpec, wanted: str) -> str:
     if spec.name in tokens(model):
         raise ModelError("OH115", f"{spec.name!r} is a token, which goes to its remote call as it is given")
     schema = _schema(model, "Cast")
-    kinds = {kind for constraint in schema.type_constraints for kind in constraint.allowed_type_strs}
     for dtype in (spec.dtype, wanted):
         kind = _kind(dtype)
-        if schema.since_version < 6 or kind not in kinds:
+        if kind not in _kinds(defs.get_schema("Cast")):
+            raise ModelError("OH115", f"{spec} cannot be cast to {wanted}: no opset has a Cast that knows {dtype}")
+        if schema.since_version < 6 or kind not in _kinds(schema):
             raise ModelError(
                 "OH115",
                 f"{spec} cannot be cast to {wanted}: the model is of opset {_opset(model)}, whose Cast does not know "
                 f"{dtype}; bring the model to a newer opset first, with onnx.version_converter",
             )
     return wanted
+
+
+def _kinds(schema: defs.OpSchema) -> set[str]:
+    return {kind for constraint in schema.type_constraints for kind in constraint.allowed_type_strs}
 
 
 def _kind(dtype: str) -> str:
@@ -153,7 +185,7 @@ def expand_dims(model: ModelProto, axis: int, names: Iterable[str] | None = None
     """Give outputs one more axis, of size 1, by an operator Unsqueeze."""
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise ModelError("OH115", f"an axis is a whole number, not {axis!r}")
-    outputs = {value.name: value for value in model.graph.output}
+    outputs = _outputs(model)
     chosen = list(outputs) if names is None else _names_of(names, "expand_dims")
     for name in chosen:
         known(name, outputs, "output")

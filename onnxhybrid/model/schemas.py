@@ -28,15 +28,21 @@ _CHANGED = {
 @functools.lru_cache(maxsize=16384)
 def since_version(domain: str, operator: str, version: int) -> int:
     """The opset in which an operator became what it is in a version of its domain; 0 if onnx has none of the name."""
-    try:
-        return defs.get_schema(operator, version, domain).since_version
-    except defs.SchemaError:
-        return 0
+    schema = _schema(domain, operator, version)
+    return schema.since_version if schema else 0
 
 
 def is_deprecated(domain: str, operator: str, version: int) -> bool:
     """Whether a version of a domain knows an operator only as one that others took the place of."""
-    return since_version(domain, operator, version) > 0 and defs.get_schema(operator, version, domain).deprecated
+    schema = _schema(domain, operator, version)
+    return schema is not None and schema.deprecated
+
+
+def _schema(domain: str, operator: str, version: int) -> defs.OpSchema | None:
+    try:
+        return defs.get_schema(operator, version, domain)
+    except (defs.SchemaError, TypeError):  # onnx takes versions of 32 bits, and a file may name a longer one
+        return None
 
 
 def keeps_meaning(node: NodeProto, old: int, new: int) -> bool:
@@ -51,9 +57,8 @@ def operator_keeps_meaning(operator: str, old: int, new: int) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _compatible(domain: str, operator: str, old: int, new: int) -> bool:
-    try:
-        before, after = (defs.get_schema(operator, version, domain) for version in (old, new))
-    except defs.SchemaError:
+    before, after = (_schema(domain, operator, version) for version in (old, new))
+    if before is None or after is None:
         return False
     if before.since_version == after.since_version:
         return True

@@ -131,7 +131,7 @@ def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: b
         aligned: whether the span has to begin where elements of its type do.
     """
     source = source_of(tensor, model.weights)
-    if not isinstance(source, InFile) or folder is None or source.length < THRESHOLD:
+    if not isinstance(source, InFile) or folder is None or source.length < THRESHOLD or not _is_known(tensor):
         return False
     location = os.path.relpath(os.path.realpath(source.path), folder)
     misplaced = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize != 0
@@ -142,15 +142,22 @@ def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: b
     return True
 
 
+def _is_known(tensor: TensorProto) -> bool:
+    return name_of(tensor.data_type) != "undefined"
+
+
 def _array(tensor: TensorProto, model: Model) -> npt.NDArray[Any] | None:
     """The data of a referenced tensor as an array.
 
-    None where it is no array of whole bytes (int4 and the like), or so small that ONNX Runtime may want to know it.
+    None where it is no array of whole bytes (int4 and the like), where ONNX Runtime has no such type, and says so of a
+    graph, or where it is so small that ONNX Runtime may want to know it.
     """
     source = source_of(tensor, model.weights)
-    if source is None or source.length < THRESHOLD:
+    if source is None or source.length < THRESHOLD or not _is_known(tensor):
         return None
     dtype = numpy_dtype(name_of(tensor.data_type))
+    if dtype.kind == "c":
+        return None
     shape = tuple(tensor.dims)
     if source.length != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
         return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from onnxhybrid.model.graphs import nested_graphs
-from onnxhybrid.model.naming import Taken, tensor_names
+from onnxhybrid.model.naming import Taken, rename_tensors, tensor_names
 from onnxhybrid.model.storage.external import nested_places
 
 Refer = Callable[[TensorProto], bool]
@@ -32,13 +32,29 @@ def hoist(graph: GraphProto, refer: Refer) -> None:
     for node in constants:
         (value,) = _values(node)
         node.CopyFrom(_identity(_moved(value, graph, taken), node.output[0], node.name))
-    for inner, tensors in initializers:
+    shared = _shared_names(graphs) if initializers else set()
+    for inner, tensors in reversed(initializers):  # the innermost first, since a new name goes to all inside
+        # An initializer may have the name of a tensor of the graphs around it, and what a node writes may not.
+        rename_tensors(inner, {tensor.name: taken.take(tensor.name) for tensor in tensors if tensor.name in shared})
         for tensor in tensors:
             inner.node.insert(0, _identity(_moved(tensor, graph, taken), tensor.name))
         names = {tensor.name for tensor in tensors}
         kept = GraphProto(initializer=[tensor for tensor in inner.initializer if tensor.name not in names])
         inner.ClearField("initializer")
         inner.MergeFrom(kept)
+
+
+def _shared_names(graphs: Iterable[GraphProto]) -> set[str]:
+    """The names that more than one graph gives."""
+    given: set[str] = set()
+    shared: set[str] = set()
+    for graph in graphs:
+        own = {value.name for value in (*graph.input, *graph.initializer)}
+        own.update(weight.values.name for weight in graph.sparse_initializer)
+        own.update(name for node in graph.node for name in node.output)
+        shared |= given & own
+        given |= own
+    return shared
 
 
 def _values(node: NodeProto) -> list[TensorProto]:

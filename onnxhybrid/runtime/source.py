@@ -73,10 +73,10 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
     path = None
     if not isinstance(model, Model):
         seen = glance(model)  # whose errors say what is wrong with a file
-        if not seen.external and seen.domains.isdisjoint(extensions.DOMAINS):
+        if not (seen.external or seen.unreadable) and seen.domains.isdisjoint(extensions.DOMAINS):
             _hush(options, ours and seen.defaults)
             return Source(os.fspath(model), [])
-        path = None if seen.small else os.fspath(model)
+        path = None if seen.small or seen.unreadable else os.fspath(model)
         model = load(model)
     if (upgraded := legacy.upgrade(model)) is not model:
         warnings.warn(_OLD, UserWarning, stacklevel=3)  # at the line that made the session

@@ -13,7 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import byte_count, name_of
-from onnxhybrid.model.graphs import attribute_graphs
+from onnxhybrid.model.graphs import attribute_graphs, training_tensors
 from onnxhybrid.model.opsets import standard
 from onnxhybrid.model.storage.companions import find_companions
 from onnxhybrid.model.storage.encoded import Encoded
@@ -27,7 +27,7 @@ def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
     """Turn every EXTERNAL tensor of a freshly read skeleton into a reference, and return the table.
 
     So it goes with the files that nodes name. Small tensors are read: they are the shapes, axes and scalars that
-    inference asks for.
+    inference asks for. Those of the training are read, too, since no file keeps its data elsewhere.
 
     Args:
         model: the skeleton; its tensors are changed in place.
@@ -44,6 +44,12 @@ def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
         sources[source.key] = source
         if source.length < THRESHOLD:
             materialize(tensor, sources)
+    for tensor in training_tensors(model):
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        source = _source(tensor, itself, files)
+        reference(tensor, source)
+        materialize(tensor, {source.key: source})
     if isinstance(itself, Path):
         sources.update(find_companions(model, itself))
     return sources

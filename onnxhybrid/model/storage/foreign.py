@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
@@ -37,12 +39,18 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"ftrt", "the file is an engine of TensorRT; give the .onnx file that it was built from"),
     (b"\x7fELF", "the file is a program or library and no model"),
     (b"MZ", "the file is a program or library and no model"),
+    (b"\xcf\xfa\xed\xfe", "the file is a program or library and no model"),
+    (b"\x89PNG\r\n", "the file is an image and no model"),
+    (b"\xff\xd8\xff", "the file is an image and no model"),
+    (b"GIF8", "the file is an image and no model"),
     (b"%PDF-", "the file is a PDF document and no model"),
     (b"<?xml", "the file is an XML document, as OpenVINO saves graphs and servers send errors; give an .onnx file"),
 )
 
 _PYTORCH = "export the model with torch.onnx.export"
-_TEXT = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\r\f")
+_CONTROLS = frozenset(map(chr, (*range(0x20), 0x7F))) - frozenset("\t\n\r\f")
+_PAGES = ("<!doctype html", "<html", "<head", "<body", "<meta", "<title", "<script", "<!--")
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def recognized(head: bytes, size: int) -> str | None:
@@ -110,19 +118,30 @@ def is_tensor(data: bytes) -> bool:
 
 
 def _text(head: bytes) -> str | None:
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start[:15].lower().startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
+    text = _decoded(head)
+    start = (head.decode("latin-1") if text is None else text).lstrip()
+    if start.lower().startswith(_PAGES):
         return "the file is a web page, as a link to a page about the model gives it; download the model itself"
-    if not head or not _TEXT.issuperset(head.removeprefix(b"\xef\xbb\xbf")[:HEAD]):
+    if text is None:
         return None
-    if start.startswith((b"{", b"[")):
+    if start.startswith(("{", "[")):
         return "the file is a text in JSON and no ONNX model"
-    if start.startswith((b"ir_version", b"graph {", b"graph{")):
+    if start.startswith(("ir_version", "graph {", "graph{")):
         return (
             "the file is a model as protobuf's text; read it with onnx.load(path, format='textproto') and onnx.save it"
         )
-    if start.startswith(b"<") and b"ir_version" in start:
+    if start.startswith("<") and "ir_version" in start:
         return (
             "the file is a model in ONNX's text syntax; read it with onnx.load(path, format='onnxtxt') and onnx.save it"
         )
     return "the file is a text and no ONNX model"
+
+
+def _decoded(head: bytes) -> str | None:
+    """The text that the first bytes are, up to a character that was cut; None where they are none."""
+    encoding = "utf-16" if head.startswith(_MARKS) else "utf-8-sig"
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head[:HEAD])
+    except UnicodeDecodeError:
+        return None
+    return text if text and _CONTROLS.isdisjoint(text) else None

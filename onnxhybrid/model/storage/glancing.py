@@ -26,12 +26,14 @@ class Glance:
         defaults: whether an input has a default.
         external: whether it may hold external data, which has to be looked at before anybody opens it.
         small: whether tensors are external that ONNX Runtime wants to know, such as shapes.
+        unreadable: whether an input or output has a name that is no UTF-8, which ONNX Runtime's Python API cannot tell.
     """
 
     domains: frozenset[str]
     defaults: bool
     external: bool
     small: bool
+    unreadable: bool
 
 
 def glance(path: str | os.PathLike[str]) -> Glance:
@@ -47,7 +49,8 @@ def glance(path: str | os.PathLike[str]) -> Glance:
     external = _LOCATION in skeleton
     initializers = {tensor.name for tensor in model.graph.initializer}
     defaults = model.ir_version >= 4 and any(value.name in initializers for value in model.graph.input)
-    return Glance(frozenset(imported(model)), defaults, external, external and _has_small(model))
+    unreadable = any(isinstance(value.name, bytes) for value in (*model.graph.input, *model.graph.output))
+    return Glance(frozenset(imported(model)), defaults, external, external and _has_small(model), unreadable)
 
 
 def _has_small(model: ModelProto) -> bool:

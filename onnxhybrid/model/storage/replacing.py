@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -89,6 +90,22 @@ def placed(data: Unfinished, wanted: Path, model: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 place.unlink()
         raise
+
+
+def require_replaceable(path: Path) -> None:
+    """Check that nothing is lost when a file takes this place: a device, pipe or socket would be.
+
+    Raises:
+        ModelError: OH112, one is there.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # nothing is there, or writing tells of it
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        raise ModelError(
+            "OH112", f"{path} cannot be written: it is a device, pipe or socket, and a file would replace it"
+        )
 
 
 def data_of(model: Path) -> set[Path]:

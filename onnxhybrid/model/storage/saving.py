@@ -13,7 +13,7 @@ from onnxhybrid.model import metadata
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.storage.carrying import carried
 from onnxhybrid.model.storage.external import nested_places
-from onnxhybrid.model.storage.replacing import data_of, discard, placed, unfinished
+from onnxhybrid.model.storage.replacing import data_of, discard, placed, require_replaceable, unfinished
 from onnxhybrid.model.storage.sources import Source, Weights
 from onnxhybrid.model.storage.weights import (
     detached,
@@ -59,6 +59,7 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
     inside = fits_one_message(model, weights)
     if external_data is False and not inside:
         raise ModelError("OH108", f"{path.name} would be larger than 2 GiB; save it with external_data='auto'")
+    require_replaceable(path)
     try:
         before = data_of(path)
         whole = ModelProto()

@@ -14,7 +14,7 @@ from onnxhybrid.model.old_operators import old_nodes
 from onnxhybrid.model.opsets import Opsets, opsets_of, standard
 from onnxhybrid.model.remote_spec import DOMAIN
 from onnxhybrid.model.runtime_operators import runtime_operators
-from onnxhybrid.model.schemas import since_version
+from onnxhybrid.model.schemas import is_deprecated, since_version
 from onnxhybrid.validation.subject import Subject, label
 
 _DEFINED = ("", "ai.onnx.ml")
@@ -107,7 +107,4 @@ def _newest(domain: str) -> int:
 
 @functools.cache
 def _is_defined(domain: str, operator: str, version: int) -> bool:
-    try:
-        return not defs.get_schema(operator, version, domain).deprecated
-    except defs.SchemaError:
-        return False
+    return since_version(domain, operator, version) > 0 and not is_deprecated(domain, operator, version)

@@ -224,6 +224,7 @@ def test_length_takes_the_size_of_an_axis_too() -> None:
     assert verdict(oh.judge.length("p", axis=-1) >= oh.Input("most", default=4.0), np.zeros((0, 4), np.float32)) == [
         True
     ]
+    assert verdict(oh.judge.length("p", axis=np.int64(0)) < 3, np.ones((2, 5), np.float32)) == [True]
     assert verdict(oh.judge.length("p", axis=0, dtype="str") < 3, np.array(["a", "b"], object)) == [True]
 
 
@@ -399,6 +400,8 @@ def of(function: Any, *arguments: Any, **options: Any) -> Any:
         lambda: of(oh.judge.length, "p") >= 2.5,
         lambda: of(oh.judge.length, "p") >= oh.Input("n", default=3),
         lambda: of(oh.judge.length, "p", axis=1.5),
+        lambda: of(oh.judge.length, "p", axis=2**63),
+        lambda: of(oh.judge.length, "p", axis=-(10**30)),
         lambda: of(oh.judge.length, "p", dtype="int64"),
         lambda: of(oh.judge.length, ""),
         lambda: of(oh.judge.equals, "p", 0.5),

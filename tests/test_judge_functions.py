@@ -350,3 +350,7 @@ def test_an_output_of_maps_is_told_from_one_of_another_name() -> None:
         oh.switch("on", _maps(), B.rename({"p": "output_probability"}))
     (finding,) = oh.validate(_maps())
     assert finding.code == "OH127"
+    for composed in (lambda: oh.switch("on", B, _maps()), lambda: oh.route("i", [B, A, _maps()]),
+                     lambda: oh.fallback(_maps(), B), lambda: oh.ensemble([A, _maps()])):  # fmt: skip
+        with pytest.raises(oh.ComposeError, match=r"OH206.*'output_probability' is seq\(map.*'zipmap': False"):
+            composed()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
-from onnxhybrid.compose.build.assembly import Assembly, Choice
-from onnxhybrid.compose.build.branches import unite
+from onnxhybrid.compose.build.assembly import Assembly, Choice, check_sides
+from onnxhybrid.compose.build.branches import meeting, unite
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.traits import Combinator
-from onnxhybrid.compose.build.types import judged_as, zipmap_hint
+from onnxhybrid.compose.build.types import judged_as
 from onnxhybrid.compose.cascade import verdict
 from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
@@ -141,15 +141,10 @@ def _common_outputs(parts: _Parts, flags: Collection[str]) -> list[str]:
     unmet = [name for name in local if name not in remote and name not in judged]
     for names, owner, other in ((missing, "remote", "local"), (unmet, "local", "remote")):
         if names:
-            hint = (
-                zipmap_hint(local)
-                or zipmap_hint(remote)
-                or ". Drop it with select, or rename outputs so that they meet"
-            )
             raise ComposeError(
                 "OH206",
                 f"{owner} offers {names[0]!r} and {other} does not; local: {', '.join(local)}; remote: "
-                f"{', '.join(remote)}{hint}",
+                f"{', '.join(remote)}{meeting(local, remote)}",
             )
     return [name for name in local if name in remote]
 

@@ -486,6 +486,14 @@ def test_an_input_that_a_model_gives_back_is_told_from_another_tensor_of_its_nam
         oh.switch("c", then=first, else_=first)
 
 
+@pytest.mark.parametrize("options", [{}, {"rows": True}, {"rows": True, "report": True, "speculate": True}])
+def test_a_cascade_of_models_that_give_their_input_back_is_refused(options: dict[str, bool]) -> None:
+    x, y = (oh.TensorSpec(name, "float32", ("n", 3)).to_value_info() for name in "xy")
+    both = of_graph(helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "both", [x], [y, x]))
+    with pytest.raises(oh.ComposeError, match=r"OH210.*'remote' gives its input back as it is: .*select"):
+        oh.cascade(both, both, accept=oh.judge.value("y") >= 0, **options)
+
+
 def test_a_conversion_that_is_known_to_change_values_is_refused() -> None:
     scales = numpy_helper.from_array(np.array([1, 1, 2, 0.5], np.float32), "scales")
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 4, 4]) for name in "xy"]

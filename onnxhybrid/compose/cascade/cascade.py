@@ -58,9 +58,10 @@ def cascade(
 
     Raises:
         ComposeError: OH205, an argument is no Model; OH206, the outputs differ; OH208, the judge does not fit local, or
-            accepts nothing; OH201 or OH202, the models want different types or shapes of an input they share; OH220, an
-            option is no bool; OH221, an output is called as those that report=True adds; OH222 or OH223, inputs or
-            outputs cannot be cut into rows; OH224, the judge has no such score.
+            accepts nothing; OH210, an input and an output have one name; OH201 or OH202, the models want different
+            types or shapes of an input they share; OH220, an option is no bool; OH221, an output is called as those
+            that report=True adds; OH222 or OH223, inputs or outputs cannot be cut into rows; OH224, the judge has no
+            such score.
     """
     _check_options(rows=rows, speculate=speculate, report=report)
     if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
@@ -74,6 +75,7 @@ def cascade(
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
     ready = _prepared(parts, offered, cut, report=report, ahead=speculate)
     assembly = Assembly(_CASCADE, [ready.parts.local, ready.parts.judge, ready.parts.remote], inputs, offered.all)
+    check_sides((parts.local, parts.remote), inputs, offered.all)
     tensors = assembly.add("local", {}, {})
     said, *score = assembly.add("judge", _judged(assembly, tensors, ready.parts.judge, read), {}).values()
     if cut is not None:

@@ -18,7 +18,7 @@ from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.cascade.rows import rows_of
 from onnxhybrid.compose.cascade.speculation import start_early
-from onnxhybrid.compose.judge.reach import check_reach
+from onnxhybrid.compose.judge.reach import check_reach, check_rows
 from onnxhybrid.compose.judge.suiting import Suited, suited
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.errors import ComposeError
@@ -72,10 +72,12 @@ def cascade(
     read = _read_by_judge(parts)
     check_reach(parts.judge.model, parts.local.outputs)
     cut = rows_of(parts.local, parts.remote, offered.answers) if rows else None
+    if cut:
+        check_rows(parts.judge.model, parts.local.outputs, offered.answers)
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
+    check_sides((parts.local, parts.remote), inputs, offered.all)
     ready = _prepared(parts, offered, cut, report=report, ahead=speculate)
     assembly = Assembly(_CASCADE, [ready.parts.local, ready.parts.judge, ready.parts.remote], inputs, offered.all)
-    check_sides((parts.local, parts.remote), inputs, offered.all)
     tensors = assembly.add("local", {}, {})
     said, *score = assembly.add("judge", _judged(assembly, tensors, ready.parts.judge, read), {}).values()
     if cut is not None:

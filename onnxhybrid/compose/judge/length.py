@@ -22,8 +22,8 @@ MOST = 1000
 @overload
 def length(tensor: str, *, dtype: str | None = None) -> Length: ...
 @overload
-def length(tensor: str, *, axis: int, dtype: str | None = None) -> Score: ...
-def length(tensor: str, *, axis: int | None = None, dtype: str | None = None) -> Length | Score:
+def length(tensor: str, *, axis: int | np.integer[Any], dtype: str | None = None) -> Score: ...
+def length(tensor: str, *, axis: int | np.integer[Any] | None = None, dtype: str | None = None) -> Length | Score:
     """The number of characters of each text, or the size of an axis of any tensor.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -415,8 +415,13 @@ def test_an_output_of_maps_is_told_from_one_of_another_name() -> None:
         oh.cascade(_maps(), B, accept=SURE)
     with pytest.raises(oh.ComposeError, match=r"OH206.*'zipmap': False"):
         oh.switch("on", _maps(), B.rename({"p": "output_probability"}))
-    for composed in (lambda: oh.switch("on", B, _maps()), lambda: oh.route("i", [B, A, _maps()]),
-                     lambda: oh.fallback(_maps(), B), lambda: oh.ensemble([A, _maps()])):  # fmt: skip
+    combinators: list[Callable[[], oh.Model]] = [
+        lambda: oh.switch("on", B, _maps()),
+        lambda: oh.route("i", [B, A, _maps()]),
+        lambda: oh.fallback(_maps(), B),
+        lambda: oh.ensemble([A, _maps()]),
+    ]
+    for composed in combinators:
         with pytest.raises(oh.ComposeError, match=r"OH206.*'output_probability' is seq\(map.*'zipmap': False"):
             composed()
     (finding,) = oh.validate(_maps())

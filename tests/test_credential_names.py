@@ -47,6 +47,12 @@ def in_a_function() -> oh.Model:
     return oh.Model.from_proto(proto)
 
 
+def test_a_name_in_other_letters_is_a_mistyped_one() -> None:
+    for given in ("SHOP", "Shop", "sHp"):
+        with pytest.raises(oh.CredentialError, match=rf"OH510.*'shop'.*'{given}'.*did you mean 'shop'\?"):
+            oh.Session(remote(), credentials={given: TOKEN})
+
+
 @pytest.mark.parametrize("model", [remote, in_a_branch, in_a_function])
 @pytest.mark.parametrize("saved", [True, False])
 def test_a_mistyped_name_is_an_error_when_the_session_opens(

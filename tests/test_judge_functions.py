@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -316,6 +316,73 @@ def test_a_judge_that_can_accept_something_composes(judge: oh.Model) -> None:
     assert oh.cascade(A, B, accept=judge).outputs == B.outputs
 
 
+def _of(shape: Sequence[int | str | None], dtype: str = "float32") -> tuple[oh.Model, oh.Model]:
+    return _keeping(shape, dtype, 17), _other(17)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "judge"),
+    [
+        (("n", 1), "float32", oh.judge.margin("p") >= 0.1),
+        (("n", 4, 1), "float32", ~(oh.judge.margin("p", softmax=True) >= oh.Input("threshold"))),
+        ((), "float32", oh.judge.margin("p") >= 0.1),
+        (("n", 0), "float32", oh.judge.max_probability("p") >= 0.1),
+        ((0,), "float32", oh.judge.logit_max("p") >= 0.1),
+        (("n", 0, 3), "float16", oh.judge.entropy("p") >= 0.1),
+        (("n", 0), "float32", oh.judge.value("p") >= 0.1),
+        (("n", 4), "float32", oh.judge.max_probability("p", softmax=True) <= 0.2),
+        (("n",), "uint8", oh.judge.value("p") > 255),
+        (("n",), "uint8", oh.judge.value("p") < 0),
+        (("n", 3), "int8", oh.judge.logit_max("p") >= oh.Input("threshold", default=128)),
+    ],
+)
+def test_a_judge_whose_local_output_can_reach_nothing_is_an_error_when_composing(
+    shape: Sequence[int | str], dtype: str, judge: oh.Model
+) -> None:
+    local, remote = _of(shape, dtype)
+    with pytest.raises(oh.ComposeError, match=r"OH208.*every row"):
+        oh.cascade(local, remote, accept=judge)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "judge"),
+    [
+        (("n", 2), "float32", oh.judge.margin("p") >= 0.1),
+        (("n", None), "float32", oh.judge.margin("p") >= 0.1),
+        ((0,), "float32", oh.judge.value("p") >= 0.1),
+        ((0, 3), "float32", oh.judge.max_probability("p") >= 0.1),
+        (("n", 4), "float32", oh.judge.max_probability("p", softmax=True) <= 0.25),
+        (("n",), "uint8", oh.judge.value("p") >= 255),
+        (("n",), "int64", oh.judge.value("p") >= 1e18),
+        (("n",), "float16", oh.judge.value("p") >= 300),
+        (("n", 1), "float32", (oh.judge.margin("p") >= 0.1) | (oh.judge.value("p") >= 0.1)),
+    ],
+)
+def test_a_judge_whose_local_output_can_reach_something_composes(
+    shape: Sequence[int | str | None], dtype: str, judge: oh.Model
+) -> None:
+    local, remote = _of(shape, dtype)
+    assert oh.cascade(local, remote, accept=judge).outputs == remote.outputs
+
+
+@pytest.mark.parametrize("name", ["max_probability", "margin", "entropy", "logit_max"])
+def test_a_number_for_each_row_is_not_taken_for_the_classes_of_one_row(name: str) -> None:
+    judge = getattr(oh.judge, name)("p") >= 0.5
+    local, remote = (dense(label, "x", "p", (3, 1), seed=seed) for seed, label in enumerate("lr"))
+    flat = of_graph(
+        helper.make_graph(
+            [helper.make_node("Flatten", ["p"], ["q"], axis=0), helper.make_node("Squeeze", ["q"], ["s"])],
+            "flat",
+            [oh.TensorSpec("p", "float32", ("n", 1)).to_value_info()],
+            [oh.TensorSpec("s", "float32", ("n",)).to_value_info()],
+        )
+    )
+    local, remote = (oh.chain(model, flat).rename({"s": "p"}) for model in (local, remote))
+    with pytest.raises(oh.ComposeError, match=r"OH208.*one row.*value\('p'\)"):
+        oh.cascade(local, remote, accept=judge, rows=True)
+    assert oh.cascade(local, remote, accept=oh.judge.value("p") >= 0.5, rows=True).outputs
+
+
 def test_an_axis_that_does_not_exist_is_an_error_when_composing() -> None:
     for axis in (2, -3, 5):
         with pytest.raises(oh.ComposeError, match=rf"OH208.*axis {axis}.*2 axes"):
@@ -348,5 +415,14 @@ def test_an_output_of_maps_is_told_from_one_of_another_name() -> None:
         oh.cascade(_maps(), B, accept=SURE)
     with pytest.raises(oh.ComposeError, match=r"OH206.*'zipmap': False"):
         oh.switch("on", _maps(), B.rename({"p": "output_probability"}))
+    combinators: list[Callable[[], oh.Model]] = [
+        lambda: oh.switch("on", B, _maps()),
+        lambda: oh.route("i", [B, A, _maps()]),
+        lambda: oh.fallback(_maps(), B),
+        lambda: oh.ensemble([A, _maps()]),
+    ]
+    for composed in combinators:
+        with pytest.raises(oh.ComposeError, match=r"OH206.*'output_probability' is seq\(map.*'zipmap': False"):
+            composed()
     (finding,) = oh.validate(_maps())
     assert finding.code == "OH127"

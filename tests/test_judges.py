@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, ValueInfoProto, compose, helper, numpy_helper
 
 import onnxhybrid as oh
 from onnxhybrid.model.dtypes import numpy_dtype
@@ -224,6 +224,7 @@ def test_length_takes_the_size_of_an_axis_too() -> None:
     assert verdict(oh.judge.length("p", axis=-1) >= oh.Input("most", default=4.0), np.zeros((0, 4), np.float32)) == [
         True
     ]
+    assert verdict(oh.judge.length("p", axis=np.int64(0)) < 3, np.ones((2, 5), np.float32)) == [True]
     assert verdict(oh.judge.length("p", axis=0, dtype="str") < 3, np.array(["a", "b"], object)) == [True]
 
 
@@ -287,6 +288,52 @@ def test_an_old_judge_and_one_that_hands_on_its_input_can_be_negated() -> None:
     handed = of_graph(helper.make_graph([], "handed", [y], [y]))
     (accepted,) = oh.Session(~handed).run(None, {"y": np.array([True, False])})
     assert accepted.tolist() == [False, True]
+
+
+def _handed_on() -> oh.Model:
+    a, b = (oh.TensorSpec(name, "bool", (None,)).to_value_info() for name in ("accepted", "held"))
+    return of_graph(
+        helper.make_graph([helper.make_node("Identity", ["accepted"], ["held"], name="held")], "on", [a], [b])
+    )
+
+
+@pytest.mark.parametrize(
+    "renamed",
+    [
+        lambda judge: judge.prefix("a/", inputs=False, functions=True),
+        lambda judge: oh.Model.from_proto(compose.add_prefix(judge.to_proto(), "a/", rename_inputs=False)),
+        lambda judge: oh.chain(judge, _handed_on()),
+        lambda judge: judge.prefix("a/", inputs=False, functions=True) & judge,
+    ],
+)
+def test_a_row_that_holds_nan_stays_refused_whatever_the_judge_goes_through(
+    renamed: Callable[[oh.Model], oh.Model],
+) -> None:
+    values = np.array([[NAN, 0.5], [0.9, 0.1], [0.4, 0.6], [np.inf, 0]], np.float32)
+    judge = renamed(oh.judge.max_probability("p") >= 0.8)
+    for _ in range(2):
+        judge = ~judge
+        assert verdict(judge, values) == [False, False, True, False]
+        judge = ~judge
+        assert verdict(judge, values) == [False, True, False, False]
+
+
+def test_a_judge_whose_nodes_are_called_like_what_they_write_can_be_negated() -> None:
+    nodes = [
+        helper.make_node("IsInf", ["x"], ["y"], name="y"),
+        helper.make_node("And", ["y", "y"], ["z"], name="y/not"),
+    ]
+    x, z = (oh.TensorSpec(name, kind, (None,)).to_value_info() for name, kind in (("x", "float32"), ("z", "bool")))
+    feeds = {"x": np.array([np.inf, 0], np.float32)}
+    for count in (1, 2):
+        judge = of_graph(helper.make_graph(nodes[:count], "own", [x], [z if count > 1 else _bool("y")]))
+        for expected in (False, True), (True, False), (False, True):
+            judge = ~judge
+            assert run(judge, feeds).popitem()[1].tolist() == list(expected)
+
+
+def _bool(name: str) -> ValueInfoProto:
+    return oh.TensorSpec(name, "bool", (None,)).to_value_info()
 
 
 def test_a_comparison_that_others_read_stays_when_the_verdict_is_turned_around() -> None:
@@ -399,6 +446,8 @@ def of(function: Any, *arguments: Any, **options: Any) -> Any:
         lambda: of(oh.judge.length, "p") >= 2.5,
         lambda: of(oh.judge.length, "p") >= oh.Input("n", default=3),
         lambda: of(oh.judge.length, "p", axis=1.5),
+        lambda: of(oh.judge.length, "p", axis=2**63),
+        lambda: of(oh.judge.length, "p", axis=-(10**30)),
         lambda: of(oh.judge.length, "p", dtype="int64"),
         lambda: of(oh.judge.length, ""),
         lambda: of(oh.judge.equals, "p", 0.5),

@@ -37,7 +37,7 @@ def route(index: str | Model, models: Sequence[Model]) -> Model:
     first = [] if isinstance(index, str) else parts_of({free_name("index", taken): index})
     given = _index(index if isinstance(index, str) else first[0], chosen)
     checked = Part(free_name("in range", taken), _in_range(given, len(chosen)))
-    outputs = common_outputs({part.label: list(part.outputs) for part in chosen})
+    outputs = common_outputs({part.label: part.outputs for part in chosen})
     inputs = {name for part in (*first, *chosen) for name in part.inputs} | (set() if first else {given.name})
     answers = computed(outputs, chosen)
     assembly = Assembly(_ROUTE, [*first, checked, *chosen], inputs, answers)

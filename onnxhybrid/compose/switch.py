@@ -29,7 +29,7 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
     if not isinstance(condition, str):
         models = {"condition": condition, **models}
     parts = {part.label: part for part in parts_of(models)}
-    outputs = common_outputs({label: list(parts[label].outputs) for label in ("then", "else")})
+    outputs = common_outputs({label: parts[label].outputs for label in ("then", "else")})
     inputs = {name for part in parts.values() for name in part.inputs}
     if isinstance(condition, str):
         inputs.add(condition)

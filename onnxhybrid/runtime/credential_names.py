@@ -33,7 +33,8 @@ def require_found(calls: Iterable[RemoteSpec], given: Collection[str]) -> None:
     missing = [name for name in named if name not in given and not _in_environment(name)]
     if not unused or not missing:
         return
-    pairs = [(name, near[0]) for name in missing if (near := difflib.get_close_matches(name, unused, n=1))]
+    folded = {name.casefold(): name for name in unused}
+    pairs = [(n, folded[near[0]]) for n in missing if (near := difflib.get_close_matches(n.casefold(), folded, n=1))]
     name, other = pairs[0] if pairs else (missing[0], None)
     # Another one is not repeated: it could be the token, where name and token are mixed up.
     what = "another one" if other is None else repr(other)

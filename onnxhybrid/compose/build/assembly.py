@@ -6,7 +6,7 @@ first: an inner tensor of a part that has one of them is renamed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +75,7 @@ class Assembly:
             ModelError: OH107, a weight inside of a function that two parts have cannot be read.
         """
         public = set(inputs)
-        if both := [name for name in outputs if name in public]:
-            raise _both_sides(both[0], parts)
+        check_sides(parts, public, outputs)
         models = aligned(combinator, parts, outputs)
         self._combinator = combinator
         placed = told_apart([part.of(model) for part, model in zip(parts, models, strict=True)])
@@ -330,9 +329,17 @@ def _check_depth(branch: GraphProto) -> None:
         )
 
 
-def _both_sides(name: str, parts: Iterable[Part]) -> ComposeError:
+def check_sides(parts: Iterable[Part], inputs: Collection[str], outputs: Iterable[str]) -> None:
+    """Check that no name is that of an input and of an output of a composition.
+
+    Raises:
+        ComposeError: OH210, one is.
+    """
+    name = next((name for name in outputs if name in inputs), None)
+    if name is None:
+        return
     hint = "rename one of them in its part"
     for part in parts:
         if name in part.inputs and name in part.outputs:
             hint = f"{part.label!r} gives its input back as it is: drop that output with select"
-    return ComposeError("OH210", f"{name!r} would be an input and an output; {hint}")
+    raise ComposeError("OH210", f"{name!r} would be an input and an output; {hint}")

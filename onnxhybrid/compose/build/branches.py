@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from onnxhybrid.compose.build.assembly import Branch
 from onnxhybrid.compose.build.part import Part
-from onnxhybrid.compose.build.types import Declared, weaker
+from onnxhybrid.compose.build.types import Declared, weaker, zipmap_hint
 from onnxhybrid.errors import ComposeError
 
 
-def common_outputs(offered: Mapping[str, list[str]]) -> list[str]:
+def common_outputs(offered: Mapping[str, Mapping[str, Declared]]) -> list[str]:
     """The outputs of models of which one will run, in the first one's order.
 
     Args:
-        offered: the names of the outputs, by the model's label.
+        offered: the declarations of the outputs by name, by the model's label.
 
     Raises:
         ComposeError: OH206, one of them offers what another one lacks.
@@ -24,11 +24,15 @@ def common_outputs(offered: Mapping[str, list[str]]) -> list[str]:
         if len(owners) < len(offered):
             listed = "; ".join(label + ": " + ", ".join(names) for label, names in offered.items())
             raise ComposeError(
-                "OH206",
-                f"only {' and '.join(map(repr, owners))} offers {name!r}; {listed}. Drop it with select, or rename "
-                "outputs so that they meet",
+                "OH206", f"only {' and '.join(map(repr, owners))} offers {name!r}; {listed}{meeting(*offered.values())}"
             )
-    return next(iter(offered.values()))
+    return list(next(iter(offered.values())))
+
+
+def meeting(*offered: Mapping[str, Declared]) -> str:
+    """What to do about models that do not offer the same outputs."""
+    hints = filter(None, map(zipmap_hint, offered))
+    return next(hints, ". Drop it with select, or rename outputs so that they meet")
 
 
 def computed(outputs: Iterable[str], parts: Iterable[Part]) -> list[str]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from onnx import TensorProto
 
 from onnxhybrid.compose.build.assembly import Assembly, Choice
-from onnxhybrid.compose.build.branches import computed, unite
+from onnxhybrid.compose.build.branches import computed, meeting, unite
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.traits import Combinator
-from onnxhybrid.compose.build.types import judged_as, zipmap_hint
+from onnxhybrid.compose.build.types import judged_as
 from onnxhybrid.compose.cascade import verdict
 from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.cascade.rows import rows_of
 from onnxhybrid.compose.cascade.speculation import start_early
-from onnxhybrid.compose.judge.reach import check_reach
+from onnxhybrid.compose.judge.reach import check_reach, check_rows
 from onnxhybrid.compose.judge.suiting import Suited, suited
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.errors import ComposeError
@@ -58,9 +58,10 @@ def cascade(
 
     Raises:
         ComposeError: OH205, an argument is no Model; OH206, the outputs differ; OH208, the judge does not fit local, or
-            accepts nothing; OH201 or OH202, the models want different types or shapes of an input they share; OH220, an
-            option is no bool; OH221, an output is called as those that report=True adds; OH222 or OH223, inputs or
-            outputs cannot be cut into rows; OH224, the judge has no such score.
+            accepts nothing; OH210, an input and an output have one name; OH201 or OH202, the models want different
+            types or shapes of an input they share; OH220, an option is no bool; OH221, an output is called as those
+            that report=True adds; OH222 or OH223, inputs or outputs cannot be cut into rows; OH224, the judge has no
+            such score.
     """
     _check_options(rows=rows, speculate=speculate, report=report)
     if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
@@ -71,6 +72,8 @@ def cascade(
     read = _read_by_judge(parts)
     check_reach(parts.judge.model, parts.local.outputs)
     cut = rows_of(parts.local, parts.remote, offered.answers) if rows else None
+    if cut:
+        check_rows(parts.judge.model, parts.local.outputs, offered.answers)
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
     written = computed(offered.all, [parts.local, parts.remote])
     ready = _prepared(parts, offered, cut, report=report, ahead=speculate)
@@ -144,15 +147,10 @@ def _common_outputs(parts: _Parts, flags: Collection[str]) -> list[str]:
     unmet = [name for name in local if name not in remote and name not in judged]
     for names, owner, other in ((missing, "remote", "local"), (unmet, "local", "remote")):
         if names:
-            hint = (
-                zipmap_hint(local)
-                or zipmap_hint(remote)
-                or ". Drop it with select, or rename outputs so that they meet"
-            )
             raise ComposeError(
                 "OH206",
                 f"{owner} offers {names[0]!r} and {other} does not; local: {', '.join(local)}; remote: "
-                f"{', '.join(remote)}{hint}",
+                f"{', '.join(remote)}{meeting(local, remote)}",
             )
     return [name for name in local if name in remote]
 

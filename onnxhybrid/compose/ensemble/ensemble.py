@@ -38,7 +38,7 @@ def ensemble(models: Sequence[Model], combine: Literal["mean", "max", "vote"] | 
             an input they share.
     """
     parts = parts_of(labelled(listed(models, "ensemble")))
-    common = common_outputs({part.label: list(part.outputs) for part in parts})
+    common = common_outputs({part.label: part.outputs for part in parts})
     names = common if isinstance(combine, Model) else computed(common, parts)
     specs = [_united(name, parts) for name in names]
     labels = {part.label for part in parts}

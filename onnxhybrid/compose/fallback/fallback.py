@@ -57,8 +57,9 @@ def fallback(primary: Model, backup: Model, *, report: bool = False) -> Model:
 
 
 def _common(primary: Part, backup: Part, guard: Guarded) -> list[str]:
-    offered = [name for name in primary.outputs if name in backup.outputs or name not in guard.flags]
-    return common_outputs({"primary": offered, "backup": list(backup.outputs)})
+    own = primary.outputs.items()
+    offered = {name: value for name, value in own if name in backup.outputs or name not in guard.flags}
+    return common_outputs({"primary": offered, "backup": backup.outputs})
 
 
 def _report() -> Model:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from onnx import FunctionProto, ModelProto, NodeProto
+from onnx import FunctionProto, ModelProto, NodeProto, inliner
 
 from onnxhybrid.compose.judge.kinds import FINITE, KINDS, NOTHING, Kind
 from onnxhybrid.compose.judge.rows import Scoring, worst
@@ -192,6 +192,16 @@ def turned_around(node: NodeProto, judgement: Judgement, outputs: Sequence[str])
     turned.output[:] = outputs
     turned.name = opposite.reread(node.name, judgement)
     return turned
+
+
+def without_strangers(model: ModelProto) -> ModelProto:
+    """A copy of the model that holds the nodes of judges whose functions go by names that we did not give.
+
+    A prefix does that. What such a function says cannot be told from its name.
+    """
+    named = [function.name for function in model.functions if function.domain == DOMAIN]
+    strangers = [(DOMAIN, name) for name in named if Judgement.of(NodeProto(op_type=name, domain=DOMAIN)) is None]
+    return inliner.inline_selected_functions(model, strangers) if strangers else copied(model)
 
 
 def renew(model: ModelProto) -> None:

@@ -22,8 +22,8 @@ MOST = 1000
 @overload
 def length(tensor: str, *, dtype: str | None = None) -> Length: ...
 @overload
-def length(tensor: str, *, axis: int, dtype: str | None = None) -> Score: ...
-def length(tensor: str, *, axis: int | None = None, dtype: str | None = None) -> Length | Score:
+def length(tensor: str, *, axis: int | np.integer[Any], dtype: str | None = None) -> Score: ...
+def length(tensor: str, *, axis: int | np.integer[Any] | None = None, dtype: str | None = None) -> Length | Score:
     """The number of characters of each text, or the size of an axis of any tensor.
 
     Args:
@@ -40,10 +40,9 @@ def length(tensor: str, *, axis: int | None = None, dtype: str | None = None) ->
         if dtype not in (None, "str"):
             raise ComposeError("OH208", f"without an axis length counts the characters of strings, not of {dtype!r}")
         return Length(tensor)
-    if not isinstance(axis, int) or isinstance(axis, bool):
-        raise ComposeError("OH208", f"axis is a whole number or None, not {axis!r}")
-
-    return Score(tensor, dtype or "float32", "size", more=(Operand("int64", np.array([axis])),))
+    if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool) or not -(2**63) <= axis < 2**63:
+        raise ComposeError("OH208", f"axis is a whole number of 64 bits or None, not {axis!r}")
+    return Score(tensor, dtype or "float32", "size", more=(Operand("int64", np.array([axis], np.int64)),))
 
 
 @dataclass(frozen=True, eq=False)

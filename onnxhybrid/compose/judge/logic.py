@@ -8,17 +8,20 @@ from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.build.traits import Combinator
-from onnxhybrid.compose.judge.functions import OPPOSITE, Judgement, renew, turned_around
+from onnxhybrid.compose.judge.functions import OPPOSITE, Judgement, renew, turned_around, without_strangers
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
 from onnxhybrid.model.graphs import reads
-from onnxhybrid.model.messages import copied, replace
-from onnxhybrid.model.naming import free_name, injective, rename_tensors, tensor_names
+from onnxhybrid.model.messages import replace
+from onnxhybrid.model.naming import Taken, free_name, injective, rename_tensors, tensor_names
 
 _LOGIC = Combinator("judge")
 
-_OPPOSITE = {**OPPOSITE, "And": "Or", "Or": "And"}
+_PASSED = {"And": "Or", "Or": "And", "Identity": "Identity"}
+"""Operators that are negated by negating what they read -> what is in their place then."""
+
+_OPPOSITE = {**OPPOSITE, **_PASSED}
 _OPSET = 12  # the first with LessOrEqual and GreaterOrEqual
 
 
@@ -81,15 +84,15 @@ def _by_row(steps: Steps, verdict: str) -> str:
 def negated(judge: Model) -> Model:
     """The judge that holds where this one does not. What cannot be judged is refused by both.
 
-    Comparisons are turned around instead of negated, through `&`, `|` and `~`: so a row whose score is NaN stays
-    refused. Whatever else makes the verdict gets a Not.
+    Comparisons are turned around instead of negated, through `&`, `|` and `~`, and inside of judges whose functions got
+    other names: so a row whose score is NaN stays refused. Whatever else makes the verdict gets a Not.
 
     Raises:
         ComposeError: OH208, it has not one bool output.
     """
     verdict_of(judge)
     (aligned,) = align([lifted(judge)], _OPSET)
-    proto = copied(aligned.skeleton)
+    proto = without_strangers(aligned.skeleton)
     if not aligned.opsets.get(""):
         proto.opset_import.add(domain="", version=_OPSET)
     _negate(proto.graph)
@@ -114,6 +117,9 @@ def _negate(graph: GraphProto) -> None:
     _drop_dead(graph)
     written = {name for node in graph.node for name in node.output}
     rename_tensors(graph, {new: old for new, old in scores.items() if old not in written})
+    known = Taken()
+    for node in graph.node:  # files name a node like what it writes, as the new ones are named
+        node.name = known.take(node.name) if node.name else ""
 
 
 def _turned(graph: GraphProto, tensor: str, negation: str) -> tuple[list[NodeProto], dict[str, str]]:
@@ -137,7 +143,7 @@ def _turned(graph: GraphProto, tensor: str, negation: str) -> tuple[list[NodePro
             continue
         operator = node.op_type if not node.domain else ""
         inputs = [current] if operator not in (*_OPPOSITE, "Not") else list(node.input)
-        if operator in ("And", "Or"):
+        if operator in _PASSED:
             pending += [name for name in inputs if name not in names]
             for name in inputs:
                 if name not in names:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from onnx import NodeProto, TensorProto, numpy_helper
 
 from onnxhybrid.compose.build.types import Declared
@@ -13,7 +14,11 @@ from onnxhybrid.compose.judge.functions import Judgement
 from onnxhybrid.compose.judge.kinds import KINDS
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
+from onnxhybrid.model.dtypes import INTEGERS, numpy_dtype
 from onnxhybrid.model.tensor_spec import Shape
+
+_ROUNDING = 1e-6
+"""How far a runtime's softmax and logarithm may be beside what they would be exactly, as a part of it."""
 
 
 def check_reach(judge: Model, given: Mapping[str, Declared]) -> None:
@@ -38,6 +43,31 @@ def check_reach(judge: Model, given: Mapping[str, Declared]) -> None:
         reach.check_axis(node)
     if problem := reach.problem(graph.output[0].name):
         raise ComposeError("OH208", f"the judge accepts nothing, and remote would be asked for every row: {problem}")
+
+
+def check_rows(judge: Model, given: Mapping[str, Declared], answers: Collection[str]) -> None:
+    """Check that a judge does not take for the classes of one row what has a number for each row.
+
+    Args:
+        judge: any judge.
+        given: input of the judge -> the declaration of what it is given.
+        answers: those of `given` whose rows are answered one by one.
+
+    Raises:
+        ComposeError: OH208, it does.
+    """
+    node = {name: node for node in judge.skeleton.graph.node for name in node.output[:1]}.get(judge.outputs[0].name)
+    judgement = Judgement.of(node) if node else None
+    judged = given.get(node.input[0]) if node and judgement and KINDS[judgement.kind].of_classes else None
+    if judged is None or judgement is None or judged.shape is None or len(judged.shape) != 1:
+        return
+    sizes = {size for name in answers for size in (given[name].shape or ())[:1]} - {None, 1}
+    if (judged.name in answers and judged.shape[0] != 1) or judged.shape[0] in sizes:
+        raise ComposeError(
+            "OH208",
+            f"{judgement.kind} takes local's {judged} for the classes of one row, and rows=True needs a verdict for "
+            f"each row; compare oh.judge.value({judged.name!r}), or give it an axis of classes",
+        )
 
 
 @dataclass(frozen=True)
@@ -75,6 +105,8 @@ class _Reach:
         return next(filter(None, problems), None)
 
     def _of_score(self, node: NodeProto, judgement: Judgement) -> str | None:
+        if unjudged := self._unjudged(node, judgement):
+            return unjudged
         threshold = self.constants.get(node.input[-1])
         if threshold is None or KINDS[judgement.kind].holds:
             return None
@@ -93,15 +125,42 @@ class _Reach:
         hint = others if judgement.kind == "max_probability" else ""
         return f"{judgement.read(f'{limit:g}')}, and {judgement.kind} {border}{hint}"
 
+    def _unjudged(self, node: NodeProto, judgement: Judgement) -> str | None:
+        """Why no row of such a shape has a score, whatever it holds; None where one can have it."""
+        kind, shape = KINDS[judgement.kind], self._shape(node)
+        if shape is None or kind.any_rank:
+            return None
+        rows = shape if kind.of_classes and len(shape) == 1 else shape[1:]
+        name = f"local's {self.given[node.input[0]]}"
+        if 0 in rows:
+            return f"the rows of {name} have no elements"
+        classes = (shape or (1,))[-1] if kind.of_classes else None
+        if isinstance(classes, int) and classes < kind.fewest:
+            return f"{name} has one class, and {judgement.kind} needs {kind.fewest}"
+        return None
+
     def _range(self, node: NodeProto, judgement: Judgement) -> tuple[float, float]:
         kind, shape = KINDS[judgement.kind], self._shape(node)
         axis = self._axis(node)
         size = shape[-1 if axis is None else axis] if shape else None
         if axis is not None and isinstance(size, int):
             return size, size
-        if judgement.kind == "entropy_of_logits" and isinstance(size, int) and size > 0:
-            return kind.least, math.log(size) * (1 + 1e-6)
+        if judgement.kind in ("value", "logit_max"):
+            return self._numbers(node)
+        if isinstance(size, int) and size > 0:
+            if judgement.kind == "entropy_of_logits":
+                return kind.least, math.log(size) * (1 + _ROUNDING)
+            if judgement.kind == "max_probability_of_logits":
+                return (1 - _ROUNDING) / size, kind.most
         return kind.least, kind.most
+
+    def _numbers(self, node: NodeProto) -> tuple[float, float]:
+        """The range of the numbers of what a judge reads."""
+        value = self.given.get(node.input[0])
+        if value is None or value.dtype not in INTEGERS:
+            return -math.inf, math.inf
+        held = np.iinfo(numpy_dtype(value.dtype))
+        return float(held.min), float(held.max)
 
     def _axis(self, node: NodeProto) -> int | None:
         judgement = Judgement.of(node)

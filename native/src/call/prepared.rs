@@ -61,6 +61,11 @@ impl Call {
         self.peer.opened()
     }
 
+    /// The counters of the node, those of its other calls in the scope included.
+    pub fn stats(&self) -> serde_json::Value {
+        self.stats.to_json(self.connections())
+    }
+
     /// The status of a call that gave these outputs: 0 where there was no row to ask for, and so no answer.
     pub fn status(&self, outputs: &[OutputTensor]) -> u16 {
         let empty = outputs.first().is_some_and(|output| output.shape.first() == Some(&0));

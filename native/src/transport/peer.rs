@@ -101,29 +101,33 @@ impl Peer {
         self.refusal.clone().map_or(Ok(()), Err)
     }
 
-    /// Sends `request` once. A kept connection that turns out to be dead is replaced unseen.
+    /// Sends `request` once, on a kept connection if there is one that seems to be good.
+    ///
+    /// One that dies under the request is a failure like any other: the server may have worked on it, so that only the
+    /// caller's repeats, which are counted and limited, may send it again.
     pub(super) async fn exchange(
         &self,
         request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
-        if let Some(kept) = self.take().await {
-            let shared = kept.share();
-            match self.exchange_on(kept, request, limits, tally).await {
-                Err(Trouble::Unanswered(problem)) => {
-                    if let Some(mut shared) = shared
-                        && shared.is_ready().await
-                    {
-                        // A connection that lives on has refused this request alone.
-                        return Err(Trouble::Unanswered(problem));
-                    }
-                }
-                outcome => return outcome,
+        let Some(kept) = self.take().await else {
+            let fresh = self.open(limits.connect_timeout).await?;
+            return self.exchange_on(fresh, request, limits, tally).await;
+        };
+        let mut shared = kept.share();
+        let outcome = self.exchange_on(kept, request, limits, tally).await;
+        if matches!(outcome, Err(Trouble::Unanswered(_))) {
+            let lives_on = match &mut shared {
+                Some(shared) => shared.is_ready().await, // it has refused this request alone
+                None => false,
+            };
+            if !lives_on {
+                // The others are as old, and likely to be dead as well: a repeat gets a new one.
+                lock(&self.idle).clear();
             }
         }
-        let fresh = self.open(limits.connect_timeout).await?;
-        self.exchange_on(fresh, request, limits, tally).await
+        outcome
     }
 
     async fn exchange_on(

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::uri::PathAndQuery;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::{Host, Url};
 
 /// Scheme, host and port: what connections, policies and credentials are bound to.
@@ -133,6 +133,12 @@ impl Endpoint {
             (Wire::Grpc, false) => "grpc",
             (Wire::Grpc, true) => "grpcs",
         }
+    }
+
+    /// The segment of the base URL's path behind the one called `name`, decoded.
+    pub fn segment_after(&self, name: &str) -> Option<String> {
+        let mut segments = self.path.split('/').skip_while(|segment| !segment.eq_ignore_ascii_case(name));
+        segments.nth(1).map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
     }
 
     /// The path of the base URL with `segments` added, each of them percent-encoded; `None` for one that cannot be a

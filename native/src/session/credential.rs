@@ -110,7 +110,7 @@ pub fn ask(resolver: &dyn Resolver, name: &str) -> Result<Secret, Problem> {
     match resolver.resolve(name) {
         Ok(value) => Secret::new(value),
         Err(text) => {
-            let message = format!("the provider of the credential \"{name}\" failed: {}", quote(&text, []));
+            let message = format!("the provider of the credential \"{name}\" failed: {}", quote(&text));
             Err(Problem::new(Code::CredentialProvider, message))
         }
     }

@@ -6,6 +6,7 @@ pub mod budget;
 mod config;
 pub mod credential;
 pub mod events;
+pub mod masking;
 pub mod official;
 pub mod policy;
 pub mod scope;

@@ -10,10 +10,10 @@ use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
-use crate::session::budget::Budget;
 use crate::session::config::Config;
 use crate::session::credential::{Credential, Resolver, Secret, Source, ask};
 use crate::session::events::Events;
+use crate::session::masking::Masks;
 use crate::session::official;
 use crate::session::policy::Policy;
 use crate::session::stats::NodeStats;
@@ -32,6 +32,7 @@ pub struct Scope {
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
     events: Option<Arc<Events>>,
     tape: Tape,
+    masks: Arc<Masks>,
 }
 
 /// Where requests go, what is spoken there, and what the environment said of it when the first node asked.
@@ -60,6 +61,11 @@ impl Scope {
         self.events.as_deref()
     }
 
+    /// The tokens that no text may show.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
     /// Where answers are recorded, or come from.
     pub fn tape(&self) -> &Tape {
         &self.tape
@@ -67,12 +73,10 @@ impl Scope {
 
     /// What goes along with `node`'s requests.
     pub fn watch(&self, node: &Node) -> Watch {
-        let priced = |budget: &Arc<Budget>| {
-            (budget.clone(), budget.price(&[&node.name, node.text("model"), node.text("deployment")]))
-        };
         Watch {
-            budget: self.policy.budget.as_ref().map(priced),
+            budget: self.policy.budget.clone(),
             events: self.events.clone(),
+            masks: self.masks.clone(),
             node: node.name.as_str().into(),
             endpoint: node.endpoint.text.as_str().into(),
             traceparent: None,
@@ -129,6 +133,7 @@ impl Scope {
             // Without it the call would go out as nobody's, for example while a file is written anew.
             return Err(Problem::new(Code::CredentialMalformed, format!("the credential \"{name}\" is empty")));
         }
+        self.masks.remember(&secret);
         Ok(secret)
     }
 

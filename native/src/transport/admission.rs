@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
 
-use super::{Limits, Peer, Request, Response, Trouble, Watch, grpc};
+use super::{Limits, Peer, Request, Response, Tally, Trouble, grpc};
 use crate::failure::{Code, Problem};
 use crate::session::breaker::{Breaker, Pass};
 
@@ -41,7 +41,7 @@ impl Peer {
         &self,
         request: &Request<'_>,
         limits: &Limits,
-        watch: &Watch,
+        tally: &Tally,
     ) -> Result<Place<'_>, Problem> {
         let permit = match &self.permits {
             Some(permits) => permits.acquire().await.ok(),
@@ -51,7 +51,7 @@ impl Peer {
             Some(breaker) => Some((breaker, breaker.enter(Instant::now()).ok_or_else(|| self.open_circuit())?)),
             None => None,
         };
-        watch.spend(request.body.len() as u64).inspect_err(|_| {
+        tally.spend(request.body.len() as u64).inspect_err(|_| {
             if let Some((breaker, pass)) = passed {
                 breaker.leave(pass, None, Instant::now());
             }

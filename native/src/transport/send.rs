@@ -15,7 +15,7 @@ use crate::failure::Problem;
 pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
     let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
     loop {
-        let mut place = match peer.admit(request, limits, &tally.watch).await {
+        let mut place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
             // What a repeat is refused for says less than what it was to repeat.
             Err(problem) => return before.unwrap_or(Err(problem)),
@@ -35,10 +35,9 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
         if retries >= limits.retries || Instant::now() + pause >= limits.deadline {
             return outcome.map_err(Problem::from);
         }
-        tally.watch.repeated(attempt, &outcome);
+        tally.retried(attempt, &outcome);
         before = Some(outcome.map_err(Problem::from));
         tokio::time::sleep(pause).await;
         retries += 1;
-        tally.retried();
     }
 }

@@ -4,8 +4,6 @@ mod node;
 mod server;
 
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -101,64 +99,11 @@ fn a_kept_connection_that_the_server_closed_is_replaced() {
         read(&stream);
         stream.write_all(&good()).unwrap();
     });
-    // Its end may come so late that the next request is under way: that one is repeated.
-    let call = call(&server.url, "{}", &[("retries", 1)], "none");
+    let call = call(&server.url, "{}", &[], "none");
     for _ in 0..5 {
         assert!(run(&call).is_ok());
     }
     assert_eq!(server.connections(), 5);
-}
-
-/// A server that answers the first request of a connection, and ends the second with these bytes.
-fn dying(last: &'static [u8]) -> (Server, Arc<AtomicUsize>) {
-    let requests = Arc::new(AtomicUsize::new(0));
-    let counter = requests.clone();
-    let server = Server::start(move |mut stream, _| {
-        for answer in [good().as_slice(), last] {
-            if read(&stream).is_some() {
-                counter.fetch_add(1, Ordering::SeqCst);
-                stream.write_all(answer).unwrap();
-            }
-        }
-    });
-    (server, requests)
-}
-
-#[test]
-fn a_request_under_which_a_kept_connection_dies_is_repeated_as_often_as_any_other() {
-    for (retries, requests) in [(0, 2), (1, 3)] {
-        let (server, counter) = dying(b"");
-        let call = call(&server.url, "{}", &[("retries", retries)], "none");
-        assert!(run(&call).is_ok());
-        let outcome = run(&call);
-        assert_eq!(counter.load(Ordering::SeqCst), requests);
-        match outcome {
-            Ok(_) => assert_eq!(retries, 1),
-            Err(failure) => assert_eq!((failure.problem.code, failure.attempts), (Code::CutShort, 1)),
-        }
-        assert_eq!(call.stats()["retries"], retries);
-    }
-}
-
-#[test]
-fn a_repeat_on_a_new_connection_is_paid_from_the_budget() {
-    let (server, counter) = dying(b"");
-    let call = call(&server.url, r#"{"policy": {"budget": {"calls": 3}}}"#, &[("retries", 5)], "none");
-    let codes: Vec<_> = (0..4).map(|_| run(&call).err().map(|failure| failure.problem.code)).collect();
-    assert_eq!(codes, [None, None, Some(Code::Budget), Some(Code::Budget)]);
-    assert_eq!(counter.load(Ordering::SeqCst), 3);
-}
-
-#[test]
-fn a_request_whose_answer_began_is_never_sent_again() {
-    for begun in [&b"H"[..], b"HTTP/1.1 2", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-le"] {
-        let (server, counter) = dying(begun);
-        let call = call(&server.url, "{}", &[("retries", 5)], "none");
-        assert!(run(&call).is_ok());
-        let failure = run(&call).unwrap_err();
-        assert_eq!((failure.problem.code, failure.attempts), (Code::CutShort, 1), "{failure}");
-        assert_eq!(counter.load(Ordering::SeqCst), 2);
-    }
 }
 
 #[test]

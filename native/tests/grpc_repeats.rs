@@ -67,7 +67,7 @@ fn a_connection_that_the_server_gave_up_is_replaced_by_a_counted_repeat() {
             1 => after(), // the second request gets no answer
             _ => exchange.good(),
         });
-        let call = call(&server.url, "{}", &[("retries", 1)], "none");
+        let call = call(&server.url, "{}", &[], "none");
         assert!(run(&call).is_ok());
         assert!(run(&call).is_ok());
         assert_eq!((server.connections(), server.requests(), &call.stats()["retries"]), (2, 3, &1.into()));

@@ -21,15 +21,15 @@ class Policy:
 
     Args:
         allow: the only endpoints that may be called: "https://host:port", "host", "host:port", "*.domain" or
-            "10.0.0.0/8"; None allows all but link-local, metadata and unspecified addresses, which are called only
-            where they are named here.
+            "10.0.0.0/8"; an "http://host" also lets credentials go there unencrypted. None allows all but link-local,
+            metadata and unspecified addresses, which are called only where they are named here.
         deny: endpoints that may not be called, even where allow names them.
         max_response_bytes: the largest response body, in bytes.
         max_concurrency: how many requests may be under way to one origin; further calls wait, at most until their
             deadline. None for any number.
         budget: what all requests of the session may take together: any of "calls" (requests, repeats included),
-            "bytes" (request and response bodies) and "cost", with "price": model or node name -> price of a request,
-            "*" for all others.
+            "bytes" (request and response bodies) and "cost", with "price": the name of a model, as the request has
+            it -> price of a request, "*" for all others; with a cost, a model without a price is refused.
         breaker: "failures" in a row (5) of an origin after which nothing is sent to it for "pause" seconds (30.0), then
             one probe. None for never.
         ca_file: a PEM file of authorities that are trusted beside the system's.

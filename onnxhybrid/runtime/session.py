@@ -23,7 +23,8 @@ from onnxhybrid.runtime.observation import Observation
 from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.run_future import RunFuture
-from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
+from onnxhybrid.runtime.scope import attach, lock, make_scope
+from onnxhybrid.runtime.sealing import Credentials, Sealed
 from onnxhybrid.runtime.source import source_of
 from onnxhybrid.runtime.statistics import NodeStats, parsed
 from onnxhybrid.runtime.workers import do
@@ -70,14 +71,17 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         record: str | os.PathLike[str] | None = None,
         replay: str | os.PathLike[str] | None = None,
     ) -> None:
+        sealed = Sealed(credentials)
+        del credentials  # a report of an error would show it
+        sealed.check()
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
         if not isinstance(options, onnxruntime.SessionOptions):
             raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
         source = source_of(model_or_path, options, ours=sess_options is None)
         self._options, self._operators, self._weights = options, source.operators, source.weights
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
-        calls = source.calls() if credentials and replay is None else ()
-        self._scope = make_scope(credentials, policy, calls, events=True, **tape)
+        calls = source.calls() if sealed.secrets and replay is None else ()
+        self._scope = make_scope(sealed, policy, calls, events=True, **tape)
         self._observation = Observation(self._scope)
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol};
-use crate::session::credential::Secret;
+use crate::session::credential::{Secret, check_clear};
 use crate::session::scope::Scope;
 use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
@@ -120,6 +120,9 @@ impl Call {
         self.peer.check()?;
         if let Some(token) = token {
             let token = token_secret(token)?;
+            if !token.is_empty() {
+                check_clear("the token", self.peer.origin(), self.peer.allows_in_clear())?;
+            }
             self.scope.masks().remember(&token);
             let _ = invocation.tally.secret.set(token);
         }
@@ -178,7 +181,7 @@ impl Call {
             return Ok(Vec::new());
         }
         if let Auth::Credential(name) = &self.node.auth {
-            let _ = invocation.tally.secret.set(self.scope.secret(name, self.peer.origin()).await?);
+            let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
             let header = self.node.protocol.authentication.header(secret);

@@ -91,7 +91,7 @@ fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Sec
         let peer = scope.peer(&endpoint)?;
         peer.check()?;
         if let Some(name) = query.credential()? {
-            let token = &*secret.insert(scope.secret(&name, &endpoint.origin).await?);
+            let token = &*secret.insert(scope.secret(&name, &peer).await?);
             let header = protocol.authentication.header(token).filter(|_| !token.is_empty());
             request.headers.extend(header.map(|(name, value)| (Some(name), value)));
         }

@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod budget;
 mod config;
 pub mod credential;
+pub mod entry;
 pub mod events;
 pub mod masking;
 pub mod official;

@@ -4,14 +4,12 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-use url::Host;
-
-use crate::endpoint::{Origin, parse_host_and_port, parse_origin};
+use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::session::addresses::{forms, is_special, literal};
 use crate::session::breaker::BreakerConfig;
 use crate::session::budget::Budget;
+use crate::session::entry::{Entry, parse_entries};
 use crate::session::trust::Trust;
 
 /// A session's policy.
@@ -54,55 +52,6 @@ impl Default for Policy {
     }
 }
 
-/// One entry of `allow` or `deny`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Entry {
-    Origin(Origin),
-    Host(Host<String>, Option<u16>),
-    Subdomains(String),
-    Network(IpNet),
-}
-
-impl Entry {
-    fn parse(text: &str) -> Option<Self> {
-        if text.contains("://") {
-            return parse_origin(text).map(Self::Origin);
-        }
-        if let Ok(network) = text.parse() {
-            return Some(Self::Network(network));
-        }
-        if let Some(domain) = text.strip_prefix("*.") {
-            return match parse_host_and_port(domain)? {
-                (Host::Domain(name), None) => Some(Self::Subdomains(format!(".{name}"))),
-                _ => None,
-            };
-        }
-        parse_host_and_port(text).map(|(host, port)| Self::Host(host, port))
-    }
-
-    /// Whether the entry names this origin as it is written.
-    fn names(&self, origin: &Origin) -> bool {
-        match self {
-            Self::Origin(named) => named == origin,
-            Self::Host(host, port) => *host == origin.host && port.is_none_or(|port| port == origin.port),
-            Self::Subdomains(suffix) => matches!(&origin.host, Host::Domain(name) if name.ends_with(suffix.as_str())),
-            Self::Network(_) => literal(&origin.host).is_some_and(|address| self.covers(origin, address)),
-        }
-    }
-
-    /// Whether the entry names this address, to which the origin's host resolved.
-    fn covers(&self, origin: &Origin, address: IpAddr) -> bool {
-        match self {
-            Self::Network(network) => network.contains(&address),
-            Self::Host(host, port) => literal(host) == Some(address) && port.is_none_or(|port| port == origin.port),
-            Self::Origin(named) => {
-                literal(&named.host) == Some(address) && named.port == origin.port && named.tls == origin.tls
-            }
-            Self::Subdomains(_) => false,
-        }
-    }
-}
-
 impl Policy {
     /// A policy with these entries: `https://host:port`, `host`, `host:port`, `*.domain` or `10.0.0.0/8`.
     pub fn new(allow: Option<&[String]>, deny: &[String]) -> Result<Self, Problem> {
@@ -141,26 +90,41 @@ impl Policy {
         if let Some(address) = literal(&origin.host) {
             return self.check_address(origin, address);
         }
-        let by_address = |entry: &Entry| {
-            matches!(entry, Entry::Network(_)) || matches!(entry, Entry::Host(host, _) if literal(host).is_some())
-        };
         match &self.allow {
-            Some(allow) if !allow.iter().any(|entry| entry.names(origin) || by_address(entry)) => {
+            Some(allow) if !allow.iter().any(|entry| entry.names(origin) || entry.is_by_address()) => {
                 Err(self.refusal(origin, "does not allow it"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Refuses an address that the origin's host resolved to; where only a proxy knows it, what is not allowed by name.
+    /// Refuses an address that the origin's host resolved to; where only a proxy knows it, what is not allowed by name,
+    /// and everything if addresses are denied: it might be one of them.
     pub fn check_reached(&self, origin: &Origin, address: Option<IpAddr>) -> Result<(), Problem> {
-        match (address, &self.allow) {
-            (Some(address), _) => self.check_address(origin, address),
-            (None, Some(allow)) if !allow.iter().any(|entry| entry.names(origin)) => {
-                Err(self.refusal(origin, "does not allow its name, and its address is known to the proxy alone"))
-            }
-            (None, _) => Ok(()),
+        let Some(address) = address else { return self.check_unknown(origin) };
+        if origin.is_loopback() && !address.is_loopback() && !self.allows_in_clear(origin) && !origin.tls {
+            let why = format!("is a name of this very machine, and has the address {address}");
+            return Err(self.refusal(origin, &why));
         }
+        self.check_address(origin, address)
+    }
+
+    fn check_unknown(&self, origin: &Origin) -> Result<(), Problem> {
+        let unknown = "its address is known to the proxy alone";
+        if self.deny.iter().any(Entry::is_by_address) {
+            return Err(self.refusal(origin, &format!("denies addresses, and {unknown}")));
+        }
+        match &self.allow {
+            Some(allow) if !allow.iter().any(|entry| entry.names(origin)) => {
+                Err(self.refusal(origin, &format!("does not allow its name, and {unknown}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an `http://` entry of `allow` names this origin, so that even a token may go there unencrypted.
+    pub fn allows_in_clear(&self, origin: &Origin) -> bool {
+        self.allow.iter().flatten().any(|entry| entry.names_in_clear(origin))
     }
 
     /// Refuses an address that the origin's host is or resolved to.
@@ -182,14 +146,6 @@ impl Policy {
             _ => Ok(()),
         }
     }
-}
-
-fn parse_entries(entries: &[String]) -> Result<Vec<Entry>, Problem> {
-    let parse = |text: &String| {
-        let message = || format!("\"{text}\" is no origin, host, *.domain or network");
-        Entry::parse(text).ok_or_else(|| Problem::new(Code::Scope, message()))
-    };
-    entries.iter().map(parse).collect()
 }
 
 #[cfg(test)]
@@ -233,6 +189,11 @@ mod tests {
             "[fe80::1]",
             "[febf::1]",
             "[fd00:ec2::254]",
+            "[fd00:ec2::23]",
+            "[fd00:ec2::123]",
+            "[fd00:c1::a9fe:a9fe]",
+            "[fd12:3456::a9fe:a9fe]",
+            "[fd00:42::42]",
             "100.100.100.200",
             "168.63.129.16",
             "192.0.0.192",
@@ -250,7 +211,16 @@ mod tests {
 
     #[test]
     fn ordinary_addresses_pass() {
-        for host in ["127.0.0.1", "[::1]", "10.0.0.1", "[::ffff:127.0.0.1]", "8.8.8.8", "[2606::1]", "example.com"] {
+        for host in [
+            "127.0.0.1",
+            "[::1]",
+            "10.0.0.1",
+            "[::ffff:127.0.0.1]",
+            "8.8.8.8",
+            "[2606::1]",
+            "[fd12:3456::1]",
+            "example.com",
+        ] {
             assert!(passes(&Policy::default(), &format!("http://{host}/")), "{host}");
         }
     }
@@ -306,6 +276,29 @@ mod tests {
         let problem = process.check_origin(&origin("http://127.0.0.1")).unwrap_err();
         assert!(problem.message.starts_with("ONNXHYBRID_ALLOW refuses"), "{}", problem.message);
         assert_eq!(Policy::of_list("http://").unwrap_err().code, Code::Scope);
+    }
+
+    #[test]
+    fn what_a_proxy_alone_looks_up_is_refused_where_addresses_are_denied() {
+        let unknown = |policy: &Policy| policy.check_reached(&origin("http://intern.example"), None).is_ok();
+        assert!(unknown(&Policy::default()) && unknown(&policy(&[], &["evil.example", "*.evil.example"])));
+        assert!(unknown(&policy(&["intern.example", "10.0.0.0/8"], &[])));
+        for denied in ["10.0.0.0/8", "10.0.0.1", "10.0.0.1:80", "http://[fd00::1]"] {
+            assert!(!unknown(&policy(&[], &[denied])) && !unknown(&policy(&["intern.example"], &[denied])), "{denied}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_this_machine_that_leads_elsewhere_is_refused_unless_its_origin_is_named() {
+        let reached = |policy: &Policy, url: &str, address: &str| {
+            policy.check_reached(&origin(url), Some(address.parse().unwrap())).is_ok()
+        };
+        let url = "http://gpu.localhost:8000";
+        assert!(reached(&Policy::default(), url, "127.0.0.2") && reached(&Policy::default(), url, "::1"));
+        assert!(!reached(&Policy::default(), url, "10.0.0.1"));
+        assert!(!reached(&policy(&["gpu.localhost"], &[]), url, "10.0.0.1"));
+        assert!(reached(&policy(&[url], &[]), url, "10.0.0.1"));
+        assert!(reached(&Policy::default(), "https://gpu.localhost", "10.0.0.1"));
     }
 
     #[test]

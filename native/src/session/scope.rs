@@ -121,13 +121,14 @@ impl Scope {
         Value::Object(rows.collect::<Map<_, _>>())
     }
 
-    /// The value of the credential `name`, for `origin` alone.
-    pub async fn secret(&self, name: &str, origin: &Origin) -> Result<Secret, Problem> {
+    /// The value of the credential `name`, for the origin of `peer` alone.
+    pub async fn secret(&self, name: &str, peer: &Peer) -> Result<Secret, Problem> {
+        let origin = peer.origin();
         let credential = match self.credentials.get(name) {
             Some(credential) => credential.clone(),
             None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
         };
-        credential.check_host(name, origin)?;
+        credential.check_host(name, origin, peer.allows_in_clear())?;
         let secret = Self::current(credential.source, name).await?;
         if secret.is_empty() {
             // Without it the call would go out as nobody's, for example while a file is written anew.
@@ -197,9 +198,9 @@ mod tests {
     }
 
     fn secret(scope: &Scope, name: &str) -> Option<Result<String, Code>> {
-        let origin = Endpoint::parse("http://h:8000").unwrap().origin;
+        let peer = scope.peer(&Endpoint::parse("https://h:8000").unwrap()).unwrap();
         let deadline = Instant::now() + Duration::from_millis(100);
-        let result = block_on(deadline, scope.secret(name, &origin))?;
+        let result = block_on(deadline, scope.secret(name, &peer))?;
         Some(result.map(|secret| secret.expose().to_owned()).map_err(|problem| problem.code))
     }
 
@@ -215,7 +216,7 @@ mod tests {
             r#"{"credentials": {"a": {}}}"#,
             r#"{"credentials": {"a": {"resolver": true}}}"#,
             r#"{"credentials": {"a": {"value": "v", "resolver": true}}}"#,
-            r#"{"credentials": {"a": {"value": "v", "hosts": ["http://h"]}}}"#,
+            r#"{"credentials": {"a": {"value": "v", "hosts": ["http://h/x"]}}}"#,
         ] {
             assert_eq!(Scope::from_json(config, None).err().unwrap().code, Code::Scope, "{config}");
         }

@@ -14,7 +14,8 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
-use crate::session::credential::{Binding, parse_hosts};
+use crate::session::credential::parse_hosts;
+use crate::session::entry::Entry;
 
 /// The files of a client's certificate and key, and the hosts that may see it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,18 +23,17 @@ pub struct ClientCertificate {
     certificate: PathBuf,
     key: PathBuf,
     /// `None` for any endpoint of the session's model.
-    hosts: Option<Vec<Binding>>,
+    hosts: Option<Vec<Entry>>,
 }
 
 impl ClientCertificate {
     /// A certificate for `hosts`, or for any endpoint of the session's model.
-    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>, hosts: Option<Vec<Binding>>) -> Self {
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>, hosts: Option<Vec<Entry>>) -> Self {
         Self { certificate: certificate.into(), key: key.into(), hosts }
     }
 
     fn is_for(&self, origin: &Origin) -> bool {
-        let bound = |(host, port): &Binding| *host == origin.host && port.is_none_or(|port| port == origin.port);
-        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(bound))
+        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|entry| entry.names(origin)))
     }
 }
 

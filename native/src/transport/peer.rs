@@ -91,6 +91,11 @@ impl Peer {
         &self.origin
     }
 
+    /// Whether the session's policy, or the process's, names the origin in clear, so that a token may go there.
+    pub fn allows_in_clear(&self) -> bool {
+        [Some(&*self.policy), self.process.as_ref()].into_iter().flatten().any(|own| own.allows_in_clear(&self.origin))
+    }
+
     /// Connections opened so far.
     pub fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
@@ -101,33 +106,28 @@ impl Peer {
         self.refusal.clone().map_or(Ok(()), Err)
     }
 
-    /// Sends `request` once, on a kept connection if there is one that seems to be good.
+    /// Sends `request` once: on a kept connection if there is one that seems to be good, or with `fresh` on a new one.
     ///
-    /// One that dies under the request is a failure like any other: the server may have worked on it, so that only the
-    /// caller's repeats, which are counted and limited, may send it again.
+    /// One that dies under the request is for the caller to repeat, who counts and limits it: the server may have worked
+    /// on it.
     pub(super) async fn exchange(
         &self,
         request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
+        fresh: bool,
     ) -> Result<Response, Trouble> {
-        let Some(kept) = self.take().await else {
-            let fresh = self.open(limits.connect_timeout).await?;
-            return self.exchange_on(fresh, request, limits, tally).await;
+        let kept = if fresh { None } else { self.take().await };
+        let Some(kept) = kept else {
+            let opened = self.open(limits.connect_timeout).await?;
+            return self.exchange_on(opened, request, limits, tally).await;
         };
-        let mut shared = kept.share();
-        let outcome = self.exchange_on(kept, request, limits, tally).await;
-        if matches!(outcome, Err(Trouble::Unanswered(_))) {
-            let lives_on = match &mut shared {
-                Some(shared) => shared.is_ready().await, // it has refused this request alone
-                None => false,
-            };
-            if !lives_on {
-                // The others are as old, and likely to be dead as well: a repeat gets a new one.
-                lock(&self.idle).clear();
-            }
+        let shared = kept.share();
+        match self.exchange_on(kept, request, limits, tally).await {
+            // A connection that lives on has refused this request alone.
+            Err(Trouble::Unanswered(problem)) if !lives_on(shared).await => Err(Trouble::Stale(problem)),
+            outcome => outcome,
         }
-        outcome
     }
 
     async fn exchange_on(
@@ -258,5 +258,12 @@ impl Peer {
             return Err(Trouble::Final(Problem::new(Code::Connect, message)));
         }
         Ok(Connection::http1(stream))
+    }
+}
+
+async fn lives_on(shared: Option<Connection>) -> bool {
+    match shared {
+        Some(mut connection) => connection.is_ready().await,
+        None => false,
     }
 }

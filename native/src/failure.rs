@@ -72,6 +72,8 @@ codes! {
     NoPrice = "OH522",
     /// The circuit breaker is open.
     Breaker = "OH523",
+    /// A request is larger than the policy allows.
+    Ceiling = "OH524",
     /// The scope is unknown, or its configuration malformed.
     Scope = "OH530",
     /// Certificates that were added cannot be used.

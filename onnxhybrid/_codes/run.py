@@ -191,6 +191,14 @@ ROWS = (
         "Let a fallback answer, or wait; the failures before this one say what is wrong.",
     ),
     row(
+        "OH524",
+        "PolicyDenied",
+        "The file asks for more than the policy allows",
+        "A graph has more nodes, or a request more bytes, than oh.Policy.strict allows. Nothing was run or sent.",
+        "a file of 2 KB whose functions call each other until they are millions of nodes",
+        "If the file is trusted, raise max_nodes or max_request_bytes of oh.Policy.strict, or use oh.Policy.",
+    ),
+    row(
         "OH530",
         "Error",
         "The session's settings cannot be used",

@@ -55,6 +55,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
         CredentialError: OH510, a remote node sends a credential that is neither given nor in the environment, and one
             is given that no node sends: a name was mistyped.
+        PolicyDenied: OH524, the graph is larger than a strict policy allows.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
             refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
             onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
@@ -77,6 +78,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
         if not isinstance(options, onnxruntime.SessionOptions):
             raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
+        if isinstance(policy, Policy) and policy.ceilings is not None:
+            model_or_path = policy.ceilings.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)
         self._options, self._operators, self._weights = options, source.operators, source.weights
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}

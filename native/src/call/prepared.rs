@@ -7,6 +7,7 @@ use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol};
 use crate::session::credential::{Secret, check_clear};
+use crate::session::policy::Policy;
 use crate::session::scope::Scope;
 use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
@@ -42,6 +43,7 @@ pub(super) struct Expected {
 impl Call {
     /// Prepares everything that is the same for every run.
     pub fn new(node: Node, scope: Arc<Scope>) -> Result<Self, Problem> {
+        let node = bounded(node, scope.policy());
         let peer = scope.peer(&node.endpoint)?;
         let protocol = node.prepare()?;
         let stats = scope.node_stats(&node.name, &peer);
@@ -294,6 +296,16 @@ impl Invocation {
     pub(super) fn watched(watch: &Watch) -> Self {
         Self { tally: Tally::watched(watch) }
     }
+}
+
+/// The node, asking for no more than a strict policy lets a file ask for.
+fn bounded(mut node: Node, policy: &Policy) -> Node {
+    if let Some(strict) = &policy.strict {
+        node.timeout = node.timeout.min(strict.max_timeout);
+        node.connect_timeout = node.connect_timeout.min(strict.max_timeout);
+        node.retries = node.retries.min(strict.max_retries);
+    }
+    node
 }
 
 fn token_secret(token: &InputTensor) -> Result<Secret, Problem> {

@@ -30,6 +30,28 @@ pub(super) fn is_special(address: IpAddr) -> bool {
     }
 }
 
+/// Addresses of this machine and of networks that are not everybody's, special ones included.
+pub(super) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let shared = a == 100 && b & 0xc0 == 64; // RFC 6598
+            let tests = a == 198 && b & 0xfe == 18; // RFC 2544
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_multicast()
+                || a >= 240
+                || shared
+                || tests
+                || is_special(address)
+        }
+        IpAddr::V6(v6) => {
+            let site_local = v6.segments()[0] & 0xffc0 == 0xfec0;
+            v6.is_loopback() || v6.is_unique_local() || v6.is_multicast() || site_local || is_special(address)
+        }
+    }
+}
+
 /// A service about the machine: one that is known, or one at the usual address, 169.254.169.254, in a private network.
 fn is_metadata(address: Ipv6Addr) -> bool {
     let s = address.segments();

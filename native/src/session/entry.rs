@@ -55,6 +55,11 @@ impl Entry {
         matches!(self, Self::Origin(named) if !named.tls && named == origin)
     }
 
+    /// Whether the entry names this very machine, by its name, and this is its address.
+    pub fn names_home(&self, origin: &Origin, address: IpAddr) -> bool {
+        origin.is_loopback() && address.is_loopback() && self.names(origin)
+    }
+
     /// Whether the entry is about addresses, which a name says nothing of.
     pub fn is_by_address(&self) -> bool {
         match self {

@@ -126,6 +126,7 @@ impl Scope {
         let origin = peer.origin();
         let credential = match self.credentials.get(name) {
             Some(credential) => credential.clone(),
+            None if self.policy.strict.is_some() => return Err(absent(name)),
             None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
         };
         credential.check_host(name, origin, peer.allows_in_clear())?;
@@ -150,6 +151,14 @@ impl Scope {
             }
         }
     }
+}
+
+/// There is no such credential in a scope that takes none from the environment.
+fn absent(name: &str) -> Problem {
+    let message = format!(
+        "there is no credential \"{name}\": give it to the session, whose policy is strict and takes none from the environment"
+    );
+    Problem::new(Code::CredentialMissing, message)
 }
 
 static SCOPES: LazyLock<Mutex<HashMap<u64, Arc<Scope>>>> = LazyLock::new(Mutex::default);

@@ -43,6 +43,7 @@ impl Peer {
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Place<'_>, Problem> {
+        self.check_size(request.body.len() as u64)?;
         let permit = match &self.permits {
             Some(permits) => permits.acquire().await.ok(),
             None => None,

@@ -91,6 +91,17 @@ impl Peer {
         &self.origin
     }
 
+    /// Refuses a request that is larger than a strict policy allows.
+    pub(super) fn check_size(&self, bytes: u64) -> Result<(), Problem> {
+        match self.policy.strict.map(|strict| strict.max_request_bytes) {
+            Some(most) if bytes > most => {
+                let message = format!("the request has {bytes} bytes, more than the {most} that the policy allows");
+                Err(Problem::new(Code::Ceiling, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the session's policy, or the process's, names the origin in clear, so that a token may go there.
     pub fn allows_in_clear(&self) -> bool {
         [Some(&*self.policy), self.process.as_ref()].into_iter().flatten().any(|own| own.allows_in_clear(&self.origin))

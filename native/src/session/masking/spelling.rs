@@ -26,9 +26,10 @@ const LAYERS: usize = 8;
 
 /// Where a spelling of `needle` that begins at `at` ends; the longest, where there are several.
 pub(super) fn spelled_at(text: &[u8], at: usize, needle: &[u8], case: Case) -> Option<usize> {
-    let first = *text.get(at)?;
-    if !case.same(first, *needle.first()?) && !b"%&\\".contains(&first) {
-        return None;
+    let mut begins = false;
+    each_spelling(text, at, |byte, _| begins |= needle.first().is_some_and(|wanted| case.same(byte, *wanted)));
+    if !begins {
+        return None; // nearly everywhere, so that it has to be found out fast
     }
     let (mut ends, mut next) = (vec![at], Vec::new());
     for wanted in needle {

@@ -15,7 +15,7 @@ from typing import Any
 import onnxhybrid.errors as errors
 from onnxhybrid.diagnostics import REGISTER
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 _FILE = {"win32": "onnxhybrid.dll", "darwin": "libonnxhybrid.dylib"}.get(sys.platform, "libonnxhybrid.so")
 
@@ -112,6 +112,8 @@ def _declare(library: ctypes.CDLL) -> None:
     pointer = ctypes.c_void_p  # returned text stays a pointer, since it has to be freed
     library.onnxhybrid_protocols.restype = pointer
     library.onnxhybrid_protocols.argtypes = []
+    library.onnxhybrid_endpoint.restype = pointer
+    library.onnxhybrid_endpoint.argtypes = [ctypes.c_char_p]
     library.onnxhybrid_scope_create.restype = ctypes.c_uint64
     library.onnxhybrid_scope_create.argtypes = [ctypes.c_char_p, _Resolver, ctypes.POINTER(pointer)]
     library.onnxhybrid_scope_release.restype = None
@@ -156,6 +158,20 @@ def protocols() -> dict[str, Any]:
     return table
 
 
+@functools.lru_cache(1024)
+def endpoint(text: str) -> dict[str, Any]:
+    """What a URL is as an endpoint, by the very function that reads it when a call is made.
+
+    Returns:
+        "scheme", "host", "port" and "loopback" (whether that is this very machine); or "problem", what is wrong with
+        it, and "login", whether that is a user or a password.
+    """
+    # Behind a NUL the library would not see the rest.
+    seen = "" if "\0" in text else text
+    answer: dict[str, Any] = _json(_library().onnxhybrid_endpoint(seen.encode("utf-8", "surrogatepass")))
+    return answer
+
+
 def attributes() -> dict[str, Any]:
     """The attributes that a remote node has whatever its protocol: name -> type, default, least and most.
 
@@ -181,12 +197,15 @@ def trace(traceparent: str | None) -> None:
 class Scope:
     """A session's scope in the library: its credentials, policy and statistics. Freed with the object."""
 
-    def __init__(self, config: dict[str, Any], resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, config: dict[str, Any], resolve: Resolve | None = None, reveal: Callable[[object], str] | None = None
+    ) -> None:
         """Make a scope.
 
         Args:
             config: the scope's configuration, as the library reads it.
             resolve: gives the values of the credentials that the configuration leaves to the host.
+            reveal: gives the text that an object of the configuration stands for, which is printed nowhere.
 
         Raises:
             Error: OH530, the configuration is malformed.
@@ -194,7 +213,7 @@ class Scope:
         self._resolver = _Resolver(functools.partial(_resolved, resolve)) if resolve else _Resolver()
         failure = ctypes.c_void_p()
         self.id: int = _library().onnxhybrid_scope_create(
-            json.dumps(config).encode(), self._resolver, ctypes.byref(failure)
+            json.dumps(config, default=reveal).encode(), self._resolver, ctypes.byref(failure)
         )
         if not self.id:
             raise error_of(_json(failure.value))

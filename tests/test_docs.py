@@ -56,6 +56,12 @@ def test_every_test_that_a_page_names_is_there(page: str) -> None:
         assert (ROOT / named).is_file(), named
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_promise_that_a_page_names_is_tested(page: str) -> None:
+    for named, test in re.findall(r"`([\w/]+\.(?:py|rs))::(\w+)`", (ROOT / page).read_text(encoding="utf-8")):
+        assert re.search(rf"\b(def|fn) {test}\(", (ROOT / named).read_text(encoding="utf-8")), f"{named}::{test}"
+
+
 def test_the_page_of_codes_is_the_register() -> None:
     assert (ROOT / "docs" / "errors.md").read_text(encoding="utf-8") == diagnostics.reference()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 import onnxhybrid as oh
 from tests.remotes import X, adder, reply
@@ -231,3 +234,119 @@ def test_a_price_by_the_models_name_counts_where_the_model_is_an_option_of_the_c
         with pytest.raises(oh.PolicyDenied, match="OH521"):
             session.run(None, {"prompt": np.array(["a"], object)})
     assert len(server.requests) == 1
+
+
+CHATTING = answer(b'{"choices": [{"message": {"content": "hi"}}]}')
+PRICES = {"dear": 1.0, "cheap": 0.0, "*": 0.0}
+
+
+def _named(name: str | None = None) -> dict[str, Any]:
+    return {"auth": None, "retries": 0, "name": name}
+
+
+def _one_text(url: str, protocol: str, **attributes: Any) -> oh.Model:
+    """A node of a file that was made without the builders."""
+    fields: dict[str, Any] = {
+        "protocol": protocol,
+        "endpoint": url,
+        "output_names": '["y"]',
+        "auth": "none",
+        "retries": 0,
+        **attributes,
+    }
+    inputs = {
+        name: TensorProto.UINT8 if name == "file" else TensorProto.STRING for name in json.loads(fields["input_names"])
+    }
+    node = helper.make_node("Invoke", list(inputs), ["y"], name="cheap", domain="ai.onnxhybrid", **fields)
+    values = [helper.make_tensor_value_info(name, kind, ["n"]) for name, kind in inputs.items()]
+    graph = helper.make_graph([node], "g", values, [helper.make_tensor_value_info("y", TensorProto.STRING, [1])])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnxhybrid", 1)]
+    return oh.Model.from_proto(helper.make_model(graph, opset_imports=opsets, ir_version=8))
+
+
+DEAR: dict[str, Callable[[str], oh.Model]] = {
+    "named as a cheap one": lambda url: oh.remote.openai_chat("dear", url=url, **_named("cheap")),
+    "composed": lambda url: oh.fallback(*[oh.remote.openai_chat("dear", url=url, **_named())] * 2),
+    "an input": lambda url: oh.remote.openai_chat(oh.Input("model", default="dear"), url=url, **_named("cheap")),
+    "in another case": lambda url: oh.remote.openai_chat(" Dear", url=url, **_named()),
+    "embeddings": lambda url: oh.remote.openai_embeddings(oh.Input("model", default="dear"), url=url, **_named()),
+    "azure": lambda url: oh.remote.azure_openai_chat(url, "dear", api_version="1", **_named("cheap")),
+    "azure, an input": lambda url: oh.remote.azure_openai_chat(
+        url, oh.Input("deployment", default="dear"), api_version="1", **_named("cheap")
+    ),
+    "a deployment in the path": lambda url: oh.remote.openai_chat(
+        "cheap", url=f"{url}/openai/deployments/dear", **_named("cheap")
+    ),
+    "triton": lambda url: oh.remote.triton(
+        url,
+        "dear",
+        inputs=[oh.TensorSpec("prompt", "str", ("n",))],
+        outputs=[oh.TensorSpec("y", "str", None)],
+        **_named("cheap"),
+    ),
+    "azureml": lambda url: oh.remote.azureml(
+        url,
+        deployment="dear",
+        inputs=[oh.TensorSpec("prompt", "str", ("n",))],
+        outputs=[oh.TensorSpec("y", "str", None)],
+        **_named("cheap"),
+    ),
+    "a field of a form": lambda url: _one_text(
+        url, "legacy.form", input_names='["file"]', fields='[["model", "dear"]]'
+    ),
+    "an input of a form": lambda url: _one_text(url, "legacy.form", input_names='["file", "model"]'),
+    "a body as it is": lambda url: _one_text(url, "legacy.text", input_names='["body"]'),
+}
+
+
+@pytest.mark.parametrize("way", DEAR)
+def test_the_price_is_that_of_the_model_that_is_sent_however_the_node_is_called(way: str) -> None:
+    with raw_server(CHATTING) as server:
+        model = DEAR[way](server.url)
+        session = oh.Session(model, policy=oh.Policy(budget={"cost": 2.0, "price": PRICES}))
+        texts = {"body": '{"model": "dear"}'}
+        feeds = {spec.name: np.array([texts.get(spec.name, "dear")]) for spec in model.inputs}
+        feeds.update({"file": np.zeros(3, np.uint8)} if "file" in feeds else {})
+        codes = []
+        for _ in range(4):
+            try:
+                session.run(None, feeds)
+                codes.append("")
+            except oh.RemoteError as error:
+                codes.append(error.code)
+    assert len(server.requests) == 2
+    assert codes[-1] == "OH521"
+
+
+def test_a_model_that_has_no_price_is_refused_before_anything_is_sent_also_where_an_input_names_it() -> None:
+    budget = {"cost": 1.0, "price": {"known": 0.1}}
+    with raw_server(CHATTING) as server:
+        model = oh.remote.openai_chat(oh.Input("model"), url=server.url, **_named("known"))
+        session = oh.Session(model, policy=oh.Policy(budget=budget))
+        session.run(None, {"prompt": np.array(["x"]), "model": np.array(["known"])})
+        with pytest.raises(oh.PolicyDenied, match=r"OH522.*no price for the model"):
+            session.run(None, {"prompt": np.array(["x"]), "model": np.array(["unknown"])})
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+def test_every_request_that_reaches_a_server_is_paid_also_where_kept_connections_die(retries: int) -> None:
+    seen: dict[socket.socket, int] = {}
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        seen[connection] = seen.get(connection, 0) + 1
+        if seen[connection] > 1:  # a kept connection: it ends
+            connection.shutdown(socket.SHUT_RDWR)
+            return
+        answer(reply())(connection, request)
+
+    with raw_server(behave) as server:
+        session = budgeted(server.url, {"calls": 4}, retries=retries)
+        answered = 0
+        for _ in range(6):
+            with contextlib.suppress(oh.RemoteError):
+                session.run(None, {"x": X})
+                answered += 1
+        (stats,) = session.stats().values()
+    assert len(server.requests) == 4
+    assert stats.retries == 4 - answered

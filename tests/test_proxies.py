@@ -184,3 +184,17 @@ def test_a_proxy_that_cannot_be_used_is_an_error_and_never_gone_around(call: Cal
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
 def test_a_proxy_that_is_not_there_is_an_error_and_never_gone_around(call: Call, scheme: str) -> None:
     assert "the proxy" in call("http://192.0.2.1", ALL_PROXY=f"{scheme}://user:s3cret@127.0.0.1:1")
+
+
+def test_a_name_that_only_the_proxy_can_look_up_is_refused_where_addresses_are_denied(
+    monkeypatch: pytest.MonkeyPatch, server: RawServer
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", server.url)
+    for deny in (["10.0.0.0/8"], ["10.0.0.1"], ["[fd00::1]:80"]):
+        session = oh.Session(adder("http://model.invalid"), policy=oh.Policy(deny=deny, allow=["model.invalid"]))
+        with pytest.raises(oh.PolicyDenied, match=r"OH520.*denies addresses"):
+            session.run(None, {"x": X})
+    assert not server.requests
+    oh.Session(adder("http://model.invalid"), policy=oh.Policy(deny=["*.evil.invalid"])).run(None, {"x": X})

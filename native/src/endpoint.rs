@@ -3,7 +3,8 @@
 use std::fmt;
 
 use http::uri::PathAndQuery;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Value, json};
 use url::{Host, Url};
 
 /// Scheme, host and port: what connections, policies and credentials are bound to.
@@ -115,15 +116,32 @@ pub struct Endpoint {
 impl Endpoint {
     /// Reads an http, https, grpc or grpcs URL without user, query or fragment; `Err` says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let (wire, url) = parse_url(text).ok_or("is no URL")?;
+        if !is_spelled_out(text) {
+            return Err(UNUSUAL);
+        }
+        let (wire, url) = parse_url(text).ok_or("is no URL with a host, such as https://host")?;
         let origin = Origin::of(&url).ok_or("is no http, https, grpc or grpcs URL")?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("holds a user or a password");
+            return Err(LOGIN);
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err("is no base URL: it holds a query or a fragment");
         }
         Ok(Self { text: text.to_owned(), origin, wire, path: url.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// What `text` is as an endpoint, for hosts to see: scheme, host, port and whether that is this very machine; or what
+    /// is wrong with it, and whether that is a user or a password.
+    pub fn describe(text: &str) -> Value {
+        match Self::parse(text) {
+            Ok(endpoint) => json!({
+                "scheme": endpoint.scheme(),
+                "host": endpoint.origin.host.to_string(),
+                "port": endpoint.origin.port,
+                "loopback": endpoint.origin.is_loopback(),
+            }),
+            Err(problem) => json!({"problem": problem, "login": problem == LOGIN}),
+        }
     }
 
     /// The URL's scheme.
@@ -133,6 +151,12 @@ impl Endpoint {
             (Wire::Grpc, false) => "grpc",
             (Wire::Grpc, true) => "grpcs",
         }
+    }
+
+    /// The segment of the base URL's path behind the one called `name`, decoded.
+    pub fn segment_after(&self, name: &str) -> Option<String> {
+        let mut segments = self.path.split('/').skip_while(|segment| !segment.eq_ignore_ascii_case(name));
+        segments.nth(1).map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
     }
 
     /// The path of the base URL with `segments` added, each of them percent-encoded; `None` for one that cannot be a
@@ -170,14 +194,24 @@ impl Endpoint {
     }
 }
 
+const UNUSUAL: &str = "is no URL in its usual form, such as https://host: it has two slashes behind the scheme, then a host, \
+                       and neither spaces nor backslashes";
+const LOGIN: &str = "holds a user or a password";
+
+/// Whether a reader finds host and path where they are. Browsers take more: they drop line ends, read a backslash as a
+/// slash, and find a host behind any number of slashes.
+fn is_spelled_out(text: &str) -> bool {
+    let odd = |c: char| c == '\\' || c.is_whitespace() || c.is_control();
+    let rest = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) && !text.contains(odd)
+}
+
 /// Reads a URL; `grpc` and `grpcs` as `http` and `https`, so that hosts and ports are normalised alike.
 fn parse_url(text: &str) -> Option<(Wire, Url)> {
     let (scheme, rest) = text.split_once(':')?;
     let resembled = [("grpc", "http"), ("grpcs", "https")].into_iter().find(|row| row.0.eq_ignore_ascii_case(scheme));
     match resembled {
-        // Of HTTP's schemes a URL may lack the slashes; of others it may not.
-        Some((_, http)) if rest.starts_with("//") => Some((Wire::Grpc, Url::parse(&format!("{http}:{rest}")).ok()?)),
-        Some(_) => None,
+        Some((_, http)) => Some((Wire::Grpc, Url::parse(&format!("{http}:{rest}")).ok()?)),
         None => Some((Wire::Http, Url::parse(text).ok()?)),
     }
 }
@@ -215,6 +249,20 @@ mod tests {
             "http://h?q=1",
             "http://h#f",
             "http://",
+            "http:h",
+            "http:/h",
+            "http:///h",
+            "http:\\\\h",
+            "http://evil.example\\.localhost",
+            "http://evil.example\\@localhost",
+            "http://h/a\\b",
+            " http://h",
+            "http://h ",
+            "ht\ntp://h",
+            "http://h\t",
+            "http://h/\u{a0}",
+            "http://h\0",
+            "//h",
         ] {
             assert!(Endpoint::parse(text).is_err(), "{text}");
         }
@@ -234,6 +282,23 @@ mod tests {
         for text in ["grpc:h:8001", "grpc:///", "grpc://u@h", "grpcx://h", "grpc://h?q", "grpc://"] {
             assert!(Endpoint::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn hosts_see_what_an_endpoint_is_or_what_is_wrong_with_it() {
+        let seen = |text| Endpoint::describe(text);
+        let expected = json!({"scheme": "grpc", "host": "127.0.0.1", "port": 8001, "loopback": true});
+        assert_eq!(seen("GRPC://0x7f.1:8001/base"), expected);
+        assert_eq!((&seen("https://h")["port"], &seen("https://h")["loopback"]), (&json!(443), &json!(false)));
+        assert_eq!(seen("http://u:p@h")["login"], true);
+        assert_eq!(seen("http://h\\.localhost")["login"], false);
+    }
+
+    #[test]
+    fn a_deployment_may_stand_in_the_path() {
+        let after = |text| Endpoint::parse(text).unwrap().segment_after("deployments");
+        assert_eq!(after("https://h/openai/Deployments/my%20model/chat").as_deref(), Some("my model"));
+        assert_eq!((after("https://h/openai/deployments"), after("https://h")), (None, None));
     }
 
     #[test]

@@ -139,11 +139,6 @@ impl Node {
         })
     }
 
-    /// The constant option or the protocol's attribute called `name`; empty if the node has neither.
-    pub fn text(&self, name: &str) -> &str {
-        self.options.text(name).unwrap_or_else(|| self.attributes.text(name))
-    }
-
     /// Empty outputs, which a node with `on_error="flag"` gives when its call failed.
     pub fn emptied(&self) -> Vec<OutputTensor> {
         self.outputs.iter().map(|output| OutputTensor::empty(output.element, output.shape.emptied())).collect()

@@ -61,7 +61,7 @@ fn an_answer_that_is_broken_off_is_none() {
 }
 
 #[test]
-fn a_connection_that_the_server_gave_up_is_replaced_unseen() {
+fn a_connection_that_the_server_gave_up_is_replaced_by_a_counted_repeat() {
     for after in [|| After::Abort, || After::Close] {
         let server = Server::start(move |exchange| match exchange.number {
             1 => after(), // the second request gets no answer
@@ -70,7 +70,7 @@ fn a_connection_that_the_server_gave_up_is_replaced_unseen() {
         let call = call(&server.url, "{}", &[], "none");
         assert!(run(&call).is_ok());
         assert!(run(&call).is_ok());
-        assert_eq!(server.connections(), 2);
+        assert_eq!((server.connections(), server.requests(), &call.stats()["retries"]), (2, 3, &1.into()));
     }
 }
 

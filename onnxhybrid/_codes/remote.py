@@ -41,7 +41,8 @@ ROWS = (
     warning(
         "OH305",
         "A credential travels unencrypted",
-        "The node sends a token over plain http to a host that is not this machine, where others can read it.",
+        "The node sends a token over plain http to a host that is not this machine, where others can read it. A "
+        "session does so only where its policy or the secret names that very origin (OH511).",
         'oh.remote.triton("http://gpu.example:8000", "yolo", auth=oh.Credential("yolo"))',
         "Use https.",
     ),

@@ -74,9 +74,10 @@ ROWS = (
         "OH508",
         "ProtocolError",
         "The answer ended early",
-        "The connection was lost after the answer began, before it was whole.",
+        "The connection was lost before the answer was whole. Where nothing of it had come, the request was repeated "
+        "as often as retries allows, and once more where a kept connection died; once it began, never.",
         "a proxy that cuts the body",
-        "Look at the server's or the proxy's log; the call was not repeated, since the server may have acted on it.",
+        "Look at the server's or the proxy's log: the server may have acted on the request.",
     ),
     row(
         "OH509",
@@ -100,9 +101,12 @@ ROWS = (
         "OH511",
         "CredentialError",
         "The credential is not meant for this host",
-        "A credential is sent only to the hosts that it is bound to, since an artifact may come from a stranger.",
+        "A credential is sent only to the hosts or origins that it is bound to, since an artifact may come from a "
+        "stranger. In clear (http, grpc) it goes to this very machine alone, or where an http:// origin in the "
+        "secret's hosts or in the policy's allow names the endpoint.",
         "a secret for api.example.com in an artifact whose endpoint is evil.example",
-        "Check the artifact's endpoint; if it is right, name its host in oh.Secret(…, hosts=[…]).",
+        "Check the artifact's endpoint; if it is right, name its host in oh.Secret(…, hosts=[…]), and use https; or "
+        'name the origin where a token may be read on the way: oh.Policy(allow=["http://gpu.internal:8000"]).',
     ),
     row(
         "OH512",
@@ -171,7 +175,8 @@ ROWS = (
         "OH522",
         "PolicyDenied",
         "The budget has no price for a model",
-        "A budget that limits the cost needs the price of every request, since one without a price would be free. "
+        "A budget that limits the cost needs the price of every request, since one without a price would be free. The "
+        "price is that of the model that the request asks for, never of the node's name. "
         "Nothing was sent.",
         'oh.Policy(budget={"cost": 5.0, "price": {"whisper-1": 0.006}}) and a call of another model',
         'Add the model\'s price, or one for all others: {"*": 0.01}.',
@@ -184,6 +189,14 @@ ROWS = (
         "the pause is over; then one request is let through to see whether it works again.",
         'oh.Policy(breaker={"failures": 5, "pause": 30.0}) and a server that answers 503 to everything',
         "Let a fallback answer, or wait; the failures before this one say what is wrong.",
+    ),
+    row(
+        "OH524",
+        "PolicyDenied",
+        "The file asks for more than the policy allows",
+        "A graph has more nodes, or a request more bytes, than oh.Policy.strict allows. Nothing was run or sent.",
+        "a file of 2 KB whose functions call each other until they are millions of nodes",
+        "If the file is trusted, raise max_nodes or max_request_bytes of oh.Policy.strict, or use oh.Policy.",
     ),
     row(
         "OH530",

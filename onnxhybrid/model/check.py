@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 from google.protobuf.message import Message
 from onnx import (
@@ -18,6 +17,7 @@ from onnx import (
     ValueInfoProto,
 )
 
+from onnxhybrid import library
 from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.library import attributes, protocols
@@ -182,20 +182,13 @@ def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
     table = protocols()
     if protocol not in table:
         return "OH301", f"the protocol {protocol!r} is not known; there are {', '.join(table)}"
-    try:
-        url = urlsplit(endpoint)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        return "OH301", "the endpoint is no URL"
-    if url.username is not None or url.password is not None:
-        return "OH303", f"the endpoint at {host!r} holds a user name or password"
-    if not host or any(character <= " " or character == "\x7f" for character in endpoint):
-        return "OH301", f"the endpoint is no URL with a host, such as {table[protocol]['schemes'][0]}://host"
-    if url.query or url.fragment:
-        return "OH301", f"the endpoint at {host!r} is a base URL and takes no query or fragment"
+    found = library.endpoint(endpoint)
+    if "problem" in found:
+        return "OH303" if found["login"] else "OH301", f"the endpoint {found['problem']}"
     schemes = table[protocol]["schemes"]
-    if url.scheme.lower() not in schemes:
-        return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and the endpoint at {host!r} has another scheme"
+    if found["scheme"] not in schemes:
+        place = f"the endpoint at {found['host']!r}"
+        return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and {place} has another scheme"
     return None
 
 

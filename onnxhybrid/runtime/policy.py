@@ -10,6 +10,7 @@ from typing import Any
 
 from onnxhybrid.errors import Error
 from onnxhybrid.model.texts import is_text
+from onnxhybrid.runtime.ceilings import Ceilings
 from onnxhybrid.runtime.paths import path_of
 
 _PATHS = (str, os.PathLike)
@@ -21,19 +22,21 @@ class Policy:
 
     Args:
         allow: the only endpoints that may be called: "https://host:port", "host", "host:port", "*.domain" or
-            "10.0.0.0/8"; None allows all but link-local, metadata and unspecified addresses, which are called only
-            where they are named here.
+            "10.0.0.0/8"; an "http://host" also lets credentials go there unencrypted. None allows all but link-local,
+            metadata and unspecified addresses, which are called only where they are named here.
         deny: endpoints that may not be called, even where allow names them.
         max_response_bytes: the largest response body, in bytes.
         max_concurrency: how many requests may be under way to one origin; further calls wait, at most until their
             deadline. None for any number.
         budget: what all requests of the session may take together: any of "calls" (requests, repeats included),
-            "bytes" (request and response bodies) and "cost", with "price": model or node name -> price of a request,
-            "*" for all others.
+            "bytes" (request and response bodies) and "cost", with "price": the name of a model, as the request has
+            it -> price of a request, "*" for all others; with a cost, a model without a price is refused.
         breaker: "failures" in a row (5) of an origin after which nothing is sent to it for "pause" seconds (30.0), then
             one probe. None for never.
         ca_file: a PEM file of authorities that are trusted beside the system's.
         client_certificate: the PEM files of the certificate and the key that servers may ask for.
+        ceilings: what a file may ask for; `Policy.strict` sets it. With it, private and loopback addresses are called
+            only where allow names them, and the environment gives neither credentials nor a client's certificate.
 
     Raises:
         Error: OH530, an argument is of another kind.
@@ -47,6 +50,47 @@ class Policy:
     breaker: Mapping[str, float] | None = None
     ca_file: str | os.PathLike[str] | None = None
     client_certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None
+    ceilings: Ceilings | None = None
+
+    @classmethod
+    def strict(
+        cls,
+        allow: Sequence[str],
+        *,
+        max_timeout: float = Ceilings.max_timeout,
+        max_retries: int = Ceilings.max_retries,
+        max_request_bytes: int = Ceilings.max_request_bytes,
+        max_nodes: int = Ceilings.max_nodes,
+        max_response_bytes: int = 64 << 20,
+        max_concurrency: int | None = 16,
+        **others: Any,
+    ) -> Policy:
+        """A policy for files from strangers: nothing but what is named, and no more than is reasonable.
+
+        Only what `allow` names is called; private addresses and this very machine, too, only where an entry names them
+        by address (or localhost by its name), also behind a name. The environment gives no credential and no client's
+        certificate. A node that asks for a longer deadline or more repeats gets what is allowed; a larger graph or
+        request is refused. Bytes in flight are at most `max_concurrency` requests and answers an origin.
+
+        Args:
+            allow: the only endpoints, as of a Policy; an empty list for none.
+            max_timeout: seconds until a call ends.
+            max_retries: repeats of a request.
+            max_request_bytes: bytes of a request's body.
+            max_nodes: nodes of the graph once every function stands in the place of its calls; `oh.register`, which
+                does not see the model, leaves that to you.
+            max_response_bytes: bytes of an answer's body.
+            max_concurrency: requests under way to one origin.
+            others: as of a Policy: deny, budget, breaker, ca_file, client_certificate.
+
+        Raises:
+            Error: OH530, an argument is of another kind.
+        """
+        if allow is None:
+            raise Error("OH530", "a strict policy names what it allows: allow is a list, be it empty")
+        ceilings = Ceilings(max_timeout, max_retries, max_request_bytes, max_nodes)
+        own: dict[str, Any] = {"max_response_bytes": max_response_bytes, "max_concurrency": max_concurrency}
+        return cls(allow=allow, ceilings=ceilings, **own, **others)
 
     def __post_init__(self) -> None:
         for name in ("allow", "deny"):
@@ -56,6 +100,8 @@ class Policy:
         _check_count("max_response_bytes", self.max_response_bytes)
         if self.max_concurrency is not None:
             _check_count("max_concurrency", self.max_concurrency, most=1 << 20)
+        if self.ceilings is not None and not isinstance(self.ceilings, Ceilings):
+            raise Error("OH530", f"ceilings are those of Policy.strict, not {self.ceilings!r}")
         _check_budget(self.budget)
         _check_breaker(self.breaker)
         pair = self.client_certificate
@@ -80,6 +126,7 @@ class Policy:
             "budget": None if self.budget is None else _plain(self.budget),
             "breaker": None if self.breaker is None else {"failures": 5, "pause": 30.0, **self.breaker},
             **self._files(),
+            **({} if self.ceilings is None else {"strict": self.ceilings.config()}),
         }
 
 

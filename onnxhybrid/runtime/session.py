@@ -23,7 +23,8 @@ from onnxhybrid.runtime.observation import Observation
 from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.run_future import RunFuture
-from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
+from onnxhybrid.runtime.scope import attach, lock, make_scope
+from onnxhybrid.runtime.sealing import Credentials, Sealed
 from onnxhybrid.runtime.source import source_of
 from onnxhybrid.runtime.statistics import NodeStats, parsed
 from onnxhybrid.runtime.workers import do
@@ -54,6 +55,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
         CredentialError: OH510, a remote node sends a credential that is neither given nor in the environment, and one
             is given that no node sends: a name was mistyped.
+        PolicyDenied: OH524, the graph is larger than a strict policy allows.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
             refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
             onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
@@ -70,14 +72,19 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         record: str | os.PathLike[str] | None = None,
         replay: str | os.PathLike[str] | None = None,
     ) -> None:
+        sealed = Sealed(credentials)
+        del credentials  # a report of an error would show it
+        sealed.check()
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
         if not isinstance(options, onnxruntime.SessionOptions):
             raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
+        if isinstance(policy, Policy) and policy.ceilings is not None:
+            model_or_path = policy.ceilings.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)
         self._options, self._operators, self._weights = options, source.operators, source.weights
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
-        calls = source.calls() if credentials and replay is None else ()
-        self._scope = make_scope(credentials, policy, calls, events=True, **tape)
+        calls = source.calls() if sealed.secrets and replay is None else ()
+        self._scope = make_scope(sealed, policy, calls, events=True, **tape)
         self._observation = Observation(self._scope)
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too

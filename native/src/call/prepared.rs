@@ -1,12 +1,13 @@
 //! A node, ready to be called: inputs to requests, over the transport, and the answers to checked outputs.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Code, Failure, Problem, quote};
+use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol};
-use crate::session::credential::Secret;
+use crate::session::credential::{Secret, check_clear};
+use crate::session::policy::Policy;
 use crate::session::scope::Scope;
 use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
@@ -30,8 +31,6 @@ pub struct Call {
 /// One call of a node: what it has done so far, and the token that it sends.
 pub(super) struct Invocation {
     pub(super) tally: Tally,
-    /// The token in use, so that no message can show it.
-    pub(super) secret: OnceLock<Secret>,
 }
 
 /// What the answers of one call have to fit.
@@ -44,6 +43,7 @@ pub(super) struct Expected {
 impl Call {
     /// Prepares everything that is the same for every run.
     pub fn new(node: Node, scope: Arc<Scope>) -> Result<Self, Problem> {
+        let node = bounded(node, scope.policy());
         let peer = scope.peer(&node.endpoint)?;
         let protocol = node.prepare()?;
         let stats = scope.node_stats(&node.name, &peer);
@@ -61,6 +61,11 @@ impl Call {
         self.peer.opened()
     }
 
+    /// The counters of the node, those of its other calls in the scope included.
+    pub fn stats(&self) -> serde_json::Value {
+        self.stats.to_json(self.connections())
+    }
+
     /// The status of a call that gave these outputs: 0 where there was no row to ask for, and so no answer.
     pub fn status(&self, outputs: &[OutputTensor]) -> u16 {
         let empty = outputs.first().is_some_and(|output| output.shape.first() == Some(&0));
@@ -75,7 +80,7 @@ impl Call {
         outcome: Result<Vec<OutputTensor>, Problem>,
     ) -> Result<Vec<OutputTensor>, Failure> {
         self.count(latency, invocation, outcome.as_ref().err().map(|problem| problem.code));
-        outcome.map_err(|problem| self.heard(self.failure(invocation.blot(problem), invocation.tally.attempts())))
+        outcome.map_err(|problem| self.heard(self.failure(self.blot(problem, invocation), invocation.tally.attempts())))
     }
 
     pub(super) fn count(&self, latency: Duration, invocation: &Invocation, error: Option<Code>) {
@@ -86,6 +91,12 @@ impl Call {
             bytes_in: invocation.tally.bytes_in(),
             error,
         });
+    }
+
+    /// The problem with its text fit to be shown.
+    pub(super) fn blot(&self, mut problem: Problem, invocation: &Invocation) -> Problem {
+        problem.message = self.scope.masks().with(invocation.tally.secret.get()).quote(&problem.message);
+        problem
     }
 
     /// A failure of this node.
@@ -110,13 +121,28 @@ impl Call {
     ) -> Result<(Vec<Request<'a>>, Expected), Problem> {
         self.peer.check()?;
         if let Some(token) = token {
-            let _ = invocation.secret.set(token_secret(token)?);
+            let token = token_secret(token)?;
+            if !token.is_empty() {
+                check_clear("the token", self.peer.origin(), self.peer.allows_in_clear())?;
+            }
+            self.scope.masks().remember(&token);
+            let _ = invocation.tally.secret.set(token);
         }
         let (options, tensors) = inputs.split_at_checked(self.node.option_inputs.len()).unwrap_or_default();
         let sizes = self.check_inputs(tensors)?;
         let asked = self.asked(options, tensors)?;
+        if self.scope.policy().budget.is_some() {
+            invocation.tally.ask_for(&self.models(tensors, &asked));
+        }
         let requests = self.requests(tensors, &asked)?;
         Ok((requests, Expected { sizes, asked }))
+    }
+
+    /// The names of the model that requests ask for: what is really sent, never how the node is called.
+    fn models(&self, tensors: &[InputTensor], asked: &Asked) -> Vec<String> {
+        let attribute = Some(self.node.attributes.text("model")).filter(|model| !model.is_empty()).map(str::to_owned);
+        let path = self.node.endpoint.segment_after("deployments");
+        self.protocol.models(tensors, asked).into_iter().chain(attribute).chain(path).collect()
     }
 
     pub(super) fn answer(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
@@ -157,9 +183,9 @@ impl Call {
             return Ok(Vec::new());
         }
         if let Auth::Credential(name) = &self.node.auth {
-            let _ = invocation.secret.set(self.scope.secret(name, self.peer.origin()).await?);
+            let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
-        if let Some(secret) = invocation.secret.get().filter(|secret| !secret.is_empty()) {
+        if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
             let header = self.node.protocol.authentication.header(secret);
             for request in &mut requests {
                 request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
@@ -268,14 +294,18 @@ fn of_row(mut problem: Problem, row: usize, rows: usize) -> Problem {
 impl Invocation {
     /// A call that is about to be made.
     pub(super) fn watched(watch: &Watch) -> Self {
-        Self { tally: Tally::watched(watch), secret: OnceLock::new() }
+        Self { tally: Tally::watched(watch) }
     }
+}
 
-    /// The problem with its text fit to be shown.
-    pub(super) fn blot(&self, mut problem: Problem) -> Problem {
-        problem.message = quote(&problem.message, self.secret.get().map(Secret::expose));
-        problem
+/// The node, asking for no more than a strict policy lets a file ask for.
+fn bounded(mut node: Node, policy: &Policy) -> Node {
+    if let Some(strict) = &policy.strict {
+        node.timeout = node.timeout.min(strict.max_timeout);
+        node.connect_timeout = node.connect_timeout.min(strict.max_timeout);
+        node.retries = node.retries.min(strict.max_retries);
     }
+    node
 }
 
 fn token_secret(token: &InputTensor) -> Result<Secret, Problem> {

@@ -41,9 +41,10 @@ impl Call {
         }
         let answer = Answer {
             attempts: invocation.tally.attempts(),
-            outcome: outcome.map_err(|problem| invocation.blot(problem)),
+            outcome: outcome.map_err(|problem| self.blot(problem, invocation)),
         };
-        record.keep(&key, &self.node.name, &answer, invocation.secret.get())?;
+        let mask = self.scope.masks().with(invocation.tally.secret.get());
+        record.keep(&key, &self.node.name, &answer, &mask)?;
         answer.outcome
     }
 

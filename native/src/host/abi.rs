@@ -6,6 +6,7 @@ use std::time::Duration;
 use ort_sys::{OrtApiBase, OrtSessionOptions, OrtStatusPtr};
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::failure::{Code, Failure, Problem};
 use crate::guard::guard;
 use crate::host::{describe, register};
@@ -16,8 +17,8 @@ use crate::session::credential::Resolver;
 use crate::session::scope::{self, Scope};
 use crate::{protocol, trace};
 
-/// The version of these functions; it changes when one of them does.
-const ABI_VERSION: u32 = 3;
+/// The version of these functions; it changes when one of them does, or comes to them.
+const ABI_VERSION: u32 = 4;
 
 export! {
     /// Adds the operators of the domain `ai.onnxhybrid` to a session's options; ONNX Runtime looks for this name.
@@ -40,6 +41,13 @@ export! {
     /// The attributes that every node has, and the protocol table, as JSON.
     extern "C" fn onnxhybrid_protocols() -> GivenText {
         protocol::table::json().into()
+    }
+
+    /// What a text is as an endpoint, as JSON: `{"scheme": …, "host": …, "port": …, "loopback": …}`, or
+    /// `{"problem": …, "login": …}` with what is wrong with it, and whether that is a user or a password. Whoever checks a
+    /// model sees the host that a call goes to.
+    extern "C" fn onnxhybrid_endpoint(text: LentText) -> GivenText {
+        Endpoint::describe(text.read().unwrap_or_default()).to_string().as_str().into()
     }
 
     /// Creates a scope; 0 on failure, with the failure's JSON in `*failure` unless that is null. The resolver may be

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::attributes::{AUTH, CONNECT_TIMEOUT, RETRIES, TIMEOUT};
 use crate::endpoint::Endpoint;
-use crate::failure::{Code, Failure, Problem, quote};
+use crate::failure::{Code, Failure, Problem};
 use crate::node::{self, Auth};
 use crate::protocol::spec::{Describe, Description, ProtocolSpec, TensorSpec};
 use crate::protocol::table;
@@ -73,7 +73,7 @@ pub fn describe(scope: &Arc<Scope>, query: &str) -> Result<Value, Failure> {
         .map_err(|error| Failure::without_node(refused(format!("the request is malformed: {error}"))))?;
     let (tally, mut secret) = (Tally::default(), None);
     ask(scope, &query, &tally, &mut secret).map(|description| to_json(&description)).map_err(|mut problem| {
-        problem.message = quote(&problem.message, secret.as_ref().map(Secret::expose));
+        problem.message = scope.masks().with(secret.as_ref()).quote(&problem.message);
         // An endpoint that is malformed may hold a password.
         let endpoint = Endpoint::parse(&query.endpoint).map(|endpoint| endpoint.text).unwrap_or_default();
         Failure { problem, node: String::new(), endpoint, attempts: tally.attempts() }
@@ -91,7 +91,7 @@ fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Sec
         let peer = scope.peer(&endpoint)?;
         peer.check()?;
         if let Some(name) = query.credential()? {
-            let token = &*secret.insert(scope.secret(&name, &endpoint.origin).await?);
+            let token = &*secret.insert(scope.secret(&name, &peer).await?);
             let header = protocol.authentication.header(token).filter(|_| !token.is_empty());
             request.headers.extend(header.map(|(name, value)| (Some(name), value)));
         }

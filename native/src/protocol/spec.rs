@@ -19,6 +19,11 @@ pub trait Protocol: Send + Sync {
     /// The request that carries `inputs`, one for each of the node's input names.
     fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem>;
 
+    /// The names that the request for `inputs` gives the model it asks for, beside the node's attributes.
+    fn models(&self, _inputs: &[InputTensor], asked: &Asked) -> Vec<String> {
+        ["model", "deployment"].into_iter().filter_map(|option| asked.options.text(option)).map(str::to_owned).collect()
+    }
+
     /// Refuses an answer that is no success, in the server's words.
     fn check(&self, response: &Response) -> Result<(), Problem> {
         check_status(response)

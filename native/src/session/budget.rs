@@ -61,15 +61,28 @@ impl Budget {
         })
     }
 
-    /// The price of a request: that of the first of `names` that has one, otherwise the one of every model.
-    pub fn price(&self, names: &[&str]) -> Option<Nanos> {
-        names.iter().chain(&[ANY]).find_map(|name| self.prices.get(*name).copied())
+    /// The price of a request that names its model so. Where several names are in it, the dearest counts; a model without
+    /// a price of its own has that of every model, and `None` is no price at all.
+    pub fn price(&self, models: &[String]) -> Option<Nanos> {
+        let any = || self.prices.get(ANY).copied();
+        if models.is_empty() {
+            return any();
+        }
+        let prices: Option<Vec<_>> = models.iter().map(|model| self.own_price(model).or_else(any)).collect();
+        prices?.into_iter().max()
+    }
+
+    /// The price under this name, in whatever case a server would take it.
+    fn own_price(&self, model: &str) -> Option<Nanos> {
+        let named = |(name, _): &(&String, &Nanos)| *name != ANY && name.eq_ignore_ascii_case(model.trim());
+        self.prices.iter().filter(named).map(|(_, price)| *price).max()
     }
 
     /// Spends a request with a body of `bytes`; one that would go over the budget is refused and spends nothing.
     pub fn spend(&self, price: Option<Nanos>, bytes: u64) -> Result<(), Problem> {
         let Some(price) = price.or(self.cost.is_none().then_some(0)) else {
-            let message = "the budget limits the cost and has no price for this model: add one, or one for \"*\"";
+            let message = "the budget limits the cost and has no price for the model that the request asks for: add one \
+                           under its name, or one for \"*\"";
             return Err(Problem::new(Code::NoPrice, message));
         };
         let mut spent = lock(&self.spent);
@@ -120,7 +133,7 @@ mod tests {
             (r#"{"cost": 0.3, "price": {"m": 0.2}}"#, Code::Budget),
         ] {
             let budget = budget(json);
-            let price = budget.price(&["node", "m"]);
+            let price = budget.price(&["m".to_owned()]);
             assert!(budget.spend(price, 10).is_ok(), "{json}");
             assert_eq!(budget.spend(price, 10).unwrap_err().code, code, "{json}");
         }
@@ -138,10 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_the_nodes_or_the_models_or_everyones() {
-        let priced = budget(r#"{"price": {"n": 1, "m": 2, "*": 3}}"#);
-        let units = |names: &[&str]| priced.price(names).unwrap() / 1_000_000_000;
-        assert_eq!((units(&["n", "m"]), units(&["x", "m"]), units(&["x", ""])), (1, 2, 3));
+    fn a_price_is_the_models_or_everyones_and_the_dearest_of_several() {
+        let priced = budget(r#"{"price": {"m": 2, "n": 5, "*": 3}}"#);
+        let units = |names: &[&str]| priced.price(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        for (names, price) in [(&["m"][..], 2), (&[" M"], 2), (&["x"], 3), (&["*"], 3), (&[], 3), (&["m", "n"], 5)] {
+            assert_eq!(units(names), Some(price * 1_000_000_000), "{names:?}");
+        }
+        assert_eq!(budget(r#"{"price": {"m": 2}}"#).price(&["m".into(), "x".into()]), None);
+        assert_eq!(budget(r#"{"price": {"m": 2}}"#).price(&[]), None);
         assert_eq!(budget(r#"{"cost": 1}"#).spend(None, 0).unwrap_err().code, Code::NoPrice);
     }
 

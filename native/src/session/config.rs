@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -9,7 +10,7 @@ use crate::failure::{Code, Problem};
 use crate::session::breaker::BreakerConfig;
 use crate::session::budget::{Budget, BudgetConfig};
 use crate::session::credential::{Credential, Resolver, Secret, Source, parse_hosts};
-use crate::session::policy::Policy;
+use crate::session::policy::{Policy, Strict};
 use crate::session::trust::{ClientCertificate, Trust};
 
 /// A scope's configuration.
@@ -50,6 +51,17 @@ pub(super) struct PolicyConfig {
     ca_file: Option<String>,
     /// The files of the certificate and of its key.
     client_certificate: Option<(String, String)>,
+    /// What a file from a stranger may ask for.
+    strict: Option<StrictConfig>,
+}
+
+/// Ceilings for what a file may ask for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StrictConfig {
+    max_timeout_ms: u64,
+    max_retries: u32,
+    max_request_bytes: u64,
 }
 
 impl Config {
@@ -102,7 +114,13 @@ impl PolicyConfig {
         }
         policy.breaker = self.breaker;
         let client = self.client_certificate.map(|(certificate, key)| ClientCertificate::new(certificate, key, None));
-        policy.trust = Arc::new(Trust::new(self.ca_file.map(Into::into), client)?);
+        let trust = Trust::new(self.ca_file.map(Into::into), client)?;
+        policy.trust = Arc::new(if self.strict.is_some() { trust.without_environment() } else { trust });
+        policy.strict = self.strict.map(|strict| Strict {
+            max_timeout: Duration::from_millis(strict.max_timeout_ms),
+            max_retries: strict.max_retries,
+            max_request_bytes: strict.max_request_bytes,
+        });
         Ok(policy)
     }
 }

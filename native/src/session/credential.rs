@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use url::Host;
 use zeroize::Zeroizing;
 
-use crate::endpoint::{Origin, parse_host_and_port};
+use crate::endpoint::Origin;
 use crate::failure::{Code, Problem, quote};
+use crate::session::entry::Entry;
 
-/// A token; it is never printed, and its memory is cleared when it is dropped.
+/// A token; it is never printed, and this copy of it is cleared when it is dropped. Those that are on their way, in a
+/// header and in the buffers of a connection, are not.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -58,16 +59,13 @@ pub enum Source {
     Resolver(Arc<dyn Resolver>),
 }
 
-/// A host, and a port unless any will do.
-pub type Binding = (Host<String>, Option<u16>);
-
 /// A credential.
 #[derive(Clone)]
 pub struct Credential {
     /// Where its value comes from.
     pub source: Source,
     /// Where it may be sent; `None` for any endpoint of the session's model.
-    pub hosts: Option<Vec<Binding>>,
+    pub hosts: Option<Vec<Entry>>,
 }
 
 impl Credential {
@@ -84,16 +82,20 @@ impl Credential {
         Ok(Self { source: Source::Value(Secret::new(value.into_bytes())?), hosts: Some(parse_hosts(&hosts)?) })
     }
 
-    /// Whether it may be sent to `origin`.
-    pub fn check_host(&self, name: &str, origin: &Origin) -> Result<(), Problem> {
-        let bound = |(host, port): &Binding| *host == origin.host && port.is_none_or(|port| port == origin.port);
-        if self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(bound)) {
-            return Ok(());
+    /// Whether it may be sent to `origin`; `clear` says whether the policy lets it go there unencrypted.
+    pub fn check_host(&self, name: &str, origin: &Origin, clear: bool) -> Result<(), Problem> {
+        let mut hosts = self.hosts.iter().flatten();
+        if self.hosts.is_some() && !hosts.any(|entry| entry.names(origin)) {
+            let at = format!("{}://{}:{}", origin.scheme(), origin.host, origin.port);
+            let message = format!(
+                "the credential \"{name}\" is not bound to {at}: if that host may have it, name it in the Secret's hosts, \
+                 or in {}_HOSTS",
+                variable_name(name)
+            );
+            return Err(Problem::new(Code::CredentialHost, message));
         }
-        let host = format!("{}:{}", origin.host, origin.port);
-        let message = format!("the credential \"{name}\" is not bound to {host}: if that host may have it, name it in");
-        let message = format!("{message} the Secret's hosts, or in {}_HOSTS", variable_name(name));
-        Err(Problem::new(Code::CredentialHost, message))
+        let bound = self.hosts.iter().flatten().any(|entry| entry.names_in_clear(origin));
+        if bound { Ok(()) } else { check_clear(&format!("the credential \"{name}\""), origin, clear) }
     }
 
     /// The value that is there without asking, if there is one.
@@ -110,17 +112,30 @@ pub fn ask(resolver: &dyn Resolver, name: &str) -> Result<Secret, Problem> {
     match resolver.resolve(name) {
         Ok(value) => Secret::new(value),
         Err(text) => {
-            let message = format!("the provider of the credential \"{name}\" failed: {}", quote(&text, []));
+            let message = format!("the provider of the credential \"{name}\" failed: {}", quote(&text));
             Err(Problem::new(Code::CredentialProvider, message))
         }
     }
 }
 
-/// Reads the hosts that a credential is bound to.
-pub fn parse_hosts<S: AsRef<str>>(hosts: &[S]) -> Result<Vec<Binding>, Problem> {
+/// Refuses to send a token, `what`, in clear; but to this machine, and where the policy allows it.
+pub fn check_clear(what: &str, origin: &Origin, allowed: bool) -> Result<(), Problem> {
+    if origin.tls || origin.is_loopback() || allowed {
+        return Ok(());
+    }
+    let message = format!(
+        "{what} would travel unencrypted to {origin}: use https or grpcs, or name \"{origin}\" in the policy's allow or \
+         the Secret's hosts"
+    );
+    Err(Problem::new(Code::CredentialHost, message))
+}
+
+/// Reads the hosts that a credential is bound to: `host`, `host:port`, or an origin.
+pub fn parse_hosts<S: AsRef<str>>(hosts: &[S]) -> Result<Vec<Entry>, Problem> {
     let parse = |host: &S| {
-        let message = || format!("\"{}\" is no host and no host:port", host.as_ref());
-        parse_host_and_port(host.as_ref()).ok_or_else(|| Problem::new(Code::Scope, message()))
+        let entry = Entry::parse(host.as_ref()).filter(|entry| matches!(entry, Entry::Host(..) | Entry::Origin(_)));
+        let message = || format!("\"{}\" is no host, host:port or origin", host.as_ref());
+        entry.ok_or_else(|| Problem::new(Code::Scope, message()))
     };
     hosts.iter().map(parse).collect()
 }
@@ -160,18 +175,54 @@ mod tests {
 
     #[test]
     fn a_credential_goes_to_its_hosts_only() {
-        let credential = bound(&["Example.com", "127.0.0.1:8000"]);
-        for allowed in ["https://example.com", "http://EXAMPLE.com.:81", "http://0x7f.0.0.1:8000"] {
-            assert!(credential.check_host("c", &origin(allowed)).is_ok(), "{allowed}");
+        let credential = bound(&["Example.com", "127.0.0.1:8000", "https://gpu.example:8443", "http://open.example"]);
+        for allowed in [
+            "https://example.com",
+            "https://EXAMPLE.com.:81",
+            "http://0x7f.0.0.1:8000",
+            "grpcs://gpu.example:8443",
+            "http://open.example",
+        ] {
+            assert!(credential.check_host("c", &origin(allowed), false).is_ok(), "{allowed}");
         }
-        for refused in
-            ["https://example.com.evil", "https://sub.example.com", "http://127.0.0.1:8001", "http://[::1]:8000"]
-        {
-            assert_eq!(
-                credential.check_host("c", &origin(refused)).unwrap_err().code,
-                Code::CredentialHost,
-                "{refused}"
-            );
+        for refused in [
+            "https://example.com.evil",
+            "https://sub.example.com",
+            "http://127.0.0.1:8001",
+            "http://[::1]:8000",
+            "http://gpu.example:8443",
+            "https://gpu.example",
+            "https://open.example",
+            "http://open.example:81",
+        ] {
+            let problem = credential.check_host("c", &origin(refused), true).unwrap_err();
+            assert_eq!(problem.code, Code::CredentialHost, "{refused}");
+        }
+    }
+
+    #[test]
+    fn no_credential_goes_out_in_clear_unless_its_hosts_or_the_policy_name_that_origin() {
+        let source = Source::Value(Secret::new(b"s3cret".to_vec()).unwrap());
+        let free = Credential { source, hosts: None };
+        for credential in [bound(&["gpu.example", "10.0.0.1", "127.0.0.1", "localhost"]), free] {
+            for (url, passes) in [
+                ("http://gpu.example", false),
+                ("grpc://gpu.example:8001", false),
+                ("http://10.0.0.1", false),
+                ("https://gpu.example", true),
+                ("http://127.0.0.1:8000", true),
+                ("grpc://localhost:8001", true),
+            ] {
+                assert_eq!(credential.check_host("c", &origin(url), false).is_ok(), passes, "{url}");
+                assert!(credential.check_host("c", &origin(url), true).is_ok(), "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_credential_is_bound_to_hosts_and_origins_and_to_nothing_wider() {
+        for wide in ["*.example", "10.0.0.0/8", "*", "https://*.example", "https://h/path", "http://", "", "ftp://h"] {
+            assert_eq!(parse_hosts(&[wide]).unwrap_err().code, Code::Scope, "{wide}");
         }
     }
 
@@ -184,10 +235,10 @@ mod tests {
             _ => None,
         };
         let lonely = Credential::from_environment("my-key", environment).unwrap();
-        assert_eq!(lonely.check_host("my-key", &origin("http://h")).unwrap_err().code, Code::CredentialHost);
+        assert_eq!(lonely.check_host("my-key", &origin("https://h"), false).unwrap_err().code, Code::CredentialHost);
         let bound = Credential::from_environment("b", environment).unwrap();
-        assert!(bound.check_host("b", &origin("http://h:9")).is_ok());
-        assert!(bound.check_host("b", &origin("http://g:2")).is_err());
+        assert!(bound.check_host("b", &origin("https://h:9"), false).is_ok());
+        assert!(bound.check_host("b", &origin("https://g:2"), false).is_err());
         assert_eq!(Credential::from_environment("c", environment).err().unwrap().code, Code::CredentialMissing);
     }
 }

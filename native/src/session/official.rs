@@ -74,7 +74,7 @@ mod tests {
         let variable =
             |key: &str| variables.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
         let credential = from_environment(name, &origin, variable).map_err(|problem| problem.code)?;
-        credential.check_host(name, &origin).map_err(|problem| problem.code)?;
+        credential.check_host(name, &origin, false).map_err(|problem| problem.code)?;
         Ok(credential.value().unwrap().expose().to_owned())
     }
 
@@ -106,7 +106,7 @@ mod tests {
     fn our_own_variable_comes_first_and_an_empty_one_is_none() {
         let own = [("ONNXHYBRID_CREDENTIAL_OPENAI", "mine"), ("ONNXHYBRID_CREDENTIAL_OPENAI_HOSTS", "h")];
         let keys = [own[0], own[1], ("OPENAI_API_KEY", "one")];
-        assert_eq!(found("openai", "http://h", &keys), Ok("mine".into()));
+        assert_eq!(found("openai", "https://h", &keys), Ok("mine".into()));
         assert_eq!(found("openai", "https://api.openai.com", &keys), Err(Code::CredentialHost));
         let empty = [("OPENAI_API_KEY", "")];
         assert_eq!(found("openai", "https://api.openai.com", &empty), Err(Code::CredentialMissing));

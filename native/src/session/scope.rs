@@ -10,10 +10,10 @@ use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
-use crate::session::budget::Budget;
 use crate::session::config::Config;
 use crate::session::credential::{Credential, Resolver, Secret, Source, ask};
 use crate::session::events::Events;
+use crate::session::masking::Masks;
 use crate::session::official;
 use crate::session::policy::Policy;
 use crate::session::stats::NodeStats;
@@ -32,6 +32,7 @@ pub struct Scope {
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
     events: Option<Arc<Events>>,
     tape: Tape,
+    masks: Arc<Masks>,
 }
 
 /// Where requests go, what is spoken there, and what the environment said of it when the first node asked.
@@ -60,6 +61,11 @@ impl Scope {
         self.events.as_deref()
     }
 
+    /// The tokens that no text may show.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
     /// Where answers are recorded, or come from.
     pub fn tape(&self) -> &Tape {
         &self.tape
@@ -67,12 +73,10 @@ impl Scope {
 
     /// What goes along with `node`'s requests.
     pub fn watch(&self, node: &Node) -> Watch {
-        let priced = |budget: &Arc<Budget>| {
-            (budget.clone(), budget.price(&[&node.name, node.text("model"), node.text("deployment")]))
-        };
         Watch {
-            budget: self.policy.budget.as_ref().map(priced),
+            budget: self.policy.budget.clone(),
             events: self.events.clone(),
+            masks: self.masks.clone(),
             node: node.name.as_str().into(),
             endpoint: node.endpoint.text.as_str().into(),
             traceparent: None,
@@ -117,18 +121,21 @@ impl Scope {
         Value::Object(rows.collect::<Map<_, _>>())
     }
 
-    /// The value of the credential `name`, for `origin` alone.
-    pub async fn secret(&self, name: &str, origin: &Origin) -> Result<Secret, Problem> {
+    /// The value of the credential `name`, for the origin of `peer` alone.
+    pub async fn secret(&self, name: &str, peer: &Peer) -> Result<Secret, Problem> {
+        let origin = peer.origin();
         let credential = match self.credentials.get(name) {
             Some(credential) => credential.clone(),
+            None if self.policy.strict.is_some() => return Err(absent(name)),
             None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
         };
-        credential.check_host(name, origin)?;
+        credential.check_host(name, origin, peer.allows_in_clear())?;
         let secret = Self::current(credential.source, name).await?;
         if secret.is_empty() {
             // Without it the call would go out as nobody's, for example while a file is written anew.
             return Err(Problem::new(Code::CredentialMalformed, format!("the credential \"{name}\" is empty")));
         }
+        self.masks.remember(&secret);
         Ok(secret)
     }
 
@@ -144,6 +151,14 @@ impl Scope {
             }
         }
     }
+}
+
+/// There is no such credential in a scope that takes none from the environment.
+fn absent(name: &str) -> Problem {
+    let message = format!(
+        "there is no credential \"{name}\": give it to the session, whose policy is strict and takes none from the environment"
+    );
+    Problem::new(Code::CredentialMissing, message)
 }
 
 static SCOPES: LazyLock<Mutex<HashMap<u64, Arc<Scope>>>> = LazyLock::new(Mutex::default);
@@ -192,9 +207,9 @@ mod tests {
     }
 
     fn secret(scope: &Scope, name: &str) -> Option<Result<String, Code>> {
-        let origin = Endpoint::parse("http://h:8000").unwrap().origin;
+        let peer = scope.peer(&Endpoint::parse("https://h:8000").unwrap()).unwrap();
         let deadline = Instant::now() + Duration::from_millis(100);
-        let result = block_on(deadline, scope.secret(name, &origin))?;
+        let result = block_on(deadline, scope.secret(name, &peer))?;
         Some(result.map(|secret| secret.expose().to_owned()).map_err(|problem| problem.code))
     }
 
@@ -210,7 +225,7 @@ mod tests {
             r#"{"credentials": {"a": {}}}"#,
             r#"{"credentials": {"a": {"resolver": true}}}"#,
             r#"{"credentials": {"a": {"value": "v", "resolver": true}}}"#,
-            r#"{"credentials": {"a": {"value": "v", "hosts": ["http://h"]}}}"#,
+            r#"{"credentials": {"a": {"value": "v", "hosts": ["http://h/x"]}}}"#,
         ] {
             assert_eq!(Scope::from_json(config, None).err().unwrap().code, Code::Scope, "{config}");
         }

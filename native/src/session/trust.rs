@@ -14,7 +14,8 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
-use crate::session::credential::{Binding, parse_hosts};
+use crate::session::credential::parse_hosts;
+use crate::session::entry::Entry;
 
 /// The files of a client's certificate and key, and the hosts that may see it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,26 +23,27 @@ pub struct ClientCertificate {
     certificate: PathBuf,
     key: PathBuf,
     /// `None` for any endpoint of the session's model.
-    hosts: Option<Vec<Binding>>,
+    hosts: Option<Vec<Entry>>,
 }
 
 impl ClientCertificate {
     /// A certificate for `hosts`, or for any endpoint of the session's model.
-    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>, hosts: Option<Vec<Binding>>) -> Self {
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>, hosts: Option<Vec<Entry>>) -> Self {
         Self { certificate: certificate.into(), key: key.into(), hosts }
     }
 
     fn is_for(&self, origin: &Origin) -> bool {
-        let bound = |(host, port): &Binding| *host == origin.host && port.is_none_or(|port| port == origin.port);
-        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(bound))
+        self.hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|entry| entry.names(origin)))
     }
 }
 
 /// What a session trusts and shows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trust {
     ca_file: Option<PathBuf>,
     client: Option<ClientCertificate>,
+    /// Whether the environment may name a certificate to be shown to endpoints.
+    environment: bool,
     /// Configurations that were made, each for its files as they were.
     made: Mutex<Vec<(Files, Arc<ClientConfig>)>>,
 }
@@ -56,20 +58,33 @@ struct Files {
 /// Configurations that are kept: with and without a client's certificate, and some from before a change.
 const KEPT: usize = 4;
 
+impl Default for Trust {
+    fn default() -> Self {
+        Self { ca_file: None, client: None, environment: true, made: Mutex::default() }
+    }
+}
+
 impl Trust {
+    /// The same, but for a client's certificate that the environment names.
+    #[must_use]
+    pub fn without_environment(self) -> Self {
+        Self { environment: false, ..self }
+    }
+
     /// Reads the files once, so that a mistake shows at once.
     pub fn new(ca_file: Option<PathBuf>, client: Option<ClientCertificate>) -> Result<Self, Problem> {
         let files = Files::stamped(ca_file.as_deref(), client.as_ref()).map_err(as_settings)?;
         if files.is_some() {
             files.load().map_err(as_settings)?;
         }
-        Ok(Self { ca_file, client, made: Mutex::default() })
+        Ok(Self { ca_file, client, ..Self::default() })
     }
 
     /// The configuration of a connection to `origin`.
     pub fn config(&self, origin: &Origin) -> Result<Arc<ClientConfig>, Problem> {
         let client = match &self.client {
             Some(client) => Some(client.clone()),
+            None if !self.environment => None,
             None => from_environment(variable)?,
         };
         self.config_with(client, origin)

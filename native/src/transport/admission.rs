@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
 
-use super::{Limits, Peer, Request, Response, Trouble, Watch, grpc};
+use super::{Limits, Peer, Request, Response, Tally, Trouble, grpc};
 use crate::failure::{Code, Problem};
 use crate::session::breaker::{Breaker, Pass};
 
@@ -41,8 +41,9 @@ impl Peer {
         &self,
         request: &Request<'_>,
         limits: &Limits,
-        watch: &Watch,
+        tally: &Tally,
     ) -> Result<Place<'_>, Problem> {
+        self.check_size(request.body.len() as u64)?;
         let permit = match &self.permits {
             Some(permits) => permits.acquire().await.ok(),
             None => None,
@@ -51,7 +52,7 @@ impl Peer {
             Some(breaker) => Some((breaker, breaker.enter(Instant::now()).ok_or_else(|| self.open_circuit())?)),
             None => None,
         };
-        watch.spend(request.body.len() as u64).inspect_err(|_| {
+        tally.spend(request.body.len() as u64).inspect_err(|_| {
             if let Some((breaker, pass)) = passed {
                 breaker.leave(pass, None, Instant::now());
             }
@@ -71,6 +72,7 @@ fn worked(outcome: &Result<Response, Trouble>) -> Option<bool> {
         Ok(answer) if grpc::is_retryable(&answer.headers) => Some(false),
         Ok(answer) => Some(answer.status.as_u16() < 500 && !matches!(answer.status.as_u16(), 408 | 429)),
         Err(Trouble::Unanswered(_)) => Some(false),
+        Err(Trouble::Stale(_)) => None,
         Err(Trouble::Final(problem)) => match problem.code {
             Code::Policy | Code::Trust => None,
             Code::TooLarge => Some(true),

@@ -91,6 +91,22 @@ impl Peer {
         &self.origin
     }
 
+    /// Refuses a request that is larger than a strict policy allows.
+    pub(super) fn check_size(&self, bytes: u64) -> Result<(), Problem> {
+        match self.policy.strict.map(|strict| strict.max_request_bytes) {
+            Some(most) if bytes > most => {
+                let message = format!("the request has {bytes} bytes, more than the {most} that the policy allows");
+                Err(Problem::new(Code::Ceiling, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the session's policy, or the process's, names the origin in clear, so that a token may go there.
+    pub fn allows_in_clear(&self) -> bool {
+        [Some(&*self.policy), self.process.as_ref()].into_iter().flatten().any(|own| own.allows_in_clear(&self.origin))
+    }
+
     /// Connections opened so far.
     pub fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
@@ -101,29 +117,28 @@ impl Peer {
         self.refusal.clone().map_or(Ok(()), Err)
     }
 
-    /// Sends `request` once. A kept connection that turns out to be dead is replaced unseen.
+    /// Sends `request` once: on a kept connection if there is one that seems to be good, or with `fresh` on a new one.
+    ///
+    /// One that dies under the request is for the caller to repeat, who counts and limits it: the server may have worked
+    /// on it.
     pub(super) async fn exchange(
         &self,
         request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
+        fresh: bool,
     ) -> Result<Response, Trouble> {
-        if let Some(kept) = self.take().await {
-            let shared = kept.share();
-            match self.exchange_on(kept, request, limits, tally).await {
-                Err(Trouble::Unanswered(problem)) => {
-                    if let Some(mut shared) = shared
-                        && shared.is_ready().await
-                    {
-                        // A connection that lives on has refused this request alone.
-                        return Err(Trouble::Unanswered(problem));
-                    }
-                }
-                outcome => return outcome,
-            }
+        let kept = if fresh { None } else { self.take().await };
+        let Some(kept) = kept else {
+            let opened = self.open(limits.connect_timeout).await?;
+            return self.exchange_on(opened, request, limits, tally).await;
+        };
+        let shared = kept.share();
+        match self.exchange_on(kept, request, limits, tally).await {
+            // A connection that lives on has refused this request alone.
+            Err(Trouble::Unanswered(problem)) if !lives_on(shared).await => Err(Trouble::Stale(problem)),
+            outcome => outcome,
         }
-        let fresh = self.open(limits.connect_timeout).await?;
-        self.exchange_on(fresh, request, limits, tally).await
     }
 
     async fn exchange_on(
@@ -254,5 +269,12 @@ impl Peer {
             return Err(Trouble::Final(Problem::new(Code::Connect, message)));
         }
         Ok(Connection::http1(stream))
+    }
+}
+
+async fn lives_on(shared: Option<Connection>) -> bool {
+    match shared {
+        Some(mut connection) => connection.is_ready().await,
+        None => false,
     }
 }

@@ -66,6 +66,8 @@ pub struct Limits {
 pub(crate) enum Trouble {
     /// No byte of an answer came, and the request can be sent again.
     Unanswered(Problem),
+    /// The same, on a connection that was kept from before: it may have ended before the request came.
+    Stale(Problem),
     /// Trying again would be of no use, or not safe.
     Final(Problem),
 }
@@ -73,7 +75,7 @@ pub(crate) enum Trouble {
 impl From<Trouble> for Problem {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Unanswered(problem) | Trouble::Final(problem) => problem,
+            Trouble::Unanswered(problem) | Trouble::Stale(problem) | Trouble::Final(problem) => problem,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sending with repeats: as often as it is safe, of use, and within the limits.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::grpc;
 use super::peer::Peer;
@@ -11,34 +11,45 @@ use crate::failure::Problem;
 
 /// Sends `request` until an answer comes that is not worth a retry, or the limits are reached.
 ///
-/// It begins no pause that would end after the deadline. A request that is under way then is for the caller to drop.
+/// A kept connection that dies before a byte of the answer is replaced once beyond the limit of retries, since servers end
+/// idle ones at any time; it counts as a repeat, and the budget has to allow it. No pause is begun that would end after
+/// the deadline. A request that is under way then is for the caller to drop.
 pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-    let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
+    let (mut backoff, mut before, mut retries, mut replaced) = (Backoff::default(), None, 0, false);
     loop {
-        let mut place = match peer.admit(request, limits, &tally.watch).await {
+        let mut place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
             // What a repeat is refused for says less than what it was to repeat.
             Err(problem) => return before.unwrap_or(Err(problem)),
         };
         let attempt = tally.attempted();
-        let outcome = peer.exchange(request, limits, tally).await;
+        let outcome = peer.exchange(request, limits, tally, replaced).await;
         place.settle(&outcome);
         drop(place);
-        let pause = match &outcome {
-            Ok(answer) if is_retryable(answer.status) => {
-                backoff.pause(retry::retry_after(&answer.headers, SystemTime::now()))
+        let mut wait = Duration::ZERO;
+        if matches!(&outcome, Err(Trouble::Stale(_))) && !replaced {
+            replaced = true;
+        } else {
+            match pause(&outcome, &mut backoff) {
+                Some(pause) if retries < limits.retries && Instant::now() + pause < limits.deadline => wait = pause,
+                _ => return outcome.map_err(Problem::from),
             }
-            Ok(answer) if grpc::is_retryable(&answer.headers) => backoff.pause(grpc::pushback(&answer.headers)),
-            Err(Trouble::Unanswered(_)) => backoff.pause(None),
-            _ => return outcome.map_err(Problem::from),
-        };
-        if retries >= limits.retries || Instant::now() + pause >= limits.deadline {
-            return outcome.map_err(Problem::from);
+            retries += 1;
         }
-        tally.watch.repeated(attempt, &outcome);
+        tally.retried(attempt, &outcome);
         before = Some(outcome.map_err(Problem::from));
-        tokio::time::sleep(pause).await;
-        retries += 1;
-        tally.retried();
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// How long to wait before the request is sent again; `None` where that is not safe, or of no use.
+fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<Duration> {
+    match outcome {
+        Ok(answer) if is_retryable(answer.status) => {
+            Some(backoff.pause(retry::retry_after(&answer.headers, SystemTime::now())))
+        }
+        Ok(answer) if grpc::is_retryable(&answer.headers) => Some(backoff.pause(grpc::pushback(&answer.headers))),
+        Err(Trouble::Unanswered(_) | Trouble::Stale(_)) => Some(backoff.pause(None)),
+        _ => None,
     }
 }

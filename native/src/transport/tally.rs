@@ -1,11 +1,16 @@
 //! What a call has done so far.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
 use super::body::Body;
+use super::request::{Response, Trouble};
 use super::watch::Watch;
+use crate::failure::Problem;
+use crate::session::budget::Nanos;
+use crate::session::credential::Secret;
 
 /// What a call has done so far; it outlives the call that a deadline cuts off.
 #[derive(Debug, Default)]
@@ -14,6 +19,10 @@ pub struct Tally {
     retries: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
+    /// The price of each of its requests, once it is known which model they ask for.
+    price: OnceLock<Nanos>,
+    /// The token that they carry, so that no message can show it.
+    pub secret: OnceLock<Secret>,
     /// What goes along with the call's requests.
     pub watch: Watch,
 }
@@ -22,6 +31,18 @@ impl Tally {
     /// The tally of a call that is watched.
     pub fn watched(watch: &Watch) -> Self {
         Self { watch: watch.begin(), ..Self::default() }
+    }
+
+    /// Sets the price of each request: that of the model that they ask for by one of these names.
+    pub fn ask_for(&self, models: &[String]) {
+        if let Some(price) = self.watch.budget.as_ref().and_then(|budget| budget.price(models)) {
+            let _ = self.price.set(price);
+        }
+    }
+
+    /// Spends a request with a body of so many bytes of the budget, or refuses it.
+    pub(super) fn spend(&self, body: u64) -> Result<(), Problem> {
+        self.watch.spend(self.price.get().copied(), body)
     }
 
     /// Takes over the attempts of a call that was made before.
@@ -55,8 +76,9 @@ impl Tally {
         self.attempts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Counts a request that is tried again.
-    pub(super) fn retried(&self) {
+    /// Counts a request that is tried again after this outcome of the attempt.
+    pub(super) fn retried(&self, attempt: u32, outcome: &Result<Response, Trouble>) {
+        self.watch.repeated(attempt, outcome, self.secret.get());
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -8,17 +8,21 @@ use http::{HeaderName, HeaderValue};
 use super::{Response, Trouble};
 use crate::failure::{Code, Failure, Problem};
 use crate::session::budget::{Budget, Nanos};
+use crate::session::credential::Secret;
 use crate::session::events::Events;
+use crate::session::masking::Masks;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The same for all calls of a node. By default there is no budget, no trace and no log.
 #[derive(Clone, Default)]
 pub struct Watch {
-    /// The scope's budget, and the price of one request.
-    pub budget: Option<(Arc<Budget>, Option<Nanos>)>,
+    /// The scope's budget.
+    pub budget: Option<Arc<Budget>>,
     /// Where failed attempts are kept for the host's log.
     pub events: Option<Arc<Events>>,
+    /// The tokens that it must not show.
+    pub masks: Arc<Masks>,
     /// The node's name, for that log.
     pub node: Arc<str>,
     /// The node's endpoint, for that log.
@@ -46,29 +50,30 @@ impl Watch {
     }
 
     /// Spends a request of the budget, or refuses it.
-    pub(super) fn spend(&self, body: u64) -> Result<(), Problem> {
-        self.budget.as_ref().map_or(Ok(()), |(budget, price)| budget.spend(*price, body))
+    pub(super) fn spend(&self, price: Option<Nanos>, body: u64) -> Result<(), Problem> {
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.spend(price, body))
     }
 
     /// Spends bytes of an answer.
     pub(super) fn received(&self, bytes: u64) {
-        if let Some((budget, _)) = &self.budget {
+        if let Some(budget) = &self.budget {
             budget.received(bytes);
         }
     }
 
     /// Keeps the failure of an attempt that will be repeated. Of what a server said only the status is told.
-    pub(super) fn repeated(&self, attempt: u32, outcome: &Result<Response, Trouble>) {
+    pub(super) fn repeated(&self, attempt: u32, outcome: &Result<Response, Trouble>, token: Option<&Secret>) {
         let Some(events) = &self.events else { return };
-        let problem = match outcome {
+        let mut problem = match outcome {
             Ok(answer) => {
                 // A gRPC server says 200 and means its own status.
                 let grpc = answer.header("grpc-status").and_then(|status| status.parse().ok());
                 let status = grpc.unwrap_or(answer.status.as_u16());
                 Problem::new(Code::Status, format!("the server answered {status}")).with_status(status)
             }
-            Err(Trouble::Unanswered(problem) | Trouble::Final(problem)) => problem.clone(),
+            Err(Trouble::Unanswered(problem) | Trouble::Stale(problem) | Trouble::Final(problem)) => problem.clone(),
         };
+        problem.message = self.masks.with(token).quote(&problem.message);
         let (node, endpoint) = (self.node.to_string(), self.endpoint.to_string());
         events.add(&Failure { problem, node, endpoint, attempts: attempt });
     }

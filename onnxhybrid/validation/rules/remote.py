@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from onnx import NodeProto
 
+from onnxhybrid import library
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model import RemoteSpec
 from onnxhybrid.model.remote_spec import gives_results, is_remote
@@ -97,12 +96,5 @@ def _flags(node: NodeProto, subject: Subject) -> list[str]:
 
 
 def _is_open(remote: RemoteSpec) -> bool:
-    url = urlsplit(remote.endpoint)
-    return url.scheme.lower() in ("http", "grpc") and not _is_loopback(url.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    found = library.endpoint(remote.endpoint)  # of one that is none OH301 tells
+    return found.get("scheme") in ("http", "grpc") and not found["loopback"]

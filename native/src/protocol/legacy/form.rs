@@ -28,6 +28,7 @@ pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
 };
 
 const FILE: &str = "file";
+const MODEL: &str = "model";
 
 struct Fields {
     path: PathAndQuery,
@@ -78,6 +79,14 @@ impl Protocol for Fields {
         }
         let (body, kind): (_, HeaderValue) = form.finish();
         Ok(post(&self.path, kind, body))
+    }
+
+    fn models(&self, inputs: &[InputTensor], _: &Asked) -> Vec<String> {
+        let constant = self.constant.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let text =
+            |tensor: &InputTensor| String::from_utf8_lossy(one_string(MODEL, tensor).unwrap_or(b"")).into_owned();
+        let given = self.names.iter().zip(inputs).map(|(name, tensor)| (name.as_str(), text(tensor)));
+        constant.chain(given).filter(|(name, _)| *name == MODEL).map(|(_, value)| value).collect()
     }
 
     fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {

@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 use http::uri::PathAndQuery;
+use serde::Deserialize;
 
 use super::{body, one_string, path, post};
 use crate::element::ElementType;
@@ -43,6 +44,15 @@ impl Protocol for Text {
         let tensor = inputs.first().ok_or_else(|| Problem::new(Code::Input, "there is no input"))?;
         let text = one_string(&self.name, tensor)?;
         Ok(post(&self.path, HeaderValue::from_static("application/json"), text.to_vec()))
+    }
+
+    fn models(&self, inputs: &[InputTensor], _: &Asked) -> Vec<String> {
+        #[derive(Deserialize)]
+        struct Body {
+            model: String,
+        }
+        let text = inputs.first().and_then(|tensor| one_string(&self.name, tensor).ok());
+        text.and_then(|text| serde_json::from_slice::<Body>(text).ok()).map(|body| body.model).into_iter().collect()
     }
 
     fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {

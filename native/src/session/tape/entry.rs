@@ -9,11 +9,8 @@ use serde_json::value::RawValue;
 use super::key;
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::session::credential::Secret;
+use crate::session::masking::Mask;
 use crate::tensor::{Chunks, OutputData, OutputTensor, element_count};
-
-/// Bytes below which a token is no secret that could be told from ordinary data.
-const LEAST_SECRET: usize = 8;
 
 /// What became of a call.
 #[derive(Clone, Debug)]
@@ -67,10 +64,9 @@ struct TensorEntry {
     text: Option<Vec<String>>,
 }
 
-/// The line of an answer; `secret`, where a server sent it back, becomes stars.
-pub(super) fn write(key: &str, node: &str, answer: &Answer, secret: Option<&Secret>) -> serde_json::Result<String> {
-    let secret = secret.map(Secret::expose).filter(|secret| secret.len() >= LEAST_SECRET);
-    let outputs = |outputs: &Vec<OutputTensor>| outputs.iter().map(|output| TensorEntry::of(output, secret)).collect();
+/// The line of an answer; tokens, where a server sent them back, become stars.
+pub(super) fn write(key: &str, node: &str, answer: &Answer, mask: &Mask) -> serde_json::Result<String> {
+    let outputs = |outputs: &Vec<OutputTensor>| outputs.iter().map(|output| TensorEntry::of(output, mask)).collect();
     let failure = |problem: &Problem| FailureEntry {
         code: problem.code.as_str().to_owned(),
         status: problem.status,
@@ -106,14 +102,15 @@ pub(super) fn read(line: &str) -> Option<(String, Answer)> {
 }
 
 impl TensorEntry {
-    fn of(output: &OutputTensor, secret: Option<&str>) -> Self {
+    fn of(output: &OutputTensor, mask: &Mask) -> Self {
         let (data, text) = match &output.data {
-            OutputData::Raw(chunks) => (Some(STANDARD.encode(blotted(&chunks.join(), secret))), None),
+            OutputData::Raw(chunks) => {
+                let mut bytes = chunks.join().to_vec();
+                mask.data(&mut bytes);
+                (Some(STANDARD.encode(bytes)), None)
+            }
             OutputData::Text(strings) => {
-                let text = |bytes: &[u8]| {
-                    let text = String::from_utf8_lossy(bytes);
-                    secret.map_or_else(|| text.to_string(), |secret| text.replace(secret, "***"))
-                };
+                let text = |bytes: &[u8]| mask.string(&String::from_utf8_lossy(bytes));
                 (None, Some(strings.iter().map(text).collect()))
             }
         };
@@ -139,24 +136,13 @@ impl TensorEntry {
     }
 }
 
-/// The bytes with stars in place of the secret.
-fn blotted(bytes: &[u8], secret: Option<&str>) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    let Some(secret) = secret.map(str::as_bytes) else { return bytes };
-    let mut from = 0;
-    while let Some(at) = bytes[from..].windows(secret.len()).position(|window| window == secret) {
-        from += at;
-        bytes[from..from + secret.len()].fill(b'*');
-        from += secret.len();
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::session::credential::Secret;
+    use crate::session::masking::Masks;
 
     fn text(items: &[&str]) -> OutputTensor {
         let data = OutputData::Text(items.iter().copied().collect());
@@ -175,7 +161,9 @@ mod tests {
     #[test]
     fn a_failure_comes_back_as_it_was() {
         let problem = Problem::new(Code::Status, "the server answered 429").with_status(429);
-        let line = write("k", "n", &Answer { attempts: 3, outcome: Err(problem.clone()) }, None).unwrap();
+        let line =
+            write("k", "n", &Answer { attempts: 3, outcome: Err(problem.clone()) }, &Masks::default().with(None))
+                .unwrap();
         let (key, answer) = read(&line).unwrap();
         assert_eq!((key.as_str(), answer.attempts, answer.outcome.unwrap_err()), ("k", 3, problem));
     }
@@ -184,7 +172,7 @@ mod tests {
     fn a_token_that_a_server_sends_back_is_not_kept() {
         let secret = Secret::new(b"s3cret-0123".to_vec()).unwrap();
         let outputs = vec![text(&["a s3cret-0123 b"]), bytes(b"xs3cret-0123y")];
-        let line = write("k", "n", &answer(outputs), Some(&secret)).unwrap();
+        let line = write("k", "n", &answer(outputs), &Masks::default().with(Some(&secret))).unwrap();
         assert!(line.contains("a *** b") && !line.contains("s3cret"), "{line}");
         let outputs = read(&line).unwrap().1.outcome.unwrap();
         let OutputData::Raw(chunks) = &outputs[1].data else { panic!("strings") };
@@ -195,7 +183,7 @@ mod tests {
         #[test]
         fn tensors_come_back_as_they_were(content: Vec<u8>, items in proptest::collection::vec(any::<String>(), 0..5)) {
             let items: Vec<_> = items.iter().map(String::as_str).collect();
-            let line = write("k", "n", &answer(vec![bytes(&content), text(&items)]), None).unwrap();
+            let line = write("k", "n", &answer(vec![bytes(&content), text(&items)]), &Masks::default().with(None)).unwrap();
             prop_assert!(!line.contains('\n'));
             let outputs = read(&line).unwrap().1.outcome.unwrap();
             let OutputData::Raw(chunks) = &outputs[0].data else { panic!("strings") };
@@ -206,7 +194,7 @@ mod tests {
 
         #[test]
         fn a_line_with_another_byte_is_damaged(at: proptest::sample::Index, byte: u8) {
-            let line = write("k", "n", &answer(vec![text(&["text"])]), None).unwrap();
+            let line = write("k", "n", &answer(vec![text(&["text"])]), &Masks::default().with(None)).unwrap();
             let mut damaged = line.clone().into_bytes();
             let at = at.index(damaged.len());
             prop_assume!(damaged[at] != byte);

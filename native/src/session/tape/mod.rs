@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
-use crate::session::credential::Secret;
+use crate::session::masking::Mask;
 
 pub use entry::Answer;
 
@@ -69,9 +69,9 @@ impl Record {
         Ok(Self { path: path.to_owned(), file: Mutex::new(begun.map_err(failed)?) })
     }
 
-    /// Adds an answer, without `secret`.
-    pub fn keep(&self, key: &str, node: &str, answer: &Answer, secret: Option<&Secret>) -> Result<(), Problem> {
-        let line = entry::write(key, node, answer, secret);
+    /// Adds an answer, without the tokens that `mask` knows.
+    pub fn keep(&self, key: &str, node: &str, answer: &Answer, mask: &Mask) -> Result<(), Problem> {
+        let line = entry::write(key, node, answer, mask);
         let line = line.map_err(|_| Problem::new(Code::Internal, "an answer has no form in JSON"))?;
         let written = lock(&self.file).write_all(format!("{line}\n").as_bytes());
         written.map_err(|error| unusable(&self.path, &format!("cannot be written: {error}")))

@@ -124,7 +124,11 @@ impl Exchange<'_> {
     async fn head(&mut self) -> Result<Head, Trouble> {
         let (mut known, mut interim) = (0, 0);
         loop {
-            self.more(ROOM).await.map_err(|error| Trouble::Unanswered(lost(&error)))?;
+            self.more(ROOM).await.map_err(|error| match (known, interim) {
+                (0, 0) => Trouble::Unanswered(lost(&error)),
+                // Whoever begins to answer has taken the request.
+                _ => Trouble::Final(cut_short(&error)),
+            })?;
             while let Some(head) = Head::take(&mut self.connection.buffer, known).map_err(no_http)? {
                 if !matches!(head.status.as_u16(), 100 | 102..200) {
                     return Ok(head);

@@ -246,4 +246,25 @@ ROWS = (
         "RoiAlign in a model that imports ai.onnx 22 under onnxruntime 1.32, which has kernels for the opsets 10 to 21",
         "Import an older opset in which the operator is what it was, or use a runtime that has the kernel.",
     ),
+    row(
+        "OH130",
+        "ModelError",
+        "A node says what its operator does not take",
+        "An attribute is of another type than the operator's schema has, one that it needs is missing, an element type "
+        "or an equation is none, or there are too few or too many inputs or outputs. ONNX Runtime refuses such a "
+        "model, and the parts of onnx that infer types and convert opsets would end the process.",
+        "a Split whose attribute split is a float, in a model that is raised to a newer opset",
+        "Write the node as https://onnx.ai/onnx/operators has it for the opset that the model imports.",
+    ),
+    row(
+        "OH131",
+        "ModelError",
+        "Functions unfold to more than a file of this size may take",
+        "ONNX Runtime replaces each call of a model-local function by its nodes. Functions that call each other "
+        "several times, in many levels, become more nodes than any machine holds, and those that call themselves never "
+        "end.",
+        "ten functions, each of which calls the next one ten times",
+        "Give the model without such functions; oh.load takes up to 100 000 nodes, or twenty times as many as are in "
+        "the file.",
+    ),
 )

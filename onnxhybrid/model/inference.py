@@ -17,7 +17,8 @@ def tensor_types(model: ModelProto) -> dict[str, ValueInfoProto]:
     """The type of each tensor of a skeleton's main graph, by name: inputs, weights, then what nodes write, in order.
 
     What can be inferred from the inputs counts for more than a declaration between them, which files carry on after
-    an edit that made it wrong. A tensor of which nothing is known has no type.
+    an edit that made it wrong. A tensor of which nothing is known has no type, nor has what a node writes that says
+    what its operator does not take.
     """
     declared = {value.name: value for value in _declarations(model)}
     certain, likely = certain_types(model), _inferred(model, declared=True)

@@ -25,7 +25,14 @@ from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.storage.companions import named, rename_files
 from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.sources import InFile
-from onnxhybrid.model.storage.weights import external_nested, materialize, materialize_nested, place, source_of
+from onnxhybrid.model.storage.weights import (
+    external_nested,
+    materialize,
+    materialize_nested,
+    place,
+    require_unrepeated,
+    source_of,
+)
 from onnxhybrid.model.storage.wire import THRESHOLD
 from onnxhybrid.runtime.hoisting import hoist
 from onnxhybrid.runtime.values import to_value
@@ -65,6 +72,7 @@ class Artifact:
         nested = bool(model.weights and external_nested(proto))
         if nested:
             hoist(proto.graph, lambda tensor: _refer(tensor, model, folder))
+        require_unrepeated((t for t in proto.graph.initializer if not _is_mappable(t, model)), model.weights)
         arrays = {}
         for tensor in proto.graph.initializer:
             if _refer(tensor, model, folder):
@@ -121,6 +129,13 @@ def _serialized(model: ModelProto) -> bytes:
     return data
 
 
+def _is_mappable(tensor: TensorProto, model: Model) -> bool:
+    """Whether ONNX Runtime can map a tensor's data from where it lies, and need not copy it."""
+    source = source_of(tensor, model.weights)
+    width = numpy_dtype(name_of(tensor.data_type)).itemsize
+    return isinstance(source, InFile) and source.offset % width == 0
+
+
 def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: bool = True) -> bool:
     """Let a tensor name its data's place, if that is a span of a file that can be mapped.
 
@@ -134,8 +149,7 @@ def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: b
     if not isinstance(source, InFile) or folder is None or source.length < THRESHOLD:
         return False
     location = os.path.relpath(os.path.realpath(source.path), folder)
-    misplaced = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize != 0
-    if (aligned and misplaced) or not location.isprintable():  # such a text may be no UTF-8
+    if (aligned and not _is_mappable(tensor, model)) or not location.isprintable():  # such a text may be no UTF-8
         return False
     source.require_unchanged()
     place(tensor, location, source.offset, source.length)

@@ -14,8 +14,11 @@ from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
 from onnxhybrid.model.check import require_single_names
+from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.remote_spec import RemoteSpec
+from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.glancing import glance
+from onnxhybrid.model.storage.weights import external_nested, require_unrepeated
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.artifact import Artifact
 
@@ -64,7 +67,7 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
         ours: whether nobody else has the options.
 
     Raises:
-        ModelError: OH100, it is no model; or what is wrong with the file.
+        ModelError: OH100, it is no model; OH108, it would fill the memory; or what is wrong with the file.
         ValidationError: OH104, a Model has two initializers, or inputs, of one name.
         Error: OH540, a model of 2 GiB or more together with options of the user's.
     """
@@ -84,6 +87,7 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
     operators = extensions.used(model)
     _hush(options, ours and any(spec.optional for spec in model.inputs))
     if path is not None:
+        _require_mappable(model)
         return Source(path, operators, model=model)
     require_single_names(model.skeleton)
     if not ours:
@@ -91,6 +95,13 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
     artifact = Artifact.mapped(model)
     artifact.attach(options)
     return Source(artifact.graph, operators, artifact, model)
+
+
+def _require_mappable(model: Model) -> None:
+    """Check that what ONNX Runtime reads into memory, as it does with attributes of nodes, is no more than a file."""
+    mapped = list(nested_places(all_nodes(model.skeleton))) if model.weights else []
+    known = set(map(id, mapped))
+    require_unrepeated([t for t in external_nested(model.skeleton) if id(t) not in known], model.weights)
 
 
 def _hush(options: onnxruntime.SessionOptions, defaults: bool) -> None:

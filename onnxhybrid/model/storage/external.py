@@ -22,6 +22,9 @@ from onnxhybrid.model.storage.sources import InFile, InMemory, Source, Weights
 from onnxhybrid.model.storage.weights import external_tensors, materialize, reference
 from onnxhybrid.model.storage.wire import ENCODED, SPAN, THRESHOLD
 
+_MOST_OVERLAPS = 8
+_LITTLE = 1 << 20  # bytes; in a smaller file nothing comes of it
+
 
 def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
     """Turn every EXTERNAL tensor of a freshly read skeleton into a reference, and return the table.
@@ -44,9 +47,22 @@ def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
         sources[source.key] = source
         if source.length < THRESHOLD:
             materialize(tensor, sources)
+    _require_apart(sources.values())
     if isinstance(itself, Path):
         sources.update(find_companions(model, itself))
     return sources
+
+
+def _require_apart(sources: Iterable[Source]) -> None:
+    """Spans may be one and the same, or a part of another, but a file is not cut up into many times of itself."""
+    taken: dict[tuple[str, int], int] = {}
+    for source in sources:
+        if isinstance(source, InFile):
+            key = source.path, source.stamp[0]
+            taken[key] = taken.get(key, 0) + source.length
+            if taken[key] > _MOST_OVERLAPS * max(source.stamp[0], _LITTLE):
+                text = f"its tensors take more than {_MOST_OVERLAPS} times the bytes of {source.path}"
+                raise ModelError("OH107", f"{text}, in spans that overlap")
 
 
 def nested_places(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:

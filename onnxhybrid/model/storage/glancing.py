@@ -13,6 +13,7 @@ from onnxhybrid.model.storage.reading import coded, message, opened
 from onnxhybrid.model.storage.weights import external_tensors
 from onnxhybrid.model.storage.wire import SPAN, THRESHOLD, detach
 from onnxhybrid.model.texts import file_path
+from onnxhybrid.model.unfolding import require_bounded
 
 _LOCATION = b"location"  # the key without which no tensor is external
 
@@ -38,12 +39,13 @@ def glance(path: str | os.PathLike[str]) -> Glance:
     """Look at an .onnx file.
 
     Raises:
-        ModelError: OH100, the file cannot be read or is no model.
+        ModelError: OH100, the file cannot be read or is no model; OH131, its functions unfold without bounds.
     """
     file = file_path(path, "OH100")
     with coded(file), opened(file) as view:
         skeleton = detach(view)
         model = message(skeleton)
+        require_bounded(model)
     external = _LOCATION in skeleton
     initializers = {tensor.name for tensor in model.graph.initializer}
     defaults = model.ir_version >= 4 and any(value.name in initializers for value in model.graph.input)

@@ -20,6 +20,8 @@ from onnxhybrid.model.storage.sources import Source, Weights
 from onnxhybrid.model.storage.weights import (
     detached,
     external_nested,
+    external_tensors,
+    is_repeated,
     materialize,
     materialize_nested,
     place,
@@ -67,7 +69,7 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         whole = copied(model)
         metadata.update(whole)
         with unfinished(target) as graph, carried(whole, weights, graph, path):
-            if external_data is True or not inside:
+            if external_data is True or not inside or (external_data == "auto" and _is_repeated(whole, weights)):
                 before.discard(_write_beside(whole, weights, graph, path))
             else:
                 _write_inside(whole, weights, graph)
@@ -76,6 +78,10 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         raise ModelError("OH112", f"{path} cannot be written: {problem.strerror or problem}") from None
     except UnicodeEncodeError:  # a file may have any bytes for a name, and a model refers to its data by text
         raise ModelError("OH112", f"the name of {path} is no text, and the model could not refer to its data") from None
+
+
+def _is_repeated(model: ModelProto, weights: Weights) -> bool:
+    return bool(weights) and is_repeated(external_tensors(model), weights)
 
 
 def _write_inside(model: ModelProto, weights: Weights, graph: Unfinished) -> None:

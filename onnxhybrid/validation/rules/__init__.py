@@ -13,6 +13,7 @@ Rule = Callable[[Subject], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     structure.sound,
     structure.tensors_only,
+    structure.fits_operators,
     portability.file_format,
     portability.standard_opset,
     portability.known_operators,

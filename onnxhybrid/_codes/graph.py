@@ -73,8 +73,9 @@ ROWS = (
         "A model refers to weights in a file (its own, or external data). That file is missing, too short, no regular "
         "file, was changed since the model was loaded, or lies outside of the model's folder, which ONNX Runtime "
         "refuses too: its real path has to lie in the folder of the path that was given, or in the one where the .onnx "
-        "file really is. Or the weights are said to be longer or shorter than their type and shape take. Or a model "
-        "that is saved has a node that names a file (EPContext) which was not there when the model was loaded.",
+        "file really is. Or a part of its name is hidden (begins with a dot), as files are that hold keys. Or the "
+        "weights are said to be longer or shorter than their type and shape take. Or a model that is saved has a node "
+        "that names a file (EPContext) which was not there when the model was loaded.",
         'external data at "../weights.bin", or a file that was overwritten after oh.load',
         "Keep external data beside the .onnx file, and load the model again after its files changed.",
     ),

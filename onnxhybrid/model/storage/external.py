@@ -93,7 +93,8 @@ def _source(tensor: TensorProto, itself: Path | bytes, files: Files | None) -> S
                 "OH107", f"external data {location!r} has no folder here; use oh.load(path) for such a model"
             )
         offset, length = (_number(entries.get(key, "0")) for key in ("offset", "length"))
-        return InFile.of(files.find(location), offset, _length(tensor, length))
+        path, size = files.find(location), _length(tensor, length)
+        return InFile.of(path, offset, size, tensor=tensor.name, stray=not files.is_own(location, tensor.name))
     except ValueError as problem:
         raise ModelError("OH107", f"the data of {tensor.name!r} has no valid place: {problem}") from None
 

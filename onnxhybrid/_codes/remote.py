@@ -127,6 +127,7 @@ ROWS = (
         'model.with_metadata({"onnxhybrid.noqa": "OH30"})',
         "Write the code as validate prints it, and behind an @ the node's name; or take the entry out.",
     ),
+    warning(
         "OH320",
         "External data has a name of its own",
         "A model names the files of its weights, and one of a stranger may name any file that lies beside it, in a "

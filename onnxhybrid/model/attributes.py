@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, defs
 
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.graphs import nodes_of
+from onnxhybrid.model.graphs import all_nodes, nodes_of
 from onnxhybrid.model.messages import copied
 from onnxhybrid.model.opsets import opsets_of, standard
 
@@ -55,6 +55,17 @@ def require_sound(model: ModelProto) -> None:
     """
     for text, place in flaws(model):
         raise ModelError("OH130", f"{place}: {text}")
+
+
+def require_equations(model: ModelProto) -> None:
+    """Check the one text that keeps ONNX Runtime busy for ever, too.
+
+    Raises:
+        ModelError: OH130, an Einsum has it.
+    """
+    for node in all_nodes(model):
+        if node.op_type == "Einsum" and not all(_is_equation(a.s) for a in node.attribute if a.name == "equation"):
+            raise ModelError("OH130", f"node {node.name!r} (Einsum): its attribute 'equation' is none that Einsum has")
 
 
 def flaws(model: ModelProto) -> Iterator[tuple[str, str]]:

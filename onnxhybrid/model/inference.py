@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onnx import GraphProto, ModelProto, ValueInfoProto, helper, shape_inference
+from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper, shape_inference
 
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.fragile import inferred
@@ -99,6 +99,6 @@ def _inferred(model: ModelProto, *, declared: bool) -> dict[str, ValueInfoProto]
             value.ClearField("type")
     try:
         graph = inferred(plain).graph
-    except (RuntimeError, ValueError, shape_inference.InferenceError):
+    except (RuntimeError, ValueError, checker.ValidationError, shape_inference.InferenceError):
         return {}
     return {value.name: value for value in (*graph.value_info, *graph.output)}

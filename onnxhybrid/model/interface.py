@@ -209,7 +209,11 @@ def _moved(model: ModelProto, name: str, wanted: str) -> str:
 
 
 def _schema(model: ModelProto, operator: str) -> defs.OpSchema:
-    return defs.get_schema(operator, min(_opset(model), defs.onnx_opset_version()), "")
+    version = _opset(model)
+    try:
+        return defs.get_schema(operator, min(version, defs.onnx_opset_version()), "")
+    except (defs.SchemaError, TypeError):  # TypeError: a version that onnx's own numbers do not hold
+        raise ModelError("OH115", f"the model imports ai.onnx {version}, which has no {operator}") from None
 
 
 def _opset(model: ModelProto) -> int:

@@ -30,7 +30,7 @@ def since_version(domain: str, operator: str, version: int) -> int:
     """The opset in which an operator became what it is in a version of its domain; 0 if onnx has none of the name."""
     try:
         return defs.get_schema(operator, version, domain).since_version
-    except defs.SchemaError:
+    except (defs.SchemaError, TypeError):
         return 0
 
 
@@ -53,7 +53,7 @@ def operator_keeps_meaning(operator: str, old: int, new: int) -> bool:
 def _compatible(domain: str, operator: str, old: int, new: int) -> bool:
     try:
         before, after = (defs.get_schema(operator, version, domain) for version in (old, new))
-    except defs.SchemaError:
+    except (defs.SchemaError, TypeError):  # TypeError: a version that onnx's own numbers do not hold
         return False
     if before.since_version == after.since_version:
         return True

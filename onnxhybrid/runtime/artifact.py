@@ -6,13 +6,13 @@ those that lie unaligned in a file, are attached to the options instead, and ONN
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from onnx import ModelProto, TensorProto
@@ -40,6 +40,7 @@ from onnxhybrid.runtime.values import to_value
 _FOLDER = "session.model_external_initializers_file_folder_path"
 _CONTEXT = "ep.context_file_path"
 """The path that a model given as bytes would have: files that EPContext nodes name are looked up beside it."""
+_MOST_SIZES = 32  # of an array of numpy 1
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,10 @@ def _serialized(model: ModelProto) -> bytes:
 def _is_mappable(tensor: TensorProto, model: Model) -> bool:
     """Whether ONNX Runtime can map a tensor's data from where it lies, and need not copy it."""
     source = source_of(tensor, model.weights)
-    width = numpy_dtype(name_of(tensor.data_type)).itemsize
-    return isinstance(source, InFile) and source.offset % width == 0
+    name = name_of(tensor.data_type)
+    if not isinstance(source, InFile) or name == "undefined":
+        return False
+    return source.offset % numpy_dtype(name).itemsize == 0
 
 
 def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: bool = True) -> bool:
@@ -162,10 +165,10 @@ def _array(tensor: TensorProto, model: Model) -> npt.NDArray[Any] | None:
     None where it is no array of whole bytes (int4 and the like), or so small that ONNX Runtime may want to know it.
     """
     source = source_of(tensor, model.weights)
-    if source is None or source.length < THRESHOLD:
+    name, shape = name_of(tensor.data_type), tuple(tensor.dims)
+    if source is None or source.length < THRESHOLD or name == "undefined" or len(shape) > _MOST_SIZES:
         return None
-    dtype = numpy_dtype(name_of(tensor.data_type))
-    shape = tuple(tensor.dims)
-    if source.length != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
+    dtype = numpy_dtype(name)
+    if source.length != dtype.itemsize * math.prod(shape):
         return None
     return source.mapped().view(dtype).reshape(shape)

@@ -13,6 +13,7 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
+from onnxhybrid.model.attributes import require_equations
 from onnxhybrid.model.check import require_single_names
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.remote_spec import RemoteSpec
@@ -81,6 +82,7 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
             return Source(os.fspath(model), [])
         path = None if seen.small else os.fspath(model)
         model = load(model)
+    require_equations(model.skeleton)
     if (upgraded := legacy.upgrade(model)) is not model:
         warnings.warn(_OLD, UserWarning, stacklevel=3)  # at the line that made the session
         model, path = upgraded, None

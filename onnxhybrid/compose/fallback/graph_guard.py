@@ -235,7 +235,8 @@ def _read_names(graph: GraphProto) -> dict[str, list[str]]:
     readers: dict[str, list[str]] = {}
     for node in nodes_of(graph.node):
         for name in node.input:
-            readers.setdefault(name, []).append(node.output[0] if node.op_type == "Identity" else "")
+            passed = node.op_type == "Identity" and node.output
+            readers.setdefault(name, []).append(node.output[0] if passed else "")
         for inner in attribute_graphs(node):
             for position, value in enumerate(inner.output):
                 handed = node.op_type == "If" and position < len(node.output)

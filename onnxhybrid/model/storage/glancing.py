@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
+from onnxhybrid.model.attributes import require_equations
 from onnxhybrid.model.dtypes import byte_count
 from onnxhybrid.model.opsets import imported
 from onnxhybrid.model.storage.reading import coded, message, opened
@@ -39,13 +40,16 @@ def glance(path: str | os.PathLike[str]) -> Glance:
     """Look at an .onnx file.
 
     Raises:
-        ModelError: OH100, the file cannot be read or is no model; OH131, its functions unfold without bounds.
+        ModelError: OH100, the file cannot be read or is no model; OH130, it would
+            never be opened; OH131, its functions unfold without bounds.
     """
     file = file_path(path, "OH100")
     with coded(file), opened(file) as view:
         skeleton = detach(view)
         model = message(skeleton)
         require_bounded(model)
+    if b"Einsum" in skeleton:
+        require_equations(model)
     external = _LOCATION in skeleton
     initializers = {tensor.name for tensor in model.graph.initializer}
     defaults = model.ir_version >= 4 and any(value.name in initializers for value in model.graph.input)

@@ -109,5 +109,5 @@ def _newest(domain: str) -> int:
 def _is_defined(domain: str, operator: str, version: int) -> bool:
     try:
         return not defs.get_schema(operator, version, domain).deprecated
-    except defs.SchemaError:
+    except (defs.SchemaError, TypeError):
         return False

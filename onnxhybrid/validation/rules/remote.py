@@ -97,7 +97,10 @@ def _flags(node: NodeProto, subject: Subject) -> list[str]:
 
 
 def _is_open(remote: RemoteSpec) -> bool:
-    url = urlsplit(remote.endpoint)
+    try:
+        url = urlsplit(remote.endpoint)
+    except ValueError:  # of that OH301 tells
+        return False
     return url.scheme.lower() in ("http", "grpc") and not _is_loopback(url.hostname or "")
 
 

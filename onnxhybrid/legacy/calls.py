@@ -69,7 +69,7 @@ def old_call(node: NodeProto) -> OldCall:
     token = given.pop(0) if spec.auth == "input" and given else ""
     names = [name for name in _listed(values.get("option_names")) if isinstance(name, str)]
     options, tensors = dict(zip(names, given, strict=False)), given[len(names) :]
-    if len(tensors) != len(spec.inputs) or len(node.output) != len(spec.outputs):
+    if len(tensors) != len(spec.inputs) or not 0 < len(node.output) == len(spec.outputs):
         raise ModelError("OH301", f"node {node.name!r} has other numbers of inputs and outputs than it names")
     write = _WRITERS.get(spec.protocol)
     if write is None:

@@ -178,7 +178,8 @@ def change_imports(proto: ModelProto, rng: random.Random) -> None:
     if act == 0:
         del proto.opset_import[:]
     elif act == 1:
-        proto.opset_import[0].version = rng.choice(NUMBERS)
+        for entry in proto.opset_import:
+            entry.version = rng.choice(NUMBERS)
     elif act == 2:
         proto.opset_import.add(domain=rng.choice(TEXTS), version=rng.choice(NUMBERS))
     elif act == 3:

@@ -87,6 +87,7 @@ OF_A_MODEL: dict[str, Callable[[oh.Model], object]] = {
     "expose": lambda m: m.expose([_inner(m)]),
     "cast": lambda m: m.cast({_first(m): "float64"}),
     "expand_dims": lambda m: m.expand_dims(0),
+    "declare": lambda m: m.declare({_given(m): ("n", 24)}),
     "with_metadata": lambda m: m.with_metadata({"a": "b"}),
     "retarget": lambda m: m.retarget({"http://127.0.0.1:9": "http://127.0.0.1:10"}),
     "bind": lambda m: m.bind(**{_given(m): np.ones((1, 24), np.float32)}),

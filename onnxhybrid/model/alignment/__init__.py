@@ -56,7 +56,7 @@ def newest(opsets: Iterable[Opsets]) -> Opsets:
 
 def _on_one(models: list[Model], domain: str, version: int, at_least: int) -> list[Model]:
     """All models on one version of a domain."""
-    newest_of_all = next(model.name for model in models if model.opsets.get(domain) == version)
+    newest_of_all = next((model.name for model in models if model.opsets.get(domain) == version), "")
     wanted_by = f"the part {newest_of_all!r}" if version >= at_least else "what composes it"
     try:
         return [_at(model, domain, max(version, at_least), wanted_by) for model in models]

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy.typing as npt
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.graphs import nested_tensors
 from onnxhybrid.model.storage.companions import named, restore
 from onnxhybrid.model.storage.sources import Source, Weights
 from onnxhybrid.model.storage.wire import SPAN
+from onnxhybrid.model.tensor_values import array_of
 
 _MARKS = (b"location", SPAN.encode())
 """What is in the bytes of each tensor whose data lies elsewhere: the keys that tell its place."""
@@ -132,14 +133,16 @@ def same_values(one: TensorProto, other: TensorProto, weights: Weights) -> bool:
     if (one.data_type, list(one.dims)) != (other.data_type, list(other.dims)):
         return False
     first, second = (_values(tensor, weights) for tensor in (one, other))
+    if first is None or second is None:
+        return False
     return bool(first.tolist() == second.tolist() if first.dtype == object else first.tobytes() == second.tobytes())
 
 
-def _values(tensor: TensorProto, weights: Weights) -> npt.NDArray[Any]:
+def _values(tensor: TensorProto, weights: Weights) -> npt.NDArray[Any] | None:
     whole = TensorProto()
     whole.CopyFrom(tensor)
     materialize(whole, weights)
-    return numpy_helper.to_array(whole)
+    return array_of(whole)
 
 
 def detached(tensor: TensorProto) -> TensorProto:

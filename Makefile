@@ -21,7 +21,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest check bench bench-compose bench-opening soak lock clean
+.PHONY: help demo sample test test-latest attack check bench bench-compose bench-opening soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo 'make sample  one of the samples: make sample NAME=side_by_side'
 	@echo 'make test    every test, native and Python, the real Triton server included'
 	@echo 'make test-latest  the same tests with the newest release of every package, in place of the locked ones'
+	@echo 'make attack  the long attacks: each fault of a save, each hostile file against each operation'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
@@ -51,6 +52,9 @@ test: $(VENV)/test.installed
 test-latest:
 	rm -f .latest/test.installed
 	$(MAKE) test VENV=.latest LATEST=yes
+
+attack: $(VENV)/test.installed
+	$(BIN)/python -m pytest -m attack
 
 check: $(VENV)/test.installed
 	$(BIN)/ruff format --check .

@@ -306,13 +306,10 @@ def calling_itself(node: onnx.NodeProto, *inputs: str) -> oh.Model:
 def test_a_function_that_calls_itself_is_a_coded_error() -> None:
     x, y = oh.TensorSpec("X", "float32", (2,)), oh.TensorSpec("y", "float32", (2,))
     remote = oh.remote.triton("http://127.0.0.1:9", "m", inputs=[x], outputs=[y])
-    new = calling_itself(remote.to_proto().graph.node[0], "X")
-    with pytest.raises(oh.ModelError, match="OH402"):
-        oh.legacy.upgrade(calling_itself(triton("http://127.0.0.1:9"), "auth_token", "X"))
-    with pytest.raises(oh.ModelError, match="OH403"):
-        oh.legacy.export(new)
-    with pytest.raises(oh.ComposeError, match="OH214"):
-        oh.fallback(new, remote)
+    with pytest.raises(oh.ModelError, match="OH131"):
+        calling_itself(triton("http://127.0.0.1:9"), "auth_token", "X")
+    with pytest.raises(oh.ModelError, match="OH131"):
+        calling_itself(remote.to_proto().graph.node[0], "X")
 
 
 def test_a_model_without_old_operators_is_itself() -> None:

@@ -75,6 +75,7 @@ def test_a_model_saved_over_the_data_that_it_reads_keeps_its_weights(tmp_path: P
     model.with_metadata({"a": "c"}).save(path, external_data=True)  # its weights are where they were
     assert oh.load(path).metadata["a"] == "c"
     assert _answer(path) == wanted
+    del model
     oh.load(path).save(path, external_data=False)
     assert _answer(path) == wanted
     assert _names(tmp_path) == ["m.onnx"]

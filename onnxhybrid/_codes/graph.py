@@ -73,8 +73,9 @@ ROWS = (
         "A model refers to weights in a file (its own, or external data). That file is missing, too short, no regular "
         "file, was changed since the model was loaded, or lies outside of the model's folder, which ONNX Runtime "
         "refuses too: its real path has to lie in the folder of the path that was given, or in the one where the .onnx "
-        "file really is. Or the weights are said to be longer or shorter than their type and shape take. Or a model "
-        "that is saved has a node that names a file (EPContext) which was not there when the model was loaded.",
+        "file really is. Or a part of its name is hidden (begins with a dot), as files are that hold keys. Or the "
+        "weights are said to be longer or shorter than their type and shape take. Or a model that is saved has a node "
+        "that names a file (EPContext) which was not there when the model was loaded.",
         'external data at "../weights.bin", or a file that was overwritten after oh.load',
         "Keep external data beside the .onnx file, and load the model again after its files changed.",
     ),
@@ -245,5 +246,26 @@ ROWS = (
         "for the model ends with NOT_IMPLEMENTED.",
         "RoiAlign in a model that imports ai.onnx 22 under onnxruntime 1.32, which has kernels for the opsets 10 to 21",
         "Import an older opset in which the operator is what it was, or use a runtime that has the kernel.",
+    ),
+    row(
+        "OH130",
+        "ModelError",
+        "A node says what its operator does not take",
+        "An attribute is of another type than the operator's schema has, one that it needs is missing, an element type "
+        "or an equation is none, or there are too few or too many inputs or outputs. ONNX Runtime refuses such a "
+        "model, and the parts of onnx that infer types and convert opsets would end the process.",
+        "a Split whose attribute split is a float, in a model that is raised to a newer opset",
+        "Write the node as https://onnx.ai/onnx/operators has it for the opset that the model imports.",
+    ),
+    row(
+        "OH131",
+        "ModelError",
+        "Functions unfold to more than a file of this size may take",
+        "ONNX Runtime replaces each call of a model-local function by its nodes. Functions that call each other "
+        "several times, in many levels, become more nodes than any machine holds, and those that call themselves never "
+        "end.",
+        "ten functions, each of which calls the next one ten times",
+        "Give the model without such functions; oh.load takes up to 100 000 nodes, or twenty times as many as are in "
+        "the file.",
     ),
 )

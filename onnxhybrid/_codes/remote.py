@@ -128,4 +128,24 @@ ROWS = (
         'model.with_metadata({"onnxhybrid.noqa": "OH30"})',
         "Write the code as validate prints it, and behind an @ the node's name; or take the entry out.",
     ),
+    warning(
+        "OH320",
+        "External data has a name of its own",
+        "A model names the files of its weights, and one of a stranger may name any file that lies beside it, in a "
+        "folder of downloads or a home. This one is named after neither the model (model.onnx.data, model_weights.bin) "
+        "nor the tensor whose data it is.",
+        "a tensor of model.onnx whose data is said to lie in notes.txt",
+        "Look at what the file is. Where it is the model's, name it after the model: oh.load(path).save(path, "
+        "external_data=True) does so.",
+    ),
+    warning(
+        "OH321",
+        "What lies in a file beside the model is sent",
+        "A remote call is given the content of a file as it is, and no input of the model takes part in it; or it is "
+        "given something that was made of a file of OH320. So a model of a stranger would send files of its folder "
+        "away.",
+        "an Invoke that reads an initializer whose data lies in notes.txt",
+        "Do not run the model unless you know what the file holds; put constants that are meant to be sent into the "
+        ".onnx file, with save(path, external_data=False).",
+    ),
 )

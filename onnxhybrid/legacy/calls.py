@@ -66,9 +66,11 @@ def old_call(node: NodeProto) -> OldCall:
     _check(node, spec)
     values = plain_attributes(node)
     given = list(node.input)
-    token = given.pop(0) if spec.auth == "input" else ""
-    names = json.loads(values.get("option_names") or "[]")
+    token = given.pop(0) if spec.auth == "input" and given else ""
+    names = [name for name in _listed(values.get("option_names")) if isinstance(name, str)]
     options, tensors = dict(zip(names, given, strict=False)), given[len(names) :]
+    if len(tensors) != len(spec.inputs) or not 0 < len(node.output) == len(spec.outputs):
+        raise ModelError("OH301", f"node {node.name!r} has other numbers of inputs and outputs than it names")
     write = _WRITERS.get(spec.protocol)
     if write is None:
         raise refused(node, f"none speaks {spec.protocol}; they speak {', '.join(sorted(_WRITERS))}")
@@ -160,16 +162,33 @@ def _azure_chat(call: _Invoke) -> OldCall:
     return call.over_http(AZURE_TEXT, call.spec.endpoint.rstrip("/") + path, call.fields)
 
 
+def _listed(text: str | None) -> list[Any]:
+    """The JSON list in an attribute.
+
+    Raises:
+        ModelError: OH301, it is none.
+    """
+    try:
+        found = json.loads(text or "[]")
+    except (ValueError, RecursionError):  # a stranger's text may be deep
+        found = None
+    if not isinstance(found, list):
+        raise ModelError("OH301", f"{(text or '')[:50]!r} is no JSON list")
+    return found
+
+
 def _form(call: _Invoke) -> OldCall:
-    constant = json.loads(call.text("fields") or "[]")
+    constant = _listed(call.text("fields"))
     fields, attributes = call.fields, {"audio_format": call.text("audio_format")}
     if not constant and fields and fields[0].wire == "model":
         fields = (Field("model_name", fields[0].tensor), *fields[1:])
         return call.over_http(OPENAI_AUDIO, call.spec.endpoint, fields, **attributes)
-    operator = _FORMS.get(constant[0][0]) if len(constant) == 1 else None
+    pair = constant[0] if len(constant) == 1 else []
+    whole = isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)
+    operator = _FORMS.get(pair[0]) if whole else None
     if operator is None:
         raise refused(call.node, "its first field is neither model nor deployment_id")
-    return call.over_http(operator, call.spec.endpoint, fields, **attributes, model_name=constant[0][1])
+    return call.over_http(operator, call.spec.endpoint, fields, **attributes, model_name=pair[1])
 
 
 def _text(call: _Invoke) -> OldCall:

@@ -194,6 +194,8 @@ class _Writer:
     def _name_token(self) -> None:
         """Let the one token of the model be called as the old operators want it."""
         tokens = {call.token: name for name, call in self._calls.items()}
+        if not tokens:
+            return
         nodes = {node.name: node for node in _old_nodes(self._main)}
         if len(tokens) > 1:
             given = ", ".join(f"{name!r} takes {token!r}" for token, name in sorted(tokens.items()))

@@ -86,7 +86,7 @@ def _upgrade(graph: GraphProto, names: set[str], empty: set[str]) -> None:
     }
     for node in filter(is_old, graph.node):
         read = _Old(node, shapes, tokenless=bool(node.input) and node.input[0] in empty)
-        if node.op_type != TRITON and node.output[0] not in declared:
+        if node.op_type != TRITON and node.output and node.output[0] not in declared:
             graph.value_info.append(TensorSpec(node.output[0], *_ANSWER).to_value_info())
         inputs, attributes = read.call()
         name = node.name or free_name(node.op_type, names)
@@ -100,6 +100,8 @@ def _declare(graph: GraphProto, declared: dict[str, ValueInfoProto]) -> None:
     """Add the declarations that an output of an old operator lacks and that a chain of Identity nodes behind it has."""
     given = {name for node in filter(is_old, graph.node) for name in node.output}
     for node in reversed(graph.node):
+        if not node.input or not node.output:
+            continue
         if node.op_type == "Identity" and node.output[0] in declared and node.input[0] not in declared:
             value = ValueInfoProto(name=node.input[0])
             value.type.CopyFrom(declared[node.output[0]].type)

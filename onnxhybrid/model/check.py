@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from google.protobuf.message import Message
 from onnx import (
@@ -34,14 +33,7 @@ from onnxhybrid.model.remote_spec import (
     option_names,
     result_count,
 )
-
-_TOKEN = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{32,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}\.|\bBearer\s+[A-Za-z0-9._~+/-]{16,}"
-)
-
-_MARKS = (b"sk-", b"eyJ", b"Bearer")
-_TRACE = re.compile(rb"sk-[A-Za-z0-9_-]{32}|eyJ[A-Za-z0-9_-]{10,}\.|Bearer[^!-~]")
-"""What the bytes of a model with such a text hold; the first is found quickly, the second is seldom wrong."""
+from onnxhybrid.model.secret_texts import is_secret, may_be_secret
 
 _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -209,22 +201,34 @@ def _tokens(model: ModelProto, graphs: Iterable[GraphProto]) -> Iterator[Finding
     """OH303: a token that is given at run time is no constant, and has no default."""
     constants = {tensor.name for graph in graphs for tensor in graph.initializer}
     producers = {name: node for node in nodes_of(model.graph.node) for name in node.output}
+    constants.update(name for name, node in producers.items() if node.op_type == "Constant")
+    origins: dict[str, str] = {}
     for node in nodes_of(model.graph.node):
         if is_remote(node) and attributes_of(node).get("auth") == b"input" and node.input:
-            name, steps = node.input[0], 0
-            while name in producers and producers[name].op_type in _PASSING and steps < len(producers):
-                name, steps = producers[name].input[0], steps + 1
-            if name in constants or (name in producers and producers[name].op_type == "Constant"):
+            name = _origin(node.input[0], producers, origins)
+            if name in constants:
                 yield Finding("OH303", f"the token {name!r} is a constant, or has one as its default", _label(node))
 
 
+def _origin(name: str, producers: Mapping[str, NodeProto], origins: dict[str, str]) -> str:
+    """The tensor whose value a tensor has, through nodes that pass it on; what is found is kept in `origins`."""
+    way: list[str] = []
+    while name in producers and producers[name].op_type in _PASSING and producers[name].input:
+        way.append(name)
+        name = origins.setdefault(name, producers[name].input[0])
+        if len(way) > len(producers):  # a circle
+            break
+    origins.update(dict.fromkeys(way, name))
+    return name
+
+
 def _may_hold_secrets(model: ModelProto) -> bool:
-    """Whether any `_TOKEN` can be in the texts."""
+    """Whether any secret can be in the texts."""
     try:
         data = model.SerializePartialToString()
     except ValueError:  # EncodeError: more than one message holds
         return True
-    return any(mark in data for mark in _MARKS) and _TRACE.search(data) is not None
+    return may_be_secret(data)
 
 
 def _secrets(model: ModelProto) -> Iterator[Finding]:
@@ -232,7 +236,7 @@ def _secrets(model: ModelProto) -> Iterator[Finding]:
     if not _may_hold_secrets(model):
         return  # without a look at each of its texts
     for where, text in _texts(model, "the model"):
-        if _TOKEN.search(text):
+        if is_secret(text):
             yield Finding("OH306", "a text has the form of a secret", where)
 
 
@@ -264,7 +268,7 @@ def _place(message: Message) -> str | None:
         kind, name = type(message).__name__.removesuffix("Proto").lower(), message.name
     else:
         return None
-    return kind if _TOKEN.search(f"{kind} {name}") else f"{kind} {name!r}"
+    return kind if is_secret(f"{kind} {name}") else f"{kind} {name!r}"
 
 
 def _doubled(writes: Iterable[str], seen: set[str]) -> list[str]:

@@ -70,7 +70,7 @@ def _require_channels(model: ModelProto) -> None:
     weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     shapes = certain(model)
     for node in model.graph.node:
-        if node.op_type not in ("Conv", "ConvTranspose") or node.domain not in ("", "ai.onnx"):
+        if node.op_type not in ("Conv", "ConvTranspose") or node.domain not in ("", "ai.onnx") or len(node.input) < 2:
             continue
         given, weight = shapes.get(node.input[0]), weights.get(node.input[1])
         if given is None or weight is None or len(given) < 2 or len(weight) < 2:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from onnx import GraphProto, ModelProto, ValueInfoProto, shape_inference
 
-from onnxhybrid.model.graphs import all_nodes, attribute_graphs
+from onnxhybrid.model.attributes import HIDDEN, without_flawed
+from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs
 from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.schemas import since_version
@@ -28,8 +29,7 @@ _FRAGILE = frozenset(
 _LOOKED_AT = {"": 28, "ai.onnx.ml": 5, "ai.onnx.preview.training": 1}
 """The newest opset of each domain whose operators were looked at."""
 
-_HIDDEN = "onnxhybrid.hidden/"
-"""Before the domain of an operator that onnx shall not recognize."""
+_MOST_LISTED = 20_000_000
 
 _ROUNDS = 8
 """How many such operators in a row get a type; behind them it stays unknown."""
@@ -38,8 +38,25 @@ _ROUNDS = 8
 def inferred(model: ModelProto, *, data_prop: bool = False) -> ModelProto:
     """A copy of the model with what onnx infers.
 
+    Of nodes that say what their operators do not take nothing is inferred, and nothing at all where there are so many
+    branches among so many tensors that onnx, which lists all of these for each, would take minutes.
+
     Raises what onnx's `infer_shapes` does.
     """
+    if _is_entangled(model.graph):
+        return copied(model)
+    sound = without_flawed(model)
+    typed = _inferred(sound, data_prop)
+    if sound is not model:
+        show(typed)
+    return typed
+
+
+def _is_entangled(graph: GraphProto) -> bool:
+    return sum(1 for _ in nested_graphs(graph)) * (len(graph.node) + len(graph.initializer)) > _MOST_LISTED
+
+
+def _inferred(model: ModelProto, data_prop: bool) -> ModelProto:
     hidden = _fragile_nodes(model)
     if not hidden:
         return shape_inference.infer_shapes(model, data_prop=data_prop)
@@ -61,9 +78,9 @@ def hide(model: ModelProto) -> None:
 def show(model: ModelProto) -> None:
     """Give hidden operators their domains back, in place."""
     for node in all_nodes(model):
-        node.domain = node.domain.removeprefix(_HIDDEN)
+        node.domain = node.domain.removeprefix(HIDDEN)
     for scope in (model, *model.functions):
-        own = [entry for entry in scope.opset_import if not entry.domain.startswith(_HIDDEN)]
+        own = [entry for entry in scope.opset_import if not entry.domain.startswith(HIDDEN)]
         if len(own) < len(scope.opset_import):
             replace(scope.opset_import, own)
 
@@ -106,7 +123,7 @@ def _hide(model: ModelProto, positions: set[int]) -> None:
     domains = set()
     for position, node in enumerate(all_nodes(model)):
         if position in positions:
-            node.domain = _HIDDEN + node.domain
+            node.domain = HIDDEN + node.domain
             domains.add(node.domain)
     for scope in (model, *model.functions):
         for domain in sorted(domains):

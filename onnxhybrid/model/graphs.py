@@ -148,9 +148,9 @@ def nested_tensors(model: ModelProto) -> Iterator[TensorProto]:
     for sparse in model.graph.sparse_initializer:
         yield sparse.values
         yield sparse.indices
-    yield from _tensors_of(model.graph.node)
+    yield from nested_tensors_of(model.graph.node)
     for function in model.functions:
-        yield from _tensors_of(function.node)
+        yield from nested_tensors_of(function.node)
         for default in function.attribute_proto:
             yield from _attribute_tensors(default)
 
@@ -160,13 +160,14 @@ def training_tensors(model: ModelProto) -> Iterator[TensorProto]:
     for info in model.training_info:
         for graph in (info.initialization, info.algorithm):
             yield from _own_tensors(graph)
-            yield from _tensors_of(graph.node)
+            yield from nested_tensors_of(graph.node)
 
 
 _NO_TENSOR = frozenset({_KINDS.FLOAT, _KINDS.INT, _KINDS.STRING, _KINDS.FLOATS, _KINDS.INTS, _KINDS.STRINGS})
 
 
-def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+def nested_tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    """Every tensor in attributes of nodes and in their nested graphs."""
     for node in nodes:
         for attribute in node.attribute[:]:
             if attribute.type in _NO_TENSOR:
@@ -174,7 +175,7 @@ def _tensors_of(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
             yield from _attribute_tensors(attribute)
             for inner in _graphs(attribute):
                 yield from _own_tensors(inner)
-                yield from _tensors_of(inner.node)
+                yield from nested_tensors_of(inner.node)
 
 
 def _own_tensors(graph: GraphProto) -> Iterator[TensorProto]:

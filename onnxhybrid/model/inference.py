@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onnx import GraphProto, ModelProto, ValueInfoProto, helper, shape_inference
+from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper, shape_inference
 
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.fragile import inferred
@@ -17,7 +17,8 @@ def tensor_types(model: ModelProto) -> dict[str, ValueInfoProto]:
     """The type of each tensor of a skeleton's main graph, by name: inputs, weights, then what nodes write, in order.
 
     What can be inferred from the inputs counts for more than a declaration between them, which files carry on after
-    an edit that made it wrong. A tensor of which nothing is known has no type.
+    an edit that made it wrong. A tensor of which nothing is known has no type, nor has what a node writes that says
+    what its operator does not take.
     """
     declared = {value.name: value for value in _declarations(model)}
     certain, likely = certain_types(model), _inferred(model, declared=True)
@@ -98,6 +99,6 @@ def _inferred(model: ModelProto, *, declared: bool) -> dict[str, ValueInfoProto]
             value.ClearField("type")
     try:
         graph = inferred(plain).graph
-    except (RuntimeError, ValueError, shape_inference.InferenceError):
+    except (RuntimeError, ValueError, checker.ValidationError, shape_inference.InferenceError):
         return {}
     return {value.name: value for value in (*graph.value_info, *graph.output)}

@@ -22,6 +22,7 @@ from onnxhybrid.model.messages import replace
 from onnxhybrid.model.naming import free_name, rename_tensors, tensor_names
 from onnxhybrid.model.opsets import opsets_of, set_opsets, standard
 from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.model.tensor_values import array_of
 from onnxhybrid.model.texts import is_name
 from onnxhybrid.model.training import all_names, drop_broken, rename_trained
 
@@ -175,7 +176,9 @@ def _recast(default: TensorProto, spec: TensorSpec) -> None:
     """
     if default.data_location == TensorProto.EXTERNAL:
         raise ModelError("OH115", f"the default of {spec.name!r} is a large weight, which cast leaves as it is")
-    array = numpy_helper.to_array(default)
+    array = array_of(default)
+    if array is None:
+        raise ModelError("OH111", f"the default of {spec.name!r} does not fit its own type and shape")
     if spec.dtype == "str" or array.dtype.kind == "O":
         raise ModelError("OH111", f"the default of {spec.name!r} is no {spec.dtype}; bind the input first")
     default.CopyFrom(numpy_helper.from_array(as_dtype(spec, array), spec.name))
@@ -241,7 +244,11 @@ def _moved(model: ModelProto, name: str, wanted: str) -> str:
 
 
 def _schema(model: ModelProto, operator: str) -> defs.OpSchema:
-    return defs.get_schema(operator, min(_opset(model), defs.onnx_opset_version()), "")
+    version = _opset(model)
+    try:
+        return defs.get_schema(operator, min(version, defs.onnx_opset_version()), "")
+    except (defs.SchemaError, TypeError):  # TypeError: a version that onnx's own numbers do not hold
+        raise ModelError("OH115", f"the model imports ai.onnx {version}, which has no {operator}") from None
 
 
 def _opset(model: ModelProto) -> int:

@@ -21,6 +21,7 @@ from onnxhybrid.model.opsets import Opsets, imported, opsets_of, unite_opsets
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 from onnxhybrid.model.storage import saving
 from onnxhybrid.model.storage.external import resolve
+from onnxhybrid.model.storage.holders import hold
 from onnxhybrid.model.storage.reading import parsed, read
 from onnxhybrid.model.storage.sources import Weights
 from onnxhybrid.model.storage.weights import make_whole, used
@@ -36,7 +37,7 @@ class Model(Edits):
     Get one from `oh.load`, `Model.from_proto`, `oh.remote` or a combinator.
     """
 
-    __slots__ = ("_checked", "_skeleton", "_weights")
+    __slots__ = ("__weakref__", "_checked", "_skeleton", "_weights")
 
     def __init__(self, skeleton: ModelProto, weights: Weights, *, checked: bool = False) -> None:
         """Take over a skeleton and the table of its weights (see `onnxhybrid.model.storage.weights`).
@@ -50,6 +51,7 @@ class Model(Edits):
         self._skeleton = skeleton
         self._weights: Weights = MappingProxyType(dict(weights))
         self._checked = checked
+        hold(self)
 
     @classmethod
     def from_proto(cls, proto: ModelProto) -> Model:
@@ -159,14 +161,16 @@ class Model(Edits):
         """Validate the model and write it; the file is there whole, or as it was before.
 
         Files that its nodes name (EPContext) are copied beside it; where other files have their names they get new
-        ones.
+        ones. A file that is overwritten gives the new ones its permissions; where the path is a symbolic link, it stays
+        one, and what it names is replaced. When `save` returns, the new model is on the disk.
 
         Args:
             path: the .onnx file.
             external_data: True writes the weights to `<path>.data` beside it, False into the file, "auto" into the
                 file if it stays below 2 GiB. Data that is there already is never overwritten, since a model that
                 somebody reads may need it: where the weights differ the new ones go to `<path>.<hash>.data`, and the
-                old ones are removed once the .onnx file is replaced.
+                old ones are removed once the .onnx file is replaced, if no other file in the folder names them, and no
+                Model of this process reads them: then they go away with that Model.
 
         Raises:
             ValidationError: the model breaks a rule; nothing was written.

@@ -154,7 +154,7 @@ def _integer(values: dict[str, Any], name: str) -> int:
 def _names(values: dict[str, Any], name: str) -> tuple[str, ...]:
     try:
         names = json.loads(_text(values, name))
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):  # a stranger's text may be deep
         names = None
     if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
         raise ValueError(f"attribute {name!r} is no JSON array of strings")

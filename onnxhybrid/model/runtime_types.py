@@ -5,6 +5,7 @@ from __future__ import annotations
 from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from onnxhybrid.library import library_path
+from onnxhybrid.model.attributes import is_sound
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.remote_spec import DOMAIN
 
@@ -14,6 +15,8 @@ def runtime_types(model: ModelProto) -> dict[str, ValueInfoProto]:
 
     Nothing runs, and weights that lie elsewhere are not read: here they are inputs.
     """
+    if not is_sound(model):
+        return {}
     plain = ModelProto()
     plain.CopyFrom(model)
     _open(plain)
@@ -31,6 +34,8 @@ def runtime_types(model: ModelProto) -> dict[str, ValueInfoProto]:
 
 def refusal(model: ModelProto) -> str | None:
     """Why ONNX Runtime does not load a skeleton; None where it does. Nothing runs, and no weight is read."""
+    if not is_sound(model):
+        return "a node says what its operator does not take"
     plain = ModelProto()
     plain.CopyFrom(model)
     _open(plain)

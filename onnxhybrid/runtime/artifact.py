@@ -6,13 +6,13 @@ those that lie unaligned in a file, are attached to the options instead, and ONN
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from onnx import ModelProto, TensorProto
@@ -25,7 +25,14 @@ from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.storage.companions import named, rename_files
 from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.sources import InFile
-from onnxhybrid.model.storage.weights import external_nested, materialize, materialize_nested, place, source_of
+from onnxhybrid.model.storage.weights import (
+    external_nested,
+    materialize,
+    materialize_nested,
+    place,
+    require_unrepeated,
+    source_of,
+)
 from onnxhybrid.model.storage.wire import THRESHOLD
 from onnxhybrid.runtime.hoisting import hoist
 from onnxhybrid.runtime.values import to_value
@@ -33,6 +40,7 @@ from onnxhybrid.runtime.values import to_value
 _FOLDER = "session.model_external_initializers_file_folder_path"
 _CONTEXT = "ep.context_file_path"
 """The path that a model given as bytes would have: files that EPContext nodes name are looked up beside it."""
+_MOST_SIZES = 32  # of an array of numpy 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Artifact:
         nested = bool(model.weights and external_nested(proto))
         if nested:
             hoist(proto.graph, lambda tensor: _refer(tensor, model, folder))
+        require_unrepeated((t for t in proto.graph.initializer if not _is_mappable(t, model)), model.weights)
         arrays = {}
         for tensor in proto.graph.initializer:
             if _refer(tensor, model, folder):
@@ -121,6 +130,15 @@ def _serialized(model: ModelProto) -> bytes:
     return data
 
 
+def _is_mappable(tensor: TensorProto, model: Model) -> bool:
+    """Whether ONNX Runtime can map a tensor's data from where it lies, and need not copy it."""
+    source = source_of(tensor, model.weights)
+    name = name_of(tensor.data_type)
+    if not isinstance(source, InFile) or name == "undefined":
+        return False
+    return source.offset % numpy_dtype(name).itemsize == 0
+
+
 def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: bool = True) -> bool:
     """Let a tensor name its data's place, if that is a span of a file that can be mapped.
 
@@ -134,8 +152,7 @@ def _refer(tensor: TensorProto, model: Model, folder: Path | None, *, aligned: b
     if not isinstance(source, InFile) or folder is None or source.length < THRESHOLD or not _is_known(tensor):
         return False
     location = os.path.relpath(os.path.realpath(source.path), folder)
-    misplaced = source.offset % numpy_dtype(name_of(tensor.data_type)).itemsize != 0
-    if (aligned and misplaced) or not location.isprintable():  # such a text may be no UTF-8
+    if (aligned and not _is_mappable(tensor, model)) or not location.isprintable():  # such a text may be no UTF-8
         return False
     source.require_unchanged()
     place(tensor, location, source.offset, source.length)
@@ -153,12 +170,10 @@ def _array(tensor: TensorProto, model: Model) -> npt.NDArray[Any] | None:
     graph, or where it is so small that ONNX Runtime may want to know it.
     """
     source = source_of(tensor, model.weights)
-    if source is None or source.length < THRESHOLD or not _is_known(tensor):
+    shape = tuple(tensor.dims)
+    if source is None or source.length < THRESHOLD or not _is_known(tensor) or len(shape) > _MOST_SIZES:
         return None
     dtype = numpy_dtype(name_of(tensor.data_type))
-    if dtype.kind == "c":
-        return None
-    shape = tuple(tensor.dims)
-    if source.length != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
+    if dtype.kind == "c" or source.length != dtype.itemsize * math.prod(shape):
         return None
     return source.mapped().view(dtype).reshape(shape)

@@ -13,9 +13,13 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
+from onnxhybrid.model.attributes import require_equations
 from onnxhybrid.model.check import require_single_names
+from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.remote_spec import RemoteSpec
+from onnxhybrid.model.storage.external import nested_places
 from onnxhybrid.model.storage.glancing import glance
+from onnxhybrid.model.storage.weights import external_nested, require_unrepeated
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.artifact import Artifact
 
@@ -64,7 +68,7 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
         ours: whether nobody else has the options.
 
     Raises:
-        ModelError: OH100, it is no model; or what is wrong with the file.
+        ModelError: OH100, it is no model; OH108, it would fill the memory; or what is wrong with the file.
         ValidationError: OH104, a Model has two initializers, or inputs, of one name.
         Error: OH540, a model of 2 GiB or more together with options of the user's.
     """
@@ -78,12 +82,14 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
             return Source(os.fspath(model), [])
         path = None if seen.small or seen.unreadable else os.fspath(model)
         model = load(model)
+    require_equations(model.skeleton)
     if (upgraded := legacy.upgrade(model)) is not model:
         warnings.warn(_OLD, UserWarning, stacklevel=3)  # at the line that made the session
         model, path = upgraded, None
     operators = extensions.used(model)
     _hush(options, ours and any(spec.optional for spec in model.inputs))
     if path is not None:
+        _require_mappable(model)
         return Source(path, operators, model=model)
     require_single_names(model.skeleton)
     if not ours:
@@ -91,6 +97,13 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
     artifact = Artifact.mapped(model)
     artifact.attach(options)
     return Source(artifact.graph, operators, artifact, model)
+
+
+def _require_mappable(model: Model) -> None:
+    """Check that what ONNX Runtime reads into memory, as it does with attributes of nodes, is no more than a file."""
+    mapped = list(nested_places(all_nodes(model.skeleton))) if model.weights else []
+    known = set(map(id, mapped))
+    require_unrepeated([t for t in external_nested(model.skeleton) if id(t) not in known], model.weights)
 
 
 def _hush(options: onnxruntime.SessionOptions, defaults: bool) -> None:

@@ -39,13 +39,35 @@ class Scope:
     outer: Scope | None = None
     position: int = 0
 
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Which of its nodes defines each of its tensors first; -1 where that is there from the beginning."""
+        found = dict.fromkeys((*self.inputs, *(tensor.name for tensor in self.initializers)), -1)
+        for position, node in enumerate(self.nodes):
+            for name in node.output:
+                found.setdefault(name, position)
+        found.pop("", None)
+        return found
+
+    @cached_property
+    def constants(self) -> frozenset[str]:
+        """Its own constants: initializers that are no inputs, and what Constant nodes give."""
+        found = {tensor.name for tensor in self.initializers} - self.inputs
+        found.update(name for node in self.nodes if is_standard(node, "Constant") for name in node.output)
+        return frozenset(found)
+
+    @property
+    def around(self) -> Iterator[Scope]:
+        """The scope itself and those around it, from the inside."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
     @property
     def owners(self) -> Iterator[NodeProto]:
         """The nodes around it, from the inside."""
-        scope: Scope | None = self
-        while scope is not None and scope.owner is not None:
-            yield scope.owner
-            scope = scope.outer
+        return (scope.owner for scope in self.around if scope.owner is not None)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from onnxhybrid.compose.build.part import Part, take_defaults
 from onnxhybrid.compose.build.seams import Seams
 from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import Declared, by_name, narrowed, require, shared_sizes
-from onnxhybrid.errors import ComposeError
+from onnxhybrid.diagnostics import Finding, Report
+from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import GLUE_OPSET, newest
 from onnxhybrid.model.dtypes import elem_type
@@ -256,6 +257,9 @@ class Assembly:
                     sizes.setdefault(theirs, ours)
         graph = part.placed(self._names, tensors, outputs, sizes)
         defaults = take_defaults(graph)
+        if len(part.inputs) < len(graph.input):
+            flaw = Finding("OH104", f"the part {part.label!r} has two inputs of one name", "the graph")
+            raise ValidationError(Report.of([flaw]))
         for name, value in zip(part.inputs, graph.input, strict=True):
             if name not in feeds:
                 self._share(Declared(value).called(name), defaults.get(value.name), part.label)

@@ -18,7 +18,6 @@ from onnx import (
     SparseTensorProto,
     TensorProto,
     ValueInfoProto,
-    numpy_helper,
 )
 
 from onnxhybrid.model.functions import Key, called
@@ -27,6 +26,7 @@ from onnxhybrid.model.messages import copied
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.storage.sources import Weights
 from onnxhybrid.model.storage.weights import materialize
+from onnxhybrid.model.tensor_values import array_of
 
 
 def meaning(function: FunctionProto, functions: Mapping[Key, Key], weights: Weights) -> Hashable:
@@ -126,9 +126,8 @@ class _Reader:
         """A tensor's values, in whatever field and place they are."""
         whole = copied(tensor)
         materialize(whole, self._weights)
-        try:
-            array = numpy_helper.to_array(whole)
-        except (TypeError, ValueError):  # of a type that numpy does not have, or with too little data
+        array = array_of(whole)
+        if array is None:
             data: bytes = whole.SerializeToString(deterministic=True)
             return data
         values = array.tolist() if array.dtype == object else array.tobytes()

@@ -57,7 +57,7 @@ def _start(graph: GraphProto, branch: GraphProto, names: Names) -> tuple[list[st
             left.append(wait)
         else:
             early.append(node)
-    tickets = [node.output[0] for node in early if is_operator(node, BEGIN)]
+    tickets = [name for node in early if is_operator(node, BEGIN) for name in node.output[:1]]
     gone = {name for node in early for name in node.output}
     graph.value_info.extend(value for value in branch.value_info if value.name in gone)
     replace(branch.value_info, [value for value in branch.value_info if value.name not in gone])

@@ -138,7 +138,7 @@ def _require_type(name: str, value: Declared, *, passed_on: bool) -> None:
 def _require_values(skeleton: ModelProto, first: list[int], cut: Mapping[str, Declared]) -> None:
     """No ticket of a call that is under way leaves the model that began it."""
     for node in (skeleton.graph.node[position] for position in first):
-        if node.domain == DOMAIN and node.op_type == BEGIN and node.output[0] in cut:
+        if node.domain == DOMAIN and node.op_type == BEGIN and any(name in cut for name in node.output):
             raise ComposeError(
                 "OH237",
                 f"{node.output[0]!r} is the ticket of a remote call that {label(node)} begins; cut before it, or at "

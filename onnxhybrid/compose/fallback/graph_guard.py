@@ -29,7 +29,7 @@ class GraphGuard:
     def __init__(self, graph: GraphProto) -> None:
         self._names = tensor_names(graph)
         self._read = _read_names(graph)
-        self._begun = {node.output[0]: node for node in nodes_of(graph.node) if _is(node, BEGIN)}
+        self._begun = {node.output[0]: node for node in nodes_of(graph.node) if _is(node, BEGIN) and node.output}
         self._raising = {ticket for ticket, node in self._begun.items() if _spec(node).on_error == "raise"}
         for ticket in self._raising:
             _set_flag(self._begun[ticket])
@@ -44,7 +44,8 @@ class GraphGuard:
     def guard(self, graph: GraphProto) -> str | None:
         """Guard a graph; the tensor that says whether all calls succeeded, None if none can fail."""
         nodes = [new for node in graph.node for new in (*self._data(node, graph), node)]
-        self.spread.update(n.output[0] for n in nodes if n.op_type == "Identity" and n.input[0] in self.spread)
+        passed = [n for n in nodes if n.op_type == "Identity" and n.input and n.output]
+        self.spread.update(n.output[0] for n in passed if n.input[0] in self.spread)
         return self._layer(graph, nodes)
 
     def _data(self, node: NodeProto, graph: GraphProto) -> Iterator[NodeProto]:
@@ -70,7 +71,7 @@ class GraphGuard:
     def _raises(self, node: NodeProto) -> bool:
         if node.op_type == INVOKE:
             return _spec(node).on_error == "raise"
-        if node.input[0] not in self._begun:
+        if not node.input or node.input[0] not in self._begun:
             raise ComposeError("OH214", f"{node.name!r} awaits a ticket that no {BEGIN} of the model writes directly")
         return node.input[0] in self._raising
 
@@ -235,7 +236,8 @@ def _read_names(graph: GraphProto) -> dict[str, list[str]]:
     readers: dict[str, list[str]] = {}
     for node in nodes_of(graph.node):
         for name in node.input:
-            readers.setdefault(name, []).append(node.output[0] if node.op_type == "Identity" else "")
+            passed = node.op_type == "Identity" and node.output
+            readers.setdefault(name, []).append(node.output[0] if passed else "")
         for inner in attribute_graphs(node):
             for position, value in enumerate(inner.output):
                 handed = node.op_type == "If" and position < len(node.output)

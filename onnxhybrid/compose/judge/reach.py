@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import NodeProto, TensorProto
 
 from onnxhybrid.compose.build.types import Declared
 from onnxhybrid.compose.judge.functions import Judgement
@@ -16,6 +16,7 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import INTEGERS, numpy_dtype
 from onnxhybrid.model.tensor_spec import Shape
+from onnxhybrid.model.tensor_values import array_of
 
 _ROUNDING = 1e-6
 """How far a runtime's softmax and logarithm may be beside what they would be exactly, as a part of it."""
@@ -110,7 +111,10 @@ class _Reach:
         threshold = self.constants.get(node.input[-1])
         if threshold is None or KINDS[judgement.kind].holds:
             return None
-        limit = float(numpy_helper.to_array(threshold).ravel()[0])
+        values = array_of(threshold)
+        if values is None or not values.size:
+            return None
+        limit = float(values.ravel()[0])
         least, most = self._range(node, judgement)
         if judgement.comparison.startswith("Greater"):
             reached = limit < most or (limit == most and judgement.comparison == "GreaterOrEqual")
@@ -165,7 +169,8 @@ class _Reach:
     def _axis(self, node: NodeProto) -> int | None:
         judgement = Judgement.of(node)
         axis = self.constants.get(node.input[1]) if judgement and judgement.kind == "size" else None
-        return None if axis is None else int(numpy_helper.to_array(axis).ravel()[0])
+        found = None if axis is None else array_of(axis)
+        return int(found.ravel()[0]) if found is not None and found.size else None
 
     def _shape(self, node: NodeProto) -> Shape | None:
         value = self.given.get(node.input[0]) if node.input else None

@@ -64,7 +64,7 @@ class Enforcing:
     def _begin(self, step: Step) -> None:
         self._ran(step, 0)
         if is_operator(step.node, BEGIN):
-            self._tickets.append(step.node.output[0])
+            self._tickets.extend(step.node.output[:1])
 
     def _local(self, step: Step) -> None:
         given = set(step.node.input)
@@ -133,7 +133,7 @@ class Enforcing:
         while pending:
             maker = pending.pop()
             if is_operator(maker, BEGIN):
-                signs.append(maker.output[0])
+                signs.extend(maker.output[:1])
             elif plain := next((name for name in maker.output if self._tensors.is_plain(name)), None):
                 signs.append(plain)
             else:

@@ -23,7 +23,8 @@ def halves(invoke: NodeProto, types: Sequence[TypeProto], names: Names) -> tuple
         names: where the names of the ticket and of the new node are taken from.
     """
     begin = copied(invoke)
-    begin.op_type, begin.name = BEGIN, invoke.name or invoke.output[0]  # the name by which it is known at run time
+    begin.op_type = BEGIN
+    begin.name = invoke.name or next(iter(invoke.output), "")  # the name by which it is known at run time
     sent = len(RemoteSpec.of(invoke).outputs)
     begin.attribute.append(helper.make_attribute(TYPES, json.dumps([type_name(kind) for kind in types[:sent]])))
     ticket = names.tensor(f"{begin.name}/ticket")

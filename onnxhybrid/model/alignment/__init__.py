@@ -14,6 +14,7 @@ from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.alignment.ir import least_ir
 from onnxhybrid.model.alignment.lowering import lower_opset, oldest
 from onnxhybrid.model.alignment.raising import raise_opset
+from onnxhybrid.model.attributes import require_sound
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.editing import free_initializers
 from onnxhybrid.model.inference import tensor_types
@@ -24,6 +25,9 @@ from onnxhybrid.model.opsets import Opsets
 GLUE_OPSET = 17
 """The standard opset of a composition whose parts import none."""
 
+_MOST_STEPS = 64
+"""Opsets that are tried; a file may say that it imports any number."""
+
 
 def align(models: Sequence[Model], at_least: int = 0) -> list[Model]:
     """The models, all on common opsets, the standard one no older than `at_least`.
@@ -33,6 +37,7 @@ def align(models: Sequence[Model], at_least: int = 0) -> list[Model]:
 
     Raises:
         ComposeError: OH102, a step to a common opset is not proven.
+        ModelError: OH130, a model that needs a step has a node that says what its operator does not take.
     """
     aligned = list(models)
     for domain, version in newest(model.opsets for model in models).items():
@@ -51,13 +56,13 @@ def newest(opsets: Iterable[Opsets]) -> Opsets:
 
 def _on_one(models: list[Model], domain: str, version: int, at_least: int) -> list[Model]:
     """All models on one version of a domain."""
-    newest_of_all = next(model.name for model in models if model.opsets.get(domain) == version)
+    newest_of_all = next((model.name for model in models if model.opsets.get(domain) == version), "")
     wanted_by = f"the part {newest_of_all!r}" if version >= at_least else "what composes it"
     try:
         return [_at(model, domain, max(version, at_least), wanted_by) for model in models]
     except ComposeError:
         behind = max(oldest(model.skeleton, domain) for model in models if domain in model.opsets)
-        for older in range(version - 1, max(behind, at_least) - 1, -1):
+        for older in range(version - 1, max(behind, at_least, version - _MOST_STEPS) - 1, -1):
             with contextlib.suppress(ComposeError):
                 return [_at(model, domain, older, wanted_by) for model in models]
         raise
@@ -67,6 +72,7 @@ def _at(model: Model, domain: str, version: int, wanted_by: str) -> Model:
     own = model.opsets.get(domain)
     if own is None or own == version:
         return model
+    require_sound(model.skeleton)
     proto = copied(model.skeleton)
     if own < version:
         raise_opset(proto, domain, version, wanted_by)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto, TensorProto, helper, shape_inference, version_converter
+from onnx import ModelProto, TensorProto, checker, helper, shape_inference, version_converter
 
 from onnxhybrid.model.fragile import hide, show
 from onnxhybrid.model.graphs import attribute_graphs, nodes_of
@@ -11,6 +11,15 @@ from onnxhybrid.model.opsets import opsets_of, set_opsets
 
 _MISCONVERTED = frozenset({"GroupNormalization", "Hardmax", "Resize", "Upsample"})
 """Operators whose conversion by onnx gives other values, or a model that does not load."""
+
+_REFUSALS = (
+    RuntimeError,
+    TypeError,  # a version that onnx's own numbers do not hold
+    ValueError,
+    checker.ValidationError,
+    version_converter.ConvertError,
+    shape_inference.InferenceError,
+)
 
 
 class Unconverted(Exception):  # the caller says what follows
@@ -31,7 +40,7 @@ def converted(model: ModelProto, version: int, operators: list[str]) -> None:
         plain = _convertible(model)
         hide(plain)
         result = version_converter.convert_version(plain, version)
-    except (RuntimeError, ValueError, version_converter.ConvertError, shape_inference.InferenceError) as problem:
+    except _REFUSALS as problem:
         raise Unconverted(str(problem).partition("\n")[0]) from None
     show(result)
     replace(model.graph.node, result.graph.node)

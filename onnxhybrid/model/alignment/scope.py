@@ -10,6 +10,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper
 
 from onnxhybrid.model.naming import free_name
+from onnxhybrid.model.tensor_values import array_of
 
 Array = np.ndarray[Any, Any]
 
@@ -47,7 +48,7 @@ class Scope:
         tensor = self._constants.get(name)
         if tensor is None or tensor.data_location == TensorProto.EXTERNAL:
             return None
-        return numpy_helper.to_array(tensor)
+        return array_of(tensor)
 
     def elem_type(self, name: str) -> int | None:
         """The element type of a tensor where that is certain."""

@@ -10,32 +10,34 @@ from onnx import ModelProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.storage.companions import Companion, named, rename_files
-from onnxhybrid.model.storage.replacing import placed, unfinished
+from onnxhybrid.model.storage.replacing import Unfinished, placed, unfinished
 from onnxhybrid.model.storage.sources import Weights
 
 
 @contextlib.contextmanager
-def carried(model: ModelProto, weights: Weights, path: Path) -> Iterator[None]:
+def carried(model: ModelProto, weights: Weights, graph: Unfinished, link: Path) -> Iterator[None]:
     """Put the files that nodes name beside a model, for as long as the block does not fail, and name them anew.
 
     Args:
         model: the skeleton, which is changed.
         weights: the table with the files.
-        path: where the model is going to stand.
+        graph: the model's file, which is going to stand in its place.
+        link: the path that was asked for, which may be a symbolic link to that place.
 
     Raises:
         OSError: the system refused.
         ModelError: OH107, a file cannot be read, or was not there when the model was loaded and is not there now.
     """
+    folder = graph.target.parent
     with contextlib.ExitStack() as stack:
-        names = {key: _brought(file, path, stack) for key, file in named(model, weights).items()}
+        names = {key: _brought(file, graph, link, stack) for key, file in named(model, weights).items()}
 
         def name(text: str, sure: bool) -> str | None:
-            if sure and text not in names and not (path.parent / text).exists():
+            if sure and text not in names and not (folder / text).exists():
                 raise ModelError(
                     "OH107",
                     f"a node names the file {text!r}, which lay beside no model that was loaded; put it into "
-                    f"{path.parent} first",
+                    f"{folder} first",
                 )
             return names.get(text)
 
@@ -43,13 +45,12 @@ def carried(model: ModelProto, weights: Weights, path: Path) -> Iterator[None]:
         yield
 
 
-def _brought(companion: Companion, path: Path, stack: contextlib.ExitStack) -> str:
+def _brought(companion: Companion, graph: Unfinished, link: Path, stack: contextlib.ExitStack) -> str:
     """Copy a file beside the model, unless it is there; its name from there."""
-    there = path.parent / companion.name
+    there = graph.target.parent / companion.name
     with contextlib.suppress(OSError):
-        if there.samefile(companion.file.path):
+        if there.samefile(companion.file.path) and (link == graph.target or (link.parent / companion.name).exists()):
             return companion.name
-    wanted = path.with_name(there.name)
-    copy = stack.enter_context(unfinished(wanted))
+    copy = stack.enter_context(unfinished(graph.target.with_name(there.name), like=graph.target))
     copy.file.writelines(companion.chunks())
-    return stack.enter_context(placed(copy, wanted, path)).name
+    return stack.enter_context(placed(copy, graph, link)).name

@@ -22,6 +22,9 @@ from onnxhybrid.model.storage.sources import InFile, InMemory, Source, Weights
 from onnxhybrid.model.storage.weights import external_tensors, materialize, reference
 from onnxhybrid.model.storage.wire import ENCODED, SPAN, THRESHOLD
 
+_MOST_OVERLAPS = 8
+_LITTLE = 1 << 20  # bytes; in a smaller file nothing comes of it
+
 
 def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
     """Turn every EXTERNAL tensor of a freshly read skeleton into a reference, and return the table.
@@ -50,9 +53,22 @@ def resolve(model: ModelProto, *, itself: Path | bytes) -> Weights:
         source = _source(tensor, itself, files)
         reference(tensor, source)
         materialize(tensor, {source.key: source})
+    _require_apart(sources.values())
     if isinstance(itself, Path):
         sources.update(find_companions(model, itself))
     return sources
+
+
+def _require_apart(sources: Iterable[Source]) -> None:
+    """Spans may be one and the same, or a part of another, but a file is not cut up into many times of itself."""
+    taken: dict[tuple[str, int], int] = {}
+    for source in sources:
+        if isinstance(source, InFile):
+            key = source.path, source.stamp[0]
+            taken[key] = taken.get(key, 0) + source.length
+            if taken[key] > _MOST_OVERLAPS * max(source.stamp[0], _LITTLE):
+                text = f"its tensors take more than {_MOST_OVERLAPS} times the bytes of {source.path}"
+                raise ModelError("OH107", f"{text}, in spans that overlap")
 
 
 def nested_places(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
@@ -83,7 +99,8 @@ def _source(tensor: TensorProto, itself: Path | bytes, files: Files | None) -> S
                 "OH107", f"external data {location!r} has no folder here; use oh.load(path) for such a model"
             )
         offset, length = (_number(entries.get(key, "0")) for key in ("offset", "length"))
-        return InFile.of(files.find(location), offset, _length(tensor, length))
+        path, size = files.find(location), _length(tensor, length)
+        return InFile.of(path, offset, size, tensor=tensor.name, stray=not files.is_own(location, tensor.name))
     except ValueError as problem:
         raise ModelError("OH107", f"the data of {tensor.name!r} has no valid place: {problem}") from None
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from onnxhybrid.errors import ModelError
+
+_WORD = r"data|weights?|bin|pb|params|external"
+_ENDING = rf"(\.onnx)?([._-]({_WORD}|[0-9a-f]{{1,32}}))*[._-]({_WORD})([._-]?[0-9]+)*"
+"""What follows the model's name, without its own ending, in the names that programs give to its data."""
 
 
 class Files:
@@ -19,18 +24,30 @@ class Files:
         self._folder = model.parent
         self._allowed = {model.parent.resolve(), model.resolve().parent}
         self._known: dict[str, Path] = {}
+        self._own = re.compile(re.escape(model.name.removesuffix(".onnx")) + _ENDING, re.IGNORECASE)
 
     def find(self, location: str) -> Path:
         """The path of a file.
 
         Raises:
-            ModelError: OH107, it lies elsewhere.
+            ModelError: OH107, it lies elsewhere, or its name has a hidden part.
         """
         if location not in self._known:
             self._known[location] = self._found(location)
         return self._known[location]
 
+    def is_own(self, location: str, tensor: str) -> bool:
+        """Whether a file is named after the model, or after the tensor whose data it is."""
+        name = Path(location).name
+        return name in (tensor, re.sub(r"[^\w.-]", "_", tensor)) or self._own.fullmatch(name) is not None
+
     def _found(self, location: str) -> Path:
+        if any(part.startswith(".") and part.strip(".") for part in location.replace(os.sep, "/").split("/")):
+            raise ModelError(
+                "OH107",
+                f"external data at {location!r} is hidden, as files are that hold keys and settings; give the file "
+                "another name, and let the model name that",
+            )
         path = Path(os.path.normpath(self._folder / location))
         try:
             real = path.resolve()

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
+from onnxhybrid.model.attributes import require_equations
 from onnxhybrid.model.dtypes import byte_count
 from onnxhybrid.model.opsets import imported
 from onnxhybrid.model.storage.reading import coded, message, opened
 from onnxhybrid.model.storage.weights import external_tensors
 from onnxhybrid.model.storage.wire import SPAN, THRESHOLD, detach
 from onnxhybrid.model.texts import file_path
+from onnxhybrid.model.unfolding import require_bounded
 
 _LOCATION = b"location"  # the key without which no tensor is external
 
@@ -40,12 +42,16 @@ def glance(path: str | os.PathLike[str]) -> Glance:
     """Look at an .onnx file.
 
     Raises:
-        ModelError: OH100, the file cannot be read or is no model.
+        ModelError: OH100, the file cannot be read or is no model; OH130, it would
+            never be opened; OH131, its functions unfold without bounds.
     """
     file = file_path(path, "OH100")
     with coded(file), opened(file) as view:
         skeleton = detach(view)
         model = message(skeleton)
+        require_bounded(model)
+    if b"Einsum" in skeleton:
+        require_equations(model)
     external = _LOCATION in skeleton
     initializers = {tensor.name for tensor in model.graph.initializer}
     defaults = model.ir_version >= 4 and any(value.name in initializers for value in model.graph.input)

@@ -18,6 +18,7 @@ from onnxhybrid.model.opsets import spell_functions
 from onnxhybrid.model.storage.foreign import HEAD, is_tensor, recognized
 from onnxhybrid.model.storage.spelling import spell
 from onnxhybrid.model.storage.wire import detach
+from onnxhybrid.model.unfolding import require_bounded
 
 _MOST_OF_A_TENSOR = 64 << 20  # bytes that are parsed once more, only to say what they are
 
@@ -50,7 +51,7 @@ def coded(file: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[memoryview]:
-    """The bytes of a regular file, mapped. A ModelError over them is told as what the file is instead of a model.
+    """The bytes of a regular file, mapped. An OH100 over them is told as what the file is instead of a model.
 
     Raises:
         OSError, ValueError: the file cannot be read.
@@ -68,7 +69,7 @@ def opened(file: Path) -> Iterator[memoryview]:
     try:
         yield view
     except ModelError as problem:
-        raise _not_a_model(view, problem) from None
+        raise (_not_a_model(view, problem) if problem.code == "OH100" else problem) from None
 
 
 def _not_a_model(view: memoryview, problem: ModelError) -> ModelError:
@@ -84,10 +85,11 @@ def parsed(skeleton: bytes) -> ModelProto:
     """The model in the bytes, its nodes in an order in which each comes after what it reads.
 
     Raises:
-        ModelError: OH100, they hold no model.
+        ModelError: OH100, they hold no model; OH131, its functions unfold without bounds.
     """
     proto = message(skeleton)
     spell(proto, skeleton)
+    require_bounded(proto)
     sort_nodes(proto.graph)
     spell_functions(proto.functions)
     return proto

@@ -11,13 +11,17 @@ from onnx import ModelProto, TensorProto
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import metadata
 from onnxhybrid.model.graphs import all_nodes
+from onnxhybrid.model.messages import copied
 from onnxhybrid.model.storage.carrying import carried
+from onnxhybrid.model.storage.discarding import discard
 from onnxhybrid.model.storage.external import nested_places
-from onnxhybrid.model.storage.replacing import data_of, discard, placed, require_replaceable, unfinished
+from onnxhybrid.model.storage.replacing import Unfinished, data_of, destination, placed, require_replaceable, unfinished
 from onnxhybrid.model.storage.sources import Source, Weights
 from onnxhybrid.model.storage.weights import (
     detached,
     external_nested,
+    external_tensors,
+    is_repeated,
     materialize,
     materialize_nested,
     place,
@@ -61,27 +65,31 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         raise ModelError("OH108", f"{path.name} would be larger than 2 GiB; save it with external_data='auto'")
     require_replaceable(path)
     try:
-        before = data_of(path)
-        whole = ModelProto()
-        whole.CopyFrom(model)
+        target = destination(path)
+        before = data_of(target)
+        whole = copied(model)
         metadata.update(whole)
-        with carried(whole, weights, path):
-            beside = _write_beside(whole, weights, path) if external_data is True or not inside else None
-            if beside is None:
-                _write_inside(whole, weights, path)
-        discard(before - {beside})
+        with unfinished(target) as graph, carried(whole, weights, graph, path):
+            if external_data is True or not inside or (external_data == "auto" and _is_repeated(whole, weights)):
+                before.discard(_write_beside(whole, weights, graph, path))
+            else:
+                _write_inside(whole, weights, graph)
+        discard(before, path)
     except OSError as problem:
         raise ModelError("OH112", f"{path} cannot be written: {problem.strerror or problem}") from None
     except UnicodeEncodeError:  # a file may have any bytes for a name, and a model refers to its data by text
         raise ModelError("OH112", f"the name of {path} is no text, and the model could not refer to its data") from None
 
 
-def _write_inside(model: ModelProto, weights: Weights, path: Path) -> None:
-    """Write the graph and its weights to `path`."""
+def _is_repeated(model: ModelProto, weights: Weights) -> bool:
+    return bool(weights) and is_repeated(external_tensors(model), weights)
+
+
+def _write_inside(model: ModelProto, weights: Weights, graph: Unfinished) -> None:
+    """Write the graph and its weights to one file."""
     materialize_nested(model, weights)
-    with unfinished(path) as new:
-        _stream(model, weights, new.file)
-        new.replace()
+    _stream(model, weights, graph.file)
+    graph.replace()
 
 
 def _stream(model: ModelProto, weights: Weights, file: BinaryIO) -> None:
@@ -108,17 +116,19 @@ def _initializer_head(tensor: TensorProto, source: Source | None) -> bytes:
     return prefix(_INITIALIZER, len(body) + (source.length if source else 0)) + body
 
 
-def _write_beside(model: ModelProto, weights: Weights, path: Path) -> Path | None:
-    """Write the weights beside `path` and the graph to it; the file of the weights, None where there is none."""
-    with unfinished(path) as graph, unfinished(path) as data:
+def _write_beside(model: ModelProto, weights: Weights, graph: Unfinished, link: Path) -> Path:
+    """Write the weights beside the graph, and that; the file of the weights, the graph's own where there are none."""
+    path = graph.target
+    wanted = path.with_name(f"{path.name}.data")
+    with unfinished(wanted, like=path) as data:
         spans = _write_data(model, weights, data.file)
-        with placed(data, path.with_name(f"{path.name}.data"), path) if spans else nullcontext(path) as beside:
+        with placed(data, graph, link) if spans else nullcontext(path) as beside:
             for tensor, offset, length in spans:
                 place(tensor, beside.name, offset, length)
             materialize_nested(model, weights)
             graph.file.write(_serialized(model, path))
             graph.replace()
-    return beside if spans else None
+    return beside
 
 
 def _write_data(model: ModelProto, weights: Weights, file: BinaryIO) -> list[tuple[TensorProto, int, int]]:

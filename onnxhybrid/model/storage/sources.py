@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -81,15 +81,25 @@ class InMemory:
 
 @dataclass(frozen=True)
 class InFile:
-    """A span of a file, as the file was when the model was loaded."""
+    """A span of a file, as the file was when the model was loaded.
+
+    Attributes:
+        path: the file.
+        offset, length: the span, in bytes.
+        stamp: what tells a changed file.
+        tensor: the tensor whose data it is, where the file is another than the model itself; otherwise None.
+        stray: whether that is named after neither the model nor the tensor whose data it is.
+    """
 
     path: str
     offset: int
     length: int
     stamp: tuple[int, int]
+    tensor: str | None = field(default=None, compare=False)
+    stray: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, path: Path, offset: int, length: int) -> InFile:
+    def of(cls, path: Path, offset: int, length: int, *, tensor: str | None = None, stray: bool = False) -> InFile:
         """The span of the file at `path`.
 
         Raises:
@@ -98,7 +108,7 @@ class InFile:
         stamp = _stamp(path)
         if offset < 0 or length < 0 or offset + length > stamp[0]:
             raise ModelError("OH107", f"{path} has {stamp[0]} bytes; weights are said to lie at {offset}+{length}")
-        return cls(str(path), offset, length, stamp)
+        return cls(str(path), offset, length, stamp, tensor, stray)
 
     @property
     def key(self) -> str:

@@ -10,17 +10,23 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy.typing as npt
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto
 
+from onnxhybrid.errors import ModelError
 from onnxhybrid.model.graphs import nested_tensors
 from onnxhybrid.model.storage.companions import named, restore
 from onnxhybrid.model.storage.sources import Source, Weights
 from onnxhybrid.model.storage.wire import SPAN
+from onnxhybrid.model.tensor_values import array_of
 
 _MARKS = (b"location", SPAN.encode())
 """What is in the bytes of each tensor whose data lies elsewhere: the keys that tell its place."""
 
 _FIELDS = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
+
+
+_MOST_REPEATED, _MOST_TIMES = 256 << 20, 4
+"""Bytes that tensors may take in memory, and how many times those of all of their weights."""
 
 
 def external_tensors(model: ModelProto) -> list[TensorProto]:
@@ -93,7 +99,9 @@ def make_whole(model: ModelProto, weights: Weights) -> None:
     Raises:
         ModelError: OH107, the data cannot be read.
     """
-    for tensor in external_tensors(model) if weights else ():
+    tensors = external_tensors(model) if weights else []
+    require_unrepeated(tensors, weights)
+    for tensor in tensors:
         materialize(tensor, weights)
     restore(model, weights)
 
@@ -102,9 +110,11 @@ def materialize_nested(model: ModelProto, weights: Weights) -> None:
     """Put the data of referenced tensors into all that are no initializers of the main graph.
 
     Raises:
-        ModelError: OH107, the data cannot be read.
+        ModelError: OH107, the data cannot be read; OH108, there is too much of it.
     """
-    for tensor in external_nested(model) if weights else ():
+    tensors = external_nested(model) if weights else []
+    require_unrepeated(tensors, weights)
+    for tensor in tensors:
         materialize(tensor, weights)
 
 
@@ -123,14 +133,16 @@ def same_values(one: TensorProto, other: TensorProto, weights: Weights) -> bool:
     if (one.data_type, list(one.dims)) != (other.data_type, list(other.dims)):
         return False
     first, second = (_values(tensor, weights) for tensor in (one, other))
+    if first is None or second is None:
+        return False
     return bool(first.tolist() == second.tolist() if first.dtype == object else first.tobytes() == second.tobytes())
 
 
-def _values(tensor: TensorProto, weights: Weights) -> npt.NDArray[Any]:
+def _values(tensor: TensorProto, weights: Weights) -> npt.NDArray[Any] | None:
     whole = TensorProto()
     whole.CopyFrom(tensor)
     materialize(whole, weights)
-    return numpy_helper.to_array(whole)
+    return array_of(whole)
 
 
 def detached(tensor: TensorProto) -> TensorProto:
@@ -138,6 +150,25 @@ def detached(tensor: TensorProto) -> TensorProto:
     tensor.ClearField("data_location")
     tensor.ClearField("external_data")
     return tensor
+
+
+def is_repeated(tensors: Iterable[TensorProto], weights: Weights) -> bool:
+    """Whether tensors, brought into memory, would hold the same bytes again and again, and fill it."""
+    sources = [source for tensor in tensors if (source := source_of(tensor, weights)) is not None]
+    distinct = {source.key: source.length for source in sources}
+    return sum(source.length for source in sources) > max(_MOST_REPEATED, _MOST_TIMES * sum(distinct.values()))
+
+
+def require_unrepeated(tensors: Iterable[TensorProto], weights: Weights) -> None:
+    """Check that tensors can be brought into memory.
+
+    Raises:
+        ModelError: OH108, they name the same weights so often that a small file would fill it.
+    """
+    if weights and is_repeated(tensors, weights):
+        raise ModelError(
+            "OH108", "its tensors name the same weights again and again, and would be many times as large in memory"
+        )
 
 
 def size_of(model: ModelProto, weights: Weights) -> int:

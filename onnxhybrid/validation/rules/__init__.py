@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from onnxhybrid.diagnostics import Finding
-from onnxhybrid.validation.rules import branches, portability, provenance, remote, server, structure
+from onnxhybrid.validation.rules import branches, files, portability, provenance, remote, server, structure
 from onnxhybrid.validation.subject import Subject
 
 Rule = Callable[[Subject], Iterator[Finding]]
@@ -13,6 +13,7 @@ Rule = Callable[[Subject], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     structure.sound,
     structure.tensors_only,
+    structure.fits_operators,
     portability.file_format,
     portability.standard_opset,
     portability.known_operators,
@@ -30,6 +31,8 @@ RULES: tuple[Rule, ...] = (
     remote.outputs_used,
     remote.flags_read,
     remote.no_loops,
+    files.named_files,
+    files.files_sent,
     provenance.told,
     provenance.told_truly,
 )

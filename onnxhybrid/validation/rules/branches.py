@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
-from onnx import GraphProto, NodeProto, TensorProto, helper
+from onnx import GraphProto, TensorProto, helper
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model.dtypes import type_name
@@ -39,7 +39,7 @@ def same_types(subject: Subject) -> Iterator[Finding]:
 def reachable(subject: Subject) -> Iterator[Finding]:
     """OH120: no condition is a constant."""
     for node, scope in subject.ifs():
-        if node.input and node.input[0] in _constants(scope):
+        if node.input and _is_constant(node.input[0], scope):
             yield Finding("OH120", f"the condition {node.input[0]!r} is a constant", place(node, scope))
 
 
@@ -47,11 +47,12 @@ def decided_by_data(subject: Subject) -> Iterator[Finding]:
     """OH125: a condition depends on what the model is given, and no comparison is of a tensor with itself."""
     alive: dict[int, set[str]] = {}
     for scope in subject.scopes:
-        living = alive[id(scope)] = _living(scope, alive.get(id(scope.outer), set()))
+        living = _living(scope, alive)
         for node in scope.nodes:
-            if is_standard(node, *_COMPARISONS) and len(set(node.input)) == 1:
+            if is_standard(node, *_COMPARISONS) and node.input and len(set(node.input)) == 1:
                 yield Finding("OH125", f"{node.op_type} compares {node.input[0]!r} with itself", place(node, scope))
-            if is_standard(node, "If") and not set(node.input) & (living | _constants(scope)):
+            undecided = is_standard(node, "If") and node.input and not any(map(living, node.input))
+            if undecided and not _is_constant(node.input[0], scope):
                 text = f"the condition {node.input[0]!r} depends on no input of the model"
                 yield Finding("OH125", text, place(node, scope))
 
@@ -59,13 +60,7 @@ def decided_by_data(subject: Subject) -> Iterator[Finding]:
 def no_shadows(subject: Subject) -> Iterator[Finding]:
     """OH122: no name inside a graph hides one of the graphs around it."""
     for scope in subject.scopes:
-        own = _defined(scope)
-        visible: set[str] = set()
-        inner: Scope | None = scope
-        while inner is not None and inner.outer is not None:
-            visible |= _before(inner.outer, inner.position)
-            inner = inner.outer
-        for name in sorted(own & visible):
+        for name in sorted(name for name in scope.positions if _is_visible(name, scope)):
             yield Finding("OH122", f"{name!r} is also the name of another tensor in a graph around it", scope.where)
 
 
@@ -77,39 +72,37 @@ def shared_weights(subject: Subject) -> Iterator[Finding]:
             yield Finding("OH123", f"its branches hold {size:,} bytes of weights of their own", place(node, scope))
 
 
-def _constants(scope: Scope) -> set[str]:
-    """The constants that a scope sees: initializers that are no inputs, and Constant nodes."""
-    found: set[str] = set()
-    current: Scope | None = scope
-    while current is not None:
-        found |= {tensor.name for tensor in current.initializers} - current.inputs
-        found |= {name for node in current.nodes if is_standard(node, "Constant") for name in node.output}
-        current = current.outer
-    return found
+def _is_constant(name: str, scope: Scope) -> bool:
+    """Whether a scope sees a constant of this name."""
+    return any(name in current.constants for current in scope.around)
 
 
-def _living(scope: Scope, outer: set[str]) -> set[str]:
-    """The tensors, those of the graphs around included, that depend on inputs, on servers or on chance."""
-    living = outer | scope.inputs
+def _living(scope: Scope, alive: dict[int, set[str]]) -> Callable[[str], bool]:
+    """Tells which tensors, those of the graphs around included, depend on inputs, on servers or on chance.
+
+    Args:
+        scope: the scope.
+        alive: those of the scopes before, by their identity; the scope's own are added.
+    """
+    own = alive[id(scope)] = set(scope.inputs)
+    tables = [alive[id(current)] for current in scope.around]
+
+    def is_living(name: str) -> bool:
+        return any(name in table for table in tables)
+
     for node in scope.nodes:
         foreign = node.domain not in ("", "ai.onnx") or is_standard(node, *_RANDOM)
-        if foreign or not living.isdisjoint(captured([node])):
-            living.update(node.output)
-    return living
+        if foreign or any(map(is_living, captured([node]))):
+            own.update(node.output)
+    return is_living
 
 
-def _defined(scope: Scope) -> set[str]:
-    return _named(scope, scope.nodes)
-
-
-def _named(scope: Scope, nodes: Iterable[NodeProto]) -> set[str]:
-    named = {tensor.name for tensor in scope.initializers} | scope.inputs
-    return (named | {name for node in nodes for name in node.output}) - {""}
-
-
-def _before(scope: Scope, position: int) -> set[str]:
-    """What a scope has defined when the node at a position runs."""
-    return _named(scope, scope.nodes[:position])
+def _is_visible(name: str, scope: Scope) -> bool:
+    """Whether a graph around a scope has defined a tensor when the scope's node runs."""
+    return any(
+        current.outer is not None and current.outer.positions.get(name, current.position) < current.position
+        for current in scope.around
+    )
 
 
 def _weights(graph: GraphProto) -> int:

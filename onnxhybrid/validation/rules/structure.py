@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxhybrid.diagnostics import Finding
+from onnxhybrid.model.attributes import flaws
 from onnxhybrid.model.check import check
 from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.validation.subject import Subject
@@ -20,3 +21,9 @@ def tensors_only(subject: Subject) -> Iterator[Finding]:
     for value in subject.skeleton.graph.output:
         if "map(" in (name := type_name(value.type)):
             yield Finding("OH127", f"the output {value.name!r} is {name}", "the graph")
+
+
+def fits_operators(subject: Subject) -> Iterator[Finding]:
+    """OH130: each node says what its operator takes."""
+    for text, where in flaws(subject.skeleton):
+        yield Finding("OH130", text, where)

@@ -1,0 +1,1 @@
+"""Files of strangers that mean harm, and everything that can be done with a file."""

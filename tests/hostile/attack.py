@@ -1,0 +1,77 @@
+"""A program that does everything with hostile files, from a number on: attack.py FOLDER FIRST STEP [NAME].
+
+It tells what it is about to do, so that whoever started it knows what ended it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import resource
+import shutil
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import onnxhybrid as oh
+from tests.hostile.cases import corpus
+from tests.hostile.operations import OF_A_FILE, OF_A_MODEL
+
+SECONDS = 30
+"""Wall time of one operation on a loaded machine; a sound one takes milliseconds."""
+
+MEMORY = 4 << 30
+
+
+def done(work: Callable[[], object]) -> str:
+    """How an operation ended: nothing where it did, or failed with a code."""
+    try:
+        work()
+    except oh.Error:
+        return ""
+    except (MemoryError, Exception):  # noqa: BLE001  # this is what is looked for
+        return traceback.format_exc()
+    return ""
+
+
+def attacked(path: Path, name: str) -> None:
+    model: list[oh.Model] = []
+    for operation, of_file in OF_A_FILE.items():
+        step(name, operation, lambda of_file=of_file: of_file(path))  # type: ignore[misc]
+    done(lambda: model.append(oh.load(path)))
+    for operation, of_model in OF_A_MODEL.items() if model else ():
+        step(name, operation, lambda of_model=of_model: of_model(model[0]))  # type: ignore[misc]
+
+
+def step(name: str, operation: str, work: Callable[[], object]) -> None:
+    print(f"BEGIN {name} | {operation}", flush=True)
+    faulthandler.dump_traceback_later(SECONDS, exit=True)
+    start = time.monotonic()
+    problem = done(work)
+    faulthandler.cancel_dump_traceback_later()
+    if problem:
+        print(f"FAULT {name} | {operation} | {problem!r}", flush=True)
+    if (took := time.monotonic() - start) > 3:
+        print(f"SLOW {name} | {operation} | {took:.1f}", flush=True)
+
+
+def main(folder: Path, first: int, stride: int, only: str | None = None) -> None:
+    warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number, (name, make) in enumerate(corpus()):
+        if number < first or (number - first) % stride or (only and name != only):
+            continue
+        print(f"CASE {number}", flush=True)
+        place = folder / str(number)
+        place.mkdir()
+        make(place / "m.onnx")
+        attacked(place / "m.onnx", name)
+        shutil.rmtree(place, ignore_errors=True)
+    print("END", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:5])

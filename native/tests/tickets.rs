@@ -118,7 +118,7 @@ fn a_run_drops_its_tickets_when_it_is_left() {
     while server.connections() == 0 {
         thread::yield_now();
     }
-    running::leave();
+    running::leave(0);
     assert_eq!(taken(&tickets, ticket).err(), Some(Code::Ticket));
     gone.recv_timeout(Duration::from_secs(20)).unwrap();
 }
@@ -145,7 +145,7 @@ fn a_cancelled_run_ends_the_wait_for_a_ticket() {
     let waiting = thread::spawn(move || {
         running::enter(run, None);
         let outcome = begin(&call).finish();
-        running::leave();
+        running::leave(0);
         outcome.unwrap_err().problem.code
     });
     while server.connections() == 0 {

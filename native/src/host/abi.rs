@@ -17,7 +17,7 @@ use crate::session::scope::{self, Scope};
 use crate::{protocol, trace};
 
 /// The version of these functions; it changes when one of them does.
-const ABI_VERSION: u32 = 3;
+const ABI_VERSION: u32 = 4;
 
 export! {
     /// Adds the operators of the domain `ai.onnxhybrid` to a session's options; ONNX Runtime looks for this name.
@@ -116,9 +116,15 @@ export! {
         running::enter(id, check);
     }
 
-    /// Ends the run that this thread entered last, forgets its id, and drops what it began and did not await.
-    extern "C" fn onnxhybrid_run_leave() {
-        running::leave();
+    /// How many runs this thread has entered and not left: what to ask for before `onnxhybrid_run_enter`.
+    extern "C" fn onnxhybrid_run_depth() -> u32 {
+        u32::try_from(running::depth()).unwrap_or(u32::MAX)
+    }
+
+    /// Ends the runs that this thread entered since its `onnxhybrid_run_depth` was `depth`, forgets their ids, and drops
+    /// what they began and did not await. To do so twice is no error.
+    extern "C" fn onnxhybrid_run_leave(depth: u32) {
+        running::leave(depth as usize);
     }
 
     /// Ends the waits of a run with OH514, from any thread; those that it has not come to yet, too.

@@ -17,7 +17,8 @@ use crate::run::forks::PerProcess;
 
 /// Asks the host whether the run on this thread is to end: not 0 if so. Called every [`PAUSE`] of a wait.
 ///
-/// Who gives it vouches that it may be called on this thread until the run is left.
+/// Who gives it vouches that it may be called on this thread until the run is left, and that is for as long as the
+/// process lives where nothing is sure to leave it.
 pub type Check = extern "C" fn() -> i32;
 
 /// How long a wait goes on between two questions to the host.
@@ -164,9 +165,17 @@ pub fn enter(id: u64, check: Option<Check>) {
     ENTERED.with(|entered| entered.borrow_mut().push(Entered { run: named.unwrap_or_default(), check }));
 }
 
-/// Says that the run that this thread entered last is over; what it began is dropped.
-pub fn leave() {
-    if let Some(left) = ENTERED.with(|entered| entered.borrow_mut().pop()) {
+/// How many runs this thread has entered and not left.
+pub fn depth() -> usize {
+    ENTERED.with(|entered| entered.borrow().len())
+}
+
+/// Says that this thread is in `depth` runs again: those that it entered since are over, and what they began is dropped.
+pub fn leave(depth: usize) {
+    while let Some(left) = ENTERED.with(|entered| {
+        let mut entered = entered.borrow_mut();
+        if entered.len() > depth { entered.pop() } else { None }
+    }) {
         if left.run.id != 0 {
             release(left.run.id);
         }
@@ -212,12 +221,26 @@ mod tests {
         enter(outer, None);
         enter(inner, Some(yes));
         assert!(current().is_some_and(|entered| entered.run.id == inner && entered.is_interrupted()));
-        leave();
+        leave(1);
         assert!(current().is_some_and(|entered| entered.run.id == outer && !entered.is_interrupted()));
         assert!(std::thread::spawn(|| current().is_none()).join().unwrap());
-        leave();
-        leave();
+        leave(1);
+        assert_eq!(depth(), 1);
+        leave(0);
+        leave(0);
         assert!(current().is_none());
+    }
+
+    #[test]
+    fn a_run_that_was_not_left_is_left_with_the_one_around_it() {
+        let ended = Arc::new(AtomicBool::new(false));
+        let depth = depth();
+        enter(0, None);
+        enter(0, None);
+        let seen = ended.clone();
+        current().unwrap().run.at_end(move || seen.store(true, Ordering::Relaxed));
+        leave(depth);
+        assert!(current().is_none() && ended.load(Ordering::Relaxed));
     }
 
     #[test]
@@ -226,7 +249,7 @@ mod tests {
         cancel(id);
         enter(id, None);
         assert!(current().is_some_and(|entered| entered.run.cancelled.is_raised()));
-        leave();
+        leave(0);
         cancel(id);
     }
 }

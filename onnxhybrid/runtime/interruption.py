@@ -1,10 +1,15 @@
-"""What ends a run that waits: a signal such as Ctrl-C, `RunOptions.terminate`, or a cancelled future."""
+"""What ends a run that waits: a signal such as Ctrl-C, `RunOptions.terminate`, or a cancelled future.
+
+A signal handler may raise between any two steps of Python. So nothing that the library holds hangs on what Python does
+next: the functions that it may call are never freed, and a run that was not left is left with the next one around it.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from threading import get_ident, main_thread
+import inspect
+import threading
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import onnxruntime
@@ -16,35 +21,44 @@ _T = TypeVar("_T")
 
 
 class _Watch:
-    """Answers the library's question whether a wait is to go on, from inside ONNX Runtime's run.
+    """Answers the library's question whether a wait is to go on, from inside a run of the main thread.
 
-    The library asks on the thread that runs. If that is the main thread, Python handles signals as soon as it runs
-    Python code again, which is here. What a handler raises is kept, since no exception may cross into the library. A
-    function could not keep it, because signals are handled before its first line; a generator resumes inside its try.
+    Python handles signals as soon as it runs Python code again on that thread, which is here. What a handler raises is
+    kept, since no exception may cross into the library. A function could not keep it, because signals are handled
+    before its first line; a generator resumes inside its try. If it dies of a signal that comes while it handles
+    another, its answer from then on is the default of `next`: the wait is to end.
     """
 
     def __init__(self) -> None:
         self.options: onnxruntime.RunOptions | None = None
         self.caught: BaseException | None = None
-        answers = self._answers()
-        next(answers)
-        self.check = library.Check(functools.partial(next, answers))
+        self.answers = self._answering()
+        next(self.answers)
+        self.check = library.Check(functools.partial(next, self.answers, 1))
 
-    def _answers(self) -> Iterator[int]:
+    def _answering(self) -> Generator[int, None, None]:
         answer = 0
-        try:
-            while True:
-                yield answer
-                answer = int(self.options is not None and self.options.terminate)
-        except GeneratorExit:
-            return
-        except BaseException as problem:  # noqa: BLE001  # the border of the interpreter
-            self.caught = problem
         while True:
-            yield 1
+            try:
+                while True:
+                    yield answer
+                    answer = int(self.caught is not None or (self.options is not None and self.options.terminate))
+            except GeneratorExit:
+                return
+            except BaseException as problem:  # noqa: BLE001  # the border of the interpreter
+                self.caught, answer = problem, 1
 
 
-_watches: list[_Watch] = []  # those that nobody uses; making one takes longer than a small run
+_watches: list[_Watch] = []  # for the runs of the main thread, by how many are around them
+_dead: list[_Watch] = []  # kept all the same: the library may still ask them
+
+
+class _Here(threading.local):
+    options: onnxruntime.RunOptions | None = None
+
+
+_here = _Here()  # the options of the run on a thread that handles no signals
+_terminated = library.Check(lambda: int(_here.options is not None and _here.options.terminate))
 
 
 def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[..., _T], *given: Any) -> _T:
@@ -52,29 +66,43 @@ def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Ca
 
     Raises:
         Error: what ONNX Runtime raised, in our terms.
-        BaseException: what a signal handler raised while the run waited.
+        BaseException: what a signal handler raised meanwhile.
     """
-    enter, leave = library.border()
-    if run_options is None and get_ident() != main_thread().ident:
-        watch, check = None, library.UNCHECKED
-    else:
-        watch = _watches.pop() if _watches else _Watch()
-        watch.options, check = run_options, watch.check
-    enter(run, check)
+    if threading.get_ident() == threading.main_thread().ident:
+        return _on_main_thread(run, run_options, work, *given)
+    around, _here.options = _here.options, run_options
+    enter, leave, depth = library.border()
+    before = depth()
     try:
+        enter(run, library.UNCHECKED if run_options is None else _terminated)
         return work(*given)
     except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
-        raise _cause(problem, watch) from None
+        raise translated(problem) from None
     finally:
-        leave()
-        if watch is not None:
-            watch.options = None
-            if watch.caught is None:
-                _watches.append(watch)
+        leave(before)
+        _here.options = around
 
 
-def _cause(problem: Exception, watch: _Watch | None) -> BaseException:
-    """What ended a run that raised: a signal handler's own exception, or ONNX Runtime's in our terms."""
-    if watch is not None and watch.caught is not None:
-        return watch.caught
-    return translated(problem)
+def _on_main_thread(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[..., _T], *given: Any) -> _T:
+    enter, leave, depth = library.border()
+    before = depth()
+    watch = _watch(before)
+    watch.options, watch.caught = run_options, None
+    try:
+        enter(run, watch.check)
+        return work(*given)
+    except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
+        raise watch.caught or translated(problem) from None
+    finally:
+        leave(before)
+        watch.options = watch.caught = None
+
+
+def _watch(depth: int) -> _Watch:
+    """The watch of a run of the main thread that `depth` others are around."""
+    while len(_watches) <= depth:
+        _watches.append(_Watch())
+    if inspect.getgeneratorstate(_watches[depth].answers) == inspect.GEN_CLOSED:
+        _dead.append(_watches[depth])
+        _watches[depth] = _Watch()
+    return _watches[depth]

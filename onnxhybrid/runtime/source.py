@@ -13,7 +13,7 @@ from onnx import ModelProto
 from onnxhybrid import legacy
 from onnxhybrid.errors import Error, ModelError
 from onnxhybrid.model import Model, load
-from onnxhybrid.model.storage.glancing import glance
+from onnxhybrid.model.storage.glancing import glance, may_loop
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.artifact import Artifact
 
@@ -31,11 +31,13 @@ class Source:
     Attributes:
         graph: a path, or the graph as bytes.
         operators: the operators of onnxruntime-extensions that it needs.
+        loops: whether it may hold an operator that computes a graph again and again.
         weights: what has to outlive the session; None where nothing has to.
     """
 
     graph: str | bytes
     operators: Sequence[str]
+    loops: bool
     weights: Artifact | None = None
 
 
@@ -60,21 +62,21 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
         seen = glance(model)  # whose errors say what is wrong with a file
         if not seen.external and seen.domains.isdisjoint(extensions.DOMAINS):
             _hush(options, ours and seen.defaults)
-            return Source(os.fspath(model), [])
+            return Source(os.fspath(model), [], seen.loops)
         path = None if seen.small else os.fspath(model)
         model = load(model)
     if (upgraded := legacy.upgrade(model)) is not model:
         warnings.warn(_OLD, UserWarning, stacklevel=3)  # at the line that made the session
         model, path = upgraded, None
-    operators = extensions.used(model)
+    operators, loops = extensions.used(model), may_loop(model.skeleton.SerializeToString())
     _hush(options, ours and any(spec.optional for spec in model.inputs))
     if path is not None:
-        return Source(path, operators)
+        return Source(path, operators, loops)
     if not ours:
-        return Source(_whole(model), operators)
+        return Source(_whole(model), operators, loops)
     artifact = Artifact.mapped(model)
     artifact.attach(options)
-    return Source(artifact.graph, operators, artifact)
+    return Source(artifact.graph, operators, loops, artifact)
 
 
 def _hush(options: onnxruntime.SessionOptions, defaults: bool) -> None:

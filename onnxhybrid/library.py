@@ -81,11 +81,9 @@ def _quick() -> ctypes.PyDLL:
     """The functions around every run. They never wait, so that they need not let go of the interpreter's lock."""
     library = ctypes.PyDLL(_library()._name)
     library.onnxhybrid_run_enter.restype = None
-    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check]
+    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check, ctypes.c_uint64]
     library.onnxhybrid_run_leave.restype = None
-    library.onnxhybrid_run_leave.argtypes = [ctypes.c_uint32]
-    library.onnxhybrid_run_depth.restype = ctypes.c_uint32
-    library.onnxhybrid_run_depth.argtypes = []
+    library.onnxhybrid_run_leave.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_scope_events.restype = ctypes.c_void_p
     library.onnxhybrid_scope_events.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_trace.restype = None
@@ -100,16 +98,15 @@ def events_waiting() -> ctypes.c_uint64:
 
 
 @functools.cache
-def border() -> tuple[Callable[[int, CheckFunction], None], Callable[[int], None], Callable[[], int]]:
-    """What is called around a run on the thread that runs: `depth`, then `enter`, and then `leave` in any case.
+def border() -> tuple[Callable[[int, CheckFunction, int], None], Callable[[int], None]]:
+    """What is called around a run on the thread that runs: `enter`, and then `leave` in any case.
 
-    `depth()` is the number of runs that this thread is in. `enter(run, check)` says that it now runs the run of this
-    id, or with 0 one without a name; `check` is called on this thread while the run waits, several times a second.
-    `leave(depth)` says that what this thread entered since then is over; calls that it began and did not await are
-    dropped. Until then the library may call `check`: since a signal handler may raise before `leave` is called, it has
-    to be a function that is never freed.
+    `enter(run, check, token)` says that this thread now runs the run of this id, or with 0 one without a name; `check`
+    is called on this thread while the run waits, several times a second. `leave(token)` says that it is over, and with
+    it whatever this thread entered since; calls that it began and did not await are dropped. Until then the library may
+    call `check`: since a signal handler may raise before `leave` is called, it has to be one that is never freed.
     """
-    return _quick().onnxhybrid_run_enter, _quick().onnxhybrid_run_leave, _quick().onnxhybrid_run_depth
+    return _quick().onnxhybrid_run_enter, _quick().onnxhybrid_run_leave
 
 
 def _declare(library: ctypes.CDLL) -> None:

@@ -84,7 +84,6 @@ def test_what_a_signal_handler_raises_beside_the_wait_comes_out_as_itself(kind: 
         for raised in alarms(150, lambda: session.run(None, {"x": X})):
             assert type(raised) is kind
             assert raised.args == ("mine",)
-    assert library.border()[2]() == 0
 
 
 def test_a_handlers_exception_comes_out_as_itself_from_a_remote_run() -> None:
@@ -107,44 +106,57 @@ def test_a_handlers_exception_comes_out_as_itself_where_a_session_is_made() -> N
             assert type(raised) is TimeoutError
 
 
-def test_a_run_that_is_broken_off_at_any_step_leaves_nothing_that_the_library_may_call() -> None:
+def broken(session: oh.Session, at: int) -> bool:
+    """Run, and raise at this step of what is around the run; whether there are as many."""
+    steps = iter(range(at))
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename == interruption.__file__:
+            frame.f_trace_opcodes = True
+            if event == "opcode" and next(steps, None) is None:
+                sys.settrace(None)
+                raise Stop
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        session.run(None, {"x": X})
+    except Stop:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_a_run_that_is_broken_off_at_any_step_leaves_nothing_that_the_library_may_not_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # Every step of Python is one after which a handler may raise; some interpreters look for signals after fewer.
-    session, (_, leave, depth) = oh.Session(dense("m", "x", "y", (3, 3))), library.border()
-    left: list[int] = []
+    session, (enter, leave) = oh.Session(dense("m", "x", "y", (3, 3))), library.border()
+    within: list[int] = []
 
-    def broken(at: int) -> bool:
-        """Run, and raise at this step; whether there are as many."""
-        steps = iter(range(at))
+    def entered(run: int, check: Any, token: int) -> None:
+        within.append(token)
+        enter(run, check, token)
 
-        def step(frame: FrameType, event: str, _: object) -> Any:
-            if frame.f_code.co_filename == interruption.__file__:
-                frame.f_trace_opcodes = True
-                if event == "opcode" and next(steps, None) is None:
-                    sys.settrace(None)
-                    raise Stop
-            return step
+    def left(token: int) -> None:
+        within[:] = [other for other in within if other < token]
+        leave(token)
 
-        before = sys.gettrace()
-        sys.settrace(step)
-        try:
-            session.run(None, {"x": X})
-        except Stop:
-            return True
-        finally:
-            sys.settrace(before)
-        return False
-
+    monkeypatch.setattr(library, "border", lambda: (entered, left))
     at = 0
-    while broken(at):
-        left += [at] * (depth() > 0)
+    while broken(session, at):
         at += 1
     assert at > 20
-    assert left  # those at which it was still entered
+    assert within  # a run that was never left
     gc.collect()
     with raw_server(silence) as server, pytest.raises(oh.RemoteTimeout):
-        # A wait on this very thread, which asks the run that was entered last.
-        oh.Session(adder(server.url, timeout=0.3)).run(None, {"x": X})
-    leave(0)
+        # A wait on this very thread; then one for which the runs from before are the last.
+        oh.Session(adder(server.url, timeout=0.2)).run(None, {"x": X})
+    with raw_server(silence) as server, pytest.raises(oh.RemoteTimeout):
+        oh.remote.triton(server.url, "m", timeout=0.2, retries=0)
+    left(within[0])
     assert session.run(None, {"x": X})
 
 

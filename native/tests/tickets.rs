@@ -113,7 +113,7 @@ fn a_run_drops_its_tickets_when_it_is_left() {
     let (server, gone) = silent();
     let call = Arc::new(call(&server.url, "{}", &[LONG], "none"));
     let tickets = Arc::<Tickets>::default();
-    running::enter(0, None);
+    running::enter(0, None, 0);
     let ticket = tickets.add(begin(&call));
     while server.connections() == 0 {
         thread::yield_now();
@@ -143,7 +143,7 @@ fn a_cancelled_run_ends_the_wait_for_a_ticket() {
     let call = Arc::new(call(&server.url, "{}", &[LONG], "none"));
     let run = running::create();
     let waiting = thread::spawn(move || {
-        running::enter(run, None);
+        running::enter(run, None, 0);
         let outcome = begin(&call).finish();
         running::leave(0);
         outcome.unwrap_err().problem.code

@@ -7,10 +7,12 @@ next: the functions that it may call are never freed, and a run that was not lef
 from __future__ import annotations
 
 import functools
-import inspect
+import itertools
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from threading import get_ident, main_thread
+from types import GeneratorType
+from typing import Any, TypeVar, cast
 
 import onnxruntime
 
@@ -32,7 +34,7 @@ class _Watch:
     def __init__(self) -> None:
         self.options: onnxruntime.RunOptions | None = None
         self.caught: BaseException | None = None
-        self.answers = self._answering()
+        self.answers = cast("GeneratorType[int, None, None]", self._answering())
         next(self.answers)
         self.check = library.Check(functools.partial(next, self.answers, 1))
 
@@ -49,16 +51,26 @@ class _Watch:
                 self.caught, answer = problem, 1
 
 
-_watches: list[_Watch] = []  # for the runs of the main thread, by how many are around them
-_dead: list[_Watch] = []  # kept all the same: the library may still ask them
-
-
 class _Here(threading.local):
+    """The same on a thread that handles no signals."""
+
     options: onnxruntime.RunOptions | None = None
+    caught: BaseException | None = None
+    check = library.Check(lambda: int(_here.options is not None and _here.options.terminate))
 
 
-_here = _Here()  # the options of the run on a thread that handles no signals
-_terminated = library.Check(lambda: int(_here.options is not None and _here.options.terminate))
+_here: _Here = _Here()
+_watches = [_Watch()]  # none is ever freed
+_tokens = itertools.count(1)
+
+
+def _watch() -> _Watch:
+    """A watch that is not at work, as one is while a signal handler runs that it called, which may run a session."""
+    for watch in _watches:
+        if not watch.answers.gi_running and watch.answers.gi_frame is not None:
+            return watch
+    _watches.append(_Watch())
+    return _watches[-1]
 
 
 def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[..., _T], *given: Any) -> _T:
@@ -68,41 +80,16 @@ def interruptible(run: int, run_options: onnxruntime.RunOptions | None, work: Ca
         Error: what ONNX Runtime raised, in our terms.
         BaseException: what a signal handler raised meanwhile.
     """
-    if threading.get_ident() == threading.main_thread().ident:
-        return _on_main_thread(run, run_options, work, *given)
-    around, _here.options = _here.options, run_options
-    enter, leave, depth = library.border()
-    before = depth()
+    enter, leave = library.border()
+    watch: _Watch | _Here = _watch() if get_ident() == main_thread().ident else _here
+    check = library.UNCHECKED if run_options is None and watch is _here else watch.check
+    options, caught, token = watch.options, watch.caught, next(_tokens)  # of the run around this one, if there is one
     try:
-        enter(run, library.UNCHECKED if run_options is None else _terminated)
-        return work(*given)
-    except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
-        raise translated(problem) from None
-    finally:
-        leave(before)
-        _here.options = around
-
-
-def _on_main_thread(run: int, run_options: onnxruntime.RunOptions | None, work: Callable[..., _T], *given: Any) -> _T:
-    enter, leave, depth = library.border()
-    before = depth()
-    watch = _watch(before)
-    watch.options, watch.caught = run_options, None
-    try:
-        enter(run, watch.check)
+        watch.options, watch.caught = run_options, None
+        enter(run, check, token)
         return work(*given)
     except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
         raise watch.caught or translated(problem) from None
     finally:
-        leave(before)
-        watch.options = watch.caught = None
-
-
-def _watch(depth: int) -> _Watch:
-    """The watch of a run of the main thread that `depth` others are around."""
-    while len(_watches) <= depth:
-        _watches.append(_Watch())
-    if inspect.getgeneratorstate(_watches[depth].answers) == inspect.GEN_CLOSED:
-        _dead.append(_watches[depth])
-        _watches[depth] = _Watch()
-    return _watches[depth]
+        leave(token)
+        watch.options, watch.caught = options, caught

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import closing
@@ -88,6 +89,11 @@ class RunFuture(Future[_T]):
         if self.cancelled():
             self.set_running_or_notify_cancel()
         self = None  # type: ignore[assignment]  # noqa: PLW0642  # the exception refers to this frame
+
+
+def is_main_thread() -> bool:
+    """Whether this thread is the one that handles signals, which it cannot do while it computes."""
+    return threading.get_ident() == threading.main_thread().ident
 
 
 def apart(given: onnxruntime.RunOptions | None, work: Callable[[onnxruntime.RunOptions], _T]) -> _T:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -22,7 +21,7 @@ from onnxhybrid.runtime.interruption import interruptible
 from onnxhybrid.runtime.observation import Observation
 from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
-from onnxhybrid.runtime.run_future import RunFuture, apart, quiet
+from onnxhybrid.runtime.run_future import RunFuture, apart, is_main_thread, quiet
 from onnxhybrid.runtime.scope import Credentials, attach, lock, make_scope
 from onnxhybrid.runtime.source import source_of
 from onnxhybrid.runtime.statistics import NodeStats, parsed
@@ -125,14 +124,10 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             Error: OH540, ONNX Runtime refused, for example a feed of another type.
         """
         check_arguments(output_names, input_feed, run_options)
-        if self._is_apart():
+        if self._loops and is_main_thread():
             return apart(run_options, functools.partial(self._run, output_names, input_feed))
         options = self._quiet if run_options is None else run_options
         return interruptible(0, run_options, self._run, output_names, input_feed, options)
-
-    def _is_apart(self) -> bool:
-        """Whether a run on this thread could not be ended by a signal handler, and might not end by itself."""
-        return self._loops and threading.get_ident() == threading.main_thread().ident
 
     def _run(
         self, output_names: Sequence[str] | None, feeds: Mapping[str, Any], options: onnxruntime.RunOptions
@@ -206,7 +201,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             with self._observation:
                 return run(options)
 
-        if self._is_apart():
+        if self._loops and is_main_thread():
             return apart(run_options, observed)
         return interruptible(0, run_options, observed, self._quiet if run_options is None else run_options)
 

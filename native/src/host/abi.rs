@@ -110,21 +110,18 @@ export! {
     }
 
     /// Says that kernels on this thread belong to the run `id`, or with 0 (or an id that is unknown) to one without an
-    /// id, until `onnxhybrid_run_leave` on the same thread. `check`, unless null, is called on this thread while it
-    /// waits, many times a second: anything but 0 ends the wait. It is not called once the thread has left the run.
-    extern "C" fn onnxhybrid_run_enter(id: u64, check: Option<Check>) {
-        running::enter(id, check);
+    /// id, until `onnxhybrid_run_leave` with the same token on the same thread; a token is a number that no other run has
+    /// which this thread is in. `check`, unless null, is called on this thread while it waits, many times a second:
+    /// anything but 0 ends the wait. It is not called once the thread has left the run.
+    extern "C" fn onnxhybrid_run_enter(id: u64, check: Option<Check>, token: u64) {
+        running::enter(id, check, token);
     }
 
-    /// How many runs this thread has entered and not left: what to ask for before `onnxhybrid_run_enter`.
-    extern "C" fn onnxhybrid_run_depth() -> u32 {
-        u32::try_from(running::depth()).unwrap_or(u32::MAX)
-    }
-
-    /// Ends the runs that this thread entered since its `onnxhybrid_run_depth` was `depth`, forgets their ids, and drops
-    /// what they began and did not await. To do so twice is no error.
-    extern "C" fn onnxhybrid_run_leave(depth: u32) {
-        running::leave(depth as usize);
+    /// Ends the run that this thread entered with this token, and those that it entered since and did not leave: forgets
+    /// their ids, and drops what they began and did not await. Nothing if there is none, so that a host need not know
+    /// whether it came to enter it.
+    extern "C" fn onnxhybrid_run_leave(token: u64) {
+        running::leave(token);
     }
 
     /// Ends the waits of a run with OH514, from any thread; those that it has not come to yet, too.

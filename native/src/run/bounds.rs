@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn reading_ends_with_its_run() {
         let id = running::create();
-        running::enter(id, None);
+        running::enter(id, None, 0);
         running::cancel(id);
         let outcome = within(later(), 9, endless);
         running::leave(0);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn reading_ends_where_the_host_wants() {
-        running::enter(0, Some(yes));
+        running::enter(0, Some(yes), 0);
         let outcome = within(later(), 9, endless);
         running::leave(0);
         assert_eq!(outcome, Err(Beyond::Run));

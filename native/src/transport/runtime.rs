@@ -90,7 +90,7 @@ mod tests {
     fn a_run_that_is_cancelled_ends_its_wait() {
         let id = running::create();
         let waiting = thread::spawn(move || {
-            running::enter(id, None);
+            running::enter(id, None, 0);
             let ended = wait(Instant::now() + Duration::from_secs(60), std::future::pending::<()>());
             running::leave(0);
             ended
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_host_that_is_asked_can_end_the_wait() {
-        running::enter(0, Some(end));
+        running::enter(0, Some(end), 0);
         let ended = wait(Instant::now() + Duration::from_secs(60), std::future::pending::<()>());
         running::leave(0);
         assert_eq!(ended, Err(Ended::Cancelled));
@@ -120,7 +120,7 @@ mod tests {
             })
         };
         assert_eq!(wait(soon(), restless()), Err(Ended::Deadline));
-        running::enter(0, Some(end));
+        running::enter(0, Some(end), 0);
         let ended = wait(Instant::now() + Duration::from_secs(60), restless());
         running::leave(0);
         assert_eq!(ended, Err(Ended::Cancelled));

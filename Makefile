@@ -14,13 +14,14 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test check bench bench-compose bench-opening soak clean
+.PHONY: help demo sample test attack check bench bench-compose bench-opening soak clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    train two digit classifiers, serve one, compose both and compare'
 	@echo 'make sample  one of the samples: make sample NAME=side_by_side'
 	@echo 'make test    every test, native and Python, the real Triton server included'
+	@echo 'make attack  the tests that take longer: hostile servers, files and moments'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
@@ -38,6 +39,9 @@ sample: $(VENV)/$(DEMO).installed
 test: $(VENV)/test.installed
 	$(CARGO) test --locked $(MANIFEST)
 	$(BIN)/python -m pytest
+
+attack: $(VENV)/test.installed
+	$(BIN)/python -m pytest -m attack
 
 check: $(VENV)/test.installed
 	$(BIN)/ruff format --check .

@@ -29,7 +29,7 @@ help:
 	@echo 'make sample  one of the samples: make sample NAME=side_by_side'
 	@echo 'make test    every test, native and Python, the real Triton server included'
 	@echo 'make test-latest  the same tests with the newest release of every package, in place of the locked ones'
-	@echo 'make attack  the long attacks: each fault of a save, each hostile file against each operation'
+	@echo 'make attack  the tests that take longer: hostile servers, files and moments'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'

@@ -15,7 +15,7 @@ from typing import Any
 import onnxhybrid.errors as errors
 from onnxhybrid.diagnostics import REGISTER
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 
 _FILE = {"win32": "onnxhybrid.dll", "darwin": "libonnxhybrid.dylib"}.get(sys.platform, "libonnxhybrid.so")
 
@@ -81,9 +81,9 @@ def _quick() -> ctypes.PyDLL:
     """The functions around every run. They never wait, so that they need not let go of the interpreter's lock."""
     library = ctypes.PyDLL(_library()._name)
     library.onnxhybrid_run_enter.restype = None
-    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check]
+    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check, ctypes.c_uint64]
     library.onnxhybrid_run_leave.restype = None
-    library.onnxhybrid_run_leave.argtypes = []
+    library.onnxhybrid_run_leave.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_scope_events.restype = ctypes.c_void_p
     library.onnxhybrid_scope_events.argtypes = [ctypes.c_uint64]
     library.onnxhybrid_trace.restype = None
@@ -98,12 +98,13 @@ def events_waiting() -> ctypes.c_uint64:
 
 
 @functools.cache
-def border() -> tuple[Callable[[int, CheckFunction], None], Callable[[], None]]:
-    """What is called on either side of a run on the thread that runs: enter, and then leave in any case.
+def border() -> tuple[Callable[[int, CheckFunction, int], None], Callable[[int], None]]:
+    """What is called around a run on the thread that runs: `enter`, and then `leave` in any case.
 
-    `enter(run, check)` says that this thread now runs the run of this id, or with 0 one without a name; `check` is
-    called on this thread while the run waits, several times a second. `leave()` says that the run that this thread
-    entered last is over; calls that it began and did not await are dropped.
+    `enter(run, check, token)` says that this thread now runs the run of this id, or with 0 one without a name; `check`
+    is called on this thread while the run waits, several times a second. `leave(token)` says that it is over, and with
+    it whatever this thread entered since; calls that it began and did not await are dropped. Until then the library may
+    call `check`: since a signal handler may raise before `leave` is called, it has to be one that is never freed.
     """
     return _quick().onnxhybrid_run_enter, _quick().onnxhybrid_run_leave
 

@@ -12,7 +12,9 @@ DETAILS = '{"attempts":2,"endpoint":"http://h","node":"n","status":403}'
 
 
 def raised(text: str) -> oh.Error:
-    return translated(RuntimeError(text))
+    error = translated(RuntimeError(text))
+    assert isinstance(error, oh.Error)
+    return error
 
 
 def test_a_failure_of_a_node_keeps_its_code_and_details() -> None:

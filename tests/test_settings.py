@@ -89,7 +89,7 @@ def test_the_library_is_given_what_the_policy_says(tmp_path: Path, monkeypatch: 
     nothing: dict[str, object] = {
         "allow": None,
         "deny": [],
-        "max_response_bytes": 1 << 30,
+        "max_response_bytes": 1 << 28,
         "max_concurrency": None,
         "budget": None,
     }

@@ -113,12 +113,12 @@ fn a_run_drops_its_tickets_when_it_is_left() {
     let (server, gone) = silent();
     let call = Arc::new(call(&server.url, "{}", &[LONG], "none"));
     let tickets = Arc::<Tickets>::default();
-    running::enter(0, None);
+    running::enter(0, None, 0);
     let ticket = tickets.add(begin(&call));
     while server.connections() == 0 {
         thread::yield_now();
     }
-    running::leave();
+    running::leave(0);
     assert_eq!(taken(&tickets, ticket).err(), Some(Code::Ticket));
     gone.recv_timeout(Duration::from_secs(20)).unwrap();
 }
@@ -143,9 +143,9 @@ fn a_cancelled_run_ends_the_wait_for_a_ticket() {
     let call = Arc::new(call(&server.url, "{}", &[LONG], "none"));
     let run = running::create();
     let waiting = thread::spawn(move || {
-        running::enter(run, None);
+        running::enter(run, None, 0);
         let outcome = begin(&call).finish();
-        running::leave();
+        running::leave(0);
         outcome.unwrap_err().problem.code
     });
     while server.connections() == 0 {

@@ -25,7 +25,7 @@ ROWS = (
         "OH502",
         "RemoteTimeout",
         "The deadline passed",
-        "No complete answer came before the node's timeout, which covers all attempts together.",
+        "No complete answer came and was read before the node's timeout, which covers all attempts together.",
         "a server that accepts the connection and never answers",
         "Raise timeout=, or let a fallback answer.",
     ),
@@ -66,8 +66,9 @@ ROWS = (
         "OH507",
         "ProtocolError",
         "The answer is too large",
-        "The body exceeds the policy's max_response_bytes.",
-        "an answer that never ends",
+        "The bodies of a call's answers together, or the outputs that are read from them, take more than the policy's "
+        "max_response_bytes, which is 256 MiB unless the policy says otherwise.",
+        "an answer that never ends, or a tensor of int64 of which each number is a byte on the way",
         "Raise max_response_bytes in oh.Policy if the answer is meant to be that large.",
     ),
     row(

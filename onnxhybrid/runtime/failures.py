@@ -15,8 +15,29 @@ _TWICE = "Domain already set in registry"
 _DETAILS = ' {"attempts":'
 
 
-def translated(problem: BaseException) -> Error:
-    """The error for an exception of ONNX Runtime; a failure of the operator library keeps its code and details."""
+_OURS = frozenset({"onnxhybrid", "onnxruntime", "onnxruntime_extensions", "numpy", "ml_dtypes"})
+"""The packages whose code runs within a run; anything else that raises there is a signal handler."""
+
+
+def translated(problem: Exception) -> Exception:
+    """What comes out of a run where `problem` was raised: the `Error` for an exception of ONNX Runtime.
+
+    A failure of the operator library keeps its code and details. What a signal handler raised is itself.
+    """
+    return problem if isinstance(problem, Error) or _is_foreign(problem) else _error(problem)
+
+
+def _is_foreign(problem: Exception) -> bool:
+    """Whether other code than that of a run was running when it was raised."""
+    at = problem.__traceback__
+    while at is not None:
+        if str(at.tb_frame.f_globals.get("__name__")).partition(".")[0] not in _OURS:
+            return True
+        at = at.tb_next
+    return False
+
+
+def _error(problem: Exception) -> Error:
     text = str(problem)
     found = _CODED.search(text)
     if _TWICE in text:

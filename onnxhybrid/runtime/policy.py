@@ -25,7 +25,8 @@ class Policy:
             "10.0.0.0/8"; an "http://host" also lets credentials go there unencrypted. None allows all but link-local,
             metadata and unspecified addresses, which are called only where they are named here.
         deny: endpoints that may not be called, even where allow names them.
-        max_response_bytes: the largest response body, in bytes.
+        max_response_bytes: the most that the response bodies of a call may have, in bytes, and the most that the
+            outputs which are read from them may take in memory; 256 MiB.
         max_concurrency: how many requests may be under way to one origin; further calls wait, at most until their
             deadline. None for any number.
         budget: what all requests of the session may take together: any of "calls" (requests, repeats included),
@@ -44,7 +45,7 @@ class Policy:
 
     allow: Sequence[str] | None = None
     deny: Sequence[str] = ()
-    max_response_bytes: int = 1 << 30
+    max_response_bytes: int = 1 << 28
     max_concurrency: int | None = None
     budget: Mapping[str, Any] | None = None
     breaker: Mapping[str, float] | None = None

@@ -7,7 +7,6 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextvars import copy_context
 from typing import Any, TypeVar
 
 import onnxruntime
@@ -22,15 +21,13 @@ from onnxhybrid.runtime.interruption import interruptible
 from onnxhybrid.runtime.observation import Observation
 from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
-from onnxhybrid.runtime.run_future import RunFuture
+from onnxhybrid.runtime.run_future import RunFuture, apart, is_main_thread, quiet
 from onnxhybrid.runtime.scope import attach, lock, make_scope
 from onnxhybrid.runtime.sealing import Credentials, Sealed
 from onnxhybrid.runtime.source import source_of
 from onnxhybrid.runtime.statistics import NodeStats, parsed
-from onnxhybrid.runtime.workers import do
 
 _T = TypeVar("_T")
-_FATAL = 4
 
 
 class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries no types
@@ -82,12 +79,12 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             model_or_path = policy.ceilings.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)
         self._options, self._operators, self._weights = options, source.operators, source.weights
+        self._loops = source.loops
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
         calls = source.calls() if sealed.secrets and replay is None else ()
         self._scope = make_scope(sealed, policy, calls, events=True, **tape)
         self._observation = Observation(self._scope)
-        self._quiet = onnxruntime.RunOptions()
-        self._quiet.log_severity_level = _FATAL  # ONNX Runtime prints each failure that is raised, too
+        self._quiet = quiet()
         self._open(functools.partial(super().__init__, source.graph, options, providers=providers))
 
     def _open(self, make: Callable[[], None]) -> None:
@@ -137,20 +134,20 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             Error: OH540, ONNX Runtime refused, for example a feed of another type.
         """
         check_arguments(output_names, input_feed, run_options)
-        return interruptible(0, run_options, self._run, output_names, input_feed, run_options)
+        if self._loops and is_main_thread():
+            return apart(run_options, functools.partial(self._run, output_names, input_feed))
+        options = self._quiet if run_options is None else run_options
+        return interruptible(0, run_options, self._run, output_names, input_feed, options)
 
     def _run(
-        self,
-        output_names: Sequence[str] | None,
-        feeds: Mapping[str, Any],
-        run_options: onnxruntime.RunOptions | None,
+        self, output_names: Sequence[str] | None, feeds: Mapping[str, Any], options: onnxruntime.RunOptions
     ) -> list[Any]:
-        options = self._quiet if run_options is None else run_options
         with self._observation:
             try:
                 return list(self._compute(self, output_names, feeds, options))
             except Exception as problem:
-                if translated(problem).code != "OH540":
+                error = translated(problem)
+                if not isinstance(error, Error) or error.code != "OH540":
                     raise
                 odd = odd_feed(feeds) or misfit(self, output_names, feeds)
                 if odd is None:
@@ -173,7 +170,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         if (odd := odd_value(input_dict_ort_values)) is not None:
             raise Error("OH540", odd)
         run = super().run_with_ort_values
-        return list(self._watched(run_options, run, output_names, input_dict_ort_values, self._or_quiet(run_options)))
+        return list(self._watched(run_options, lambda options: run(output_names, input_dict_ort_values, options)))
 
     def run_with_iobinding(
         self, iobinding: onnxruntime.IOBinding, run_options: onnxruntime.RunOptions | None = None
@@ -185,7 +182,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             Error: OH540, ONNX Runtime refused, or an argument is of another kind.
         """
         check_binding(iobinding, run_options)
-        self._watched(run_options, super().run_with_iobinding, iobinding, self._or_quiet(run_options))
+        run = super().run_with_iobinding
+        self._watched(run_options, lambda options: run(iobinding, options))
 
     def run_with_ortvaluevector(
         self,
@@ -203,20 +201,19 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             Error: OH540, ONNX Runtime refused, or an argument is of another kind.
         """
         check_vectors(run_options, feeds, fetches)
-        run, options = super().run_with_ortvaluevector, self._or_quiet(run_options)
-        self._watched(run_options, run, options, feed_names, feeds, fetch_names, fetches, fetch_devices)
+        run = super().run_with_ortvaluevector
+        self._watched(run_options, lambda options: run(options, feed_names, feeds, fetch_names, fetches, fetch_devices))
 
-    def _or_quiet(self, run_options: onnxruntime.RunOptions | None) -> onnxruntime.RunOptions:
-        return self._quiet if run_options is None else run_options
+    def _watched(self, run_options: onnxruntime.RunOptions | None, run: Callable[[onnxruntime.RunOptions], _T]) -> _T:
+        """Do a run of ONNX Runtime as `run` does its own: it can be ended, and is observed."""
 
-    def _watched(self, run_options: onnxruntime.RunOptions | None, run: Callable[..., _T], *given: Any) -> _T:
-        """Do `run(*given)`, a run of ONNX Runtime, as `run` does its own: it can be ended, and is observed."""
-
-        def observed() -> _T:
+        def observed(options: onnxruntime.RunOptions) -> _T:
             with self._observation:
-                return run(*given)
+                return run(options)
 
-        return interruptible(0, run_options, observed)
+        if self._loops and is_main_thread():
+            return apart(run_options, observed)
+        return interruptible(0, run_options, observed, self._quiet if run_options is None else run_options)
 
     def submit(
         self,
@@ -232,25 +229,16 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             run_options: as for `run`.
 
         Returns:
-            A future of what `run` returns or raises. It can be cancelled while it runs: its remote calls end at once.
+            A future of what `run` returns or raises. It can be cancelled while it runs: its remote calls end at
+            once, and what it computes with the node at which it is.
 
         Raises:
             Error: OH540, an argument is of another kind; OH541, there is no thread to run on.
         """
         check_arguments(output_names, feeds, run_options)
-        future = RunFuture()
-        self._begin(future, output_names, feeds, run_options)
+        future = RunFuture(run_options, functools.partial(self._run, output_names, feeds))
+        future.begin()
         return future
-
-    def _begin(
-        self,
-        future: RunFuture,
-        output_names: Sequence[str] | None,
-        feeds: Mapping[str, Any],
-        run_options: onnxruntime.RunOptions | None,
-    ) -> None:
-        work = functools.partial(self._run, output_names, feeds, run_options)
-        do(functools.partial(copy_context().run, future.fulfil, run_options, work))
 
     async def arun(
         self,
@@ -258,7 +246,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         feeds: Mapping[str, Any],
         run_options: onnxruntime.RunOptions | None = None,
     ) -> list[Any]:
-        """Run the model from a coroutine: `run`, awaited. A task that is cancelled ends its remote calls at once.
+        """Run the model from a coroutine: `run`, awaited. A task that is cancelled ends it, as `submit` says.
 
         Args:
             output_names: as for `run`.
@@ -299,10 +287,10 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         needed = [argument.name for argument in self.get_inputs() if not argument.type.startswith("optional")]
         if missing := [name for name in needed if name not in input_feed]:
             raise Error("OH540", f"the inputs {missing} are missing from the feeds")
-        future = RunFuture()
+        future = RunFuture(run_options, functools.partial(self._run, output_names, input_feed))
         # Before the run begins: the callback of a run that is over would be called on this thread.
         future.add_done_callback(functools.partial(_call_back, callback, user_data))
-        self._begin(future, output_names, input_feed, run_options)
+        future.begin()
 
     def stats(self) -> dict[str, NodeStats]:
         """What the remote nodes did since the session began, by node name."""

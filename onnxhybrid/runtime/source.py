@@ -18,7 +18,7 @@ from onnxhybrid.model.check import require_single_names
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.model.storage.external import nested_places
-from onnxhybrid.model.storage.glancing import glance
+from onnxhybrid.model.storage.glancing import glance, may_loop
 from onnxhybrid.model.storage.weights import external_nested, require_unrepeated
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.artifact import Artifact
@@ -37,12 +37,14 @@ class Source:
     Attributes:
         graph: a path, or the graph as bytes.
         operators: the operators of onnxruntime-extensions that it needs.
+        loops: whether it may hold an operator that computes a graph again and again.
         weights: what has to outlive the session; None where nothing has to.
         model: the model, where it had to be loaded.
     """
 
     graph: str | bytes
     operators: Sequence[str]
+    loops: bool
     weights: Artifact | None = None
     model: Model | None = None
 
@@ -79,24 +81,24 @@ def source_of(model: Model | str | os.PathLike[str], options: onnxruntime.Sessio
         seen = glance(model)  # whose errors say what is wrong with a file
         if not (seen.external or seen.unreadable) and seen.domains.isdisjoint(extensions.DOMAINS):
             _hush(options, ours and seen.defaults)
-            return Source(os.fspath(model), [])
+            return Source(os.fspath(model), [], seen.loops)
         path = None if seen.small or seen.unreadable else os.fspath(model)
         model = load(model)
     require_equations(model.skeleton)
     if (upgraded := legacy.upgrade(model)) is not model:
         warnings.warn(_OLD, UserWarning, stacklevel=3)  # at the line that made the session
         model, path = upgraded, None
-    operators = extensions.used(model)
+    operators, loops = extensions.used(model), may_loop(model.skeleton.SerializeToString())
     _hush(options, ours and any(spec.optional for spec in model.inputs))
     if path is not None:
         _require_mappable(model)
-        return Source(path, operators, model=model)
+        return Source(path, operators, loops, model=model)
     require_single_names(model.skeleton)
     if not ours:
-        return Source(_whole(model), operators, model=model)
+        return Source(_whole(model), operators, loops, model=model)
     artifact = Artifact.mapped(model)
     artifact.attach(options)
-    return Source(artifact.graph, operators, artifact, model)
+    return Source(artifact.graph, operators, loops, artifact, model)
 
 
 def _require_mappable(model: Model) -> None:

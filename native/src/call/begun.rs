@@ -108,7 +108,9 @@ impl Begun {
                 let outcome = answered.and_then(|answered| {
                     let (responses, took) = answered.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
                     latency = took;
-                    call.answer(&mut expected, &responses?)
+                    // The answer may have waited for a long time; to be read it has as long as it left of the timeout.
+                    let deadline = Instant::now() + call.node.timeout.saturating_sub(took);
+                    call.answer(&mut expected, &responses?, deadline)
                 });
                 call.keep(invocation, key, outcome)
             }

@@ -33,6 +33,6 @@ impl Call {
         let limits = self.limits(started);
         let answered = wait(limits.deadline, self.exchange(requests, &limits, invocation));
         let responses = answered.unwrap_or_else(|ended| Err(self.ended(ended)))?;
-        self.answer(&mut expected, &responses)
+        self.answer(&mut expected, &responses, limits.deadline)
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol};
+use crate::run::bounds::{self, Beyond};
 use crate::session::credential::{Secret, check_clear};
 use crate::session::policy::Policy;
 use crate::session::scope::Scope;
@@ -145,8 +146,23 @@ impl Call {
         self.protocol.models(tensors, asked).into_iter().chain(attribute).chain(path).collect()
     }
 
-    pub(super) fn answer(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
-        self.outputs(expected, responses).map_err(|problem| problem.or_status(self.protocol.success()))
+    /// The outputs in the answers, which are read until `deadline` at most.
+    pub(super) fn answer(
+        &self,
+        expected: &mut Expected,
+        responses: &[Response],
+        deadline: Instant,
+    ) -> Result<Vec<OutputTensor>, Problem> {
+        let most = self.scope.policy().max_response_bytes;
+        match bounds::within(deadline, most, || self.outputs(expected, responses)) {
+            Ok(outcome) => outcome.map_err(|problem| shortened(problem).or_status(self.protocol.success())),
+            Err(Beyond::Deadline) => Err(self.ended(Ended::Deadline)),
+            Err(Beyond::Run) => Err(self.ended(Ended::Cancelled)),
+            Err(Beyond::Memory) => {
+                let message = format!("the outputs take more than the {most} bytes that the policy allows");
+                Err(Problem::new(Code::TooLarge, message).with_status(self.protocol.success()))
+            }
+        }
     }
 
     fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
@@ -281,6 +297,19 @@ impl Call {
         let unfit = || Problem::new(Code::OutputShape, "the answers to the rows differ in their shapes");
         columns.iter().map(|rows| OutputTensor::stack(rows).ok_or_else(unfit)).collect()
     }
+}
+
+/// Bytes of a message that are kept. Far fewer are shown, but secrets are masked in it first: half of one would not be
+/// found.
+const MESSAGE: usize = 1 << 20;
+
+/// The problem with a message that is no burden: it may quote an answer.
+fn shortened(mut problem: Problem) -> Problem {
+    if problem.message.len() > MESSAGE {
+        problem.message.truncate(problem.message.floor_char_boundary(MESSAGE));
+        problem.message.shrink_to_fit();
+    }
+    problem
 }
 
 /// Says which of several rows a problem befell.

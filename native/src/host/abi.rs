@@ -18,7 +18,7 @@ use crate::session::scope::{self, Scope};
 use crate::{protocol, trace};
 
 /// The version of these functions; it changes when one of them does, or comes to them.
-const ABI_VERSION: u32 = 4;
+const ABI_VERSION: u32 = 5;
 
 export! {
     /// Adds the operators of the domain `ai.onnxhybrid` to a session's options; ONNX Runtime looks for this name.
@@ -118,15 +118,18 @@ export! {
     }
 
     /// Says that kernels on this thread belong to the run `id`, or with 0 (or an id that is unknown) to one without an
-    /// id, until `onnxhybrid_run_leave` on the same thread. `check`, unless null, is called on this thread while it
-    /// waits, many times a second: anything but 0 ends the wait. It is not called once the thread has left the run.
-    extern "C" fn onnxhybrid_run_enter(id: u64, check: Option<Check>) {
-        running::enter(id, check);
+    /// id, until `onnxhybrid_run_leave` with the same token on the same thread; a token is a number that no other run has
+    /// which this thread is in. `check`, unless null, is called on this thread while it waits, many times a second:
+    /// anything but 0 ends the wait. It is not called once the thread has left the run.
+    extern "C" fn onnxhybrid_run_enter(id: u64, check: Option<Check>, token: u64) {
+        running::enter(id, check, token);
     }
 
-    /// Ends the run that this thread entered last, forgets its id, and drops what it began and did not await.
-    extern "C" fn onnxhybrid_run_leave() {
-        running::leave();
+    /// Ends the run that this thread entered with this token, and those that it entered since and did not leave: forgets
+    /// their ids, and drops what they began and did not await. Nothing if there is none, so that a host need not know
+    /// whether it came to enter it.
+    extern "C" fn onnxhybrid_run_leave(token: u64) {
+        running::leave(token);
     }
 
     /// Ends the waits of a run with OH514, from any thread; those that it has not come to yet, too.

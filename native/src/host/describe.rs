@@ -12,6 +12,7 @@ use crate::failure::{Code, Failure, Problem};
 use crate::node::{self, Auth};
 use crate::protocol::spec::{Describe, Description, ProtocolSpec, TensorSpec};
 use crate::protocol::table;
+use crate::run::bounds;
 use crate::session::credential::Secret;
 use crate::session::scope::Scope;
 use crate::transport::runtime::block_on;
@@ -97,9 +98,10 @@ fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Sec
         }
         send(&peer, &request, &limits, tally).await
     };
-    let passed = || Err(Problem::new(Code::Deadline, "no answer before the deadline"));
-    let response = block_on(limits.deadline, exchange).unwrap_or_else(passed)?;
-    (describe.description)(&response)
+    let passed = || Problem::new(Code::Deadline, "no answer before the deadline");
+    let response = block_on(limits.deadline, exchange).unwrap_or_else(|| Err(passed()))?;
+    let read = bounds::within(limits.deadline, limits.max_response_bytes, || (describe.description)(&response));
+    read.unwrap_or_else(|_| Err(passed()))
 }
 
 /// The protocol called `name`, and how it asks for a model's interface.

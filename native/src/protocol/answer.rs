@@ -2,10 +2,18 @@
 
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
-use serde::Deserialize;
 
+use super::json::{entries, value};
 use crate::failure::{Code, Problem};
+use crate::run::bounds::Beyond;
 use crate::transport::Response;
+
+/// Where reading ends before its end; whoever set its bounds tells why.
+impl From<Beyond> for Problem {
+    fn from(beyond: Beyond) -> Self {
+        answer(beyond)
+    }
+}
 
 /// Refuses every status but 200, in the server's words. A redirect is among them: it is never followed.
 pub fn check_status(response: &Response) -> Result<(), Problem> {
@@ -26,23 +34,18 @@ pub fn status_text(response: &Response) -> String {
 
 /// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is.
 pub fn server_message(response: &Response) -> String {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Error {
-        Text { error: String },
-        Object { error: Inner },
-        Message { message: String },
-    }
-    #[derive(Deserialize)]
-    struct Inner {
-        message: String,
-    }
     let body = response.body.join();
-    match serde_json::from_slice(&body) {
-        Ok(Error::Text { error }) => error,
-        Ok(Error::Object { error }) => error.message,
-        Ok(Error::Message { message }) => message,
-        Err(_) => String::from_utf8_lossy(&body).into_owned(),
+    let told = std::str::from_utf8(&body).ok().and_then(message_in);
+    told.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned())
+}
+
+/// The text of `{"error": "…"}`, `{"error": {"message": "…"}}` or `{"message": "…"}`.
+fn message_in(text: &str) -> Option<String> {
+    let string = |value: &str| serde_json::from_str(value).ok();
+    let found = entries(text, &["error", "message"]).ok()?;
+    match value(&found, 0) {
+        Some(error) => string(error).or_else(|| string(value(&entries(error, &["message"]).ok()?, 0)?)),
+        None => string(value(&found, 1)?),
     }
 }
 

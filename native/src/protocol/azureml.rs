@@ -10,12 +10,11 @@ use std::fmt;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::answer::{check_content, server_message};
 use super::declared::{Declared, DeclaredOutput};
+use super::json::{entries, value};
 use super::nested;
 use super::options::OptionSpec;
 use super::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
@@ -56,6 +55,9 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 
 /// Names the deployment behind the endpoint that is to answer.
 const DEPLOYMENT: HeaderName = HeaderName::from_static("azureml-model-deployment");
+
+/// The key of a failure that a script reports.
+const ERROR: &str = "error";
 
 struct Score {
     path: PathAndQuery,
@@ -98,9 +100,11 @@ impl Protocol for Score {
         let body = response.body.join();
         let text = std::str::from_utf8(&body).map_err(|_| answer("it is no UTF-8"))?;
         let text = unquoted(text);
-        let Entries(entries) = serde_json::from_str(&text).map_err(answer)?;
+        let keys: Vec<&str> = self.outputs.iter().map(|(key, _)| key.as_str()).chain([ERROR]).collect();
+        let entries = entries(&text, &keys).map_err(answer)?;
         self.check_error(&entries, response)?;
-        self.outputs.iter().map(|(key, declared)| nested::read(one(&entries, key)?, declared)).collect()
+        let output = |(index, (key, declared)): (_, &(String, _))| nested::read(one(&entries, index, key)?, declared);
+        self.outputs.iter().enumerate().map(output).collect()
     }
 }
 
@@ -120,14 +124,14 @@ impl Score {
     }
 
     /// `{"error": …}` is how scripts report a failure with status 200; an output may bear that name, too.
-    fn check_error(&self, entries: &[Entry], response: &Response) -> Result<(), Problem> {
-        let expected = self.outputs.iter().any(|(key, _)| key == "error");
-        match entries.iter().find(|(key, value)| key == "error" && value.get() != "null" && !expected) {
+    fn check_error(&self, entries: &[(usize, &RawValue)], response: &Response) -> Result<(), Problem> {
+        // The name stands behind those of the outputs, which come first.
+        match value(entries, self.outputs.len()).filter(|value| *value != "null") {
             None => Ok(()),
-            Some((_, value)) => {
-                let text = serde_json::from_str::<String>(value.get());
+            Some(value) => {
+                let text = serde_json::from_str::<String>(value);
                 let text = text.unwrap_or_else(|_| match server_message(response) {
-                    message if message.starts_with(['{', '"']) => value.get().to_owned(),
+                    message if message.starts_with(['{', '"']) => value.to_owned(),
                     message => message,
                 });
                 Err(Problem::new(Code::Answer, format!("the scoring script failed: {text}")))
@@ -156,42 +160,12 @@ fn unquoted(text: &str) -> Cow<'_, str> {
     serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-fn one<'a>(entries: &[Entry<'a>], key: &str) -> Result<&'a str, Problem> {
-    let mut found = entries.iter().filter(|(name, _)| name == key);
+fn one<'a>(entries: &[(usize, &'a RawValue)], index: usize, key: &str) -> Result<&'a str, Problem> {
+    let mut found = entries.iter().filter(|(name, _)| *name == index);
     match (found.next(), found.next()) {
         (Some((_, value)), None) => Ok(value.get()),
         (None, _) => Err(answer(format!("\"{key}\" is missing"))),
         _ => Err(answer(format!("\"{key}\" came twice"))),
-    }
-}
-
-type Entry<'a> = (Cow<'a, str>, &'a RawValue);
-
-/// The entries of a JSON object in their order, those of one name all kept.
-struct Entries<'a>(Vec<Entry<'a>>);
-
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((Key(key), value)) = map.next_entry()? {
-                    entries.push((key, value));
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Object)
     }
 }
 

@@ -7,6 +7,7 @@ mod answer;
 mod azureml;
 pub mod declared;
 mod grpc;
+mod json;
 mod kserve;
 mod legacy;
 mod multipart;

@@ -11,6 +11,7 @@ use super::declared::DeclaredOutput;
 use super::kserve::json_data::{Collector, Elements};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
+use crate::run::bounds;
 use crate::tensor::{InputData, InputTensor, OutputData, OutputTensor, PackedStrings};
 
 /// Lists within lists that a tensor may have; numpy's limit, far past what any model needs.
@@ -156,7 +157,7 @@ fn finite(value: f32) -> Result<f32, &'static str> {
 /// Reads `text`, the output that `declared` describes. Dimensions below an empty list cannot be seen in `text`: they
 /// have the declared sizes, or 0.
 pub(super) fn read(text: &str, declared: &DeclaredOutput) -> Result<OutputTensor, Problem> {
-    let mut nested = Nested::new(declared.element);
+    let mut nested = Nested::new(text, declared.element);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Level { nested: &mut nested, depth: 0 }.deserialize(&mut deserializer).map_err(|error| {
         let code = match (nested.ragged, error.classify()) {
@@ -182,8 +183,8 @@ struct Nested {
 }
 
 impl Nested {
-    fn new(element: ElementType) -> Self {
-        let elements = Elements { count: 0, bytes: Vec::new() };
+    fn new(text: &str, element: ElementType) -> Self {
+        let elements = Elements::of(text, element);
         Self { element, elements, sizes: Vec::new(), rank: None, ragged: false }
     }
 
@@ -193,6 +194,7 @@ impl Nested {
     }
 
     fn open<E: Error>(&mut self, depth: usize) -> Result<(), E> {
+        bounds::step().map_err(E::custom)?;
         self.check(self.rank.is_none_or(|rank| depth < rank) && depth < MAX_RANK)?;
         if self.sizes.len() <= depth {
             self.sizes.push(None);

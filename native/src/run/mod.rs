@@ -1,4 +1,5 @@
 //! Runs, their waits, and what a forked child may touch.
 
+pub mod bounds;
 pub mod forks;
 pub mod running;

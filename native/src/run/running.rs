@@ -17,7 +17,8 @@ use crate::run::forks::PerProcess;
 
 /// Asks the host whether the run on this thread is to end: not 0 if so. Called every [`PAUSE`] of a wait.
 ///
-/// Who gives it vouches that it may be called on this thread until the run is left.
+/// Who gives it vouches that it may be called on this thread until the run is left, and that is for as long as the
+/// process lives where nothing is sure to leave it.
 pub type Check = extern "C" fn() -> i32;
 
 /// How long a wait goes on between two questions to the host.
@@ -98,6 +99,7 @@ pub struct Entered {
     /// The run.
     pub run: Arc<Run>,
     check: Option<Check>,
+    token: u64,
 }
 
 impl Entered {
@@ -157,16 +159,23 @@ pub fn create() -> u64 {
     id
 }
 
-/// Says that this thread now runs the run `id`; where that is unknown, a new run without an id.
-pub fn enter(id: u64, check: Option<Check>) {
+/// Says that this thread now runs the run `id`; where that is unknown, a new run without an id. It is left as `token`,
+/// which no other run has that this thread is in.
+pub fn enter(id: u64, check: Option<Check>, token: u64) {
     let named = (id != 0).then(|| lock(&RUNS).get(&id).cloned()).flatten();
     std::mem::forget(Active::new());
-    ENTERED.with(|entered| entered.borrow_mut().push(Entered { run: named.unwrap_or_default(), check }));
+    ENTERED.with(|entered| entered.borrow_mut().push(Entered { run: named.unwrap_or_default(), check, token }));
 }
 
-/// Says that the run that this thread entered last is over; what it began is dropped.
-pub fn leave() {
-    if let Some(left) = ENTERED.with(|entered| entered.borrow_mut().pop()) {
+/// Says that the run that this thread entered as `token` is over, with those that it entered since and did not leave;
+/// what they began is dropped. Nothing if it entered none, or left it before.
+pub fn leave(token: u64) {
+    let entered = ENTERED.with(|entered| {
+        let mut entered = entered.borrow_mut();
+        let at = entered.iter().rposition(|entered| entered.token == token);
+        at.map(|at| entered.split_off(at))
+    });
+    for left in entered.into_iter().flatten().rev() {
         if left.run.id != 0 {
             release(left.run.id);
         }
@@ -209,24 +218,37 @@ mod tests {
     fn a_thread_is_in_the_run_that_it_entered_last() {
         let (outer, inner) = (create(), create());
         assert!(current().is_none());
-        enter(outer, None);
-        enter(inner, Some(yes));
+        enter(outer, None, 1);
+        enter(inner, Some(yes), 2);
         assert!(current().is_some_and(|entered| entered.run.id == inner && entered.is_interrupted()));
-        leave();
+        leave(2);
         assert!(current().is_some_and(|entered| entered.run.id == outer && !entered.is_interrupted()));
         assert!(std::thread::spawn(|| current().is_none()).join().unwrap());
-        leave();
-        leave();
+        leave(2);
+        assert!(current().is_some());
+        leave(1);
+        leave(1);
         assert!(current().is_none());
+    }
+
+    #[test]
+    fn a_run_that_was_not_left_is_left_with_the_one_around_it() {
+        let ended = Arc::new(AtomicBool::new(false));
+        enter(0, None, 1);
+        enter(0, None, 2);
+        let seen = ended.clone();
+        current().unwrap().run.at_end(move || seen.store(true, Ordering::Relaxed));
+        leave(1);
+        assert!(current().is_none() && ended.load(Ordering::Relaxed));
     }
 
     #[test]
     fn a_run_that_is_cancelled_before_it_is_entered_stays_cancelled() {
         let id = create();
         cancel(id);
-        enter(id, None);
+        enter(id, None, 0);
         assert!(current().is_some_and(|entered| entered.run.cancelled.is_raised()));
-        leave();
+        leave(0);
         cancel(id);
     }
 }

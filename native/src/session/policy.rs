@@ -20,7 +20,7 @@ pub struct Policy {
     name: &'static str,
     allow: Option<Vec<Entry>>,
     deny: Vec<Entry>,
-    /// Bytes that the body of an answer may have.
+    /// Bytes that the answers of a call may have, and the outputs that are read from them.
     pub max_response_bytes: u64,
     /// Requests that may be under way to one origin; `None` for any number.
     pub max_concurrency: Option<usize>,
@@ -49,8 +49,8 @@ pub struct Strict {
 /// Restricts a whole process: comma-separated entries, of which an origin must have one beside its session's policy.
 const ALLOW: &str = "ONNXHYBRID_ALLOW";
 
-/// Bytes that an answer may have unless the policy says otherwise.
-pub const MAX_RESPONSE_BYTES: u64 = 1 << 30;
+/// Bytes that the answers of a call may have unless the policy says otherwise.
+pub const MAX_RESPONSE_BYTES: u64 = 1 << 28;
 
 impl Default for Policy {
     fn default() -> Self {

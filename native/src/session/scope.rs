@@ -18,7 +18,7 @@ use crate::session::official;
 use crate::session::policy::Policy;
 use crate::session::stats::NodeStats;
 use crate::session::tape::Tape;
-use crate::transport::{Environment, Peer, Watch};
+use crate::transport::{Environment, Names, Peer, Watch};
 
 /// What two sessions never share, and all nodes of one session do. The default is the scope of sessions that name none:
 /// credentials come from the environment, and all may be called that the process's own policy allows.
@@ -26,6 +26,7 @@ use crate::transport::{Environment, Peer, Watch};
 pub struct Scope {
     credentials: HashMap<String, Credential>,
     policy: Arc<Policy>,
+    names: Arc<Names>,
     /// Those of nodes that are still there.
     peers: Mutex<HashMap<Address, Weak<Peer>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
@@ -94,7 +95,8 @@ impl Scope {
         if let Some(peer) = lock(&self.peers).get(&address).and_then(Weak::upgrade) {
             return Ok(peer);
         }
-        let made = Arc::new(Peer::new(endpoint.origin.clone(), endpoint.wire, self.policy.clone())?);
+        let made =
+            Arc::new(Peer::new(endpoint.origin.clone(), endpoint.wire, self.policy.clone(), self.names.clone())?);
         let mut peers = lock(&self.peers);
         peers.retain(|_, peer| peer.strong_count() > 0);
         let peer = peers.entry(address).or_default();

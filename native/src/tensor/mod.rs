@@ -131,19 +131,6 @@ impl Chunks {
         &self.0
     }
 
-    /// The bytes from `start` on, at most `length` of them, sharing memory with `self`.
-    pub fn slice(&self, start: usize, length: usize) -> Self {
-        let (mut skip, mut left, mut part) = (start, length, Self::default());
-        for piece in &self.0 {
-            let from = skip.min(piece.len());
-            let to = from + left.min(piece.len() - from);
-            skip -= from;
-            left -= to - from;
-            part.push(piece.slice(from..to));
-        }
-        part
-    }
-
     /// All bytes in one piece; copies only if there are several.
     pub fn join(&self) -> Bytes {
         match self.0.as_slice() {
@@ -177,9 +164,15 @@ pub struct PackedStrings {
 impl PackedStrings {
     /// Takes over packed strings; `Err` says at which string the bytes are cut short or no UTF-8.
     pub fn parse(packed: Bytes) -> Result<Self, PackedError> {
+        Self::parse_with(packed, |_| Some(()))
+    }
+
+    /// Takes over packed strings as [`Self::parse`] does, as long as `admits` lets a string of so many bytes pass.
+    pub fn parse_with(packed: Bytes, mut admits: impl FnMut(usize) -> Option<()>) -> Result<Self, PackedError> {
         let (mut rest, mut count) = (packed.as_ref(), 0);
         while !rest.is_empty() {
             let string = split_string(&mut rest).ok_or(PackedError::Length(count))?;
+            admits(string.len()).ok_or(PackedError::Refused)?;
             std::str::from_utf8(string).map_err(|_| PackedError::Encoding(count))?;
             count += 1;
         }
@@ -223,6 +216,8 @@ pub enum PackedError {
     Length(usize),
     /// A string is no UTF-8.
     Encoding(usize),
+    /// One string too many.
+    Refused,
 }
 
 fn split_string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
@@ -238,12 +233,6 @@ mod tests {
 
     use super::*;
 
-    fn chunks(pieces: &[&'static [u8]]) -> Chunks {
-        let mut chunks = Chunks::default();
-        pieces.iter().for_each(|piece| chunks.push(Bytes::from_static(piece)));
-        chunks
-    }
-
     #[test]
     fn an_element_count_is_exact_or_refused() {
         assert_eq!(element_count(&[]), Some(1));
@@ -254,15 +243,6 @@ mod tests {
         assert_eq!(element_count(&[0, -1]), None);
         assert_eq!(element_count(&[i64::MAX, 2]), None);
         assert_eq!(element_count(&[0, i64::MAX, 2]), None);
-    }
-
-    #[test]
-    fn a_slice_crosses_pieces() {
-        let body = chunks(&[b"abc", b"", b"def", b"g"]);
-        assert_eq!(body.slice(2, 3).join().as_ref(), b"cde");
-        assert_eq!(body.slice(6, 9).join().as_ref(), b"g");
-        assert!(body.slice(7, 1).is_empty());
-        assert_eq!(body.join().len(), body.len());
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use url::Host;
 
 use super::Trouble;
+use super::names::OriginNames;
 use crate::failure::{Code, Problem};
 
 /// How long one address may keep the next from being tried (RFC 8305).
@@ -16,11 +17,12 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Connects to the first address of `host` that answers; `check` may refuse an address, and with it the host.
 pub(super) async fn connect(
+    names: &OriginNames,
     host: &Host<String>,
     port: u16,
     check: impl Fn(IpAddr) -> Result<(), Problem>,
 ) -> Result<TcpStream, Trouble> {
-    let addresses = resolve(host, port).await?;
+    let addresses = resolve(names, host, port).await?;
     for address in &addresses {
         check(address.ip()).map_err(Trouble::Final)?;
     }
@@ -32,15 +34,14 @@ pub(super) async fn connect(
 }
 
 /// The addresses of `host`; at least one.
-pub(super) async fn resolve(host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
+pub(super) async fn resolve(names: &OriginNames, host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
     let name = match host {
         Host::Ipv4(address) => return Ok(vec![SocketAddr::new(IpAddr::V4(*address), port)]),
         Host::Ipv6(address) => return Ok(vec![SocketAddr::new(IpAddr::V6(*address), port)]),
         Host::Domain(name) => name,
     };
-    let found = lookup_host((name.as_str(), port)).await;
-    let addresses: Vec<_> =
-        found.map_err(|error| Trouble::Final(refused(&format!("the name {name}"), &error)))?.collect();
+    let found = names.look_up(name, port).await;
+    let addresses = found.map_err(|error| Trouble::Final(refused(&format!("the name {name}"), &error)))?;
     if addresses.is_empty() {
         return Err(Trouble::Final(Problem::new(Code::Connect, format!("the name {name} has no address"))));
     }

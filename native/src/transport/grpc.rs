@@ -43,13 +43,11 @@ pub(super) fn fold(headers: &mut HeaderMap, trailers: Option<HeaderMap>, body: &
 
 /// Refuses a message as soon as its length is known to be too large, instead of waiting for bytes that may never come.
 pub(super) fn check_length(reading: &Reading) -> Result<(), Problem> {
-    let mut bytes = reading.chunks().iter().flatten();
-    let mut next = || bytes.next().copied();
     // The first byte says whether the message is compressed.
-    let Some((_, length)) = next().and_then(|flag| Some((flag, [next()?, next()?, next()?, next()?]))) else {
-        return Ok(());
-    };
-    reading.expect(5 + u64::from(u32::from_be_bytes(length)))
+    match reading.first::<5>() {
+        Some([_, length @ ..]) => reading.expect(5 + u64::from(u32::from_be_bytes(length))),
+        None => Ok(()),
+    }
 }
 
 /// Whether the server says that the request was not worked on, or may be sent again.
@@ -72,12 +70,14 @@ pub(super) fn pushback(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
     use crate::failure::Code;
-    use crate::transport::Tally;
+    use crate::transport::{Limits, Tally};
 
     fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
         rows.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
@@ -118,7 +118,9 @@ mod tests {
     #[test]
     fn a_message_that_is_announced_as_too_large_is_refused_at_once() {
         let tally = Tally::default();
-        let mut reading = Reading::new(20, &tally);
+        let (connect_timeout, deadline) = (Duration::ZERO, Instant::now());
+        let limits = Limits { deadline, connect_timeout, retries: 0, max_response_bytes: 20 };
+        let mut reading = Reading::new(&limits, true, &tally);
         for piece in [&b"\0\0"[..], b"\0\0"] {
             reading.add(Bytes::from_static(piece)).unwrap();
             assert!(check_length(&reading).is_ok());

@@ -17,7 +17,7 @@ use h2::client::{Builder, SendRequest};
 use h2::{Reason, RecvStream};
 
 use super::io::{BoxIo, cause, cut_short, lost};
-use super::reading::{MAX_ERROR_BYTES, Reading};
+use super::reading::Reading;
 use super::sleep::{bounded, is_spent};
 use super::{Limits, Response, Tally, Trouble, grpc};
 use crate::endpoint::Wire;
@@ -117,8 +117,7 @@ async fn read(
     tally: &Tally,
 ) -> Result<(), Problem> {
     let good = response.status.as_u16() == 200;
-    let limit = if good { limits.max_response_bytes } else { limits.max_response_bytes.min(MAX_ERROR_BYTES) };
-    let mut reading = Reading::new(limit, tally);
+    let mut reading = Reading::new(limits, good, tally);
     let outcome = read_body(body, good && wire == Wire::Grpc, &mut reading).await;
     response.body = reading.finish();
     match outcome {
@@ -138,6 +137,7 @@ async fn read_body(body: &mut RecvStream, message: bool, reading: &mut Reading<'
         let piece = piece.map_err(|error| cut_short(&error))?;
         // A connection that is gone needs no room.
         let _ = body.flow_control().release_capacity(piece.len());
+        reading.received(piece.len());
         reading.add(piece)?;
         if message {
             grpc::check_length(reading)?;

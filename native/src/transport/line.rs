@@ -105,14 +105,15 @@ impl Line {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn write(stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+/// Writes once, and raises no signal: a host that lets SIGPIPE end it is not ended by a server that went away.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+pub(super) fn write(socket: impl std::os::fd::AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
     use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-    // A host that lets SIGPIPE end it is not ended by a server that went away.
-    Ok(sendmsg(stream, pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+    Ok(sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn write(mut stream: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    io::Write::write_vectored(&mut stream, pieces)
+/// Writes once, and raises no signal: the sockets that the runtime makes have SO_NOSIGPIPE set.
+#[cfg(target_vendor = "apple")]
+pub(super) fn write(socket: impl std::os::fd::AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(rustix::io::writev(socket, pieces)?)
 }

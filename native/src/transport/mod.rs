@@ -11,6 +11,7 @@ mod http2;
 mod io;
 mod line;
 mod message;
+mod names;
 mod peer;
 mod proxy;
 mod reading;
@@ -26,6 +27,7 @@ mod together;
 mod watch;
 
 pub use body::Body;
+pub use names::Names;
 pub use peer::{Environment, Peer};
 pub(crate) use request::Trouble;
 pub use request::{Limits, Request, Response};

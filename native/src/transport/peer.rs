@@ -12,7 +12,8 @@ use super::connect::connect;
 use super::connection::{Connection, Http};
 use super::io::BoxIo;
 use super::message::Sender;
-use super::proxy::{self, Proxy};
+use super::names::{Names, OriginNames};
+use super::proxy::{self, Proxy, Way};
 use super::socket::Socket;
 use super::{Limits, Request, Response, Tally, Trouble, tls};
 use crate::endpoint::{Origin, Wire};
@@ -36,6 +37,7 @@ pub struct Peer {
     /// The policy's answer, the same for every call.
     refusal: Option<Problem>,
     proxy: Result<Option<Proxy>, Problem>,
+    names: OriginNames,
     pub(super) permits: Option<PerProcess<Semaphore>>,
     pub(super) breaker: Option<Breaker>,
     /// Connections that wait for a request, the last used at the end.
@@ -64,7 +66,7 @@ impl Environment {
 
 impl Peer {
     /// The peer at `origin`; nothing is connected before the first exchange.
-    pub fn new(origin: Origin, wire: Wire, policy: Arc<Policy>) -> Result<Self, Problem> {
+    pub fn new(origin: Origin, wire: Wire, policy: Arc<Policy>, names: Arc<Names>) -> Result<Self, Problem> {
         let proxy = Proxy::from_environment(&origin);
         let sender = Sender::new(&origin, wire, proxy.as_ref().ok().and_then(Option::as_ref))?;
         let process = Policy::of_process()?;
@@ -73,6 +75,7 @@ impl Peer {
             sender,
             refusal: refused(&policy).or_else(|| process.as_ref().and_then(refused)),
             proxy,
+            names: OriginNames::new(names),
             permits: policy.max_concurrency.map(|most| PerProcess::new(move || Semaphore::new(most))),
             breaker: policy.breaker.map(Breaker::new),
             idle: PerProcess::default(),
@@ -233,7 +236,8 @@ impl Peer {
         let Some(proxy) = proxy else {
             return self.open_direct(|address| check(Some(address))).await;
         };
-        let stream = proxy.reach(&self.origin, self.sender.is_tunnelled(), &self.policy.trust, check).await?;
+        let way = Way { origin: &self.origin, names: &self.names, trust: &self.policy.trust };
+        let stream = proxy.reach(way, self.sender.is_tunnelled(), check).await?;
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
             return self.begin(stream, self.wire == Wire::Grpc).await;
@@ -244,7 +248,7 @@ impl Peer {
     }
 
     async fn open_direct(&self, check: impl Fn(IpAddr) -> Result<(), Problem>) -> Result<Connection, Trouble> {
-        let mut socket = Socket::new(connect(&self.origin.host, self.origin.port, check).await?);
+        let mut socket = Socket::new(connect(&self.names, &self.origin.host, self.origin.port, check).await?);
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
             let http2 = self.wire == Wire::Grpc;

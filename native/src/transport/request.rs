@@ -57,7 +57,7 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Requests after the first.
     pub retries: u32,
-    /// Bytes that the body of an answer may have.
+    /// Bytes that the bodies of a call's answers may have.
     pub max_response_bytes: u64,
 }
 

@@ -17,12 +17,16 @@ pub use super::sleep::Ended;
 /// Threads that watch sockets and timers. Requests themselves run on the threads that call.
 const WORKERS: usize = 2;
 
+/// Threads for work that blocks. Each kind of it has a bound of its own for each session, so that this one is out of
+/// reach: with a bound that sessions share, one of them could take it all.
+const BLOCKING: usize = 1 << 15;
+
 /// The runtime, started by the first call of each process.
 pub fn runtime() -> &'static Runtime {
     static RUNTIME: LazyLock<PerProcess<OnceLock<Runtime>>> = LazyLock::new(PerProcess::default);
     RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(WORKERS).thread_name("onnxhybrid").enable_all();
+        builder.worker_threads(WORKERS).max_blocking_threads(BLOCKING).thread_name("onnxhybrid").enable_all();
         builder.build().expect("the operating system refuses threads")
     })
 }
@@ -86,9 +90,9 @@ mod tests {
     fn a_run_that_is_cancelled_ends_its_wait() {
         let id = running::create();
         let waiting = thread::spawn(move || {
-            running::enter(id, None);
+            running::enter(id, None, 0);
             let ended = wait(Instant::now() + Duration::from_secs(60), std::future::pending::<()>());
-            running::leave();
+            running::leave(0);
             ended
         });
         running::cancel(id);
@@ -101,9 +105,9 @@ mod tests {
 
     #[test]
     fn a_host_that_is_asked_can_end_the_wait() {
-        running::enter(0, Some(end));
+        running::enter(0, Some(end), 0);
         let ended = wait(Instant::now() + Duration::from_secs(60), std::future::pending::<()>());
-        running::leave();
+        running::leave(0);
         assert_eq!(ended, Err(Ended::Cancelled));
     }
 
@@ -116,9 +120,9 @@ mod tests {
             })
         };
         assert_eq!(wait(soon(), restless()), Err(Ended::Deadline));
-        running::enter(0, Some(end));
+        running::enter(0, Some(end), 0);
         let ended = wait(Instant::now() + Duration::from_secs(60), restless());
-        running::leave();
+        running::leave(0);
         assert_eq!(ended, Err(Ended::Cancelled));
     }
 

@@ -4,16 +4,16 @@
 //! each message, and they take longer than everything else in a small call. So a thread that waits sees to its sockets
 //! by itself, see [`super::sleep`]. Where none waits, as in a call that was begun and goes on alone, the runtime does.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::line::{Direction, Line};
+use super::line::{Direction, Line, write};
 use super::sleep;
 
 /// A connected socket.
@@ -93,7 +93,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match ready!(self.get_mut().turn(context))? {
             Watcher::Caller(line) => or_watch(line, Direction::Out, line.write(sleep::number(), pieces)),
-            Watcher::Runtime(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Watcher::Runtime(stream) => poll_write(stream, context, pieces),
             Watcher::Nobody => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -111,6 +111,17 @@ impl AsyncWrite for Socket {
             Watcher::Caller(line) => Poll::Ready(line.stream().shutdown(net::Shutdown::Write)),
             Watcher::Runtime(stream) => Pin::new(stream).poll_shutdown(context),
             Watcher::Nobody => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// Writes once as the runtime watches the socket. Its own way of writing several pieces raises SIGPIPE.
+fn poll_write(stream: &TcpStream, context: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(context))?;
+        match stream.try_io(Interest::WRITABLE, || write(stream, pieces)) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            outcome => return Poll::Ready(outcome),
         }
     }
 }

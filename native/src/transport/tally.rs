@@ -3,8 +3,6 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use bytes::Bytes;
-
 use super::body::Body;
 use super::request::{Response, Trouble};
 use super::watch::Watch;
@@ -23,6 +21,7 @@ pub struct Tally {
     price: OnceLock<Nanos>,
     /// The token that they carry, so that no message can show it.
     pub secret: OnceLock<Secret>,
+    held: AtomicU64,
     /// What goes along with the call's requests.
     pub watch: Watch,
 }
@@ -87,9 +86,14 @@ impl Tally {
         self.bytes_out.fetch_add(body.len() as u64, Ordering::Relaxed);
     }
 
-    /// Counts a piece of an answer's body.
-    pub(super) fn received(&self, piece: &Bytes) {
-        self.bytes_in.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        self.watch.received(piece.len() as u64);
+    /// Counts bytes of bodies that are kept until the call has all its answers, and gives how many there are.
+    pub(super) fn hold(&self, bytes: u64) -> u64 {
+        self.held.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    /// Counts bytes of an answer's body.
+    pub(super) fn received(&self, bytes: u64) {
+        self.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+        self.watch.received(bytes);
     }
 }

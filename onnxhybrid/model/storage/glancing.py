@@ -29,6 +29,7 @@ class Glance:
         external: whether it may hold external data, which has to be looked at before anybody opens it.
         small: whether tensors are external that ONNX Runtime wants to know, such as shapes.
         unreadable: whether an input or output has a name that is no UTF-8, which ONNX Runtime's Python API cannot tell.
+        loops: whether it may hold an operator that computes a graph again and again.
     """
 
     domains: frozenset[str]
@@ -36,6 +37,7 @@ class Glance:
     external: bool
     small: bool
     unreadable: bool
+    loops: bool
 
 
 def glance(path: str | os.PathLike[str]) -> Glance:
@@ -56,7 +58,21 @@ def glance(path: str | os.PathLike[str]) -> Glance:
     initializers = {tensor.name for tensor in model.graph.initializer}
     defaults = model.ir_version >= 4 and any(value.name in initializers for value in model.graph.input)
     unreadable = any(isinstance(value.name, bytes) for value in (*model.graph.input, *model.graph.output))
-    return Glance(frozenset(imported(model)), defaults, external, external and _has_small(model), unreadable)
+    small = external and _has_small(model)
+    return Glance(frozenset(imported(model)), defaults, external, small, unreadable, may_loop(skeleton))
+
+
+_LOOPS = ("Loop", "Scan", "SequenceMap", "BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch")
+_NEEDLES = tuple(b"\x22" + bytes([len(name)]) + name.encode() for name in _LOOPS)
+"""NodeProto.op_type = 4, and its length."""
+
+
+def may_loop(skeleton: bytes) -> bool:
+    """Whether a serialized model, its functions included, may hold an operator that computes a graph again and again.
+
+    It looks for the bytes of such a node and opens nothing, so that other data may look like one.
+    """
+    return any(needle in skeleton for needle in _NEEDLES)
 
 
 def _has_small(model: ModelProto) -> bool:

@@ -6,6 +6,7 @@ use half::{bf16, f16};
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::element::ElementType;
+use crate::run::bounds;
 
 /// The elements of a JSON array, in row-major order and native byte order; strings are packed behind their lengths.
 #[derive(Debug, Eq, PartialEq)]
@@ -16,13 +17,33 @@ pub struct Elements {
     pub bytes: Vec<u8>,
 }
 
+/// Bytes that ONNX Runtime keeps for a string, beside its characters.
+pub(crate) const STRING: usize = 32;
+
+impl Elements {
+    /// None yet, with room for the elements that `text` can hold: a buffer that grows step by step would take twice as
+    /// much. Each but the last is followed by a comma; strings take about as much as their text.
+    pub(crate) fn of(text: &str, element: ElementType) -> Self {
+        let room = match element {
+            ElementType::String => 0,
+            _ => (1 + text.bytes().filter(|byte| *byte == b',').count()) * element.size(),
+        };
+        Self { count: 0, bytes: Vec::with_capacity(room.min(bounds::room())) }
+    }
+}
+
 /// Reads `text`; `Err` says where it is no array of such elements, or one of arrays. Integers are exact.
 pub fn read(text: &str, element: ElementType) -> Result<Elements, serde_json::Error> {
-    let mut elements = Elements { count: 0, bytes: Vec::new() };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    Flat { element, elements: &mut elements }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
+    let mut elements = Elements::of(text, element);
+    read_into(&mut elements, text, element)?;
     Ok(elements)
+}
+
+/// Reads `text` as [`read`] does, behind the elements that are there.
+pub(crate) fn read_into(elements: &mut Elements, text: &str, element: ElementType) -> Result<(), serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Flat { element, elements }.deserialize(&mut deserializer)?;
+    deserializer.end()
 }
 
 /// Reads an array into `elements`.
@@ -60,9 +81,12 @@ pub(crate) struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn push<const N: usize>(&mut self, bytes: [u8; N]) {
+    /// `None` where there is no time or no room for it; an error of another text is told then.
+    fn push<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
+        bounds::hold(N).ok()?;
         self.elements.bytes.extend_from_slice(&bytes);
         self.elements.count += 1;
+        Some(())
     }
 
     fn integer(&mut self, value: i128) -> Option<()> {
@@ -75,9 +99,8 @@ impl Collector<'_> {
             ElementType::UInt16 => self.push(u16::try_from(value).ok()?.to_ne_bytes()),
             ElementType::UInt32 => self.push(u32::try_from(value).ok()?.to_ne_bytes()),
             ElementType::UInt64 => self.push(u64::try_from(value).ok()?.to_ne_bytes()),
-            _ => return self.float(value as f64),
+            _ => self.float(value as f64),
         }
-        Some(())
     }
 
     /// A number that the type cannot hold is refused rather than made infinite.
@@ -91,14 +114,14 @@ impl Collector<'_> {
             }
             ElementType::Float32 => self.push(Some(value as f32).filter(|single| single.is_finite())?.to_ne_bytes()),
             ElementType::Float64 => self.push(value.to_ne_bytes()),
-            _ => return None,
+            _ => None,
         }
-        Some(())
     }
 
     fn text(&mut self, value: &str) -> Option<()> {
         let length = u32::try_from(value.len()).ok().filter(|_| self.element == ElementType::String)?;
-        self.push(length.to_le_bytes());
+        bounds::hold(value.len() + STRING).ok()?;
+        self.push(length.to_le_bytes())?;
         self.elements.bytes.extend_from_slice(value.as_bytes());
         Some(())
     }
@@ -127,8 +150,7 @@ impl<'de> Visitor<'de> for Collector<'_> {
         if self.element != ElementType::Bool {
             return Err(self.misfit(value));
         }
-        self.push([u8::from(value)]);
-        Ok(())
+        self.push([u8::from(value)]).ok_or_else(|| self.misfit(value))
     }
 
     fn visit_u64<E: Error>(mut self, value: u64) -> Result<(), E> {

@@ -3,33 +3,38 @@
 use serde::Deserialize;
 
 use super::element;
+use super::output::MAX_RANK;
 use crate::failure::{Code, Problem};
+use crate::protocol::json::{First, List};
 use crate::protocol::spec::{Description, TensorSpec};
 
 #[derive(Deserialize)]
 struct Metadata {
-    inputs: Vec<Tensor>,
-    outputs: Vec<Tensor>,
+    inputs: List<Tensor>,
+    outputs: List<Tensor>,
 }
 
 #[derive(Deserialize)]
 struct Tensor {
     name: String,
     datatype: String,
-    shape: Vec<i64>,
+    shape: First<i64, { MAX_RANK + 1 }>,
 }
 
 /// Reads the body of `GET v2/models/<model>`.
 pub fn read(body: &[u8]) -> Result<Description, Problem> {
     let metadata: Metadata = serde_json::from_slice(body)
         .map_err(|error| Problem::new(Code::Answer, format!("the answer is no model metadata: {error}")))?;
-    Ok(Description { inputs: specs(metadata.inputs)?, outputs: specs(metadata.outputs)? })
+    Ok(Description { inputs: specs(metadata.inputs.0)?, outputs: specs(metadata.outputs.0)? })
 }
 
 /// What a server says of one tensor, checked.
 pub fn spec(name: String, datatype: &str, shape: Vec<i64>) -> Result<TensorSpec, Problem> {
     let unknown = || format!("tensor \"{name}\" has the unknown datatype {datatype}");
     let Some(element) = element(datatype) else { return Err(Problem::new(Code::Answer, unknown())) };
+    if shape.len() > MAX_RANK {
+        return Err(Problem::new(Code::Answer, format!("tensor \"{name}\" has more than {MAX_RANK} dimensions")));
+    }
     if shape.iter().any(|size| *size < -1) {
         return Err(Problem::new(Code::Answer, format!("tensor \"{name}\" has shape {shape:?}")));
     }
@@ -37,7 +42,7 @@ pub fn spec(name: String, datatype: &str, shape: Vec<i64>) -> Result<TensorSpec,
 }
 
 fn specs(tensors: Vec<Tensor>) -> Result<Vec<TensorSpec>, Problem> {
-    tensors.into_iter().map(|tensor| spec(tensor.name, &tensor.datatype, tensor.shape)).collect()
+    tensors.into_iter().map(|tensor| spec(tensor.name, &tensor.datatype, tensor.shape.0)).collect()
 }
 
 #[cfg(test)]

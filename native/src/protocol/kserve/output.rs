@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::json_data::Elements;
+use super::json_data::{Elements, STRING};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
 use crate::protocol::declared::DeclaredOutput;
+use crate::run::bounds;
 use crate::tensor::{Chunks, OutputData, OutputTensor, PackedError, PackedStrings, element_count};
 
 /// Dimensions that a tensor may have; numpy's limit, far past what any model needs.
@@ -83,7 +84,7 @@ impl Checked<'_> {
     /// lengths.
     pub fn binary(self, data: Chunks) -> Result<OutputTensor, Problem> {
         if self.element == ElementType::String {
-            return self.strings(data.join());
+            return self.strings(data.join(), |length| bounds::hold(length + STRING).ok());
         }
         if self.count.checked_mul(self.element.size()) != Some(data.len()) {
             return Err(self.misfit(&format!("{} bytes came", data.len())));
@@ -104,7 +105,7 @@ impl Checked<'_> {
             return Err(self.misfit(&format!("{} elements came", elements.count)));
         }
         match self.element {
-            ElementType::String => self.strings(elements.bytes.into()),
+            ElementType::String => self.strings(elements.bytes.into(), |_| bounds::step().ok()),
             _ => Ok(self.tensor(OutputData::Raw(Bytes::from(elements.bytes).into()))),
         }
     }
@@ -114,12 +115,13 @@ impl Checked<'_> {
         if tensor.shape == self.shape { Ok(tensor) } else { Err(self.misfit(&format!("lists of {:?}", tensor.shape))) }
     }
 
-    fn strings(self, packed: Bytes) -> Result<OutputTensor, Problem> {
-        let strings = PackedStrings::parse(packed).map_err(|error| match error {
+    fn strings(self, packed: Bytes, admits: impl FnMut(usize) -> Option<()>) -> Result<OutputTensor, Problem> {
+        let strings = PackedStrings::parse_with(packed, admits).map_err(|error| match error {
             PackedError::Length(index) => self.misfit(&format!("string {index} is cut short")),
             PackedError::Encoding(index) => {
                 answer(format!("string {index} of output \"{}\" is no UTF-8", self.title()))
             }
+            PackedError::Refused => self.misfit("it takes too long or too much memory"),
         })?;
         if strings.len() != self.count {
             return Err(self.misfit(&format!("{} strings came", strings.len())));

@@ -7,10 +7,10 @@ pub(super) mod text;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
-use serde_json::Value;
 
 use super::answer::{answer, check_encoding, server_message};
 use super::declared::Declared;
+use super::json::reported_error;
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
 use crate::tensor::{InputData, InputTensor, OutputTensor};
@@ -55,11 +55,9 @@ fn body(response: &Response) -> Result<Vec<OutputTensor>, Problem> {
     }
     let body = response.body.join();
     let text = std::str::from_utf8(&body).map_err(|_| answer("it is no UTF-8"))?;
-    match serde_json::from_str(text) {
-        Ok(Value::Object(object)) if object.get("error").is_some_and(|error| !error.is_null()) => {
-            Err(answer(server_message(response)))
-        }
-        _ => Ok(vec![OutputTensor::text(text)]),
+    match reported_error(text) {
+        Some(_) => Err(answer(server_message(response))),
+        None => Ok(vec![OutputTensor::text(text)]),
     }
 }
 

@@ -1,9 +1,8 @@
 //! `openai.audio`: one file to one text, transcribed or translated.
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{Service, json_body, parse};
+use super::{Service, json_body, parse, whole};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
 use crate::protocol::answer::{answer, check_content};
@@ -159,12 +158,10 @@ fn verbose_json(response: &Response) -> Result<String, Problem> {
     struct Verbose {
         #[serde(rename = "text")]
         _text: String,
-        #[serde(default)]
-        _error: Value,
     }
     let body = json_body(response)?;
     parse::<Verbose>(&body, response)?;
-    Ok(String::from_utf8_lossy(&body).into_owned())
+    whole(&body, response)
 }
 
 fn plain_text(response: &Response) -> Result<String, Problem> {

@@ -2,13 +2,13 @@
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{Service, json_body, parse, strings};
+use super::{Service, json_body, parse, strings, whole};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
-use crate::protocol::answer::{answer, server_message};
+use crate::protocol::answer::answer;
 use crate::protocol::declared::Declared;
+use crate::protocol::json::{First, entries};
 use crate::protocol::options::OptionSpec;
 use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputTensor, OutputTensor};
@@ -104,27 +104,19 @@ impl Protocol for Chat {
 
 impl Chat {
     fn raw_request(&self, body: &str, asked: &Asked) -> Result<Request<'static>, Problem> {
-        match serde_json::from_str(body) {
-            Ok(Value::Object(_)) => {
+        match entries(body, &[]) {
+            Ok(_) => {
                 self.service.post(&OPERATION, asked, HeaderValue::from_static("application/json"), body.to_owned())
             }
-            _ => Err(Problem::new(Code::Input, "a raw prompt is no JSON object")),
+            Err(_) => Err(Problem::new(Code::Input, "a raw prompt is no JSON object")),
         }
     }
-}
-
-fn whole(body: &[u8], response: &Response) -> Result<String, Problem> {
-    let object: serde_json::Map<String, Value> = parse(body, response)?;
-    if object.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(answer(server_message(response)));
-    }
-    Ok(String::from_utf8_lossy(body).into_owned())
 }
 
 fn content(body: &[u8], response: &Response) -> Result<String, Problem> {
     #[derive(Deserialize)]
     struct Completion {
-        choices: Vec<Choice>,
+        choices: First<Choice, 1>,
     }
     #[derive(Deserialize)]
     struct Choice {
@@ -138,7 +130,7 @@ fn content(body: &[u8], response: &Response) -> Result<String, Problem> {
         refusal: Option<String>,
     }
     let completion: Completion = parse(body, response)?;
-    let first = completion.choices.into_iter().next().ok_or_else(|| answer("it has no choices"))?;
+    let first = completion.choices.0.into_iter().next().ok_or_else(|| answer("it has no choices"))?;
     match first.message {
         Reply { refusal: Some(refusal), .. } => Err(answer(format!("the model refused: {refusal}"))),
         Reply { content: Some(content), .. } => Ok(content),
@@ -149,7 +141,7 @@ fn content(body: &[u8], response: &Response) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::tests::{asked, prepared, response, texts};
     use super::*;

@@ -12,9 +12,11 @@ use crate::element::ElementType;
 use crate::failure::{Code, Problem};
 use crate::protocol::answer::answer;
 use crate::protocol::declared::Declared;
-use crate::protocol::kserve::{json_data, little_endian};
+use crate::protocol::kserve::json_data::{self, Elements};
+use crate::protocol::kserve::little_endian;
 use crate::protocol::options::OptionSpec;
 use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
+use crate::run::bounds;
 use crate::tensor::{InputTensor, OutputData, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -77,10 +79,12 @@ impl Protocol for Embeddings {
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         let body = json_body(response)?;
         let list: List = parse(&body, response)?;
-        let mut values = Vec::new();
+        let mut elements = Elements { count: 0, bytes: Vec::new() };
         for (row, item) in in_order(&list.data, asked.rows)?.into_iter().enumerate() {
-            let before = values.len();
-            item.read(&mut values)?;
+            bounds::step()?;
+            let before = elements.bytes.len();
+            item.read(&mut elements)?;
+            let values = &elements.bytes;
             // The first vector says how wide the others are.
             if values.len() - before != values.len() / (row + 1) {
                 return Err(unfit("the embeddings differ in length".into()));
@@ -89,6 +93,7 @@ impl Protocol for Embeddings {
                 return Err(unfit("the embeddings are empty".into()));
             }
         }
+        let values = elements.bytes;
         let width = values.len() / 4 / asked.rows.max(1);
         if let Some(dimensions) = asked.options.integer("dimensions").filter(|asked| *asked != width as i64) {
             return Err(unfit(format!("an embedding has {width} dimensions, not {dimensions}")));
@@ -114,7 +119,7 @@ struct Item<'a> {
 
 impl Item<'_> {
     /// Appends the vector's bytes: base64 of little-endian float32, or a list of numbers.
-    fn read(&self, values: &mut Vec<u8>) -> Result<(), Problem> {
+    fn read(&self, elements: &mut Elements) -> Result<(), Problem> {
         let malformed = |what: &str| answer(format!("embedding {} is {what}", self.index));
         let text = self.embedding.get();
         if text.starts_with('"') {
@@ -125,10 +130,10 @@ impl Item<'_> {
             if bytes.len() % 4 != 0 {
                 return Err(unfit(format!("embedding {} has {} bytes, no float32 values", self.index, bytes.len())));
             }
-            values.extend_from_slice(&little_endian(&bytes, 4));
+            elements.bytes.extend_from_slice(&little_endian(&bytes, 4));
         } else {
-            let elements = json_data::read(text, ElementType::Float32);
-            values.extend_from_slice(&elements.map_err(|_| malformed("no list of numbers"))?.bytes);
+            let read = json_data::read_into(elements, text, ElementType::Float32);
+            read.map_err(|_| malformed("no list of numbers"))?;
         }
         Ok(())
     }

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::answer::{answer, check_content, server_message};
 use super::declared::Declared;
+use super::json::{entries, reported_error, value};
 use super::spec::Asked;
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
@@ -102,14 +102,20 @@ fn json_body(response: &Response) -> Result<Bytes, Problem> {
 
 /// Reads JSON that a service wrote. Some report a failure as `{"error": …}` with status 200.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], response: &Response) -> Result<T, Problem> {
-    #[derive(Deserialize)]
-    struct Failure {
-        error: Value,
-    }
-    serde_json::from_slice(body).map_err(|problem| match serde_json::from_slice::<Failure>(body) {
-        Ok(failure) if !failure.error.is_null() => answer(server_message(response)),
-        _ => answer(problem),
+    serde_json::from_slice(body).map_err(|problem| match std::str::from_utf8(body).ok().and_then(reported_error) {
+        Some(_) => answer(server_message(response)),
+        None => answer(problem),
     })
+}
+
+/// The body as it came, if it is an object that reports no failure.
+fn whole(body: &[u8], response: &Response) -> Result<String, Problem> {
+    let text = std::str::from_utf8(body).map_err(answer)?;
+    let found = entries(text, &["error"]).map_err(answer)?;
+    match value(&found, 0) {
+        Some(error) if error != "null" => Err(answer(server_message(response))),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 #[cfg(test)]

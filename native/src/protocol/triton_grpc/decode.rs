@@ -6,13 +6,15 @@ use crate::element::ElementType;
 use crate::failure::{Code, Problem};
 use crate::protocol::declared::DeclaredOutput;
 use crate::protocol::kserve;
-use crate::protocol::kserve::json_data::Elements;
+use crate::protocol::kserve::json_data::{Elements, STRING};
 use crate::protocol::kserve::output::{Checked, Head, MAX_RANK, Outputs, answer};
 use crate::protocol::protobuf::{Cursor, Malformed, Value};
 use crate::protocol::spec::{Description, TensorSpec};
+use crate::run::bounds;
 use crate::tensor::OutputTensor;
 
-/// How many tensors an answer may have: one takes two bytes on the wire, and far more in memory.
+/// How many tensors an answer may have, and parts the contents of one: each takes two bytes on the wire, and far more in
+/// memory.
 const MAX_TENSORS: usize = 1 << 16;
 
 impl From<Malformed> for Problem {
@@ -35,6 +37,7 @@ struct Tensor<'a> {
 pub(super) fn outputs(message: Cursor, declared: &[DeclaredOutput]) -> Result<Vec<OutputTensor>, Problem> {
     let (mut tensors, mut raw) = (Vec::new(), Vec::new());
     for field in message.fields() {
+        bounds::step()?;
         match field? {
             (5, value) => push(&mut tensors, Tensor::read(value.length()?)?)?,
             (6, value) => push(&mut raw, value.length()?)?,
@@ -46,6 +49,7 @@ pub(super) fn outputs(message: Cursor, declared: &[DeclaredOutput]) -> Result<Ve
     }
     let mut outputs = Outputs::new(declared);
     for (number, tensor) in tensors.into_iter().enumerate() {
+        bounds::step()?;
         let Some(index) = outputs.position(&tensor.name) else { continue };
         let head = Head {
             name: tensor.name,
@@ -62,6 +66,7 @@ pub(super) fn outputs(message: Cursor, declared: &[DeclaredOutput]) -> Result<Ve
 pub(super) fn metadata(message: Cursor) -> Result<Description, Problem> {
     let mut description = Description { inputs: Vec::new(), outputs: Vec::new() };
     for field in message.fields() {
+        bounds::step()?;
         match field? {
             (4, value) => push(&mut description.inputs, spec(value)?)?,
             (5, value) => push(&mut description.outputs, spec(value)?)?,
@@ -73,29 +78,30 @@ pub(super) fn metadata(message: Cursor) -> Result<Description, Problem> {
 
 fn spec(value: Value) -> Result<TensorSpec, Problem> {
     let tensor = Tensor::read(value.length()?)?;
-    if tensor.shape.len() > MAX_RANK {
-        return Err(Problem::new(Code::Answer, format!("a tensor has more than {MAX_RANK} dimensions")));
-    }
     kserve::metadata::spec(tensor.name.into_owned(), &tensor.datatype, tensor.shape)
 }
 
 fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), Problem> {
     if list.len() == MAX_TENSORS {
-        return Err(answer(format!("it has more than {MAX_TENSORS} tensors")));
+        return Err(answer(format!("it has more than {MAX_TENSORS} tensors, or parts of one")));
     }
     list.push(item);
     Ok(())
 }
 
 impl<'a> Tensor<'a> {
-    fn read(message: Cursor<'a>) -> Result<Self, Malformed> {
+    fn read(message: Cursor<'a>) -> Result<Self, Problem> {
         let mut tensor = Self::default();
         for field in message.fields() {
+            bounds::step()?;
             match field? {
                 (1, value) => tensor.name = value.length()?.to_text()?,
                 (2, value) => tensor.datatype = value.length()?.to_text()?,
                 (3, value) => value.varints(|size| tensor.dimension(size))?,
-                (5, value) => tensor.contents.extend(Some(value.length()?).filter(|part| !part.is_empty())),
+                (5, value) => match value.length()? {
+                    part if part.is_empty() => {}
+                    part => push(&mut tensor.contents, part)?,
+                },
                 _ => {}
             }
         }
@@ -103,7 +109,8 @@ impl<'a> Tensor<'a> {
     }
 
     /// Adds a dimension. One above the limit is kept, so that the tensor is refused later; more are not.
-    fn dimension(&mut self, size: u64) -> Result<(), Malformed> {
+    fn dimension(&mut self, size: u64) -> Result<(), Problem> {
+        bounds::step()?;
         if self.shape.len() <= MAX_RANK {
             self.shape.push(size as i64);
         }
@@ -149,6 +156,7 @@ impl Contents<'_> {
     fn read(&mut self, part: Cursor) -> Result<(), Problem> {
         let wanted = field_of(self.output.element);
         for field in part.fields() {
+            bounds::step()?;
             match field? {
                 (number, value) if Some(number) == wanted => self.values(value)?,
                 (1..=8, Value::Length(empty)) if empty.is_empty() && self.output.element != ElementType::String => {}
@@ -214,13 +222,13 @@ impl Contents<'_> {
     }
 
     fn push<const N: usize>(&mut self, bytes: [u8; N]) -> Result<(), Problem> {
-        self.count()?;
+        self.count(N)?;
         self.elements.bytes.extend_from_slice(&bytes);
         Ok(())
     }
 
     fn text(&mut self, text: Cursor) -> Result<(), Problem> {
-        self.count()?;
+        self.count(4 + text.len() + STRING)?;
         let length = self.fit(u32::try_from(text.len()))?;
         self.elements.bytes.extend_from_slice(&length.to_le_bytes());
         self.elements.bytes.extend_from_slice(&text.to_bytes());
@@ -229,7 +237,8 @@ impl Contents<'_> {
 
     /// Counts an element, and refuses one more than the shape has at once: in memory a number can take eight times the
     /// bytes that it has on the wire.
-    fn count(&mut self) -> Result<(), Problem> {
+    fn count(&mut self, bytes: usize) -> Result<(), Problem> {
+        bounds::hold(bytes)?;
         if self.elements.count == self.output.count() {
             return Err(self.output.misfit("more elements came"));
         }

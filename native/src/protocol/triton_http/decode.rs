@@ -9,10 +9,16 @@ use serde_json::value::RawValue;
 use crate::failure::{Code, Problem};
 use crate::protocol::answer::check_content;
 use crate::protocol::declared::DeclaredOutput;
-use crate::protocol::kserve::output::{Checked, Head, Outputs, answer};
+use crate::protocol::json::{First, List};
+use crate::protocol::kserve::output::{Checked, Head, MAX_RANK, Outputs, answer};
+use crate::protocol::protobuf::Cursor;
 use crate::protocol::{kserve, nested};
+use crate::run::bounds;
 use crate::tensor::{Chunks, OutputTensor};
 use crate::transport::Response;
+
+/// As many dimensions as a tensor may have, and one that shows that there are too many.
+type Shape = First<i128, { MAX_RANK + 1 }>;
 
 /// Where the JSON of a body ends and the binary tensors begin.
 pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -20,7 +26,7 @@ pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
-    outputs: Vec<Output<'a>>,
+    outputs: List<Output<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +35,7 @@ struct Output<'a> {
     name: Cow<'a, str>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
-    shape: Vec<i128>,
+    shape: Shape,
     #[serde(default)]
     parameters: Option<Parameters>,
     #[serde(borrow, default)]
@@ -46,21 +52,24 @@ struct Parameters {
 pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Result<Vec<OutputTensor>, Problem> {
     check_content(response, &["application/octet-stream", "application/json"])?;
     let length = header_length(response)?;
-    let header = response.body.slice(0, length).join();
-    let header = std::str::from_utf8(&header).map_err(|_| answer("its JSON header is no UTF-8"))?;
+    let mut body = Cursor::new(&response.body);
+    let header = body.take(length).unwrap_or(body).to_text().map_err(|_| answer("its JSON header is no UTF-8"))?;
     let header: Header =
-        serde_json::from_str(header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
+        serde_json::from_str(&header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
     let mut outputs = Outputs::new(declared);
-    let mut binary = Binary { body: &response.body, at: length, length: response.body.len() };
-    for output in header.outputs {
-        let Output { name, datatype, shape, parameters, data: json } = output;
+    for output in header.outputs.0 {
+        bounds::step()?;
+        let Output { name, datatype, shape: First(shape), parameters, data: json } = output;
         let head = Head { name, datatype, shape };
-        let data = binary.of(&head, parameters.and_then(|parameters| parameters.binary_data_size))?;
+        let data = binary(&mut body, &head, parameters.and_then(|parameters| parameters.binary_data_size))?;
         let Some(index) = outputs.position(&head.name) else { continue };
+        let data = data.map(Cursor::to_chunks);
         outputs.put(index, tensor(head.check(&declared[index])?, &declared[index], data, json)?)?;
     }
-    binary.finish()?;
-    outputs.finish()
+    match body.len() {
+        0 => outputs.finish(),
+        more => Err(answer(format!("{more} bytes follow the last output"))),
+    }
 }
 
 fn tensor(
@@ -102,34 +111,17 @@ fn header_length(response: &Response) -> Result<usize, Problem> {
     Ok(length)
 }
 
-/// The bytes behind the JSON header, handed out in the header's order.
-struct Binary<'a> {
-    body: &'a Chunks,
-    at: usize,
-    length: usize,
-}
-
-impl Binary<'_> {
-    /// The output's own bytes; `None` if its data are JSON.
-    fn of(&mut self, output: &Head, size: Option<u64>) -> Result<Option<Chunks>, Problem> {
-        let Some(size) = size else { return Ok(None) };
-        let left = self.length - self.at;
-        let Some(size) = usize::try_from(size).ok().filter(|size| *size <= left) else {
-            let message =
-                format!("the answer ended early: {left} bytes are left of the {size} of output \"{}\"", output.title());
-            return Err(Problem::new(Code::CutShort, message));
-        };
-        let data = self.body.slice(self.at, size);
-        self.at += size;
-        Ok(Some(data))
-    }
-
-    fn finish(self) -> Result<(), Problem> {
-        match self.length - self.at {
-            0 => Ok(()),
-            more => Err(answer(format!("{more} bytes follow the last output"))),
-        }
-    }
+/// Splits the output's own bytes off those behind the JSON header, which come in the header's order; `None` if its data
+/// are JSON.
+fn binary<'a>(body: &mut Cursor<'a>, output: &Head, size: Option<u64>) -> Result<Option<Cursor<'a>>, Problem> {
+    let Some(size) = size else { return Ok(None) };
+    let left = body.len();
+    let data = usize::try_from(size).ok().and_then(|size| body.take(size));
+    data.map(Some).ok_or_else(|| {
+        let message =
+            format!("the answer ended early: {left} bytes are left of the {size} of output \"{}\"", output.title());
+        Problem::new(Code::CutShort, message)
+    })
 }
 
 #[cfg(test)]

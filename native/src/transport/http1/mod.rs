@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt;
 use self::head::{Head, Length};
 use self::outgoing::Outgoing;
 use super::io::{BoxIo, cut_short, lost};
-use super::reading::{MAX_ERROR_BYTES, Reading};
+use super::reading::Reading;
 use super::{Body, Limits, Response, Tally, Trouble, sleep};
 use crate::failure::{Code, Problem};
 
@@ -78,8 +78,7 @@ impl Http1 {
         let mut exchange = Exchange { connection: self, outgoing: Outgoing::new(head, body) };
         let Head { status, headers, length, keeps } = exchange.head().await?;
         let good = status.as_u16() == 200;
-        let limit = if good { limits.max_response_bytes } else { limits.max_response_bytes.min(MAX_ERROR_BYTES) };
-        let mut reading = Reading::new(limit, tally);
+        let mut reading = Reading::new(limits, good, tally);
         let outcome = exchange.body(length, &mut reading).await;
         let again = keeps && outcome.is_ok() && exchange.outgoing.is_sent();
         self.open = again;
@@ -101,7 +100,7 @@ impl Exchange<'_> {
     /// Reads more into the buffer; the end of the connection is an error.
     async fn more(&mut self, room: usize) -> io::Result<()> {
         match self.read(room).await? {
-            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
+            0 => Err(closed()),
             _ => Ok(()),
         }
     }
@@ -156,15 +155,41 @@ impl Exchange<'_> {
 
     async fn known(&mut self, mut left: u64, reading: &mut Reading<'_>) -> Result<(), Problem> {
         while left > 0 {
-            if self.connection.buffer.is_empty() {
-                let room = usize::try_from(left).unwrap_or(usize::MAX).clamp(1, LARGE_ROOM);
-                self.more(room).await.map_err(|error| cut_short(&error))?;
+            let most = left.min(reading.room());
+            let ended = self.gather(most, reading).await?;
+            left -= self.add(most, reading)?;
+            if ended && left > 0 {
+                return Err(cut_short(&closed()));
             }
-            let piece = self.take(left);
-            left -= piece.len() as u64;
-            reading.add(piece)?;
         }
         Ok(())
+    }
+
+    /// Reads until `most` bytes are in the buffer, or as many as it has room for, since a few large pieces take less
+    /// memory and time than many small ones. Whether the connection ended.
+    async fn gather(&mut self, most: u64, reading: &Reading<'_>) -> Result<bool, Problem> {
+        let (most, mut counted) = (usize::try_from(most).unwrap_or(usize::MAX), 0);
+        loop {
+            let buffer = &self.connection.buffer;
+            let there = buffer.len().min(most);
+            reading.received(there - counted);
+            counted = there;
+            let spare = buffer.capacity() - buffer.len();
+            if there == most || (there > 0 && spare < ROOM.min(most - there)) {
+                return Ok(false);
+            }
+            if self.read((most - there).min(LARGE_ROOM)).await.map_err(|error| cut_short(&error))? == 0 {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Adds what is in the buffer, at most `most` bytes, to the body; how many it were.
+    fn add(&mut self, most: u64, reading: &mut Reading<'_>) -> Result<u64, Problem> {
+        let piece = self.take(most);
+        let length = piece.len() as u64;
+        reading.add(piece)?;
+        Ok(length)
     }
 
     /// Takes what is in the buffer, at most `most` bytes.
@@ -234,13 +259,18 @@ impl Exchange<'_> {
 
     async fn until_close(&mut self, reading: &mut Reading<'_>) -> Result<(), Problem> {
         loop {
-            let piece = self.take(u64::MAX);
-            reading.add(piece)?;
-            if self.read(LARGE_ROOM).await.map_err(|error| cut_short(&error))? == 0 {
+            let most = reading.room();
+            let ended = self.gather(most, reading).await?;
+            self.add(most, reading)?;
+            if ended {
                 return Ok(());
             }
         }
     }
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
 }
 
 fn no_http(what: &str) -> Trouble {

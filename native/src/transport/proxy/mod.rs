@@ -14,6 +14,7 @@ use url::{Host, Url};
 use self::login::Login;
 use super::connect::{connect, refused, resolve};
 use super::io::BoxIo;
+use super::names::OriginNames;
 use super::socket::Socket;
 use super::{Trouble, is_retryable, tls};
 use crate::endpoint::{Origin, parse_host};
@@ -25,6 +26,14 @@ pub(super) struct Proxy {
     /// Where it is, and whether the way to it is encrypted.
     at: Origin,
     speech: Speech,
+}
+
+/// Where a proxy is to lead, and what is needed to get to it.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) names: &'a OriginNames,
+    pub(super) trust: &'a Trust,
 }
 
 /// What is spoken with a proxy.
@@ -96,34 +105,33 @@ impl Proxy {
         }
     }
 
-    /// Connects to `origin` through the proxy, or with `tunnel` unset to a proxy that reads requests for it.
+    /// Connects to the origin of `way` through the proxy, or with `tunnel` unset to a proxy that reads requests for it.
     ///
     /// `check` may refuse an address of the origin's host, or the host whose address is not known on this side.
     pub(super) async fn reach(
         &self,
-        origin: &Origin,
+        way: Way<'_>,
         tunnel: bool,
-        trust: &Trust,
         check: impl Fn(Option<IpAddr>) -> Result<(), Problem>,
     ) -> Result<BoxIo, Trouble> {
         match &self.speech {
-            Speech::Socks { login, names: Names::Here } => self.pass_to_address(origin, login, trust, check).await,
+            Speech::Socks { login, names: Names::Here } => self.pass_to_address(way, login, check).await,
             Speech::Socks { login, names: Names::There } => {
-                precheck(origin, check).await?;
-                self.pass_to(&origin.host, origin.port, login.as_ref(), trust).await
+                precheck(way, check).await?;
+                self.pass_to(way, &way.origin.host, login.as_ref()).await
             }
             Speech::Http { authorization } => {
-                precheck(origin, check).await?;
-                let stream = self.connect(trust).await?;
-                if tunnel { self::tunnel(stream, origin, authorization.as_ref()).await } else { Ok(stream) }
+                precheck(way, check).await?;
+                let stream = self.connect(way).await?;
+                if tunnel { self::tunnel(stream, way.origin, authorization.as_ref()).await } else { Ok(stream) }
             }
         }
     }
 
     /// Connects to the proxy itself.
-    async fn connect(&self, trust: &Trust) -> Result<BoxIo, Trouble> {
+    async fn connect(&self, Way { names, trust, .. }: Way<'_>) -> Result<BoxIo, Trouble> {
         // The user's own environment names the proxy, so that no policy has to.
-        let stream = connect(&self.at.host, self.at.port, |_| Ok(())).await.map_err(of_proxy)?;
+        let stream = connect(names, &self.at.host, self.at.port, |_| Ok(())).await.map_err(of_proxy)?;
         if !self.at.tls {
             return Ok(Box::new(Socket::shared(stream)));
         }
@@ -133,12 +141,12 @@ impl Proxy {
     /// Tries the addresses of the origin's host one after the other, each of which `check` lets pass.
     async fn pass_to_address(
         &self,
-        origin: &Origin,
+        way: Way<'_>,
         login: &Option<Login>,
-        trust: &Trust,
         check: impl Fn(Option<IpAddr>) -> Result<(), Problem>,
     ) -> Result<BoxIo, Trouble> {
-        let addresses = resolve(&origin.host, origin.port).await?;
+        let Way { origin, names, .. } = way;
+        let addresses = resolve(names, &origin.host, origin.port).await?;
         addresses.iter().try_for_each(|address| check(Some(address.ip()))).map_err(Trouble::Final)?;
         let mut outcome = Err(Trouble::Final(Problem::new(Code::Connect, format!("{origin} has no address"))));
         for address in addresses {
@@ -146,7 +154,7 @@ impl Proxy {
                 IpAddr::V4(v4) => Host::Ipv4(v4),
                 IpAddr::V6(v6) => Host::Ipv6(v6),
             };
-            outcome = self.pass_to(&host, origin.port, login.as_ref(), trust).await;
+            outcome = self.pass_to(way, &host, login.as_ref()).await;
             if outcome.is_ok() {
                 break;
             }
@@ -154,14 +162,8 @@ impl Proxy {
         outcome
     }
 
-    async fn pass_to(
-        &self,
-        host: &Host<String>,
-        port: u16,
-        login: Option<&Login>,
-        trust: &Trust,
-    ) -> Result<BoxIo, Trouble> {
-        let mut stream = self.connect(trust).await?;
+    async fn pass_to(&self, way: Way<'_>, host: &Host<String>, login: Option<&Login>) -> Result<BoxIo, Trouble> {
+        let (mut stream, port) = (self.connect(way).await?, way.origin.port);
         let refused_by = |why: &str| Problem::new(Code::Connect, format!("the proxy refused {host}:{port}: {why}"));
         match socks::connect(&mut stream, login, host, port).await {
             Ok(()) => Ok(stream),
@@ -207,8 +209,8 @@ async fn answer(stream: &mut BoxIo) -> std::io::Result<StatusCode> {
 }
 
 /// Behind a proxy the name is looked up there; what it means here is checked, and the name alone where it means nothing.
-async fn precheck(origin: &Origin, check: impl Fn(Option<IpAddr>) -> Result<(), Problem>) -> Result<(), Trouble> {
-    match tokio::time::timeout(PRECHECK, resolve(&origin.host, origin.port)).await {
+async fn precheck(way: Way<'_>, check: impl Fn(Option<IpAddr>) -> Result<(), Problem>) -> Result<(), Trouble> {
+    match tokio::time::timeout(PRECHECK, resolve(way.names, &way.origin.host, way.origin.port)).await {
         Ok(Ok(addresses)) => addresses.iter().try_for_each(|address| check(Some(address.ip()))),
         _ => check(None),
     }
@@ -283,7 +285,9 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for scheme in ["socks5", "socks5h", "http"] {
             let proxy = Proxy::parse(&format!("{scheme}://{}", listener.local_addr().unwrap())).ok().unwrap();
-            let reached = runtime.block_on(proxy.reach(&origin, true, &Trust::default(), refuse));
+            let (names, trust) = (OriginNames::new(Default::default()), Trust::default());
+            let way = Way { origin: &origin, names: &names, trust: &trust };
+            let reached = runtime.block_on(proxy.reach(way, true, refuse));
             assert!(matches!(reached, Err(Trouble::Final(problem)) if problem.code == Code::Policy), "{scheme}");
         }
         assert!(listener.accept().is_err());

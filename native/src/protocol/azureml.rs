@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{check_content, server_message};
 use super::declared::{Declared, DeclaredOutput};
-use super::json::{entries, value};
+use super::json::{entries, not_null};
 use super::nested;
 use super::options::OptionSpec;
 use super::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
@@ -126,7 +126,7 @@ impl Score {
     /// `{"error": …}` is how scripts report a failure with status 200; an output may bear that name, too.
     fn check_error(&self, entries: &[(usize, &RawValue)], response: &Response) -> Result<(), Problem> {
         // The name stands behind those of the outputs, which come first.
-        match value(entries, self.outputs.len()).filter(|value| *value != "null") {
+        match not_null(entries, self.outputs.len()) {
             None => Ok(()),
             Some(value) => {
                 let text = serde_json::from_str::<String>(value);

@@ -27,9 +27,14 @@ pub(super) fn value<'a>(entries: &[(usize, &'a RawValue)], name: usize) -> Optio
     entries.iter().find(|(index, _)| *index == name).map(|(_, value)| value.get())
 }
 
+/// The value of the first entry of a name that is not null.
+pub(super) fn not_null<'a>(entries: &[(usize, &'a RawValue)], name: usize) -> Option<&'a str> {
+    entries.iter().find(|(index, value)| *index == name && value.get() != "null").map(|(_, value)| value.get())
+}
+
 /// What a service reports as its failure in the JSON object `text`, beside whatever else it holds.
 pub(super) fn reported_error(text: &str) -> Option<&str> {
-    entries(text, &["error"]).ok().and_then(|entries| value(&entries, 0)).filter(|error| *error != "null")
+    entries(text, &["error"]).ok().and_then(|entries| not_null(&entries, 0))
 }
 
 struct Object<'n> {
@@ -131,6 +136,7 @@ mod tests {
     #[test]
     fn an_error_is_reported_unless_it_is_null() {
         assert_eq!(reported_error(r#"{"a": 1, "error": {"b": 2}}"#), Some(r#"{"b": 2}"#));
+        assert_eq!(reported_error(r#"{"error": null, "error": 2}"#), Some("2"));
         for text in [r#"{"error": null}"#, "{}", "[]", "error"] {
             assert_eq!(reported_error(text), None, "{text}");
         }

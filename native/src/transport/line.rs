@@ -117,3 +117,10 @@ pub(super) fn write(socket: impl std::os::fd::AsFd, pieces: &[IoSlice<'_>]) -> i
 pub(super) fn write(socket: impl std::os::fd::AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
     Ok(rustix::io::writev(socket, pieces)?)
 }
+
+/// Writes once, of the first piece alone.
+#[cfg(not(unix))]
+pub(super) fn write(socket: impl rustix::fd::AsFd, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let first = pieces.iter().find(|piece| !piece.is_empty()).map_or(&[][..], |piece| piece);
+    Ok(rustix::net::send(socket, first, rustix::net::SendFlags::empty())?)
+}

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::answer::{answer, check_content, server_message};
 use super::declared::Declared;
-use super::json::{entries, reported_error, value};
+use super::json::{entries, not_null, reported_error};
 use super::spec::Asked;
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
@@ -112,9 +112,9 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], response: &Response) -> Result<
 fn whole(body: &[u8], response: &Response) -> Result<String, Problem> {
     let text = std::str::from_utf8(body).map_err(answer)?;
     let found = entries(text, &["error"]).map_err(answer)?;
-    match value(&found, 0) {
-        Some(error) if error != "null" => Err(answer(server_message(response))),
-        _ => Ok(text.to_owned()),
+    match not_null(&found, 0) {
+        Some(_) => Err(answer(server_message(response))),
+        None => Ok(text.to_owned()),
     }
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import resource
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -19,8 +20,11 @@ import onnxhybrid as oh
 from tests.hostile.cases import corpus
 from tests.hostile.operations import OF_A_FILE, OF_A_MODEL
 
-SECONDS = 30
-"""Wall time of one operation on a loaded machine; a sound one takes milliseconds."""
+SECONDS = 60
+"""Time of the processor for one operation, all threads together; a sound one takes milliseconds."""
+
+PATIENCE = 400
+"""Seconds for one operation that does nothing but wait, however busy the machine is."""
 
 MEMORY = 4 << 30
 
@@ -47,9 +51,11 @@ def attacked(path: Path, name: str) -> None:
 
 def step(name: str, operation: str, work: Callable[[], object]) -> None:
     print(f"BEGIN {name} | {operation}", flush=True)
-    faulthandler.dump_traceback_later(SECONDS, exit=True)
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # whose signal ends the process
     start = time.monotonic()
     problem = done(work)
+    signal.setitimer(signal.ITIMER_PROF, 0)
     faulthandler.cancel_dump_traceback_later()
     if problem:
         print(f"FAULT {name} | {operation} | {problem!r}", flush=True)

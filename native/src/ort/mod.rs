@@ -2,7 +2,7 @@
 
 mod context;
 pub mod foreign;
-pub mod fork;
+pub mod atfork;
 mod info;
 mod options;
 pub mod pin;

@@ -55,7 +55,7 @@ impl Drop for NoFork {
 
 #[cfg(unix)]
 fn watch() {
-    crate::ort::fork::watch(before_fork, after_fork, begin_child);
+    crate::ort::atfork::watch(before_fork, after_fork, begin_child);
 }
 
 #[cfg(not(unix))]

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from onnx import GraphProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, TensorProto
 
+from onnxhybrid.compose.build.clashes import rename_clashes
 from onnxhybrid.compose.build.overwriting import protect
 from onnxhybrid.compose.build.types import Declared, by_name, corrected
 from onnxhybrid.compose.build.untrained import untrained
@@ -18,8 +18,8 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import lifted
 from onnxhybrid.model.dtypes import is_container
 from onnxhybrid.model.messages import copied, replace
-from onnxhybrid.model.naming import GraphTree, Names, Taken, free_name
-from onnxhybrid.model.proof import forget, proven
+from onnxhybrid.model.naming import Names, free_name
+from onnxhybrid.model.proof import proven
 from onnxhybrid.model.tensor_spec import Shape
 from onnxhybrid.model.texts import is_name
 
@@ -76,49 +76,8 @@ class Part:
         """
         graph = copied(self.model.skeleton.graph)
         protect(graph)
-        tree = GraphTree(graph)
-        known = tree.tensor_names()
-        _tidy(graph, known)
-        forget(tree.graphs)
-        fixed = {**inputs, **dict(zip(_written(graph, known), outputs.values(), strict=True))}
-        tree.rename_tensors(fixed | self._moved(known - set(fixed), names.tensors))
-        tree.rename_sizes({**self._moved(tree.size_names() - set(sizes), names.sizes), **sizes})
-        tree.rename_nodes(lambda name: names.nodes.take(name if name == self.label else f"{self.label}/{name}"))
+        rename_clashes(graph, self.label, names, inputs, outputs, sizes)
         return graph
-
-    def _moved(self, own: set[str], taken: Taken) -> dict[str, str]:
-        """Take the part's own names; those that another part has taken are renamed: old -> new."""
-        moved = sorted(own & taken)
-        taken |= own
-        return {name: taken.take(f"{self.label}/{name}") for name in moved}
-
-
-def _tidy(graph: GraphProto, known: set[str]) -> None:
-    """Bring a graph into the one form that ONNX Runtime takes where files use several."""
-    _keep(graph.output, {value.name: value for value in graph.output})  # some list an output twice
-    _keep(graph.value_info, {value.name: value for value in graph.value_info if value.name in known})
-    for sparse in graph.sparse_initializer:
-        if not sparse.indices.name:
-            sparse.indices.name = f"{sparse.values.name}/indices"
-            known.add(sparse.indices.name)
-
-
-def _keep(values: Any, kept: dict[str, ValueInfoProto]) -> None:
-    if len(kept) < len(values):
-        replace(values, kept.values())
-
-
-def _written(graph: GraphProto, known: set[str]) -> list[str]:
-    """The tensor of each output; an output that is an input or initializer itself gets an Identity that writes it."""
-    given = {value.name for value in (*graph.input, *graph.initializer)}
-    given.update(sparse.values.name for sparse in graph.sparse_initializer)
-    for output in graph.output:
-        if output.name in given:
-            inner = free_name(f"{output.name}/out", known)
-            graph.node.append(helper.make_node("Identity", [output.name], [inner], name=inner))
-            output.name = inner
-            known.add(inner)
-    return [output.name for output in graph.output]
 
 
 def listed(models: object, combinator: str) -> Sequence[object]:

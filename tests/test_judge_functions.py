@@ -400,14 +400,16 @@ def test_one_verdict_for_all_rows_is_an_error_when_composing_by_rows() -> None:
         oh.cascade(A, B, accept=own, rows=True)
 
 
-def _maps() -> oh.Model:
-    """What exporters of scikit-learn's classifiers give unless told not to."""
+def _maps(factor: int = 1) -> oh.Model:
+    """What exporters of scikit-learn's classifiers give unless told not to: here `x` times a factor, as maps."""
     kind = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, None))
     output = helper.make_value_info("output_probability", helper.make_sequence_type_proto(kind))
-    node = helper.make_node("ZipMap", ["x"], [output.name], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2])
+    scale = helper.make_tensor("f", TensorProto.FLOAT, [], [factor])
+    scores = helper.make_node("Mul", ["x", "f"], ["scores"])
+    node = helper.make_node("ZipMap", ["scores"], [output.name], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2])
     x = oh.TensorSpec("x", "float32", ("n", 3)).to_value_info()
     imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
-    return of_graph(helper.make_graph([node], "maps", [x], [output]), opset_imports=imports)
+    return of_graph(helper.make_graph([scores, node], "maps", [x], [output], [scale]), opset_imports=imports)
 
 
 def test_an_output_of_maps_is_told_from_one_of_another_name() -> None:
@@ -426,3 +428,31 @@ def test_an_output_of_maps_is_told_from_one_of_another_name() -> None:
             composed()
     (finding,) = oh.validate(_maps())
     assert finding.code == "OH127"
+
+
+MAPS: list[tuple[Callable[[], oh.Model], dict[str, Any], int]] = [
+    (lambda: oh.switch("on", _maps(), _maps(-1)), {"on": np.array(False)}, -1),
+    (lambda: oh.switch("on", _maps(), _maps(-1)), {"on": np.array(True)}, 1),
+    (lambda: oh.route("i", [_maps(), _maps(2), _maps(-1)]), {"i": np.array(1)}, 2),
+    (lambda: oh.fallback(_maps(), _maps(-1)), {}, 1),
+    (lambda: oh.cascade(_maps(), _maps(-1), accept=oh.judge.max_probability("output_probability") >= 0.5), {}, 1),
+    (lambda: oh.cascade(_maps(), _maps(-1), accept=oh.judge.max_probability("output_probability") >= 0.95), {}, -1),
+]
+
+
+@pytest.mark.parametrize(("compose", "feeds", "factor"), MAPS)
+def test_maps_of_the_same_labels_are_made_behind_the_choice(
+    compose: Callable[[], oh.Model], feeds: dict[str, Any], factor: int
+) -> None:
+    hybrid = compose()
+    assert [spec.dtype for spec in hybrid.outputs] == ["seq(map(int64,tensor(float32)))"]
+    x = np.array([[0.1, 0.8, 0.1]], np.float32)
+    by_hand = run(_maps(factor), {"x": x})["output_probability"]
+    assert oh.Session(hybrid).run(None, {"x": x, **feeds})[0] == by_hand
+
+
+def test_maps_of_other_labels_are_not() -> None:
+    other = _maps().to_proto()
+    other.graph.node[-1].attribute[0].ints[0] = 7
+    with pytest.raises(oh.ComposeError, match=r"OH206.*'zipmap': False"):
+        oh.switch("on", _maps(), oh.Model.from_proto(other))

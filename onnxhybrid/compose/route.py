@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from onnxhybrid.compose.build.assembly import Assembly, Branch
 from onnxhybrid.compose.build.branches import common_outputs, computed, unite
+from onnxhybrid.compose.build.maps import without_maps
 from onnxhybrid.compose.build.part import Part, labelled, listed, parts_of
 from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.build.traits import Combinator
@@ -32,7 +33,8 @@ def route(index: str | Model, models: Sequence[Model]) -> Model:
         ComposeError: OH205, models is no list of Models; OH206, the outputs differ; OH212, the index is no whole
             number of one element; OH201 or OH202, the models want different types or shapes of an input they share.
     """
-    chosen = parts_of(labelled(listed(models, "route")))
+    given_models, maps = without_maps(*listed(models, "route"))
+    chosen = parts_of(labelled(given_models))
     taken = {part.label for part in chosen}
     first = [] if isinstance(index, str) else parts_of({free_name("index", taken): index})
     given = _index(index if isinstance(index, str) else first[0], chosen)
@@ -46,7 +48,7 @@ def route(index: str | Model, models: Sequence[Model]) -> Model:
     # One model alone is both branches, so that its index is looked at too.
     branches = [assembly.branch(part.label, {}) for part in (chosen if len(chosen) > 1 else chosen * 2)]
     _choose(assembly, branches, below, answers)
-    return assembly.finish(outputs)
+    return maps.put_back(assembly.finish(outputs))
 
 
 def _index(index: str | Part, chosen: list[Part]) -> TensorSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.branches import common_outputs, computed, unite
+from onnxhybrid.compose.build.maps import without_maps
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import single
@@ -25,6 +26,7 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
         ComposeError: OH206, the outputs differ; OH207, the condition is no bool; OH201 or OH202, the models want
             different types or shapes of an input they share.
     """
+    (then, else_), maps = without_maps(then, else_)
     models: dict[str, object] = {"then": then, "else": else_}
     if not isinstance(condition, str):
         models = {"condition": condition, **models}
@@ -42,7 +44,7 @@ def switch(condition: str | Model, then: Model, else_: Model) -> Model:
         if not single(spec := assembly.spec(chosen)):
             raise ComposeError("OH207", f"the condition has more than one element, or none: {spec}")
     assembly.choose(chosen, *branches, unite(*branches, answers))
-    return assembly.finish(outputs)
+    return maps.put_back(assembly.finish(outputs))
 
 
 def _condition(assembly: Assembly, part: Part) -> str:

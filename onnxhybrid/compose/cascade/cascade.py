@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from onnxhybrid.compose.build.assembly import Assembly, Choice
 from onnxhybrid.compose.build.branches import computed, meeting, unite
+from onnxhybrid.compose.build.maps import without_maps
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import judged_as
@@ -67,6 +68,7 @@ def cascade(
     if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
         kind = type(accept).__name__
         raise ComposeError("OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not a {kind}")
+    (local, remote), maps = without_maps(local, remote)
     parts = _Parts(*parts_of({"local": local, "judge": accept, "remote": remote}))
     offered = _Offered.of(parts, report)
     read = _read_by_judge(parts)
@@ -88,7 +90,8 @@ def cascade(
     if report:
         answer = tensors[[*offered.answers, *tensors][0]]
         _report(assembly, said if rows else all_accepted, score, answer if rows else None)
-    return assembly.finish(offered.all, last=functools.partial(start_early, choice) if speculate and choice else None)
+    last = functools.partial(start_early, choice) if speculate and choice else None
+    return maps.put_back(assembly.finish(offered.all, last=last))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.branches import common_outputs, computed
+from onnxhybrid.compose.build.maps import without_maps
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.build.traits import Combinator
@@ -37,6 +38,7 @@ def fallback(primary: Model, backup: Model, *, report: bool = False) -> Model:
     """
     if not isinstance(report, bool):
         raise ComposeError("OH215", f"report is True or False, not {report!r}")
+    (primary, backup), maps = without_maps(primary, backup)
     first, second = parts_of({"primary": primary, "backup": backup})
     guard = guarded(first.model)
     outputs = _common(first, second, guard)
@@ -53,7 +55,7 @@ def fallback(primary: Model, backup: Model, *, report: bool = False) -> Model:
     asked = assembly.branch("backup", {})
     declared = [weaker(name, _promised(first, name), asked.outputs[name]) for name in answers]
     assembly.choose(tensors[guard.ok], answered, asked, declared)
-    return assembly.finish(public)
+    return maps.put_back(assembly.finish(public))
 
 
 def _common(primary: Part, backup: Part, guard: Guarded) -> list[str]:

@@ -268,3 +268,17 @@ def test_a_message_names_both_parts() -> None:
     old = oh.Model.from_proto(of_node("Resize", 10, x, [np.array([1, 1, 2, 0.5], np.float32)], mode="nearest"))
     with pytest.raises(oh.ComposeError, match=r"OH102.*imports ai.onnx 10 and the part 'judge' 14"):
         oh.cascade(old, old, accept=oh.judge.value("y0") >= 0)
+
+
+def _attention(*outputs: str) -> oh.Model:
+    node = helper.make_node("Attention", ["q", "q", "q"], outputs, qk_matmul_output_mode=2)
+    q, given = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 2, 4]) for name in ("q", "Y"))
+    imports = [helper.make_opsetid("", 23)]
+    graph = helper.make_graph([node], "attention", [q], [given])
+    return oh.Model.from_proto(helper.make_model(graph, opset_imports=imports, ir_version=11))
+
+
+def test_an_operator_of_which_an_output_changed_is_raised_where_nobody_asks_for_that_output() -> None:
+    assert align([_attention("Y")], 24)[0].opsets[""] == 24
+    with pytest.raises(oh.ComposeError, match=r"OH102.*Attention"):
+        align([_attention("Y", "", "", "product")], 24)

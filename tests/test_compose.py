@@ -664,3 +664,15 @@ def test_an_output_that_is_declared_by_name_alone_has_the_type_that_is_inferred(
         np.testing.assert_allclose(run(model, {"x": x, **more})["y"], expected, rtol=1e-6)
     after = run(oh.chain(named, declared_by_name("y", "z", "Exp")), {"x": x})["z"]
     np.testing.assert_allclose(after, np.exp(-expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.FLOAT8E8M0, TensorProto.FLOAT4E2M1])
+def test_an_element_type_that_no_branch_gives_is_refused(kind: int) -> None:
+    values = [helper.make_tensor_value_info(name, kind, [2]) for name in "xy"]
+    model = of_graph(
+        helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "narrow", values[:1], values[1:]),
+        opset_imports=[helper.make_opsetid("", 25)],
+        ir_version=13,
+    )
+    with pytest.raises(oh.ComposeError, match=r"OH206.*cannot give from a branch"):
+        oh.switch("c", then=model, else_=model)

@@ -215,7 +215,7 @@ def test_a_name_that_is_an_operator_of_a_library_in_another_part_stays_that_oper
     both = oh.chain(function, operator) if first else oh.chain(operator, function)
     ((_, name, _),) = names_of(both)
     assert name != "silu"
-    called = [node.op_type for node in both.to_proto().graph.node]
+    called = [node.op_type for node in both.to_proto().graph.node if node.domain]  # but for what guards sizes
     assert called == ([name, "silu"] if first else ["silu", name])
 
 

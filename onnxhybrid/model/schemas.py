@@ -12,6 +12,7 @@ from onnxhybrid.model.opsets import standard
 # Operators whose meaning changed although the new schema takes everything that the old one took, and the versions in
 # which it did. Source: https://github.com/onnx/onnx/blob/main/docs/Changelog.md
 _CHANGED = {
+    "Attention": {24},  # see below
     "AveragePool": {19},  # the last window under ceil_mode
     "GridSample": {20},  # names of modes
     "GroupNormalization": {21},  # scale and bias by channel instead of by group
@@ -23,6 +24,11 @@ _CHANGED = {
     "Split": {18},  # without sizes it needs num_outputs
     "Upsample": {9, 10},
 }
+
+_CHANGED_OUTPUTS = {
+    "Attention": {24: 3},  # which step of the product of queries and keys qk_matmul_output_mode names
+}
+"""Operators of which one output changed its meaning: in which version, and which output."""
 
 
 @functools.lru_cache(maxsize=16384)
@@ -47,7 +53,10 @@ def _schema(domain: str, operator: str, version: int) -> defs.OpSchema | None:
 
 def keeps_meaning(node: NodeProto, old: int, new: int) -> bool:
     """Whether a node of a domain's version `old` is, as it stands, the same in version `new`."""
-    return _compatible(standard(node.domain), node.op_type, old, new)
+    domain = standard(node.domain)
+    changed = _CHANGED_OUTPUTS.get(node.op_type, {})
+    unasked = {version for version, position in changed.items() if not any(node.output[position:])}
+    return _compatible(domain, node.op_type, old, new, frozenset(unasked))
 
 
 def operator_keeps_meaning(operator: str, old: int, new: int) -> bool:
@@ -56,13 +65,14 @@ def operator_keeps_meaning(operator: str, old: int, new: int) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _compatible(domain: str, operator: str, old: int, new: int) -> bool:
+def _compatible(domain: str, operator: str, old: int, new: int, harmless: frozenset[int] = frozenset()) -> bool:
     before, after = (_schema(domain, operator, version) for version in (old, new))
     if before is None or after is None:
         return False
     if before.since_version == after.since_version:
         return True
-    crossed = any(before.since_version < version <= after.since_version for version in _CHANGED.get(operator, ()))
+    changes = _CHANGED.get(operator, set()) - harmless
+    crossed = any(before.since_version < version <= after.since_version for version in changes)
     return not crossed and domain in ("", "ai.onnx.ml") and _widened(before, after)
 
 

@@ -9,7 +9,7 @@ from onnxhybrid.model.graphs import attribute_graphs, nodes_of
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import opsets_of, set_opsets
 
-_MISCONVERTED = frozenset({"GroupNormalization", "Hardmax", "Resize", "Upsample"})
+_MISCONVERTED = frozenset({"Attention", "GroupNormalization", "Hardmax", "Resize", "Upsample"})
 """Operators whose conversion by onnx gives other values, or a model that does not load."""
 
 _REFUSALS = (

@@ -1,8 +1,8 @@
 //! The safe layer over ONNX Runtime's C API: everything that touches its pointers is in here.
 
+pub mod atfork;
 mod context;
 pub mod foreign;
-pub mod atfork;
 mod info;
 mod options;
 pub mod pin;

@@ -124,6 +124,9 @@ static RUNS: LazyLock<Mutex<HashMap<u64, Arc<Run>>>> = LazyLock::new(Mutex::defa
 /// Raised when the process ends.
 pub static EXIT: LazyLock<Signal> = LazyLock::new(Signal::default);
 
+/// How long threads have to return to the host once their waits are over.
+const RETURN: Duration = Duration::from_millis(100);
+
 /// Runs that were entered and not yet left, and kernels that wait.
 static ACTIVE: LazyLock<PerProcess<AtomicUsize>> = LazyLock::new(PerProcess::default);
 
@@ -199,10 +202,15 @@ pub fn cancel(id: u64) {
 
 /// Ends all waits of this process for good, and gives the runs at most `patience` to return to their host.
 pub fn exit(patience: Duration) {
+    let waiting = ACTIVE.load(Ordering::Acquire) > 0;
     EXIT.raise();
     let until = Instant::now() + patience;
     while ACTIVE.load(Ordering::Acquire) > 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(1));
+    }
+    if waiting {
+        // A wait that is over has yet to go back through ONNX Runtime, of which the library sees nothing.
+        std::thread::sleep(RETURN);
     }
 }
 

@@ -56,6 +56,9 @@ _MERGED = frozenset(
 )
 """What ONNX Runtime merges with a Reshape before it, or takes out where it changes nothing."""
 
+_RESHAPES = frozenset({"Reshape", "Squeeze", "Unsqueeze"})
+"""Those that it merges as they stand."""
+
 _EXPAND = 8
 """The first opset that has Expand."""
 
@@ -106,9 +109,12 @@ def guard(
         ComposeError: OH202, no operator tells whether such a tensor has the shape.
     """
     _require_guarded(given, wanted, opset)
-    merges = _may_merge(part.model.skeleton.graph, wanted.name)
+    readers = _readers(part.model.skeleton.graph, wanted.name)
+    merges = readers <= _MERGED
     if merges and (given.dtype not in _EXPANDED or opset < _EXPAND):
-        raise _unseen(given, wanted, f"{given.dtype} before a Reshape in opset {opset}")
+        if readers & _RESHAPES:
+            raise _unseen(given, wanted, f"{given.dtype} before a Reshape in opset {opset}")
+        merges = False
     tensor, shape = given.name, enforced(wanted) or ()
     add = _Nodes(names, f"{part.label}/{wanted.name}/guard")
     called = (
@@ -138,10 +144,10 @@ def guard(
     return output
 
 
-def _may_merge(graph: GraphProto, name: str) -> bool:
-    """Whether all that reads a tensor may be a Reshape, or something before one that ONNX Runtime takes out."""
-    readers = [node for node in graph.node if name in reads(node)]
-    return all(node.domain not in ("", "ai.onnx") or node.op_type in _MERGED for node in readers)
+def _readers(graph: GraphProto, name: str) -> set[str]:
+    """The operators that read a tensor, those of other domains with the domain's name before them."""
+    found = [node for node in graph.node if name in reads(node)]
+    return {node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}" for node in found}
 
 
 def _needs_sizes(graph: GraphProto, name: str) -> bool:

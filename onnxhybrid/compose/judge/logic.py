@@ -8,17 +8,21 @@ from onnxhybrid.compose.build.assembly import Assembly
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.steps import Steps
 from onnxhybrid.compose.build.traits import Combinator
-from onnxhybrid.compose.judge.functions import OPPOSITE, Judgement, renew, turned_around, without_strangers
+from onnxhybrid.compose.judge.functions import DOMAIN, OPPOSITE, Judgement, renew, turned_around, without_strangers
 from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.alignment import align, lifted
 from onnxhybrid.model.graphs import reads
-from onnxhybrid.model.messages import replace
+from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import Taken, free_name, injective, rename_tensors, tensor_names
 
 _LOGIC = Combinator("judge")
 
-_PASSED = {"And": "Or", "Or": "And", "Identity": "Identity"}
+_PASSED = {"And": "Or", "Or": "And"}
+
+_MOVED = frozenset({"Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+"""Operators that give the values of their first input, as guards of sizes do."""
+
 """Operators that are negated by negating what they read -> what is in their place then."""
 
 _OPPOSITE = {**OPPOSITE, **_PASSED}
@@ -59,7 +63,7 @@ def _is_ours(graph: GraphProto, verdict: str) -> bool:
         node = producers.get(pending.pop())
         if node is None:
             return False
-        if Judgement.of(node) is None:
+        if node.domain != DOMAIN:  # whatever a prefix made of the function's name
             if node.op_type not in ("And", "Or", "Not", "Identity") or node.domain:
                 return False
             pending += [name for name in node.input if name not in seen]
@@ -142,6 +146,13 @@ def _turned(graph: GraphProto, tensor: str, negation: str) -> tuple[list[NodePro
             turned[place, current] = turned_around(node, judgement, [names[current], score])
             continue
         operator = node.op_type if not node.domain else ""
+        if operator in _MOVED:
+            source = node.input[0]
+            if source not in names:
+                names[source] = taken.take(f"{source}/not")
+                pending.append(source)
+            turned[place, current] = _moved(node, names[source], names[current])
+            continue
         inputs = [current] if operator not in (*_OPPOSITE, "Not") else list(node.input)
         if operator in _PASSED:
             pending += [name for name in inputs if name not in names]
@@ -154,12 +165,19 @@ def _turned(graph: GraphProto, tensor: str, negation: str) -> tuple[list[NodePro
     return [turned[key] for key in sorted(turned)], scores
 
 
+def _moved(node: NodeProto, source: str, output: str) -> NodeProto:
+    """The node that does to the negation of a tensor what this one does to the tensor."""
+    moved = copied(node)
+    moved.input[0], moved.output[0], moved.name = source, output, output
+    return moved
+
+
 def _drop_dead(graph: GraphProto) -> None:
     """Drop logic and comparisons that nothing reads any more."""
     read = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):
-        is_logic = node.op_type in (*_OPPOSITE, "Not") or Judgement.of(node) is not None
+        is_logic = node.op_type in (*_OPPOSITE, *_MOVED, "Not") or Judgement.of(node) is not None
         if not is_logic or read.intersection(node.output):
             read.update(reads(node))
             kept.append(node)

@@ -53,7 +53,7 @@ def _from_proto(path: Path) -> None:
         return
     try:
         proto = onnx.ModelProto.FromString(path.read_bytes())
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):  # the second one without the compiled part of protobuf
         return
     oh.Model.from_proto(proto)
 

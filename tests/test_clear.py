@@ -127,6 +127,18 @@ def test_what_leaves_this_machine_is_what_validate_says_of_it(endpoint: str, out
         assert line.startswith(f"POST http://{library.endpoint(endpoint)['host']}")
 
 
-@pytest.mark.parametrize("endpoint", ["", "http://h\0.localhost", "http://\ud800", "grpc:h", "http://h/\u00a0"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "http://.",
+        "https://..",
+        "http://\u3002/v2",
+        "http://h\0.localhost",
+        "http://\ud800",
+        "grpc:h",
+        "http://h/\u00a0",
+    ],
+)
 def test_odd_texts_are_no_endpoints(endpoint: str) -> None:
     assert "problem" in library.endpoint(endpoint)

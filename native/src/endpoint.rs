@@ -121,6 +121,10 @@ impl Endpoint {
         }
         let (wire, url) = parse_url(text).ok_or("is no URL with a host, such as https://host")?;
         let origin = Origin::of(&url).ok_or("is no http, https, grpc or grpcs URL")?;
+        // A host of dots alone is empty without them, and some texts name hosts that no request can carry.
+        if origin.host.to_string().parse::<http::uri::Authority>().is_err() {
+            return Err("is no URL with a host, such as https://host");
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(LOGIN);
         }

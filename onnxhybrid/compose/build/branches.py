@@ -9,6 +9,12 @@ from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.types import Declared, weaker, zipmap_hint
 from onnxhybrid.errors import ComposeError
 
+_NOT_OF_BRANCHES = frozenset(
+    {"int2", "int4", "uint2", "uint4", "complex64", "complex128", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"}
+    | {"float8_e8m0fnu"}
+)
+"""The element types for which ONNX Runtime has no If."""
+
 
 def common_outputs(offered: Mapping[str, Mapping[str, Declared]]) -> list[str]:
     """The outputs of models of which one will run, in the first one's order.
@@ -42,5 +48,17 @@ def computed(outputs: Iterable[str], parts: Iterable[Part]) -> list[str]:
 
 
 def unite(then: Branch, else_: Branch, outputs: list[str]) -> list[Declared]:
-    """The declarations of outputs of an If: what is true of both branches."""
-    return [weaker(name, then.outputs[name], else_.outputs[name]) for name in outputs]
+    """The declarations of outputs of an If: what is true of both branches.
+
+    Raises:
+        ComposeError: OH206, their types differ, or are none that an If gives.
+    """
+    united = [weaker(name, then.outputs[name], else_.outputs[name]) for name in outputs]
+    for output in united:
+        if output.dtype in _NOT_OF_BRANCHES:
+            raise ComposeError(
+                "OH206",
+                f"the branches offer {output.name!r} as {output.dtype}, which ONNX Runtime cannot give from a branch; "
+                "cast it first",
+            )
+    return united

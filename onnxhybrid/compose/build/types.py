@@ -154,12 +154,6 @@ def single(spec: TensorSpec) -> bool:
     return spec.shape is None or all(size == 1 for size in spec.shape if isinstance(size, int))
 
 
-_NOT_OF_BRANCHES = frozenset(
-    {"int2", "int4", "uint2", "uint4", "complex64", "complex128", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"}
-    | {"float8_e8m0fnu"}
-)
-"""The element types for which ONNX Runtime has no If."""
-
 _NO_ZIPMAP = "; skl2onnx gives tensors with options={'zipmap': False}"
 
 
@@ -179,11 +173,6 @@ def weaker(name: str, one: Declared, other: Declared) -> Declared:
         hint = zipmap_hint({name: one}) or zipmap_hint({name: other})
         raise ComposeError(
             "OH206", f"the branches offer {name!r} as {one.spec.describe()} and {other.spec.describe()}{hint}"
-        )
-    if one.dtype in _NOT_OF_BRANCHES:
-        raise ComposeError(
-            "OH206",
-            f"the branches offer {name!r} as {one.dtype}, which ONNX Runtime cannot give from a branch; cast it first",
         )
     if "map(" in one.dtype:
         raise ComposeError(

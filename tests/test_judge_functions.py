@@ -129,7 +129,7 @@ def test_a_cascade_accepts_what_numpy_accepts_whatever_shape_is_declared(
         composed = oh.cascade(local, _other(opset), accept=judge).select(["said"])
     except oh.ComposeError as error:
         assert error.code == "OH208"
-        # Nothing is accepted; or without softmax nothing would be, were these the probabilities that they are said to be.
+        # Nothing is accepted; or, without softmax, nothing would be if these were probabilities.
         assert not any(expected) or (not softmax and not 0 < threshold < 1)
         return
     (said,) = oh.Session(composed).run(None, feeds)

@@ -109,12 +109,7 @@ def guard(
         ComposeError: OH202, no operator tells whether such a tensor has the shape.
     """
     _require_guarded(given, wanted, opset)
-    readers = _readers(part.model.skeleton.graph, wanted.name)
-    merges = readers <= _MERGED
-    if merges and (given.dtype not in _EXPANDED or opset < _EXPAND):
-        if readers & _RESHAPES:
-            raise _unseen(given, wanted, f"{given.dtype} before a Reshape in opset {opset}")
-        merges = False
+    apart = _is_kept_apart(given, wanted, _readers(part.model.skeleton.graph, wanted.name), opset)
     tensor, shape = given.name, enforced(wanted) or ()
     add = _Nodes(names, f"{part.label}/{wanted.name}/guard")
     called = (
@@ -135,13 +130,28 @@ def guard(
     else:
         sizes = add("Abs", sizes)  # without it ONNX Runtime would make one Reshape of this and the next
     output = add("Reshape", tensor, sizes, called=called)
-    if merges:
+    if apart:
         output = add("Expand", output, sizes)
     graph.node.extend(add.nodes)
     graph.initializer.extend(add.constants)
     if given.dtype != "undefined" and _needs_sizes(part.model.skeleton.graph, wanted.name):
         graph.value_info.append(given.called(output).shaped(shape).value)
     return output
+
+
+def _is_kept_apart(given: Declared, wanted: Declared, readers: set[str], opset: int) -> bool:
+    """Whether an Expand goes between the guard and what reads the tensor, lest ONNX Runtime merge the two.
+
+    Raises:
+        ComposeError: OH202, a Reshape reads it, and there is no such Expand.
+    """
+    if not readers <= _MERGED:
+        return False
+    if given.dtype in _EXPANDED and opset >= _EXPAND:
+        return True
+    if readers & _RESHAPES:
+        raise _unseen(given, wanted, f"{given.dtype} before a Reshape in opset {opset}")
+    return False
 
 
 def _readers(graph: GraphProto, name: str) -> set[str]:

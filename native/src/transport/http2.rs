@@ -37,6 +37,10 @@ const FRAME: u32 = 1 << 20;
 /// Bytes that the headers of an answer may have.
 const HEADERS: u32 = 64 << 10;
 
+/// Requests that are sent before the server has said how many it takes at once. Those beyond its limit it would refuse,
+/// or give up with an error: a burst on a new connection would fail that waits for nothing but one round trip.
+const UNTOLD: usize = 1;
+
 /// A handle of an open connection.
 #[derive(Clone)]
 pub(super) struct Http2 {
@@ -51,6 +55,7 @@ impl Http2 {
         let mut builder = Builder::new();
         builder
             .enable_push(false)
+            .initial_max_send_streams(UNTOLD)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(FRAME)
@@ -146,13 +151,17 @@ async fn read_body(body: &mut RecvStream, message: bool, reading: &mut Reading<'
     Ok(())
 }
 
+/// Reasons with which a server refuses a request that it has not read: both are what it does to one above its limit of
+/// requests at once, the latter those that are built on gRPC's C core.
+const UNREAD: [Reason; 2] = [Reason::REFUSED_STREAM, Reason::ENHANCE_YOUR_CALM];
+
 /// Why no answer came. A request that the server refused unread, or that was lost with its connection, may be sent
 /// again. One whose stream the server reset, or whose answer breaks the protocol, would only fail again.
 fn unanswered(error: h2::Error) -> Trouble {
     if error.is_library() {
         return Trouble::Final(Problem::new(Code::Answer, format!("the answer is no HTTP/2: {}", cause(&error))));
     }
-    if error.is_reset() && error.reason() != Some(Reason::REFUSED_STREAM) {
+    if error.is_reset() && !error.reason().is_some_and(|reason| UNREAD.contains(&reason)) {
         return Trouble::Final(Problem::new(
             Code::CutShort,
             format!("the server ended the request before an answer: {}", cause(&error)),

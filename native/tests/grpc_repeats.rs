@@ -52,6 +52,21 @@ fn a_request_that_the_server_refuses_unseen_is_sent_again_on_the_same_connection
 }
 
 #[test]
+fn a_server_that_refuses_without_end_is_asked_a_few_times_beyond_the_limit_of_retries() {
+    for (retries, requests) in [(0, 5), (2, 7)] {
+        let server = Server::start(|mut exchange| {
+            exchange.respond.send_reset(Reason::REFUSED_STREAM);
+            After::Nothing
+        });
+        let failure = run(&call(&server.url, "{}", &[("retries", retries)], "none")).unwrap_err();
+        assert_eq!((failure.problem.code, failure.attempts), (Code::CutShort, requests), "{failure}");
+        let budget = r#"{"policy": {"budget": {"calls": 2}}}"#;
+        let failure = run(&call(&server.url, budget, &[("retries", retries)], "none")).unwrap_err();
+        assert_eq!(failure.attempts, 2, "{failure}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_broken_off_is_none() {
     let reset = failure(|mut exchange| {
         let mut stream = exchange.begin();

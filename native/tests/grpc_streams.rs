@@ -111,7 +111,7 @@ fn requests_that_were_under_way_when_the_limit_fell_are_refused_unread_and_sent_
             connection.answer(streams[0], &good());
             one_at_a_time(connection);
         });
-        let call = call(&server.url, "{}", &[("retries", 1)], "none");
+        let call = call(&server.url, "{}", &[("retries", 0)], "none");
         assert_all_good(&burst(&call, COUNT));
         assert_eq!((server.connections(), &call.stats()["retries"]), (1, &(COUNT - 1).into()));
     }

@@ -158,16 +158,17 @@ const UNREAD: [Reason; 2] = [Reason::REFUSED_STREAM, Reason::ENHANCE_YOUR_CALM];
 /// Why no answer came. A request that the server refused unread, or that was lost with its connection, may be sent
 /// again. One whose stream the server reset, or whose answer breaks the protocol, would only fail again.
 fn unanswered(error: h2::Error) -> Trouble {
-    if error.is_library() {
-        return Trouble::Final(Problem::new(Code::Answer, format!("the answer is no HTTP/2: {}", cause(&error))));
+    let cut = |what| Problem::new(Code::CutShort, format!("the server {what}: {}", cause(&error)));
+    match error.reason() {
+        _ if error.is_library() => {
+            Trouble::Final(Problem::new(Code::Answer, format!("the answer is no HTTP/2: {}", cause(&error))))
+        }
+        Some(reason) if error.is_reset() && UNREAD.contains(&reason) => {
+            Trouble::Refused(cut("refused the request unread"))
+        }
+        Some(_) if error.is_reset() => Trouble::Final(cut("ended the request before an answer")),
+        _ => Trouble::Unanswered(lost(&error)),
     }
-    if error.is_reset() && !error.reason().is_some_and(|reason| UNREAD.contains(&reason)) {
-        return Trouble::Final(Problem::new(
-            Code::CutShort,
-            format!("the server ended the request before an answer: {}", cause(&error)),
-        ));
-    }
-    Trouble::Unanswered(lost(&error))
 }
 
 type Connection = h2::client::Connection<BoxIo, Bytes>;

@@ -68,6 +68,8 @@ pub(crate) enum Trouble {
     Unanswered(Problem),
     /// The same, on a connection that was kept from before: it may have ended before the request came.
     Stale(Problem),
+    /// The server refused the request unread, and takes others on the same connection.
+    Refused(Problem),
     /// Trying again would be of no use, or not safe.
     Final(Problem),
 }
@@ -75,7 +77,10 @@ pub(crate) enum Trouble {
 impl From<Trouble> for Problem {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Unanswered(problem) | Trouble::Stale(problem) | Trouble::Final(problem) => problem,
+            Trouble::Unanswered(problem)
+            | Trouble::Stale(problem)
+            | Trouble::Refused(problem)
+            | Trouble::Final(problem) => problem,
         }
     }
 }

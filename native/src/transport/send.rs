@@ -12,10 +12,11 @@ use crate::failure::Problem;
 /// Sends `request` until an answer comes that is not worth a retry, or the limits are reached.
 ///
 /// A kept connection that dies before a byte of the answer is replaced once beyond the limit of retries, since servers end
-/// idle ones at any time; it counts as a repeat, and the budget has to allow it. No pause is begun that would end after
-/// the deadline. A request that is under way then is for the caller to drop.
+/// idle ones at any time; and what a server refuses unread is sent again a few times beyond it. Both count as repeats, and
+/// the budget has to allow them. No pause is begun that would end after the deadline. A request that is under way then is
+/// for the caller to drop.
 pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-    let (mut backoff, mut before, mut retries, mut replaced) = (Backoff::default(), None, 0, false);
+    let (mut backoff, mut before, mut retries, mut replaced, mut refused) = (Backoff::default(), None, 0, false, 0);
     loop {
         let mut place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
@@ -29,6 +30,8 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
         let mut wait = Duration::ZERO;
         if matches!(&outcome, Err(Trouble::Stale(_))) && !replaced {
             replaced = true;
+        } else if matches!(&outcome, Err(Trouble::Refused(_))) && refused < REFUSALS {
+            (refused, wait) = (refused + 1, brief(refused));
         } else {
             match pause(&outcome, &mut backoff) {
                 Some(pause) if retries < limits.retries && Instant::now() + pause < limits.deadline => wait = pause,
@@ -42,6 +45,15 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
     }
 }
 
+/// How often a request that a server refuses unread is sent again beyond the limit of retries. Servers on gRPC's C core do
+/// so within their own limit, too: an answer that is read whole still counts there for a moment.
+const REFUSALS: u32 = 4;
+
+/// The pause after so many refusals before this one: anywhere below a bound that begins with a millisecond and doubles.
+fn brief(refused: u32) -> Duration {
+    Duration::from_millis(1 << refused).mul_f64(fastrand::f64())
+}
+
 /// How long to wait before the request is sent again; `None` where that is not safe, or of no use.
 fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<Duration> {
     match outcome {
@@ -49,7 +61,7 @@ fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<D
             Some(backoff.pause(retry::retry_after(&answer.headers, SystemTime::now())))
         }
         Ok(answer) if grpc::is_retryable(&answer.headers) => Some(backoff.pause(grpc::pushback(&answer.headers))),
-        Err(Trouble::Unanswered(_) | Trouble::Stale(_)) => Some(backoff.pause(None)),
+        Err(Trouble::Unanswered(_) | Trouble::Stale(_) | Trouble::Refused(_)) => Some(backoff.pause(None)),
         _ => None,
     }
 }

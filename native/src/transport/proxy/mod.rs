@@ -225,7 +225,9 @@ fn lost(error: std::io::Error) -> Trouble {
 fn of_proxy(trouble: Trouble) -> Trouble {
     let told = |problem: Problem| Problem { message: format!("the proxy: {}", problem.message), ..problem };
     match trouble {
-        Trouble::Unanswered(problem) | Trouble::Stale(problem) => Trouble::Unanswered(told(problem)),
+        Trouble::Unanswered(problem) | Trouble::Stale(problem) | Trouble::Refused(problem) => {
+            Trouble::Unanswered(told(problem))
+        }
         Trouble::Final(problem) => Trouble::Final(told(problem)),
     }
 }

@@ -1,10 +1,12 @@
 //! Where the operator's own time goes: `cargo bench`, or `python -m benchmarks.profile`, which shows ONNX Runtime's
 //! share beside it.
 //!
-//! A line is the median time of one step, and the bytes that it allocated as a share of the tensor's: a copy is 1.
+//! A line is the median time of one step, the time that its thread had a processor, and the bytes that it allocated as a share of the tensor's: a copy is 1.
 
 #[path = "../tests/allocations/mod.rs"]
 mod allocations;
+#[path = "../tests/h2_frames/mod.rs"]
+mod h2_frames;
 #[path = "../tests/node/mod.rs"]
 mod node;
 #[path = "../tests/server/mod.rs"]
@@ -21,16 +23,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use node::{call, floats, node};
 use onnxhybrid::protocol::Asked;
+use onnxhybrid::protocol::protobuf::{put_bytes, put_varint};
 use onnxhybrid::transport::Response;
 use server::{Server, echo, read};
 
 fn main() {
-    println!("{:<44} {:>12} {:>14}", "step", "median", "copies");
+    println!("{:<44} {:>12} {:>12} {:>14}", "step", "median", "processor", "copies");
     for (title, elements, times) in [("256 floats", 256, 5_000), ("4 MB of floats", 1 << 20, 100)] {
         let tensor = vec![1u8; 4 * elements];
         encode(title, &tensor, times);
         decode(title, &tensor, times);
         exchange(title, &tensor, times);
+        exchange_over_grpc(title, &tensor, times);
     }
 }
 
@@ -86,9 +90,32 @@ fn exchange(title: &str, tensor: &[u8], times: usize) {
     });
 }
 
+/// A whole call over gRPC, of a server that answers without a look at what it gets.
+fn exchange_over_grpc(title: &str, tensor: &[u8], times: usize) {
+    let mut shape = Vec::new();
+    put_varint(&mut shape, tensor.len() as u64 / 4);
+    let (mut output, mut message) = (Vec::new(), Vec::new());
+    for (number, bytes) in [(1, &b"y"[..]), (2, b"FP32"), (3, &shape)] {
+        put_bytes(&mut output, number, bytes);
+    }
+    put_bytes(&mut message, 5, &output);
+    put_bytes(&mut message, 6, tensor);
+    let answer = [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), &message].concat();
+    let server = h2_frames::Server::start(move |mut connection, _| {
+        connection.begin();
+        connection.open(1 << 30);
+        while let Some(stream) = connection.request() {
+            connection.answer(stream, &answer);
+        }
+    });
+    let call = call(&server.url, "{}", &[], "none");
+    measure(&format!("call {title}, triton.grpc"), tensor, times, || drop(call.run(None, &[floats(tensor)]).unwrap()));
+}
+
 fn measure(step: &str, tensor: &[u8], times: usize, mut work: impl FnMut()) {
     (0..times / 10 + 1).for_each(|_| work());
     let ((), allocated) = counted(&mut work);
+    let before = on_processor();
     let mut taken: Vec<_> = (0..times)
         .map(|_| {
             let start = Instant::now();
@@ -98,6 +125,13 @@ fn measure(step: &str, tensor: &[u8], times: usize, mut work: impl FnMut()) {
         .collect();
     taken.sort_unstable();
     let (median, copies) = (taken[times / 2].as_nanos() as f64 / 1e3, allocated as f64 / tensor.len() as f64);
+    let own = (on_processor() - before) as f64 / times as f64 / 1e3;
     let copies = if tensor.len() > 1 << 16 { format!("{copies:.2}") } else { String::new() };
-    println!("{step:<44} {median:>9.1} µs {copies:>14}");
+    println!("{step:<44} {median:>9.1} µs {own:>9.1} µs {copies:>14}");
+}
+
+/// Nanoseconds that this thread had a processor so far; 0 where the system does not tell.
+fn on_processor() -> u64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    told.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default()
 }

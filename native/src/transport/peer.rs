@@ -132,35 +132,38 @@ impl Peer {
         fresh: bool,
     ) -> Result<Response, Trouble> {
         let kept = if fresh { None } else { self.take().await };
-        let Some(kept) = kept else {
-            let opened = self.open(limits.connect_timeout).await?;
-            return self.exchange_on(opened, request, limits, tally).await;
+        let is_kept = kept.is_some();
+        let mut connection = match kept {
+            Some(kept) => kept,
+            None => self.open(limits.connect_timeout).await?,
         };
-        let shared = kept.share();
-        match self.exchange_on(kept, request, limits, tally).await {
+        match self.exchange_on(&mut connection, request, limits, tally).await {
             // A connection that lives on has refused this request alone.
-            Err(Trouble::Unanswered(problem)) if !lives_on(shared).await => Err(Trouble::Stale(problem)),
-            outcome => outcome,
+            Err(Trouble::Unanswered(problem)) if is_kept && !connection.is_ready().await => {
+                Err(Trouble::Stale(problem))
+            }
+            outcome => {
+                self.keep(connection);
+                outcome
+            }
         }
     }
 
     async fn exchange_on(
         &self,
-        mut connection: Connection,
+        connection: &mut Connection,
         request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
         tally.sent(&request.body);
-        let response = match &mut connection.http {
+        match &mut connection.http {
             Http::One(http) => {
                 let head = self.sender.head(request, &tally.watch);
-                http.exchange(&head, &request.body, limits, tally).await?
+                http.exchange(&head, &request.body, limits, tally).await
             }
-            Http::Two(http) => http.exchange(self.sender.message(request, limits, &tally.watch), limits, tally).await?,
-        };
-        self.keep(connection);
-        Ok(response)
+            Http::Two(http) => http.exchange(self.sender.message(request, limits, &tally.watch), limits, tally).await,
+        }
     }
 
     /// A kept connection that is still good.
@@ -269,12 +272,5 @@ impl Peer {
             return Err(Trouble::Final(Problem::new(Code::Connect, message)));
         }
         Ok(Connection::http1(stream))
-    }
-}
-
-async fn lives_on(shared: Option<Connection>) -> bool {
-    match shared {
-        Some(mut connection) => connection.is_ready().await,
-        None => false,
     }
 }

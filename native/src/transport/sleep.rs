@@ -103,15 +103,18 @@ pub(super) fn watch_all(sockets: &Watched) {
 }
 
 fn add(watched: &mut Watched, line: &Arc<Line>, direction: Direction) {
-    let socket = (line.clone(), direction);
-    if !watched.iter().any(|other| is_same(other, &socket)) {
-        watched.push(socket);
+    if !is_among(watched, line, direction) {
+        watched.push((line.clone(), direction));
     }
 }
 
-/// Whether both are the same socket, watched for the same.
-pub(super) fn is_same(this: &(Arc<Line>, Direction), other: &(Arc<Line>, Direction)) -> bool {
-    Arc::ptr_eq(&this.0, &other.0) && this.1 == other.1
+fn is_among(watched: &Watched, line: &Arc<Line>, direction: Direction) -> bool {
+    watched.iter().any(|(other, of_other)| Arc::ptr_eq(other, line) && *of_other == direction)
+}
+
+/// Whether both are the same sockets, each watched for the same.
+pub(super) fn are_same(these: &Watched, others: &Watched) -> bool {
+    these.len() == others.len() && these.iter().all(|(line, direction)| is_among(others, line, *direction))
 }
 
 /// Does work whose sockets several waits share: `watched` becomes those that one of them has to watch, and not the

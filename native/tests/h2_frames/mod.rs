@@ -15,12 +15,17 @@ pub const RESET: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GO_AWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 
 /// Of DATA and HEADERS the end of the stream, of SETTINGS and PING the acknowledgement.
 pub const LAST: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 const MAX_CONCURRENT_STREAMS: u16 = 3;
+const INITIAL_WINDOW_SIZE: u16 = 4;
+
+/// Bytes of data in a frame, which a client always takes.
+const FRAME: usize = 16 << 10;
 
 pub const REFUSED_STREAM: u32 = 7;
 pub const ENHANCE_YOUR_CALM: u32 = 11;
@@ -127,10 +132,14 @@ impl Connection {
     }
 
     pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let frame = [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat();
         // Whether the client is still there is for the test to notice.
-        let _ = self.stream.write_all(&frame);
+        let _ = self.stream.write_all(&frame(kind, flags, stream, payload));
+    }
+
+    /// Lets the client send this much without being asked for more, for as long as it lasts.
+    pub fn open(&mut self, window: u32) {
+        self.send(SETTINGS, 0, 0, &[&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &window.to_be_bytes()].concat());
+        self.send(WINDOW_UPDATE, 0, 0, &window.to_be_bytes());
     }
 
     /// Says how many requests are taken at once.
@@ -140,16 +149,17 @@ impl Connection {
 
     /// Answers with `message`, which is behind its prefix, and the status OK.
     pub fn answer(&mut self, stream: u32, message: &[u8]) {
-        self.head(stream);
-        self.send(DATA, 0, stream, message);
-        self.send(HEADERS, LAST | END_HEADERS, stream, &literal("grpc-status", "0"));
+        let mut frames = frame(HEADERS, END_HEADERS, stream, &head());
+        for piece in message.chunks(FRAME) {
+            frames.extend(frame(DATA, 0, stream, piece));
+        }
+        frames.extend(frame(HEADERS, LAST | END_HEADERS, stream, &literal("grpc-status", "0")));
+        let _ = self.stream.write_all(&frames);
     }
 
     /// Begins an answer.
     pub fn head(&mut self, stream: u32) {
-        const STATUS_200: u8 = 0x88;
-        let block = [&[STATUS_200][..], &literal("content-type", "application/grpc")].concat();
-        self.send(HEADERS, END_HEADERS, stream, &block);
+        self.send(HEADERS, END_HEADERS, stream, &head());
     }
 
     pub fn reset(&mut self, stream: u32, reason: u32) {
@@ -160,6 +170,17 @@ impl Connection {
     pub fn go_away(&mut self, last: u32) {
         self.send(GO_AWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat());
     }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The headers of an answer of gRPC.
+fn head() -> Vec<u8> {
+    const STATUS_200: u8 = 0x88;
+    [&[STATUS_200][..], &literal("content-type", "application/grpc")].concat()
 }
 
 /// A header as HPACK has it that indexes nothing.

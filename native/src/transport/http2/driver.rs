@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
@@ -31,16 +31,18 @@ pub(super) struct Driver {
     desk: Arc<Desk>,
 }
 
-/// A connection, and the sockets that it waited for when it was polled last.
 struct Running {
     /// `None` once it has ended.
     connection: Option<Connection>,
+    /// The sockets that the leader knows it has to watch.
     watched: Watched,
+    /// Those that the connection waited for when it was polled last.
+    now: Watched,
 }
 
 impl Driver {
     pub(super) fn new(connection: Connection) -> Self {
-        let running = Running { connection: Some(connection), watched: Watched::new() };
+        let running = Running { connection: Some(connection), watched: Watched::new(), now: Watched::new() };
         let desk = Desk { due: AtomicBool::new(true), ..Desk::default() };
         Self { running: Mutex::new(running), desk: Arc::new(desk) }
     }
@@ -79,14 +81,17 @@ impl Driver {
         let waker = Waker::from(self.desk.clone());
         let mut context = Context::from_waker(&waker);
         while !is_spent() && self.desk.due.swap(false, Ordering::SeqCst) {
-            let Running { connection, watched } = running;
+            let Running { connection, watched, now } = running;
             // An error reaches the callers through the exchanges that it ends.
             let poll = || connection.as_mut().is_none_or(|running| Pin::new(running).poll(&mut context).is_ready());
-            if self.desk.poll(watched, poll) {
+            if self.desk.poll(now, poll) {
                 *connection = None;
-                watched.clear();
+                now.clear();
             }
-            self.desk.publish(watched);
+            if !sleep::are_same(now, watched) {
+                std::mem::swap(now, watched);
+                self.desk.publish(watched);
+            }
         }
     }
 
@@ -108,6 +113,10 @@ struct Desk {
     /// Callers that are at work, and look at `due` before they leave.
     busy: AtomicUsize,
     next: AtomicUsize,
+    /// Callers on threads that cannot watch sockets.
+    elsewhere: AtomicUsize,
+    /// The number of the wait that knows which sockets are ready: that of all callers since nobody waited.
+    wait: AtomicU64,
     callers: Mutex<Callers>,
 }
 
@@ -119,42 +128,29 @@ struct Callers {
     leader: Option<(usize, Option<ThreadId>)>,
     /// What it has to watch.
     watched: Watched,
-    /// Callers on threads that cannot watch sockets.
-    elsewhere: usize,
-    /// The number of the wait that knows which sockets are ready: that of all callers since nobody waited.
-    wait: u64,
 }
 
 impl Desk {
     /// Forgets which sockets are ready, unless somebody watches them.
     fn open(&self) {
-        let mut callers = lock(&self.callers);
-        if callers.waiting.is_empty() {
-            callers.wait = sleep::next_number();
+        if lock(&self.callers).waiting.is_empty() {
+            self.wait.store(sleep::next_number(), Ordering::SeqCst);
             self.due.store(true, Ordering::SeqCst);
         }
     }
 
     /// Polls the connection once; `watched` becomes the sockets that somebody has to watch.
     fn poll<T>(&self, watched: &mut Watched, poll: impl FnOnce() -> T) -> T {
-        let (wait, elsewhere) = {
-            let callers = lock(&self.callers);
-            (callers.wait, callers.elsewhere)
-        };
-        if elsewhere > 0 {
+        if self.elsewhere.load(Ordering::SeqCst) > 0 {
             watched.clear();
             return sleep::left_to_runtime(poll);
         }
-        sleep::apart(watched, wait, poll)
+        sleep::apart(watched, self.wait.load(Ordering::SeqCst), poll)
     }
 
     /// Says what has to be watched from now on.
     fn publish(&self, watched: &Watched) {
         let mut callers = lock(&self.callers);
-        let is_known = |socket| callers.watched.iter().any(|known| sleep::is_same(known, socket));
-        if watched.len() == callers.watched.len() && watched.iter().all(is_known) {
-            return;
-        }
         callers.watched.clone_from(watched);
         let leader = callers.leader.filter(|(_, on)| *on != Some(thread::current().id()));
         let waker = leader.and_then(|(leader, _)| callers.waiting.get(&leader).cloned());
@@ -222,7 +218,7 @@ impl Caller<'_> {
     fn arrive(&mut self) {
         if !self.elsewhere && !sleep::is_watching() {
             self.elsewhere = true;
-            lock(&self.driver.desk.callers).elsewhere += 1;
+            self.driver.desk.elsewhere.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -249,7 +245,7 @@ impl Caller<'_> {
         }
         let mut callers = lock(&self.driver.desk.callers);
         callers.waiting.remove(&self.number);
-        callers.elsewhere -= usize::from(self.elsewhere);
+        self.driver.desk.elsewhere.fetch_sub(usize::from(self.elsewhere), Ordering::SeqCst);
         let leads = callers.leader.is_some_and(|(leader, _)| leader == self.number);
         let next = callers.waiting.last_key_value().filter(|_| leads).map(|(next, waker)| (*next, waker.clone()));
         if leads {

@@ -57,11 +57,10 @@ impl Http2 {
     }
 
     /// Whether a request can still be sent; notices what came in while nobody waited.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn is_open(&mut self) -> bool {
         self.driver.look();
         let mut context = Context::from_waker(Waker::noop());
-        let mut sender = self.sender.clone();
-        !matches!(sender.poll_ready(&mut context), Poll::Ready(Err(_))) && self.driver.is_running()
+        !matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_))) && self.driver.is_running()
     }
 
     /// Whether `other` is a handle of the same connection.
@@ -76,6 +75,7 @@ impl Http2 {
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Trouble> {
+        // A handle of its own: it holds the stream for a while, which is to be reset when the exchange is given up.
         self.driver.drive(perform(self.sender.clone(), self.wire, request, limits, tally)).await
     }
 }

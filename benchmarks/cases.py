@@ -140,10 +140,12 @@ _SMALL, _LARGE = 256, 1_000_000
 _OVER_HTTP, _OVER_GRPC = sums(http, "http", _SMALL), sums(grpc, "grpc", _SMALL)
 
 CASES = (
-    Case("small", "256 floats, p50", "tritonclient.http", "ms", 0.85, _OVER_HTTP, p50(500)),
-    Case("small-grpc", "256 floats, p50", "tritonclient.grpc", "ms", 0.85, _OVER_GRPC, p50(500)),
-    Case("cpu", "256 floats, client CPU", "tritonclient.http", "ms", 0.3, _OVER_HTTP, cpu(500)),
-    Case("threads", "32 threads, calls", "tritonclient.http", "/s", 1.8, _OVER_HTTP, throughput(32, 1.0), True),
+    Case("small", "256 floats, p50", "tritonclient.http", "ms", 0.65, _OVER_HTTP, p50(500)),
+    Case("small-grpc", "256 floats, p50", "tritonclient.grpc", "ms", 0.65, _OVER_GRPC, p50(500)),
+    Case("cpu", "256 floats, client CPU", "tritonclient.http", "ms", 0.27, _OVER_HTTP, cpu(500)),
+    Case("cpu-grpc", "256 floats, client CPU", "tritonclient.grpc", "ms", 0.33, _OVER_GRPC, cpu(500)),
+    Case("threads", "32 threads, calls", "tritonclient.http", "/s", 2.0, _OVER_HTTP, throughput(32, 1.0), True),
+    Case("threads-grpc", "32 threads, calls", "tritonclient.grpc", "/s", 2.0, _OVER_GRPC, throughput(32, 1.0), True),
     Case("large", "4 MB ×2 in, 4 MB out, p50", "tritonclient.http", "ms", 0.6, sums(http, "http", _LARGE), p50(30)),
     Case(
         "large-grpc", "4 MB ×2 in, 4 MB out, p50", "tritonclient.grpc", "ms", 0.6, sums(grpc, "grpc", _LARGE), p50(30)

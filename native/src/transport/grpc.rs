@@ -24,7 +24,11 @@ const TRAILERS: [&str; 3] = [STATUS, "grpc-message", PUSHBACK];
 pub(super) fn timeout(left: Duration) -> HeaderValue {
     let units = [(left.as_micros(), 'u'), (left.as_millis(), 'm'), (left.as_secs().into(), 'S')];
     let (count, unit) = units.into_iter().find(|(count, _)| *count < 100_000_000).unwrap_or((99_999_999, 'S'));
-    HeaderValue::try_from(format!("{}{unit}", count.max(1))).unwrap_or(HeaderValue::from_static("1u"))
+    let text = format!("{}{unit}", count.max(1));
+    let mut value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("1u"));
+    // It is another in each request: the tables of HPACK are not to learn it, on either side.
+    value.set_sensitive(true);
+    value
 }
 
 /// Adds the trailers to the headers. A status in the headers counts only in an answer that has neither body nor

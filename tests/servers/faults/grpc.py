@@ -130,10 +130,9 @@ HTTP2 = [
     Fault("a farewell of an odd length", always(frame(GOAWAY, 0, 0, b"abc")), ends(*_BROKEN)),
     *(
         Fault(f"the request reset for reason {reason}", _reset(reason), ends(*_BROKEN))
-        for reason in (0, 1, 2, 3, 5, 6, 8, 9, 10, 11, 12, 13, 999)
+        for reason in (0, 1, 2, 3, 5, 6, 8, 9, 10, 12, 13, 999)
     ),
-    Fault("the request refused at first", _reset(7), ends(VALUE),
-          retries=1),
+    *(Fault(f"the request refused at first for reason {reason}", _reset(reason), ends(VALUE)) for reason in (7, 11)),
     Fault("a reset of an odd length", _after(lambda s: frame(RESET, 0, s, b"abc")), ends(*_BROKEN)),
     Fault("a reset of stream 0", always(frame(RESET, 0, 0, bytes(4))), ends(*_BROKEN)),
     Fault("half an answer, then reset by frame", lambda good: _cut(good) + frame(RESET, 0, good.stream, b"\0\0\0\2"),

@@ -53,7 +53,7 @@ fn a_request_that_the_server_refuses_unseen_is_sent_again_on_the_same_connection
 
 #[test]
 fn a_server_that_refuses_without_end_is_asked_a_few_times_beyond_the_limit_of_retries() {
-    for (retries, requests) in [(0, 5), (2, 7)] {
+    for (retries, requests) in [(0, 9), (2, 11)] {
         let server = Server::start(|mut exchange| {
             exchange.respond.send_reset(Reason::REFUSED_STREAM);
             After::Nothing

@@ -47,7 +47,7 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
 
 /// How often a request that a server refuses unread is sent again beyond the limit of retries. Servers on gRPC's C core do
 /// so within their own limit, too: an answer that is read whole still counts there for a moment.
-const REFUSALS: u32 = 4;
+const REFUSALS: u32 = 8;
 
 /// The pause after so many refusals before this one: anywhere below a bound that begins with a millisecond and doubles.
 fn brief(refused: u32) -> Duration {

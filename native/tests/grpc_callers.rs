@@ -37,18 +37,26 @@ fn calls_that_were_begun_and_calls_that_are_waited_for_share_a_connection() {
 #[test]
 fn a_call_that_ends_at_its_deadline_leaves_others_that_learn_of_their_answers() {
     let (came, first) = mpsc::channel();
-    let held = Arc::new(Mutex::new(Vec::new()));
+    // Those that wait for the first to go; none do once it has gone.
+    let held = Arc::new(Mutex::new(Some(Vec::new())));
     let server = Server::start(move |mut exchange| {
         if exchange.number > 0 {
-            held.lock().unwrap().push(exchange);
-            return After::Nothing;
+            return match &mut *held.lock().unwrap() {
+                Some(held) => {
+                    held.push(exchange);
+                    After::Nothing
+                }
+                None => exchange.good(),
+            };
         }
         let (came, held) = (came.clone(), held.clone());
         came.send(()).unwrap();
         tokio::spawn(async move {
             // The others are answered once the first has gone, whichever way it watched the connection for them.
             std::future::poll_fn(|context| exchange.respond.poll_reset(context)).await.unwrap();
-            held.lock().unwrap().drain(..).for_each(|exchange| drop(exchange.good()));
+            for exchange in held.lock().unwrap().take().into_iter().flatten() {
+                exchange.good();
+            }
         });
         After::Nothing
     });

@@ -28,13 +28,14 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
         place.settle(&outcome);
         drop(place);
         let mut wait = Duration::ZERO;
+        let in_time = |pause: &Duration| Instant::now() + *pause < limits.deadline;
         if matches!(&outcome, Err(Trouble::Stale(_))) && !replaced {
             replaced = true;
-        } else if matches!(&outcome, Err(Trouble::Refused(_))) && refused < REFUSALS {
-            (refused, wait) = (refused + 1, brief(refused));
+        } else if let Some(pause) = brief(&outcome, refused).filter(in_time) {
+            (refused, wait) = (refused + 1, pause);
         } else {
-            match pause(&outcome, &mut backoff) {
-                Some(pause) if retries < limits.retries && Instant::now() + pause < limits.deadline => wait = pause,
+            match pause(&outcome, &mut backoff).filter(in_time) {
+                Some(pause) if retries < limits.retries => wait = pause,
                 _ => return outcome.map_err(Problem::from),
             }
             retries += 1;
@@ -49,9 +50,11 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
 /// so within their own limit, too: an answer that is read whole still counts there for a moment.
 const REFUSALS: u32 = 8;
 
-/// The pause after so many refusals before this one: anywhere below a bound that begins with a millisecond and doubles.
-fn brief(refused: u32) -> Duration {
-    Duration::from_millis(1 << refused).mul_f64(fastrand::f64())
+/// How long to wait after a refusal, and so many before it: anywhere below a bound that begins with a millisecond and
+/// doubles. `None` after other outcomes, and where there were enough.
+fn brief(outcome: &Result<Response, Trouble>, refused: u32) -> Option<Duration> {
+    let again = matches!(outcome, Err(Trouble::Refused(_))) && refused < REFUSALS;
+    again.then(|| Duration::from_millis(1 << refused).mul_f64(fastrand::f64()))
 }
 
 /// How long to wait before the request is sent again; `None` where that is not safe, or of no use.

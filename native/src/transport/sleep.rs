@@ -118,12 +118,9 @@ pub(super) fn are_same(these: &Watched, others: &Watched) -> bool {
 }
 
 /// Does work whose sockets several waits share: `watched` becomes those that one of them has to watch, and not the
-/// sockets of this thread's next sleep. `number` is that of the waits together. None where the runtime watches them.
+/// sockets of this thread's next sleep. `number` is that of the waits together.
 pub(super) fn apart<T>(watched: &mut Watched, number: u64, work: impl FnOnce() -> T) -> T {
     watched.clear();
-    if !is_watching() {
-        return work();
-    }
     let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(number));
     let _polling = Polling { watched, outer };
     work()

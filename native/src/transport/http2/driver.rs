@@ -31,6 +31,7 @@ pub(super) struct Driver {
     desk: Arc<Desk>,
 }
 
+/// A connection, and the sockets that it waits for.
 struct Running {
     /// `None` once it has ended.
     connection: Option<Connection>,
@@ -54,8 +55,9 @@ impl Driver {
 
     /// Notices what came in while nobody waited.
     pub(super) fn look(&self) {
+        let _turn = Turn::begin(&self.desk);
         self.desk.open();
-        self.advance();
+        self.advance(sleep::is_watching());
     }
 
     /// Calls `work` unless another caller has the connection.
@@ -67,24 +69,25 @@ impl Driver {
         }
     }
 
-    /// Does what the connection can do now; `false` if another caller is doing so, who then does this as well.
-    fn advance(&self) -> bool {
+    /// Does what the connection can do now; `false` if another caller is doing so, who then does this as well. `here` says
+    /// whether it is done on a thread of a caller, and not of the runtime.
+    fn advance(&self, here: bool) -> bool {
         while self.desk.due.load(Ordering::SeqCst) && !is_spent() {
-            if self.with_running(|running| self.poll(running)).is_none() {
+            if self.with_running(|running| self.poll(running, here)).is_none() {
                 return false;
             }
         }
         true
     }
 
-    fn poll(&self, running: &mut Running) {
+    fn poll(&self, running: &mut Running, here: bool) {
         let waker = Waker::from(self.desk.clone());
         let mut context = Context::from_waker(&waker);
         while !is_spent() && self.desk.due.swap(false, Ordering::SeqCst) {
             let Running { connection, watched, now } = running;
             // An error reaches the callers through the exchanges that it ends.
             let poll = || connection.as_mut().is_none_or(|running| Pin::new(running).poll(&mut context).is_ready());
-            if self.desk.poll(now, poll) {
+            if self.desk.poll(now, here, poll) {
                 *connection = None;
                 now.clear();
             }
@@ -140,8 +143,8 @@ impl Desk {
     }
 
     /// Polls the connection once; `watched` becomes the sockets that somebody has to watch.
-    fn poll<T>(&self, watched: &mut Watched, poll: impl FnOnce() -> T) -> T {
-        if self.elsewhere.load(Ordering::SeqCst) > 0 {
+    fn poll<T>(&self, watched: &mut Watched, here: bool, poll: impl FnOnce() -> T) -> T {
+        if !here || self.elsewhere.load(Ordering::SeqCst) > 0 {
             watched.clear();
             return sleep::left_to_runtime(poll);
         }
@@ -201,7 +204,7 @@ impl Caller<'_> {
         }
         self.arrive();
         loop {
-            let advanced = self.driver.advance();
+            let advanced = self.driver.advance(!self.elsewhere);
             let outcome = work.as_mut().poll(context);
             if outcome.is_ready() {
                 self.leave();
@@ -252,7 +255,8 @@ impl Caller<'_> {
             callers.leader = next.as_ref().map(|(next, _)| (*next, None));
         }
         drop(callers);
-        bounded(|| self.driver.advance());
+        // Also where it is dropped because its time is over, and its thread watches nothing any more.
+        bounded(|| self.driver.advance(!self.elsewhere));
         next.inspect(|(_, waker)| waker.wake_by_ref());
     }
 }
@@ -264,7 +268,8 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// The time in which a caller is at work. At its end whoever leads is woken if there is still something to do.
+/// The time in which a caller is at work. At the end of the last one's whoever leads is woken if there is still something
+/// to do: until then it is done by those that are at work.
 struct Turn<'a>(&'a Desk);
 
 impl<'a> Turn<'a> {
@@ -276,8 +281,8 @@ impl<'a> Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::SeqCst);
-        if self.0.due.load(Ordering::SeqCst) {
+        let is_last = self.0.busy.fetch_sub(1, Ordering::SeqCst) == 1;
+        if is_last && self.0.due.load(Ordering::SeqCst) {
             self.0.wake_leader();
         }
     }

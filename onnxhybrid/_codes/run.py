@@ -76,7 +76,8 @@ ROWS = (
         "ProtocolError",
         "The answer ended early",
         "The connection was lost before the answer was whole. Where nothing of it had come, the request was repeated "
-        "as often as retries allows, and once more where a kept connection died; once it began, never.",
+        "as often as retries allows, once more where a kept connection died, and a few times more where the server "
+        "refused it unread; once it began, never.",
         "a proxy that cuts the body",
         "Look at the server's or the proxy's log: the server may have acted on the request.",
     ),

@@ -40,7 +40,7 @@ pub fn server_message(response: &Response) -> String {
 }
 
 /// The text of `{"error": "…"}`, `{"error": {"message": "…"}}` or `{"message": "…"}`.
-fn message_in(text: &str) -> Option<String> {
+pub(super) fn message_in(text: &str) -> Option<String> {
     let string = |value: &str| serde_json::from_str(value).ok();
     let found = entries(text, &["error", "message"]).ok()?;
     match value(&found, 0) {

@@ -159,7 +159,8 @@ fn finite(value: f32) -> Result<f32, &'static str> {
 pub(super) fn read(text: &str, declared: &DeclaredOutput) -> Result<OutputTensor, Problem> {
     let mut nested = Nested::new(text, declared.element);
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Level { nested: &mut nested, depth: 0 }.deserialize(&mut deserializer).map_err(|error| {
+    let read = Level { nested: &mut nested, depth: 0 }.deserialize(&mut deserializer);
+    read.and_then(|()| deserializer.end()).map_err(|error| {
         let code = match (nested.ragged, error.classify()) {
             (true, _) => Code::OutputShape,
             (false, Category::Data) => Code::OutputType,

@@ -41,8 +41,8 @@ def azureml(
             graph input, str[1].
         form: what the request holds, which is the service's choice:
 
-            - "named": `{"x": …, "w": …}`, and "data": `{"data": …}` with the one input, answered by `{"result": …}`: scoring
-              scripts, that of `oh.deploy.azureml` included;
+            - "named": `{"x": …, "w": …}`, and "data": `{"data": …}` with the one input, answered by `{"result": …}`:
+              scoring scripts, that of `oh.deploy.azureml` included;
             - "mlflow": `{"inputs": …}` with the one input, or with all by name, and "dataframe_split":
               `{"dataframe_split": {"columns": …, "data": …}}`, where each input is a column of shape ["n"] or ["n", 1]:
               an MLflow scoring server;

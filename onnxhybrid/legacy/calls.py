@@ -188,7 +188,9 @@ def _form(call: _Invoke) -> OldCall:
     operator = _FORMS.get(pair[0]) if whole else None
     if operator is None:
         raise refused(call.node, "its first field is neither model nor deployment_id")
-    return call.over_http(operator, call.spec.endpoint, fields, **attributes, model_name=pair[1])
+    if pair[1]:
+        attributes["model_name"] = pair[1]
+    return call.over_http(operator, call.spec.endpoint, fields, **attributes)
 
 
 def _text(call: _Invoke) -> OldCall:

@@ -37,8 +37,8 @@ def upgrade(model: Model) -> Model:
     a deadline (`timeout_seconds`, or 30 s), and what is safe to repeat is repeated. Where a form sent `model_name`
     twice, as `model` and as `model_name`, it is sent once, as `model`. An empty token sends no header.
 
-    As there, an input `model_name` of fewer than two bytes or a `filename` of fewer than five says nothing: the attributes
-    do. A text is no longer cut at its first NUL.
+    As there, an input `model_name` of fewer than two bytes or a `filename` of fewer than five says nothing, and the
+    attributes do. A text is no longer cut at its first NUL.
 
     Wire names are taken from the file, as its author wrote them, whatever an optimizer would make of them. Functions
     that hold an old operator are inlined.

@@ -464,6 +464,7 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         assert set(row["options"].values()) <= {"str", "float32", "int64"}
     specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
     url, option = "https://h", oh.Input()
+    fields = [(name, STRING, [1]) for name in ("filename", "model_name")]
     models = [
         oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1]),
         oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1]),
@@ -477,7 +478,7 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option),
         oh.remote.azureml(url, inputs=specs[0], outputs=specs[1], deployment=option),
         *(oh.legacy.upgrade(oh.Model.from_proto(model)) for model in (
-            old_model("OpenAIAudioToText", [AUTH, ("file", BYTES, [-1]), ("filename", STRING, [1])],
+            old_model("OpenAIAudioToText", [AUTH, *fields, ("file", BYTES, [-1])],
                       [("t", STRING, [1])], model_uri=f"{url}/?q", model_name="m", audio_format="wav"),
             old_model("AzureTextToText", [AUTH, ("x", STRING, [1])], [("t", STRING, [1])], model_uri=f"{url}/?q"),
         )),

@@ -12,12 +12,14 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.auth import Credential
-from onnxhybrid.remote.invoke import CallSettings, Target, invoke, specs
+from onnxhybrid.remote.invoke import CallSettings, Target, builder, invoke, specs
 from onnxhybrid.remote.options import Options, chosen
 
 PROTOCOL = "azureml.score"
+DEPLOYMENT = "azureml-model-deployment"
 
 
+@builder
 def azureml(
     scoring_url: str,
     *,
@@ -38,16 +40,18 @@ def azureml(
             graph input, str[1].
         form: "named" sends `{"x": …}` and takes `{"y": …}`; "data" sends `{"data": …}` and takes `{"result": …}`, for
             one input and one output.
-        **common: auth (`oh.Credential("azureml")` by default, the endpoint's key or token), timeout, connect_timeout,
-            retries, on_error and name, as for `oh.remote.triton`.
+        **common: auth (`oh.Credential("azureml")` by default, the endpoint's key or token), headers, timeout,
+            connect_timeout, retries, on_error and name, as for `oh.remote.triton`.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304 or OH322, an argument is wrong.
     """
     settings = CallSettings.of(common, auth=Credential("azureml"))
     taken, given = specs(inputs), specs(outputs)
     chosen("form", form, ("named", "data"))
     if form == "data" and (len(taken), len(given)) != (1, 1):
         raise ModelError("OH304", f"form='data' has one input and one output, not {len(taken)} and {len(given)}")
+    if deployment is not None and any(name.lower() == DEPLOYMENT for name in settings.headers or {}):
+        raise ModelError("OH322", f"the header {DEPLOYMENT!r} is what deployment= sends; give one of the two")
     options = Options.of(PROTOCOL, {"deployment": deployment}, form=form)
     return invoke(Target(PROTOCOL, scoring_url), taken, given, settings, options)

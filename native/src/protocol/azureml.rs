@@ -32,6 +32,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     required: &[],
     options: &[OptionSpec::text("deployment")],
     required_options: &[],
+    own_fields: &[],
     datatypes: &[
         (ElementType::Bool, "bool"),
         (ElementType::UInt8, "number"),
@@ -77,7 +78,10 @@ fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
     let key = |name: &str| serde_json::Value::from(input_key.unwrap_or(name)).to_string();
     let output = |output: &DeclaredOutput| (output_key.unwrap_or(&output.name).to_owned(), output.clone());
     Ok(Box::new(Score {
-        path: node.endpoint.exact_path().ok_or_else(|| malformed("the endpoint has no path that can be sent"))?,
+        path: node
+            .endpoint
+            .exact_path_and_query("")
+            .ok_or_else(|| malformed("the endpoint has no path that can be sent"))?,
         inputs: node.inputs.iter().map(|input| (key(&input.name), input.name.clone())).collect(),
         outputs: node.outputs.iter().map(output).collect(),
     }))

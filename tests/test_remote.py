@@ -271,7 +271,7 @@ def test_an_option_that_cannot_be_is_refused_at_the_line_that_gave_it(code: str,
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://host", "host:8000", "http://", "http://h h", "http://host/?q=1", "", 5, "http://[::1"]
+    "url", ["ftp://host", "host:8000", "http://", "http://h h", "http://host/#q", "", 5, "http://[::1"]
 )
 def test_a_url_that_is_no_base_url_is_refused(url: str) -> None:
     with pytest.raises(oh.ModelError, match="OH301"):
@@ -296,7 +296,7 @@ def test_a_token_cannot_reach_the_artifact_as_a_constant(tmp_path: Path) -> None
     proto.graph.initializer.append(numpy_helper.from_array(np.array([TOKEN], object), "token"))
     with pytest.raises(oh.ValidationError, match="OH303"):
         oh.Model.from_proto(proto).save(tmp_path / "m.onnx")
-    for url in (f"http://h/?key={TOKEN}", f"u:{TOKEN}@h:8000", f"http:/u:{TOKEN}@h", f"http://h/{TOKEN} "):
+    for url in (f"http://h/#key={TOKEN}", f"u:{TOKEN}@h:8000", f"http:/u:{TOKEN}@h", f"http://h/{TOKEN} "):
         with pytest.raises(oh.ModelError, match=r"OH30[13]") as caught:
             adder(url)
         assert TOKEN not in str(caught.value)
@@ -463,19 +463,20 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         assert set(row["dtypes"]) <= names
         assert set(row["options"].values()) <= {"str", "float32", "int64"}
     specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
-    url, option = "https://h", oh.Input()
+    url, option, extra = "https://h", oh.Input(), {"further": 1}
     fields = [(name, STRING, [1]) for name in ("filename", "model_name")]
     models = [
-        oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1]),
-        oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1]),
+        oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1], parameters=extra),
+        oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1], parameters=extra),
         oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
-                               prompt=option, temperature=option),
-        oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option),
-        oh.remote.openai_embeddings(option, url=url, dimensions=option),
+                               prompt=option, temperature=option, extra=extra),
+        oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option, extra=extra),
+        oh.remote.openai_embeddings(option, url=url, dimensions=option, extra=extra),
         oh.remote.azure_openai_audio(url, option, api_version="1", audio_format=option, response_format=option,
-                                     language=option, prompt=option, temperature=option),
-        oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, max_tokens=option),
-        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option),
+                                     language=option, prompt=option, temperature=option, extra=extra),
+        oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, max_tokens=option,
+                                    extra=extra),
+        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option, extra=extra),
         oh.remote.azureml(url, inputs=specs[0], outputs=specs[1], deployment=option),
         *(oh.legacy.upgrade(oh.Model.from_proto(model)) for model in (
             old_model("OpenAIAudioToText", [AUTH, *fields, ("file", BYTES, [-1])],

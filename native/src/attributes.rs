@@ -65,6 +65,10 @@ pub const OUTPUT_SHAPES: Text = Text { name: "output_shapes", default: "" };
 pub const OPTION_NAMES: Text = Text { name: "option_names", default: "" };
 /// How the node gets its token.
 pub const AUTH: Text = Text { name: "auth", default: "none" };
+/// How the token is carried: `bearer`, `api-key`, or empty for the protocol's own way.
+pub const AUTH_SCHEME: Text = Text { name: "auth_scheme", default: "" };
+/// Headers of every request, a JSON object; empty for none.
+pub const HEADERS: Text = Text { name: "headers", default: "" };
 /// The deadline of a call, in milliseconds.
 pub const TIMEOUT: Integer = Integer { name: "timeout_ms", default: 30_000, range: MILLISECONDS };
 /// How long a connection may take, in milliseconds.
@@ -127,7 +131,7 @@ fn text(node: &dyn Attributes, name: &str) -> Result<Option<String>, Problem> {
 /// integers have a range. `Begin`'s own attribute is none of them.
 pub fn json() -> Value {
     let required = [PROTOCOL, ENDPOINT, INPUT_NAMES, OUTPUT_NAMES].map(|row| (row.name, json!({"type": "string"})));
-    let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, ON_ERROR];
+    let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, AUTH_SCHEME, HEADERS, ON_ERROR];
     let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));
     let integers = [TIMEOUT, CONNECT_TIMEOUT, RETRIES];
     let integer =

@@ -30,6 +30,10 @@ macro_rules! codes {
 codes! {
     /// The node itself is malformed.
     Node = "OH301",
+    /// A header that a node cannot have.
+    Header = "OH322",
+    /// A further field or parameter that the protocol sends itself.
+    OwnField = "OH323",
     /// An error of this library.
     Internal = "OH500",
     /// No connection could be made.

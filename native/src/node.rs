@@ -10,8 +10,10 @@ use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
 use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OwnAttributes};
-use crate::protocol::options::{OptionSpec, Options};
-use crate::protocol::spec::{Protocol, ProtocolSpec};
+use crate::protocol::groups;
+use crate::protocol::headers::Headers;
+use crate::protocol::options::{OptionInput, Options};
+use crate::protocol::spec::{Authentication, Protocol, ProtocolSpec};
 use crate::protocol::table;
 use crate::shape::{Shape, ShapeParser};
 use crate::tensor::OutputTensor;
@@ -57,9 +59,13 @@ pub struct Node {
     /// The options that are constant.
     pub options: Options,
     /// The options that are inputs, between the token and the inputs that travel.
-    pub option_inputs: Vec<OptionSpec>,
+    pub option_inputs: Vec<OptionInput>,
     /// How it gets its token.
     pub auth: Auth,
+    /// How it carries it.
+    pub authentication: Authentication,
+    /// Headers of each of its requests.
+    pub headers: Headers,
     /// The inputs that travel; the token and the options are not among them.
     pub inputs: Vec<DeclaredInput>,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
@@ -97,7 +103,7 @@ impl Node {
         self.outputs.iter().map(|output| output.element).chain(flags.iter().copied())
     }
 
-    /// Reads a node; every `Err` is an OH301.
+    /// Reads a node; `Err` is an OH301, or says that it names a header (OH322) or field (OH323) that is not its own to give.
     pub fn parse(attributes: &dyn Attributes, signature: Signature) -> Result<Self, Problem> {
         let reader = Reader(attributes);
         let protocol = reader.protocol()?;
@@ -105,17 +111,25 @@ impl Node {
         let flag = reader.flag()?;
         let mut shapes = ShapeParser::default();
         let option_inputs = reader.option_inputs(protocol)?;
+        let endpoint = endpoint(&attributes::ENDPOINT.read(attributes)?, protocol)?;
+        let own = own_attributes(protocol, |name| attributes.text(name))?;
+        groups::check(protocol, &own, &option_inputs)?;
+        let authentication = authentication(&attributes::AUTH_SCHEME.read(attributes)?, protocol)?;
+        let headers = attributes::HEADERS.read(attributes)?;
+        let tokens = [protocol.authentication, authentication];
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
         let outputs = reader.outputs(&mut shapes, &signature.outputs, flag)?;
         Ok(Self {
             name: signature.name,
             protocol,
-            endpoint: endpoint(&attributes::ENDPOINT.read(attributes)?, protocol)?,
-            attributes: own_attributes(protocol, |name| attributes.text(name))?,
+            headers: Headers::parse(&headers, &option_inputs, &tokens, endpoint.wire)?,
+            endpoint,
+            attributes: own,
             options: options(protocol, &option_inputs, attributes)?,
             option_inputs,
             auth,
+            authentication,
             inputs,
             outputs,
             shape_names: shapes.names(),
@@ -154,6 +168,12 @@ pub fn endpoint(text: &str, protocol: &ProtocolSpec) -> Result<Endpoint, Problem
     Ok(endpoint)
 }
 
+/// How a node of `protocol` carries its token by this `auth_scheme`.
+pub fn authentication(scheme: &str, protocol: &ProtocolSpec) -> Result<Authentication, Problem> {
+    let unknown = || malformed(format!("auth_scheme \"{scheme}\" is neither bearer nor api-key"));
+    Authentication::parse(scheme, protocol.authentication).ok_or_else(unknown)
+}
+
 /// Reads the attributes that `protocol` has of its own.
 pub fn own_attributes(
     protocol: &ProtocolSpec,
@@ -163,12 +183,12 @@ pub fn own_attributes(
 }
 
 /// Reads the constant options. Refuses an option that is an input as well, and a required one that is neither.
-fn options(protocol: &ProtocolSpec, inputs: &[OptionSpec], attributes: &dyn Attributes) -> Result<Options, Problem> {
+fn options(protocol: &ProtocolSpec, inputs: &[OptionInput], attributes: &dyn Attributes) -> Result<Options, Problem> {
     let options = Options::constant(protocol.options, attributes);
-    if let Some(both) = inputs.iter().find(|option| options.has(option.name)) {
-        return Err(malformed(format!("{} is both an attribute and an input", both.name)));
+    if let Some(both) = inputs.iter().map(OptionInput::name).find(|name| options.has(name)) {
+        return Err(malformed(format!("{both} is both an attribute and an input")));
     }
-    let given = |name: &str| options.has(name) || inputs.iter().any(|option| option.name == name);
+    let given = |name: &str| options.has(name) || inputs.iter().any(|option| option.name() == name);
     if let Some(missing) = protocol.required_options.iter().find(|name| !given(name)) {
         return Err(malformed(format!("the attribute {missing} is missing")));
     }
@@ -208,11 +228,10 @@ impl Reader<'_> {
         }
     }
 
-    fn option_inputs(&self, protocol: &ProtocolSpec) -> Result<Vec<OptionSpec>, Problem> {
-        let find = |name: &String| {
-            let option = protocol.options.iter().find(|option| option.name == name);
-            option.copied().ok_or_else(|| malformed(format!("{} has no option \"{name}\"", protocol.name)))
-        };
+    fn option_inputs(&self, protocol: &ProtocolSpec) -> Result<Vec<OptionInput>, Problem> {
+        let unknown = |name: &String| malformed(format!("{} has no option \"{name}\"", protocol.name));
+        let find =
+            |name: &String| OptionInput::find(name, protocol.options, protocol.attributes).ok_or_else(|| unknown(name));
         self.option_names()?.iter().map(find).collect()
     }
 

@@ -34,7 +34,8 @@ ROWS = (
         "OH304",
         "ModelError",
         "An option has a value that it cannot have",
-        "timeout and connect_timeout are seconds above 0 and up to a day, retries is 0 to 100, on_error raise or flag.",
+        "timeout and connect_timeout are seconds above 0 and up to a day, retries is 0 to 100, on_error raise or "
+        "flag. Also where an argument is mistyped.",
         'oh.remote.triton(url, "yolo", timeout=0)',
         "Use a value in the range that the message gives.",
     ),
@@ -147,5 +148,44 @@ ROWS = (
         "an Invoke that reads an initializer whose data lies in notes.txt",
         "Do not run the model unless you know what the file holds; put constants that are meant to be sent into the "
         ".onnx file, with save(path, external_data=False).",
+    ),
+    row(
+        "OH322",
+        "ModelError",
+        "A header that a node cannot give",
+        "headers= takes what a gateway or a server asks for beside the request. Authorization and the protocol's own "
+        "api-key carry the token; Content-*, Transfer-Encoding, Connection and the like say where a message ends; "
+        "grpc-* and names that begin with a colon belong to the transport. A name has the characters of a header's "
+        "name, a value is visible ASCII with spaces and tabs inside of it, and no name comes twice, whatever its case.",
+        'oh.remote.triton(url, "yolo", headers={"Authorization": "Bearer …"})',
+        'A token is auth=oh.Credential("name"), with scheme="bearer" or "api-key" where the protocol has another way; '
+        "leave the others to the transport.",
+    ),
+    row(
+        "OH323",
+        "ModelError",
+        "A field that the call sends itself",
+        "extra= and parameters= add fields to a request that its builder knows nothing of. One that the builder sends, "
+        "or that would change how the answer has to be read (stream, binary_data_output), is not among them.",
+        'oh.remote.openai_chat("gpt-4o", extra={"messages": []})',
+        "Use the builder's own argument, which the message names.",
+    ),
+    warning(
+        "OH324",
+        "A key stands in the URL of an endpoint",
+        "The query of an endpoint is part of the file, which is copied, and of what proxies and servers write into "
+        "their logs. Messages show stars in its place. Keys are told by their names: code, sig, and what ends in key, "
+        "token, secret, signature, password or credential, with a value of at least eight characters.",
+        'oh.remote.azureml("https://host/score?code=…", …)',
+        'Where the server takes it as a header: headers={"x-functions-key": oh.Credential("function")}.',
+    ),
+    row(
+        "OH325",
+        "ModelError",
+        "The endpoint holds the protocol's own path",
+        "A builder takes a base URL and adds the path of its protocol, so that a path which is there already would "
+        "come twice.",
+        'oh.remote.triton("http://host:8000/v2/models/yolo/infer", "yolo")',
+        "Give the base URL that the message names.",
     ),
 )

@@ -16,7 +16,8 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.legacy.operators import FORM, TEXT, plain_attributes, wire_name
 from onnxhybrid.model import RemoteSpec
 from onnxhybrid.model.old_operators import AZURE_AUDIO, AZURE_TEXT, OPENAI_AUDIO, TRITON
-from onnxhybrid.model.remote_spec import INVOKE
+from onnxhybrid.model.remote_spec import INVOKE, attributes_of, option_names
+from onnxhybrid.model.request_groups import FIELDS
 
 _BODY_FORMATS = ("text", "srt", "vtt", "verbose_json")
 _AUDIO_FIELDS = ("response_format", "language", "prompt", "temperature")
@@ -114,6 +115,9 @@ def refused(node: NodeProto, why: str) -> ModelError:
 def _check(node: NodeProto, spec: RemoteSpec) -> None:
     if spec.credential is not None:
         raise refused(node, "they take tokens as inputs only; build it with auth=oh.Input('auth_token')")
+    named = {name.partition(".")[0] for name in (*attributes_of(node), *option_names(node))}
+    if spec.headers or spec.auth_scheme or not named.isdisjoint(FIELDS):
+        raise refused(node, "they send no headers, further fields or parameters")
     if spec.on_error == "flag":
         raise refused(node, "they have no outputs ok, status and error; build it with on_error='raise'")
 

@@ -77,6 +77,8 @@ def _described(node: NodeProto) -> dict[str, object]:
         "sends": list(spec.inputs),
         "receives": list(spec.outputs),
         "auth": spec.auth,
+        **({"auth_scheme": spec.auth_scheme} if spec.auth_scheme else {}),
+        **({"headers": dict(spec.headers)} if spec.headers else {}),
         "timeout": spec.timeout,
         "connect_timeout": spec.connect_timeout,
         "retries": spec.retries,

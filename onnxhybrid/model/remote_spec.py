@@ -9,6 +9,7 @@ from typing import Any
 from onnx import NodeProto, helper
 
 from onnxhybrid import library
+from onnxhybrid.model.request_groups import HEADERS, given_at_run_time, headers_of
 from onnxhybrid.model.tensor_spec import TensorSpec
 
 DOMAIN = "ai.onnxhybrid"
@@ -41,6 +42,8 @@ class RemoteSpec:
         model, version: what the server calls the model; an empty version is the server's choice.
         inputs, outputs: the tensors' names on the wire.
         auth: `none`, `input`, or `credential:NAME`.
+        auth_scheme: how the token is carried: `bearer`, `api-key`, or empty for the protocol's own way.
+        headers: each header of its requests with what it holds: `input`, `credential:NAME` or `text:VALUE`.
         timeout, connect_timeout: seconds; the first covers all attempts together.
         retries: how often a call that is safe to repeat is repeated.
         on_error: `raise` or `flag`.
@@ -58,12 +61,28 @@ class RemoteSpec:
     connect_timeout: float
     retries: int
     on_error: str
+    auth_scheme: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def credential(self) -> str | None:
         """The name of the credential that the call sends; None if it sends none."""
         kind, _, name = self.auth.partition(":")
         return name if kind == "credential" else None
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The names of all credentials that the call sends, as its token and in headers."""
+        held = [value.partition(":") for _, value in self.headers]
+        names = [self.credential, *(name for kind, _, name in held if kind == "credential")]
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    @property
+    def shown(self) -> str:
+        """The endpoint for people: with stars for the values of its query, which may be keys."""
+        return (
+            str(library.endpoint(self.endpoint).get("shown", self.endpoint)) if "?" in self.endpoint else self.endpoint
+        )
 
     @classmethod
     def of(cls, node: NodeProto) -> RemoteSpec:
@@ -91,6 +110,8 @@ class RemoteSpec:
             connect_timeout=_integer(values, "connect_timeout_ms") / 1000,
             retries=_integer(values, "retries"),
             on_error=_on_error(values),
+            auth_scheme=_auth_scheme(values),
+            headers=_headers(node, values),
         )
 
 
@@ -167,6 +188,21 @@ def _auth(values: dict[str, Any]) -> str:
     if auth not in ("none", "input") and not (kind == "credential" and name):
         raise ValueError(f"attribute 'auth' is none, input or credential:NAME, not {auth!r}")
     return auth
+
+
+def _auth_scheme(values: dict[str, Any]) -> str:
+    scheme = _text({"auth_scheme": b"", **values}, "auth_scheme")
+    if scheme not in ("", "bearer", "api-key"):
+        raise ValueError(f"attribute 'auth_scheme' is bearer or api-key, not {scheme!r}")
+    return scheme
+
+
+def _headers(node: NodeProto, values: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    held = [
+        (name, f"text:{value}" if isinstance(value, str) else f"credential:{value['credential']}")
+        for name, value in headers_of(values).items()
+    ]
+    return (*held, *((name, "input") for name in given_at_run_time(option_names(node), HEADERS)))
 
 
 def _on_error(values: dict[str, Any]) -> str:

@@ -13,14 +13,16 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.auth import Credential
-from onnxhybrid.remote.invoke import CallSettings, Target, invoke, specs
+from onnxhybrid.remote.invoke import CallSettings, Target, builder, invoke, specs
 from onnxhybrid.remote.options import Options, chosen
 
 PROTOCOL = "azureml.score"
+DEPLOYMENT = "azureml-model-deployment"
 
 Form = Literal["named", "data", "mlflow", "dataframe_split", "input_data", "input_data_split"]
 
 
+@builder
 def azureml(
     scoring_url: str,
     *,
@@ -51,11 +53,11 @@ def azureml(
 
             Each takes the outputs by name, one output as a bare list, or what MLflow answers: `{"predictions": …}` and
             rows, `[{"y": …}, …]`.
-        **common: auth (`oh.Credential("azureml")` by default, the endpoint's key or token), timeout, connect_timeout,
-            retries, on_error and name, as for `oh.remote.triton`.
+        **common: auth (`oh.Credential("azureml")` by default, the endpoint's key or token), headers, timeout,
+            connect_timeout, retries, on_error and name, as for `oh.remote.triton`.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304 or OH322, an argument is wrong.
     """
     settings = CallSettings.of(common, auth=Credential("azureml"))
     taken, given = specs(inputs), specs(outputs)
@@ -64,6 +66,8 @@ def azureml(
         raise ModelError("OH304", f"form='data' has one input and one output, not {len(taken)} and {len(given)}")
     if form in _TABLES and (wide := [spec for spec in taken if spec.shape is not None and not _is_column(spec)]):
         raise ModelError("OH304", f"form={form!r} sends columns of shape ('n',) or ('n', 1), which {wide[0]} is not")
+    if deployment is not None and any(name.lower() == DEPLOYMENT for name in settings.headers or {}):
+        raise ModelError("OH322", f"the header {DEPLOYMENT!r} is what deployment= sends; give one of the two")
     options = Options.of(PROTOCOL, {"deployment": deployment}, form=form)
     return invoke(Target(PROTOCOL, scoring_url), taken, given, settings, options)
 

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.check import endpoint_problem
+from onnxhybrid.model.keywords import known_keywords, require_known
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
+from onnxhybrid.remote.groups import Headers, check_headers, checked_headers, header_inputs, headers_attribute
 from onnxhybrid.remote.options import Options
+from onnxhybrid.remote.own_paths import own_path_problem
 
 OnError = Literal["raise", "flag"]
+_P = ParamSpec("_P")
 
 DAY = 86_400.0
 
@@ -39,6 +43,7 @@ class CallSettings:
     """
 
     auth: Auth = None
+    headers: Headers | None = None
     timeout: float = field(default_factory=lambda: library.default("timeout_ms") / 1000)
     connect_timeout: float = field(default_factory=lambda: library.default("connect_timeout_ms") / 1000)
     retries: int = field(default_factory=lambda: library.default("retries"))
@@ -47,6 +52,7 @@ class CallSettings:
 
     def __post_init__(self) -> None:
         checked(self.auth)
+        object.__setattr__(self, "headers", checked_headers(self.headers))
         _seconds("timeout", self.timeout)
         _seconds("connect_timeout", self.connect_timeout)
         if not isinstance(self.retries, int) or isinstance(self.retries, bool) or not 0 <= self.retries <= 100:
@@ -56,6 +62,11 @@ class CallSettings:
         if self.name is not None and not is_name(self.name):
             raise ModelError("OH304", f"name is a non-empty text or None, not {self.name!r}")
 
+    @property
+    def scheme(self) -> str:
+        """How the token is carried; empty for the protocol's own way."""
+        return (self.auth.scheme or "") if isinstance(self.auth, Credential) else ""
+
     @classmethod
     def of(cls, common: Mapping[str, Any], **defaults: Any) -> CallSettings:
         """The settings that a builder was given, over defaults of its own.
@@ -63,20 +74,26 @@ class CallSettings:
         Raises:
             ModelError: OH303 or OH304, there is no such setting, or one has a value that it cannot have.
         """
-        if unknown := sorted(set(common) - set(cls.__dataclass_fields__)):
-            known = ", ".join(cls.__dataclass_fields__)
-            raise ModelError("OH304", f"there is no argument {unknown[0]!r}; there are {known}, and the builder's own")
+        require_known("a builder", common, cls.__dataclass_fields__)
         return cls(**{**defaults, **common})
 
     def attributes(self) -> dict[str, str | int]:
-        """These settings as attributes of the node."""
+        """These settings as attributes of the node; what is given at run time is none."""
+        scheme, headers = self.scheme, headers_attribute(self.headers or {})
         return {
             "auth": _auth(self.auth),
+            **({"auth_scheme": scheme} if scheme else {}),
+            **({"headers": headers} if headers else {}),
             "timeout_ms": _milliseconds(self.timeout),
             "connect_timeout_ms": _milliseconds(self.connect_timeout),
             "retries": self.retries,
             "on_error": self.on_error,
         }
+
+
+def builder(function: Callable[_P, Model]) -> Callable[_P, Model]:
+    """A decorator of builders: an argument that neither the builder nor `CallSettings` has is told with a near one."""
+    return known_keywords(*CallSettings.__dataclass_fields__)(function)
 
 
 @dataclass(frozen=True)
@@ -85,7 +102,7 @@ class Target:
 
     Raises:
         ModelError: OH301, the endpoint is no base URL of the protocol, or the model has no name; OH303, the endpoint
-            holds a credential.
+            holds a credential; OH325, it holds the protocol's own path.
     """
 
     protocol: str
@@ -102,16 +119,19 @@ class Target:
                 raise ModelError("OH301", f"{what} is {kind}, not {type(value).__name__ if value else value!r}")
         if problem := endpoint_problem(self.protocol, self.endpoint):
             raise ModelError(*problem)
+        if instead := own_path_problem(self.protocol, self.endpoint):
+            raise ModelError("OH325", instead)
 
 
 def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The inputs and outputs that the server says the model has.
 
-    Where the token is given at run time only, the server is asked without one.
+    Where the token is given at run time only, the server is asked without one; likewise a header.
 
     Raises:
         RemoteError: the server could not be asked.
     """
+    check_headers(settings.headers or {}, target.protocol, settings.scheme)
     request = {**vars(target), **settings.attributes()}
     for name in ("retries", "on_error"):
         del request[name]
@@ -132,10 +152,12 @@ def invoke(
 
     Raises:
         ModelError: OH110, a description is malformed; OH301, two tensors have one name, or the protocol has no form for
-            one.
+            one; OH322, a header cannot be sent.
     """
     _carried(target.protocol, (*inputs, *outputs))
-    token, options = _token(settings.auth), options or Options()
+    headers = settings.headers or {}
+    check_headers(headers, target.protocol, settings.scheme)
+    token, options = _token(settings.auth), (options or Options()).plus(header_inputs(headers))
     if not outputs:
         raise ModelError("OH301", "a remote model has at least one output")
     public = (*((token,) if token else ()), *options.inputs, *inputs)

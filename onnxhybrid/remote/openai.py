@@ -13,7 +13,8 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.auth import Credential
-from onnxhybrid.remote.invoke import CallSettings, Target, invoke
+from onnxhybrid.remote.groups import Fields
+from onnxhybrid.remote.invoke import CallSettings, Target, builder, invoke
 from onnxhybrid.remote.options import Options, chosen, flag
 
 URL = "https://api.openai.com/v1"
@@ -24,6 +25,7 @@ Number = float | Input
 Integer = int | Input
 
 
+@builder
 def openai_audio(
     model: Text = "whisper-1",
     *,
@@ -34,6 +36,7 @@ def openai_audio(
     prompt: Text | None = None,
     temperature: Number | None = None,
     translate: bool = False,
+    extra: Fields | None = None,
     **common: Any,
 ) -> Model:
     """Speech to text on a service of the OpenAI API.
@@ -49,14 +52,17 @@ def openai_audio(
         prompt: text that guides the model's style.
         temperature: the sampling temperature.
         translate: translate into English instead of transcribing.
-        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, retries, on_error and name, as
-            for `oh.remote.triton`.
+        extra: further fields of the form, by name: a JSON value or an `oh.Input()` each, as for
+            `oh.remote.openai_chat`. As the official client has it, a list is the repeated field `name[]` and an object
+            the fields `name[key]`: `{"timestamp_granularities": ["word"]}`.
+        **common: auth (`oh.Credential("openai")` by default), headers, timeout, connect_timeout, retries, on_error and
+            name, as for `oh.remote.triton`.
 
     Each option but `translate` may be an `oh.Input()`: a graph input of shape [1], str or (temperature) float32. One
     that is None, or an empty text, is not sent.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
     given = {
         "model": model,
@@ -66,9 +72,10 @@ def openai_audio(
         "prompt": prompt,
         "temperature": temperature,
     }
-    return audio(Service("openai", url), given, translate, common)
+    return audio(Service("openai", url, extra=extra), given, translate, common)
 
 
+@builder
 def openai_chat(
     model: Text,
     *,
@@ -77,6 +84,7 @@ def openai_chat(
     temperature: Number | None = None,
     max_tokens: Integer | None = None,
     raw: bool = False,
+    extra: Fields | None = None,
     **common: Any,
 ) -> Model:
     """Chat completions of a service of the OpenAI API, one request for each row, side by side.
@@ -90,20 +98,31 @@ def openai_chat(
         temperature: the sampling temperature.
         max_tokens: the most tokens that an answer may have.
         raw: each row is a whole JSON request body, sent as it is, and gives the whole JSON answer.
-        **common: auth (`oh.Credential("openai")` by default), timeout (for all rows together), connect_timeout, retries
-            (for each row), on_error and name, as for `oh.remote.triton`.
+        extra: further fields of the body, by name: a JSON value each, or an `oh.Input()`, a graph input of
+            shape [1] and of its default's type (bool, int64, float32, str), without a default str; an empty text is not
+            sent.
+        **common: auth (`oh.Credential("openai")` by default), headers, timeout (for all rows together),
+            connect_timeout, retries (for each row), on_error and name, as for `oh.remote.triton`.
 
     Each option but `raw` may be an `oh.Input()`: a graph input of shape [1], str, float32 (temperature) or int64. One
     that is None, or an empty text, is not sent.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
     given = {"model": model, "system": system, "temperature": temperature, "max_tokens": max_tokens}
-    return chat(Service("openai", url), given, raw, common)
+    return chat(Service("openai", url, extra=extra), given, raw, common)
 
 
-def openai_embeddings(model: Text, *, url: str = URL, dimensions: Integer | None = None, **common: Any) -> Model:
+@builder
+def openai_embeddings(
+    model: Text,
+    *,
+    url: str = URL,
+    dimensions: Integer | None = None,
+    extra: Fields | None = None,
+    **common: Any,
+) -> Model:
     """Embeddings of a service of the OpenAI API, a batch in one request.
 
     Input `text` str["n"], output `embedding` float32["n", d], where d is `dimensions` if that is given.
@@ -112,24 +131,26 @@ def openai_embeddings(model: Text, *, url: str = URL, dimensions: Integer | None
         model: what the service calls the model.
         url: the base URL, as the official client's `base_url`.
         dimensions: the length of a vector, where the model can shorten it.
-        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, retries, on_error and name, as
-            for `oh.remote.triton`.
+        extra: further fields of the body, as for `oh.remote.openai_chat`.
+        **common: auth (`oh.Credential("openai")` by default), headers, timeout, connect_timeout, retries, on_error and
+            name, as for `oh.remote.triton`.
 
     Both options may be an `oh.Input()`: a graph input of shape [1], str or int64.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
-    return embeddings(Service("openai", url), {"model": model, "dimensions": dimensions}, common)
+    return embeddings(Service("openai", url, extra=extra), {"model": model, "dimensions": dimensions}, common)
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the OpenAI API: `openai`, or `azure_openai` with the version of its API."""
+    """A service of the OpenAI API, `openai` or `azure_openai` with the version of its API; `extra` goes along."""
 
     family: str
     url: str
     api_version: str = ""
+    extra: Fields | None = None
 
     def protocol(self, operation: str) -> str:
         """The protocol of one of its operations."""
@@ -146,12 +167,12 @@ class Service:
         """A Model of one call that takes and gives one tensor.
 
         Raises:
-            ModelError: OH301, OH303 or OH304, an argument is wrong.
+            ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
         """
         settings = CallSettings.of(common, auth=Credential(self.family))
         if self.api_version:
             constant["api_version"] = self.api_version
-        options = Options.of(self.protocol(operation), _named_model(given), **constant)
+        options = Options.of(self.protocol(operation), _named_model(given), extra=self.extra, **constant)
         # A model that is known is an attribute by the target, which is also where RemoteSpec looks.
         name = options.attributes.pop("model", "")
         target = Target(self.protocol(operation), self.url, str(name))
@@ -172,7 +193,9 @@ def audio(service: Service, given: Mapping[str, object], translate: object, comm
 def chat(service: Service, given: Mapping[str, object], raw: object, common: Mapping[str, Any]) -> Model:
     """The Model of `openai_chat`, on any service."""
     form = "raw" if flag("raw", raw) else "text"
-    useless = [name for name, value in given.items() if name != "model" and value is not None]
+    useless = [
+        name for name, value in (*given.items(), ("extra", service.extra)) if name != "model" and value is not None
+    ]
     if form == "raw" and useless:
         raise ModelError("OH304", f"with raw=True a row is the whole body, and {useless[0]} has no place in it")
     tensors = TensorSpec("prompt", "str", ("n",)), TensorSpec("text", "str", ("n",))

@@ -9,7 +9,9 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError, RemoteError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
-from onnxhybrid.remote.invoke import CallSettings, Target, describe, invoke, specs
+from onnxhybrid.remote.groups import Fields
+from onnxhybrid.remote.invoke import CallSettings, Target, builder, describe, invoke, specs
+from onnxhybrid.remote.options import Options
 
 _GIVE = "; with inputs= and outputs= it is not asked"
 _PORT = "; Triton speaks HTTP (http://) at one port and gRPC (grpc://) at another"
@@ -17,6 +19,7 @@ _HINTS = {**dict.fromkeys(("OH501", "OH502", "OH510", "OH511"), _GIVE), **dict.f
 """What to do, by code, where the server had no say about the model."""
 
 
+@builder
 def triton(
     url: str,
     model: str,
@@ -24,6 +27,7 @@ def triton(
     version: str = "",
     inputs: Iterable[TensorSpec] | None = None,
     outputs: Iterable[TensorSpec] | None = None,
+    parameters: Fields | None = None,
     **common: Any,
 ) -> Model:
     """A model on a Triton server, called by the KServe v2 protocol over HTTP or gRPC.
@@ -35,15 +39,21 @@ def triton(
         model: the model's name on the server.
         version: its version; empty for the server's choice.
         inputs, outputs: what it takes and gives, by the names on the wire; without them the server is asked.
-        **common: auth (`oh.Credential(name)`, `oh.Input("auth_token")` or None), timeout and connect_timeout in
-            seconds (30 and 5; the first covers all attempts), retries (2), on_error ("raise", or "flag" for outputs
-            ok, status and error), name (of the node; the model's name by default).
+        parameters: of every request, by name: `sequence_id`, `sequence_start`, `sequence_end`, `priority`, `timeout`
+            (in microseconds, for the server's queue), and what the model's own backend knows. A bool, an int, a float
+            or a text each, or an `oh.Input()`: a graph input of shape [1] and of its default's type (bool, int64,
+            float32, str), without a default str; an empty text is not sent.
+        **common: auth (`oh.Credential(name)`, `oh.Input("auth_token")` or None), headers (of every request, the
+            question for metadata included, by name: a text, an `oh.Credential` or an `oh.Input()`; over gRPC as
+            metadata), timeout and connect_timeout in seconds (30 and 5; the first covers all attempts), retries (2),
+            on_error ("raise", or "flag" for outputs ok, status and error), name (of the node; the model's name by
+            default).
 
     Returns:
         A Model with these inputs and outputs; its graph is one remote call.
 
     Raises:
-        ModelError: OH301 to OH304, an argument is wrong.
+        ModelError: OH301 to OH304, OH322, OH323 or OH325, an argument is wrong.
         RemoteError: the server was asked for the model's metadata and did not answer well.
 
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
@@ -52,9 +62,10 @@ def triton(
     target = Target(_protocol(url), url, model, version)
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
+    options = Options.of(target.protocol, {}, parameters=parameters)
     if inputs is None or outputs is None:
-        return invoke(target, *_asked(target, settings), settings)
-    return invoke(target, specs(inputs), specs(outputs), settings)
+        return invoke(target, *_asked(target, settings), settings, options)
+    return invoke(target, specs(inputs), specs(outputs), settings, options)
 
 
 def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

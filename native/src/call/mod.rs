@@ -6,9 +6,11 @@
 mod begun;
 mod direct;
 mod prepared;
+mod secrets;
 mod taped;
 mod task;
 pub mod tickets;
 
 pub use begun::Begun;
 pub use prepared::Call;
+pub use secrets::keys;

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::secrets::{keys, token_secret};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
-use crate::protocol::{Asked, Batch, Protocol};
+use crate::protocol::{Asked, Batch, Protocol, headers};
 use crate::run::bounds::{self, Beyond};
 use crate::session::credential::{Secret, check_clear};
 use crate::session::policy::Policy;
 use crate::session::scope::Scope;
 use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
-use crate::tensor::{InputData, InputTensor, OutputTensor};
+use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::runtime::Ended;
 use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, send, side_by_side};
 
@@ -26,6 +27,8 @@ pub struct Call {
     peer: Arc<Peer>,
     protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
+    /// Keys in the query of the endpoint.
+    keys: Vec<Secret>,
     pub(super) watch: Watch,
 }
 
@@ -49,7 +52,8 @@ impl Call {
         let protocol = node.prepare()?;
         let stats = scope.node_stats(&node.name, &peer);
         let watch = scope.watch(&node);
-        Ok(Self { node, scope, peer, protocol, stats, watch })
+        let keys = keys(&node.endpoint);
+        Ok(Self { node, scope, peer, protocol, stats, keys, watch })
     }
 
     /// The node.
@@ -96,13 +100,13 @@ impl Call {
 
     /// The problem with its text fit to be shown.
     pub(super) fn blot(&self, mut problem: Problem, invocation: &Invocation) -> Problem {
-        problem.message = self.scope.masks().with(invocation.tally.secret.get()).quote(&problem.message);
+        problem.message = self.scope.masks().with(invocation.tally.secrets()).quote(&problem.message);
         problem
     }
 
     /// A failure of this node.
     pub fn failure(&self, problem: Problem, attempts: u32) -> Failure {
-        Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.text.clone(), attempts }
+        Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.shown.clone(), attempts }
     }
 
     /// Keeps a failure for the host's log.
@@ -135,7 +139,9 @@ impl Call {
         if self.scope.policy().budget.is_some() {
             invocation.tally.ask_for(&self.models(tensors, &asked));
         }
-        let requests = self.requests(tensors, &asked)?;
+        let headers = self.node.headers.of(&asked.options)?;
+        let mut requests = self.requests(tensors, &asked)?;
+        requests.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
         Ok((requests, Expected { sizes, asked }))
     }
 
@@ -202,11 +208,15 @@ impl Call {
             let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
-            let header = self.node.protocol.authentication.header(secret);
+            let header = self.node.authentication.header(secret);
             for request in &mut requests {
                 request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
             }
         }
+        let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
+        requests.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
+        secrets.extend_from_slice(&self.keys);
+        let _ = invocation.tally.others.set(secrets);
         if let [only] = requests.as_slice() {
             return Ok(vec![self.one(only, limits, invocation).await?]);
         }
@@ -335,13 +345,4 @@ fn bounded(mut node: Node, policy: &Policy) -> Node {
         node.retries = node.retries.min(strict.max_retries);
     }
     node
-}
-
-fn token_secret(token: &InputTensor) -> Result<Secret, Problem> {
-    let malformed = || Problem::new(Code::CredentialMalformed, "the token input is not exactly one string");
-    let InputData::Text(strings) = &token.data else { return Err(malformed()) };
-    if strings.starts.len() != 1 {
-        return Err(malformed());
-    }
-    Secret::new(strings.content.clone())
 }

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::attributes::{AUTH, CONNECT_TIMEOUT, RETRIES, TIMEOUT};
-use crate::endpoint::Endpoint;
+use crate::attributes::{AUTH, AUTH_SCHEME, CONNECT_TIMEOUT, HEADERS, RETRIES, TIMEOUT};
+use crate::call::keys;
+use crate::endpoint::{Endpoint, Wire};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{self, Auth};
-use crate::protocol::spec::{Describe, Description, ProtocolSpec, TensorSpec};
+use crate::protocol::headers::{self, Headers};
+use crate::protocol::options::Options;
+use crate::protocol::spec::{Authentication, Describe, Description, ProtocolSpec, TensorSpec};
 use crate::protocol::table;
 use crate::run::bounds;
-use crate::session::credential::Secret;
 use crate::session::scope::Scope;
 use crate::transport::runtime::block_on;
 use crate::transport::{Limits, Tally, send};
@@ -30,6 +32,10 @@ struct Query {
     version: String,
     #[serde(default)]
     auth: Option<String>,
+    #[serde(default)]
+    auth_scheme: Option<String>,
+    #[serde(default)]
+    headers: Option<String>,
     #[serde(default)]
     timeout_ms: Option<u64>,
     #[serde(default)]
@@ -58,6 +64,15 @@ impl Query {
         }
     }
 
+    /// How the token is carried, and what is sent beside it. A header that is given at run time is not known.
+    fn headers(&self, protocol: &ProtocolSpec, wire: Wire) -> Result<(Authentication, Headers), Problem> {
+        let scheme = self.auth_scheme.as_deref().unwrap_or(AUTH_SCHEME.default);
+        let authentication = node::authentication(scheme, protocol)?;
+        let headers = self.headers.as_deref().unwrap_or(HEADERS.default);
+        let headers = Headers::parse(headers, &[], &[protocol.authentication, authentication], wire)?;
+        Ok((authentication, headers))
+    }
+
     fn limits(&self, scope: &Scope) -> Limits {
         Limits {
             deadline: Instant::now() + Duration::from_millis(TIMEOUT.or_default(self.timeout_ms)),
@@ -72,30 +87,36 @@ impl Query {
 pub fn describe(scope: &Arc<Scope>, query: &str) -> Result<Value, Failure> {
     let query: Query = serde_json::from_str(query)
         .map_err(|error| Failure::without_node(refused(format!("the request is malformed: {error}"))))?;
-    let (tally, mut secret) = (Tally::default(), None);
-    ask(scope, &query, &tally, &mut secret).map(|description| to_json(&description)).map_err(|mut problem| {
-        problem.message = scope.masks().with(secret.as_ref()).quote(&problem.message);
+    let tally = Tally::default();
+    ask(scope, &query, &tally).map(|description| to_json(&description)).map_err(|mut problem| {
+        problem.message = scope.masks().with(tally.secrets()).quote(&problem.message);
         // An endpoint that is malformed may hold a password.
-        let endpoint = Endpoint::parse(&query.endpoint).map(|endpoint| endpoint.text).unwrap_or_default();
+        let endpoint = Endpoint::parse(&query.endpoint).map(|endpoint| endpoint.shown).unwrap_or_default();
         Failure { problem, node: String::new(), endpoint, attempts: tally.attempts() }
     })
 }
 
-/// Asks the server; `secret` is then the token that was sent, if there was one.
-fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Secret>) -> Result<Description, Problem> {
+/// Asks the server; `tally` has then what was sent that nobody may see.
+fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally) -> Result<Description, Problem> {
     let (protocol, describe) = described(&query.protocol)?;
     let endpoint = node::endpoint(&query.endpoint, protocol)?;
     let attributes = node::own_attributes(protocol, |name| query.text(name))?;
     let mut request = (describe.request)(&endpoint, &attributes)?;
+    let (authentication, headers) = query.headers(protocol, endpoint.wire)?;
+    headers::set(&mut request.headers, &headers.of(&Options::default())?);
     let limits = query.limits(scope);
     let exchange = async {
         let peer = scope.peer(&endpoint)?;
         peer.check()?;
         if let Some(name) = query.credential()? {
-            let token = &*secret.insert(scope.secret(&name, &peer).await?);
-            let header = protocol.authentication.header(token).filter(|_| !token.is_empty());
-            request.headers.extend(header.map(|(name, value)| (Some(name), value)));
+            let token = scope.secret(&name, &peer).await?;
+            request.headers.extend(authentication.header(&token).map(|(name, value)| (Some(name), value)));
+            let _ = tally.secret.set(token);
         }
+        let (secret_headers, mut secrets) = scope.secret_headers(&headers, &peer).await?;
+        headers::set(&mut request.headers, &secret_headers);
+        secrets.extend(keys(&endpoint));
+        let _ = tally.others.set(secrets);
         send(&peer, &request, &limits, tally).await
     };
     let passed = || Problem::new(Code::Deadline, "no answer before the deadline");

@@ -34,6 +34,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     required: &[],
     options: &[OptionSpec::text("deployment")],
     required_options: &[],
+    own_fields: &[],
     datatypes: &[
         (ElementType::Bool, "bool"),
         (ElementType::UInt8, "number"),
@@ -67,7 +68,10 @@ struct Score {
 
 fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
     Ok(Box::new(Score {
-        path: node.endpoint.exact_path().ok_or_else(|| malformed("the endpoint has no path that can be sent"))?,
+        path: node
+            .endpoint
+            .exact_path_and_query("")
+            .ok_or_else(|| malformed("the endpoint has no path that can be sent"))?,
         form: Form::parse(node.attributes.text("form"), node.inputs.len(), node.outputs.len())?,
         inputs: node.inputs.to_vec(),
         outputs: node.outputs.to_vec(),

@@ -1,6 +1,6 @@
 //! What a node declares of its calls, as far as a protocol needs to know it.
 
-use super::options::{OptionSpec, Options};
+use super::options::{Group, OptionInput, Options};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
@@ -73,7 +73,7 @@ pub struct Declared<'a> {
     /// The options that are constant.
     pub options: &'a Options,
     /// The options that are inputs.
-    pub option_inputs: &'a [OptionSpec],
+    pub option_inputs: &'a [OptionInput],
     /// The inputs that travel.
     pub inputs: &'a [DeclaredInput],
     /// The outputs that travel.
@@ -83,7 +83,12 @@ pub struct Declared<'a> {
 impl Declared<'_> {
     /// Whether the option is given, as a constant or as an input.
     pub fn has_option(&self, name: &str) -> bool {
-        self.options.has(name) || self.option_inputs.iter().any(|option| option.name == name)
+        self.options.has(name) || self.option_inputs.iter().any(|option| option.name() == name)
+    }
+
+    /// Whether an input gives something of `group`.
+    pub fn has_group(&self, group: Group) -> bool {
+        self.option_inputs.iter().any(|option| option.key(group).is_some())
     }
 }
 

@@ -6,13 +6,16 @@
 mod answer;
 mod azureml;
 pub mod declared;
+pub mod groups;
 mod grpc;
+pub mod headers;
 mod json;
 mod kserve;
 mod legacy;
 mod multipart;
 mod nested;
 mod openai;
+mod option;
 pub mod options;
 pub mod protobuf;
 pub mod spec;

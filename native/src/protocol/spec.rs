@@ -78,6 +78,16 @@ pub enum Authentication {
 }
 
 impl Authentication {
+    /// What the attribute `auth_scheme` calls; `None` for an unknown one. An empty text is the protocol's own.
+    pub fn parse(scheme: &str, own: Self) -> Option<Self> {
+        match scheme {
+            "" => Some(own),
+            "bearer" => Some(Self::Bearer),
+            "api-key" => Some(Self::ApiKey),
+            _ => None,
+        }
+    }
+
     /// As the protocol table shows it.
     pub fn name(self) -> &'static str {
         match self {
@@ -142,6 +152,9 @@ pub struct ProtocolSpec {
     pub options: &'static [OptionSpec],
     /// The options of these that a node must have, as an attribute or as an input.
     pub required_options: &'static [&'static str],
+    /// Fields that neither `extra` nor `parameters` may name, since the protocol sends them itself or could not read the
+    /// answer, and what says them instead. A `*` at the end stands for whatever follows.
+    pub own_fields: &'static [(&'static str, &'static str)],
     /// Element types that can travel, with their names on the wire.
     pub datatypes: &'static [(ElementType, &'static str)],
     /// What a batch becomes.

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 
+use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
+use crate::protocol::headers::Headers;
 use crate::session::config::Config;
 use crate::session::credential::{Credential, Resolver, Secret, Source, ask};
 use crate::session::events::Events;
@@ -79,7 +81,7 @@ impl Scope {
             events: self.events.clone(),
             masks: self.masks.clone(),
             node: node.name.as_str().into(),
-            endpoint: node.endpoint.text.as_str().into(),
+            endpoint: node.endpoint.shown.as_str().into(),
             traceparent: None,
         }
     }
@@ -139,6 +141,17 @@ impl Scope {
         }
         self.masks.remember(&secret);
         Ok(secret)
+    }
+
+    /// The headers that hold credentials, for the origin of `peer` alone, and what these are.
+    pub async fn secret_headers(&self, headers: &Headers, peer: &Peer) -> Result<(HeaderMap, Vec<Secret>), Problem> {
+        let (mut held, mut secrets) = (HeaderMap::new(), Vec::new());
+        for (header, credential) in headers.credentials() {
+            let secret = self.secret(credential, peer).await?;
+            held.extend(headers.secret(header, &secret).map(|value| (header.clone(), value)));
+            secrets.push(secret);
+        }
+        Ok((held, secrets))
     }
 
     async fn current(source: Source, name: &str) -> Result<Secret, Problem> {

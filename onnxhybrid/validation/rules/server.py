@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.errors import Error
@@ -43,9 +44,16 @@ def agrees(subject: Subject) -> Iterator[Finding]:
 
 
 def _asked(remote: RemoteSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    auth = Credential(remote.credential) if remote.credential else None
-    settings = CallSettings(auth=auth, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
+    scheme: Any = remote.auth_scheme or None
+    auth = Credential(remote.credential, scheme) if remote.credential else None
+    headers = {name: _header(value) for name, value in remote.headers if value != "input"}
+    settings = CallSettings(auth=auth, headers=headers, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
     return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), settings)
+
+
+def _header(value: str) -> str | Credential:
+    kind, _, text = value.partition(":")
+    return Credential(text) if kind == "credential" else text
 
 
 def _differences(

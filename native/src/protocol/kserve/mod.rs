@@ -11,6 +11,13 @@ use std::borrow::Cow;
 
 use crate::element::ElementType;
 
+/// Parameters of a request that no node gives: they say how the answer is framed, or belong to the server.
+pub const OWN_PARAMETERS: &[(&str, &str)] = &[
+    ("binary_data*", "nothing, since the form of the tensors is the protocol's"),
+    ("headers", "the argument headers"),
+    ("triton_*", "nothing, since these names belong to the server"),
+];
+
 /// Every datatype, by its element type.
 pub const DATATYPES: &[(ElementType, &str)] = &[
     (ElementType::Bool, "BOOL"),

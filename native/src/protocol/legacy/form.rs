@@ -21,6 +21,7 @@ pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
     required: &[],
     options: &[],
     required_options: &[],
+    own_fields: &[],
     datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
     batch: Batch::Request,
     prepare,

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Service, json_body, parse, whole};
+use super::{MODEL, STREAM, Service, json_body, parse, whole};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
 use crate::protocol::answer::{answer, check_content};
@@ -18,7 +18,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
     name: "openai.audio",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["task"],
+    attributes: &["task", "extra"],
     required: &[],
     options: &[
         OptionSpec::text("model"),
@@ -29,6 +29,15 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
         OptionSpec::float("temperature"),
     ],
     required_options: &["model"],
+    own_fields: &[
+        MODEL,
+        STREAM,
+        ("file", "the input file, and the argument audio_format"),
+        ("response_format", "the argument response_format"),
+        ("language", "the argument language"),
+        ("prompt", "the argument prompt"),
+        ("temperature", "the argument temperature"),
+    ],
     datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
     batch: Batch::Request,
     prepare,
@@ -39,7 +48,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
 pub(in crate::protocol) const AZURE: ProtocolSpec = ProtocolSpec {
     name: "azure_openai.audio",
     authentication: Authentication::ApiKey,
-    attributes: &["task", "api_version"],
+    attributes: &["task", "extra", "api_version"],
     required: &["api_version"],
     ..OPENAI
 };
@@ -97,6 +106,9 @@ impl Protocol for Audio {
         }
         if let Some(temperature) = asked.options.float("temperature") {
             form.field("temperature", format!("{temperature:?}"));
+        }
+        for (name, value) in self.service.extra.of(asked) {
+            form.json(name, &value);
         }
         let kind = FORMATS.iter().find(|(name, _)| *name == extension).map_or("application/octet-stream", |row| row.1);
         form.file("file", &format!("audio.{extension}"), kind, file);

@@ -3,13 +3,13 @@
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-use super::{Service, json_body, parse, strings, whole};
+use super::{MODEL, STREAM, Service, json_body, parse, strings, whole};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
 use crate::protocol::answer::answer;
 use crate::protocol::declared::Declared;
 use crate::protocol::json::{First, entries};
-use crate::protocol::options::OptionSpec;
+use crate::protocol::options::{Group, OptionSpec};
 use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
@@ -19,7 +19,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
     name: "openai.chat",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["form"],
+    attributes: &["form", "extra"],
     required: &[],
     options: &[
         OptionSpec::text("model"),
@@ -28,6 +28,13 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
         OptionSpec::integer("max_tokens"),
     ],
     required_options: &["model"],
+    own_fields: &[
+        MODEL,
+        STREAM,
+        ("messages", "the input prompt, and the argument system"),
+        ("temperature", "the argument temperature"),
+        ("max_tokens", "the argument max_tokens"),
+    ],
     datatypes: &[(ElementType::String, "string")],
     batch: Batch::Row,
     prepare,
@@ -38,7 +45,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
 pub(in crate::protocol) const AZURE: ProtocolSpec = ProtocolSpec {
     name: "azure_openai.chat",
     authentication: Authentication::ApiKey,
-    attributes: &["form", "api_version"],
+    attributes: &["form", "extra", "api_version"],
     required: &["api_version"],
     ..OPENAI
 };
@@ -57,6 +64,9 @@ fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
         "raw" => true,
         _ => return Err(malformed("the form is neither text nor raw")),
     };
+    if raw && (!node.attributes.text("extra").is_empty() || node.has_group(Group::Extra)) {
+        return Err(malformed("a raw prompt is the whole body, and extra has no place in it"));
+    }
     Ok(Box::new(Chat { service: Service::new(node, ElementType::String)?, raw }))
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Service, json_body, parse, strings};
+use super::{MODEL, STREAM, Service, json_body, parse, strings};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
 use crate::protocol::answer::answer;
@@ -25,10 +25,17 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
     name: "openai.embeddings",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &[],
+    attributes: &["extra"],
     required: &[],
     options: &[OptionSpec::text("model"), OptionSpec::integer("dimensions")],
     required_options: &["model"],
+    own_fields: &[
+        MODEL,
+        STREAM,
+        ("input", "the input text"),
+        ("encoding_format", "nothing, since base64 and lists are both read"),
+        ("dimensions", "the argument dimensions"),
+    ],
     datatypes: &[(ElementType::String, "string"), (ElementType::Float32, "base64")],
     batch: Batch::Filled,
     prepare,
@@ -39,7 +46,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
 pub(in crate::protocol) const AZURE: ProtocolSpec = ProtocolSpec {
     name: "azure_openai.embeddings",
     authentication: Authentication::ApiKey,
-    attributes: &["api_version"],
+    attributes: &["extra", "api_version"],
     required: &["api_version"],
     ..OPENAI
 };

@@ -15,7 +15,9 @@ use serde::Deserialize;
 
 use super::answer::{answer, check_content, server_message};
 use super::declared::Declared;
+use super::groups::Fields;
 use super::json::{entries, not_null, reported_error};
+use super::options::Group;
 use super::spec::Asked;
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
@@ -23,12 +25,20 @@ use crate::failure::{Code, Problem, malformed};
 use crate::tensor::{InputData, InputTensor};
 use crate::transport::{Body, Request, Response};
 
-/// Where a node's requests go.
+/// Where a node's requests go, and what they hold beside the fields that its protocol knows.
 struct Service {
     endpoint: Endpoint,
     /// The version of Azure's API; empty for OpenAI's own.
     api_version: String,
+    extra: Fields,
 }
+
+/// The version of Azure's API that is OpenAI's own under another path: the deployment is the body's `model`.
+const V1: &str = "v1";
+
+/// What says the fields that every request has, where `extra` names them.
+const MODEL: (&str, &str) = ("model", "the builder's first argument, or its deployment");
+const STREAM: (&str, &str) = ("stream*", "nothing, since an answer is read as a whole");
 
 impl Service {
     /// The service of a node that has one input, and one output of type `output`.
@@ -40,7 +50,8 @@ impl Service {
                 output.name()
             )));
         }
-        Ok(Self { endpoint: node.endpoint.clone(), api_version: node.attributes.text("api_version").to_owned() })
+        let api_version = node.attributes.text("api_version").to_owned();
+        Ok(Self { endpoint: node.endpoint.clone(), api_version, extra: Fields::read(Group::Extra, node.attributes)? })
     }
 
     fn post<'a>(
@@ -63,15 +74,19 @@ impl Service {
         asked: &Asked,
         body: &impl serde::Serialize,
     ) -> Result<Request<'static>, Problem> {
-        let body = serde_json::to_vec(body).map_err(|error| Problem::new(Code::Input, error.to_string()))?;
+        let mut body = serde_json::to_vec(body).map_err(|error| Problem::new(Code::Input, error.to_string()))?;
+        self.extra.append(asked, &mut body);
         self.post(operation, asked, HeaderValue::from_static("application/json"), body)
     }
 
-    /// The path of an operation. On Azure it names the deployment, which is what `model` holds there.
+    /// The path of an operation. On Azure it names the deployment, which is what `model` holds there; but in [`V1`].
     fn path(&self, operation: &[&str], asked: &Asked) -> Result<PathAndQuery, Problem> {
+        let unfit = || Problem::new(Code::Node, "the endpoint has no path that can be sent");
         if self.api_version.is_empty() {
-            let unfit = || Problem::new(Code::Node, "the endpoint has no path that can be sent");
             return self.endpoint.path(operation).ok_or_else(unfit);
+        }
+        if self.api_version == V1 {
+            return self.endpoint.path(&[&["openai", "v1"], operation].concat()).ok_or_else(unfit);
         }
         let model = asked.options.required("model")?;
         let segments = [&["openai", "deployments", model], operation].concat();

@@ -5,10 +5,13 @@
 
 mod decode;
 mod encode;
+mod parameters;
 
 use http::uri::PathAndQuery;
 
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
+use super::groups::Fields;
+use super::options::Group;
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
 use super::{grpc, kserve, protobuf};
 use crate::endpoint::Endpoint;
@@ -21,11 +24,12 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.grpc",
     schemes: &["grpc", "grpcs"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version"],
+    attributes: &["model", "version", "parameters"],
     required: &["model"],
     datatypes: kserve::DATATYPES,
     options: &[],
     required_options: &[],
+    own_fields: kserve::OWN_PARAMETERS,
     batch: Batch::Request,
     prepare,
     describe: Some(Describe { request: metadata_request, description: metadata }),
@@ -34,6 +38,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 struct TritonGrpc {
     path: PathAndQuery,
     template: encode::Template,
+    parameters: Fields,
     outputs: Vec<DeclaredOutput>,
 }
 
@@ -42,6 +47,7 @@ fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
     Ok(Box::new(TritonGrpc {
         path: path(node.endpoint, "ModelInfer")?,
         template: encode::Template::new(model, version, node.inputs, node.outputs),
+        parameters: Fields::read(Group::Parameters, node.attributes)?,
         outputs: node.outputs.to_vec(),
     }))
 }
@@ -52,8 +58,9 @@ fn path(endpoint: &Endpoint, method: &str) -> Result<PathAndQuery, Problem> {
 }
 
 impl Protocol for TritonGrpc {
-    fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request<'static>, Problem> {
-        Ok(grpc::request(self.path.clone(), self.template.fill(inputs)?))
+    fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request<'static>, Problem> {
+        let parameters = parameters::message(&self.parameters, asked)?;
+        Ok(grpc::request(self.path.clone(), self.template.fill(inputs, &parameters)?))
     }
 
     fn check(&self, response: &Response) -> Result<(), Problem> {

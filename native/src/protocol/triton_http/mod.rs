@@ -11,7 +11,9 @@ use http::{HeaderMap, HeaderValue, Method};
 use self::decode::HEADER_LENGTH;
 use super::answer::{check_content, check_status};
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
+use super::groups::Fields;
 use super::kserve;
+use super::options::Group;
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
@@ -23,10 +25,11 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.http",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version"],
+    attributes: &["model", "version", "parameters"],
     required: &["model"],
     options: &[],
     required_options: &[],
+    own_fields: kserve::OWN_PARAMETERS,
     datatypes: kserve::DATATYPES,
     batch: Batch::Request,
     prepare,
@@ -36,6 +39,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 struct TritonHttp {
     path: PathAndQuery,
     template: encode::Template,
+    parameters: Fields,
     outputs: Vec<DeclaredOutput>,
 }
 
@@ -43,6 +47,7 @@ fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
     Ok(Box::new(TritonHttp {
         path: path(node.endpoint, node.attributes, &["infer"])?,
         template: encode::Template::new(node.inputs, node.outputs),
+        parameters: Fields::read(Group::Parameters, node.attributes)?,
         outputs: node.outputs.to_vec(),
     }))
 }
@@ -59,8 +64,8 @@ fn path(endpoint: &Endpoint, attributes: &OwnAttributes, rest: &[&str]) -> Resul
 }
 
 impl Protocol for TritonHttp {
-    fn request<'a>(&self, inputs: &[InputTensor<'a>], _: &Asked) -> Result<Request<'a>, Problem> {
-        let (body, header_length) = self.template.fill(inputs)?;
+    fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem> {
+        let (body, header_length) = self.template.fill(inputs, self.parameters.object(asked).as_deref())?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         headers.insert(HEADER_LENGTH, HeaderValue::from(header_length));

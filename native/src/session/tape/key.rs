@@ -19,7 +19,12 @@ pub fn of(node: &Node, inputs: &[InputTensor]) -> String {
     }
     // Constant options are few and hold no tensors, so that their textual form will do. Records name the type so.
     print.add(format!("Settings({:?})", node.options.values()).as_bytes());
-    node.option_inputs.iter().for_each(|option| print.add(option.name.as_bytes()));
+    node.option_inputs.iter().for_each(|option| print.add(option.name().as_bytes()));
+    // Of the headers that hold credentials neither name nor value: whose call it was says nothing of what was asked.
+    for (name, value) in node.headers.constant() {
+        print.add(name.as_str().as_bytes());
+        print.add(value.as_bytes());
+    }
     print.add(b"outputs");
     for output in &node.outputs {
         print.add(output.name.as_bytes());

@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 
 use super::{body, one_string, path, post};
 use crate::element::ElementType;
-use crate::failure::{Code, Problem, malformed};
+use crate::failure::{Problem, malformed};
 use crate::protocol::declared::Declared;
 use crate::protocol::multipart::Form;
 use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
@@ -126,6 +126,7 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Code;
     use crate::protocol::declared::tests::Parts;
 
     fn prepared(inputs: &[&str]) -> Result<Box<dyn Protocol>, Problem> {

@@ -19,6 +19,7 @@ from tests.test_headers import ALL, METADATA, call
 
 CODE = "s3cret/code+0123456789"
 QUERY = "sv=2024-10-21&code=s3cret%2Fcode%2B0123456789"
+NONE: Any = None
 SPECS: dict[str, Any] = {
     "inputs": [oh.TensorSpec("x", "float32", (1,))],
     "outputs": [oh.TensorSpec("y", "float32", (1,))],
@@ -127,7 +128,7 @@ AZURE = ("/openai/deployments", "/openai/deployments/d", "/openai/deployments/d/
 @pytest.mark.parametrize("query", ["", f"?{QUERY}"])
 @pytest.mark.parametrize("base", ["https://gpu.example", "https://gpu.example/base/v1"])
 def test_an_endpoint_with_the_protocols_own_path_says_what_to_write(base: str, query: str) -> None:
-    cases = [
+    cases: list[tuple[str, Any]] = [
         *((path, lambda url: oh.remote.triton(url, "m", **SPECS)) for path in TRITON),
         ("/inference.GRPCInferenceService/ModelInfer", lambda url: oh.remote.triton(url, "m", **SPECS)),
         *((path, lambda url: oh.remote.openai_chat("m", url=url)) for path in OPENAI),
@@ -203,7 +204,7 @@ def test_v1_of_azure_is_the_path_that_the_official_client_calls_there(operation:
         (lambda **more: oh.remote.azure_openai_audio("http://h", "d", api_version="1", **more), {"promt": "prompt"}),
         (lambda **more: oh.remote.azure_openai_embeddings("http://h", "d", api_version="1", **more), {"ulr": None}),
         (lambda **more: oh.remote.azureml("http://h", **SPECS, **more), {"deploiment": "deployment"}),
-        (lambda **more: oh.cascade(None, None, None, **more), {"row": "rows", "specualte": "speculate"}),
+        (lambda **more: oh.cascade(NONE, NONE, NONE, **more), {"row": "rows", "specualte": "speculate"}),
     ],
 )  # fmt: skip
 def test_a_mistyped_argument_is_told_with_the_one_that_was_meant(build: Any, near: dict[str, str | None]) -> None:

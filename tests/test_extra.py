@@ -50,7 +50,7 @@ FEEDS = {
 VALUES = {"flag": False, "seed": 2**53 + 1, "top_p": 0.1, "user": 'a "é"'}
 
 
-def named(dialects: list[Dialect]) -> Any:
+def named(dialects: list[Dialect]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("dialect", dialects, ids=lambda dialect: dialect.name)
 
 
@@ -67,7 +67,7 @@ def parts(request: Heard) -> list[tuple[str, bytes]]:
     whole = b"Content-Type: " + request.headers["content-type"].encode() + b"\r\n\r\n" + request.body
     form = email.message_from_bytes(whole, policy=email.policy.HTTP)
     return [
-        (str(part.get_param("name", header="content-disposition")), part.get_payload(decode=True))
+        (str(part.get_param("name", header="content-disposition")), bytes(part.get_payload(decode=True)))
         for part in form.iter_parts()
     ]
 
@@ -255,8 +255,8 @@ def test_parameters_that_are_inputs_are_those_of_tritonclient_too(dialect: Diale
     defaults = {"sequence_id": 0, "sequence_start": False, "sequence_end": True, "priority": 0, "timeout": 0,
                 "share": 0.0, "negative": 0}  # fmt: skip
     inputs = {name: oh.Input(default=value) for name, value in defaults.items()}
-    kinds = {bool: np.bool_, int: np.int64, float: np.float32, str: object}
-    feeds = {name: np.array([value], kinds[type(value)]) for name, value in PARAMETERS.items()}
+    kinds: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float32, str: object}
+    feeds: dict[str, Any] = {name: np.array([value], kinds[type(value)]) for name, value in PARAMETERS.items()}
     request = heard(dialect, feeds, parameters={**inputs, "lora": oh.Input()})
     assert parameters(dialect, request) == theirs(dialect)
 

@@ -8,7 +8,7 @@ mod node;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use http::{Response, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use node::{call, run, values};
+use node::{call, call_with_headers, run, values};
 use onnxhybrid::failure::Code;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -57,13 +57,16 @@ fn server_config(names: &[&str], protocols: &[&[u8]]) -> rustls::ServerConfig {
 struct Server {
     url: String,
     http2: Arc<AtomicUsize>,
+    /// Of each request the host that it names, and the header `x-key`.
+    named: Arc<Mutex<Vec<[String; 2]>>>,
 }
 
 /// A server that answers as the tests' node wants and counts the requests that came over HTTP/2.
 fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
     let acceptor = TlsAcceptor::from(Arc::new(server_config(names, protocols)));
     let http2 = Arc::new(AtomicUsize::new(0));
-    let counter = http2.clone();
+    let named = Arc::new(Mutex::new(Vec::new()));
+    let seen = (http2.clone(), named.clone());
     let (sender, receiver) = std::sync::mpsc::channel::<SocketAddr>();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -72,20 +75,26 @@ fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
             sender.send(listener.local_addr().unwrap()).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(talk(stream, acceptor.clone(), counter.clone()));
+                tokio::spawn(talk(stream, acceptor.clone(), seen.clone()));
             }
         });
     });
     let port = receiver.recv().unwrap().port();
-    Server { url: format!("https://localhost:{port}"), http2 }
+    Server { url: format!("https://localhost:{port}"), http2, named }
 }
 
+/// The server's count and list.
+type Seen = (Arc<AtomicUsize>, Arc<Mutex<Vec<[String; 2]>>>);
+
 /// Answers the requests of one connection.
-async fn talk(stream: TcpStream, acceptor: TlsAcceptor, counter: Arc<AtomicUsize>) {
+async fn talk(stream: TcpStream, acceptor: TlsAcceptor, (counter, named): Seen) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         counter.fetch_add(usize::from(request.version() == Version::HTTP_2), Ordering::SeqCst);
+        let text = |name| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let host = request.uri().authority().map_or_else(|| text("host"), ToString::to_string);
+        named.lock().unwrap().push([host, text("x-key")]);
         let body = match request.uri().path() {
             "/inference.GRPCInferenceService/ModelInfer" => h2_server::good(),
             _ => br#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#.to_vec(),
@@ -141,6 +150,29 @@ fn grpc_over_tls_needs_http2_and_nothing_else() {
     assert_eq!(values(&run(&grpc(&with)).unwrap()), [1.5, -2.0]);
     let failure = run(&grpc(&without)).unwrap_err();
     assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+}
+
+#[test]
+fn a_host_of_the_node_is_named_in_each_version_and_the_certificate_is_that_of_the_url() {
+    let headers = r#"{"Host": "other.example:8443", "X-Key": {"credential": "key"}}"#;
+    let config = r#"{"credentials": {"key": {"value": "s3cret"}}}"#;
+    const ALL: &[(&str, &[&[u8]])] =
+        &[("https", &[b"h2", b"http/1.1"]), ("https", &[b"http/1.1"]), ("grpcs", &[b"h2"])];
+    for (scheme, protocols) in ALL {
+        let server = serve(&["localhost"], protocols);
+        let url = server.url.replace("https", scheme);
+        let call = call_with_headers(&url, config, headers);
+        (0..2).for_each(|_| assert_eq!(values(&run(&call).unwrap()), [1.5, -2.0]));
+        let expected = ["other.example:8443".to_owned(), "s3cret".to_owned()];
+        assert_eq!(*server.named.lock().unwrap(), [expected.clone(), expected], "{scheme}");
+        let plain = call_with_headers(&url, "{}", "");
+        assert!(run(&plain).is_ok());
+        assert!(server.named.lock().unwrap()[2][0].starts_with("localhost:"));
+        let other = serve(&["other.example"], protocols);
+        let failure = run(&call_with_headers(&other.url.replace("https", scheme), config, headers)).unwrap_err();
+        assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+        assert!(other.named.lock().unwrap().is_empty());
+    }
 }
 
 #[test]

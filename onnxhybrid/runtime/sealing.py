@@ -6,7 +6,7 @@ returns instead of raising, and is left before anything is raised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from onnxhybrid.errors import Error
@@ -14,7 +14,7 @@ from onnxhybrid.model.texts import is_text
 from onnxhybrid.remote.auth import is_credential_name
 from onnxhybrid.runtime.secret import Secret
 
-Credentials = Mapping[str, str | Secret]
+Credentials = Mapping[str, str | Callable[[], str] | Secret]
 
 
 class Sealed:

@@ -20,7 +20,7 @@ class Heard:
 
     path: str
     host: str
-    headers: dict[str, str]
+    headers: dict[str, Any]
     body: bytes
 
 

@@ -261,6 +261,17 @@ ROWS = (
         "Leave the registration to oh.Session or oh.register.",
     ),
     row(
+        "OH543",
+        "Error",
+        "A feed is no text",
+        "An input of strings takes texts: str, or bytes that are UTF-8, and they are passed on to the last byte. ONNX "
+        "Runtime's Python API would make a text of anything else, as b'…' of bytes and None of a missing value, and "
+        "send that.",
+        'a feed of np.array([jpeg], dtype=object), or of ["a", None]',
+        'Feed texts. A Triton BYTES tensor of other bytes is declared with oh.remote.triton(…, bytes=["image"]) and fed '
+        "with np.frombuffer(data, np.uint8).",
+    ),
+    row(
         "OH546",
         "Error",
         "Rows of a cascade do not match",

@@ -148,4 +148,15 @@ ROWS = (
         "Do not run the model unless you know what the file holds; put constants that are meant to be sent into the "
         ".onnx file, with save(path, external_data=False).",
     ),
+    row(
+        "OH334",
+        "ModelError",
+        "What bytes= names is not one element of BYTES",
+        "A Triton BYTES tensor that holds bytes and not text is one element on the wire, and in the graph the uint8 "
+        "tensor of the bytes that it holds. The name given is that of no tensor of the model, or of one of another "
+        "datatype or size.",
+        'oh.remote.triton(url, "m", bytes=["image"]) where image is BYTES of shape [3]',
+        "Name BYTES tensors of one element. Where inputs and outputs are given, declare them as oh.TensorSpec(name, "
+        '"uint8", ("bytes",)), or as oh.TensorSpec(name, "str", (1, 1)) where the server has another shape than [1].',
+    ),
 )

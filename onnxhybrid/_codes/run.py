@@ -44,7 +44,8 @@ ROWS = (
         "Status 200 came with a body that is not the protocol's: an HTML page, broken JSON, a missing or doubled "
         "output, text that is not UTF-8.",
         "a captive portal's page in place of an inference response",
-        "Check that the endpoint is the service's base URL and nothing between answers for it.",
+        "Check that the endpoint is the service's base URL and nothing between answers for it. A Triton BYTES tensor "
+        'that holds other bytes than text is declared with oh.remote.triton(…, bytes=["thumbnail"]).',
     ),
     row(
         "OH505",
@@ -268,8 +269,8 @@ ROWS = (
         "Runtime's Python API would make a text of anything else, as b'…' of bytes and None of a missing value, and "
         "send that.",
         'a feed of np.array([jpeg], dtype=object), or of ["a", None]',
-        'Feed texts. A Triton BYTES tensor of other bytes is declared with oh.remote.triton(…, bytes=["image"]) and fed '
-        "with np.frombuffer(data, np.uint8).",
+        'Feed texts. A Triton BYTES tensor of other bytes is declared with oh.remote.triton(…, bytes=["image"]), and '
+        "fed with np.frombuffer(data, np.uint8).",
     ),
     row(
         "OH546",

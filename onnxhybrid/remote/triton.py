@@ -9,6 +9,7 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError, RemoteError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.remote.blobs import names_of, options, with_blobs
 from onnxhybrid.remote.invoke import CallSettings, Target, describe, invoke, specs
 
 _GIVE = "; with inputs= and outputs= it is not asked"
@@ -24,6 +25,7 @@ def triton(
     version: str = "",
     inputs: Iterable[TensorSpec] | None = None,
     outputs: Iterable[TensorSpec] | None = None,
+    bytes: Iterable[str] = (),  # noqa: A002  # the protocol's own word
     **common: Any,
 ) -> Model:
     """A model on a Triton server, called by the KServe v2 protocol over HTTP or gRPC.
@@ -35,6 +37,10 @@ def triton(
         model: the model's name on the server.
         version: its version; empty for the server's choice.
         inputs, outputs: what it takes and gives, by the names on the wire; without them the server is asked.
+        bytes: the BYTES tensors, inputs and outputs, that hold bytes and not text, as an encoded image. Each is one
+            element, and in the graph the uint8["bytes"] that the element holds. Where inputs and outputs are given such
+            a tensor is declared as uint8["bytes"], and has the shape [1] on the wire; or as the str that it is there,
+            as in `TensorSpec("image", "str", (1, 1))`, and then has the shape of that. The other BYTES tensors are str.
         **common: auth (`oh.Credential(name)`, `oh.Input("auth_token")` or None), timeout and connect_timeout in
             seconds (30 and 5; the first covers all attempts), retries (2), on_error ("raise", or "flag" for outputs
             ok, status and error), name (of the node; the model's name by default).
@@ -43,7 +49,7 @@ def triton(
         A Model with these inputs and outputs; its graph is one remote call.
 
     Raises:
-        ModelError: OH301 to OH304, an argument is wrong.
+        ModelError: OH301 to OH304, an argument is wrong; OH334, what `bytes` names is not one element of BYTES.
         RemoteError: the server was asked for the model's metadata and did not answer well.
 
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
@@ -52,9 +58,14 @@ def triton(
     target = Target(_protocol(url), url, model, version)
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
+    names = names_of(bytes)
     if inputs is None or outputs is None:
-        return invoke(target, *_asked(target, settings), settings)
-    return invoke(target, specs(inputs), specs(outputs), settings)
+        there = _asked(target, settings)
+        if numbers := [spec for spec in (*there[0], *there[1]) if spec.name in names and spec.dtype != "str"]:
+            raise ModelError("OH334", f"bytes names {numbers[0].name!r}, and the server says that it is {numbers[0]}")
+    else:
+        there = specs(inputs), specs(outputs)
+    return invoke(target, *with_blobs(*there, names), settings, options(*there, names))
 
 
 def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

@@ -70,9 +70,9 @@ def _listed(values: list[Any]) -> Array:
 def _array(name: str, array: Array) -> Array:
     items = array.ravel().tolist()
     plain = {str}.issuperset(map(type, items))
-    texts = items if plain else [_text(item) for item in items]
-    if None in texts or not _is_utf8(texts):
-        index = next(i for i, text in enumerate(texts) if text is None or not _is_utf8([text]))
+    texts: list[str | None] = items if plain else [_text(item) for item in items]
+    if not _are_utf8(texts):
+        index = next(i for i, text in enumerate(texts) if not _are_utf8([text]))
         raise Error("OH543", _problem(name, items[index], np.unravel_index(index, array.shape)))
     if plain and type(array) is np.ndarray and array.dtype.kind == "O":
         return array
@@ -88,16 +88,16 @@ def _text(item: object) -> str | None:
     if not isinstance(item, _BYTES):
         return None
     try:
-        return bytes(item).decode()
+        return (item.tobytes() if isinstance(item, np.void) else bytes(item)).decode()
     except UnicodeDecodeError:
         return None
 
 
-def _is_utf8(texts: Sequence[str]) -> bool:
-    """Whether all of them can be written as UTF-8: a lone surrogate cannot."""
+def _are_utf8(texts: Sequence[str | None]) -> bool:
+    """Whether all of them are texts that can be written as UTF-8: a lone surrogate cannot."""
     try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
+        "".join(texts).encode()  # type: ignore[arg-type]  # a TypeError of None
+    except (TypeError, UnicodeEncodeError):
         return False
     return True
 

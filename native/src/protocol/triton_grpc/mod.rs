@@ -9,8 +9,9 @@ mod encode;
 use http::uri::PathAndQuery;
 
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
+use super::kserve::{self, blobs::Blobs};
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
-use super::{grpc, kserve, protobuf};
+use super::{grpc, protobuf};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::tensor::{InputTensor, OutputTensor};
@@ -21,7 +22,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.grpc",
     schemes: &["grpc", "grpcs"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version"],
+    attributes: &["model", "version", kserve::blobs::ATTRIBUTE],
     required: &["model"],
     datatypes: kserve::DATATYPES,
     options: &[],
@@ -34,15 +35,18 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 struct TritonGrpc {
     path: PathAndQuery,
     template: encode::Template,
+    blobs: Blobs,
     outputs: Vec<DeclaredOutput>,
 }
 
 fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let (blobs, outputs) = kserve::blobs::read(node)?;
     let (model, version) = (node.attributes.text("model"), node.attributes.text("version"));
     Ok(Box::new(TritonGrpc {
         path: path(node.endpoint, "ModelInfer")?,
         template: encode::Template::new(model, version, node.inputs, node.outputs),
-        outputs: node.outputs.to_vec(),
+        blobs,
+        outputs,
     }))
 }
 
@@ -53,7 +57,7 @@ fn path(endpoint: &Endpoint, method: &str) -> Result<PathAndQuery, Problem> {
 
 impl Protocol for TritonGrpc {
     fn request(&self, inputs: &[InputTensor], _: &Asked) -> Result<Request<'static>, Problem> {
-        Ok(grpc::request(self.path.clone(), self.template.fill(inputs)?))
+        Ok(grpc::request(self.path.clone(), self.template.fill(&self.blobs.travelling(inputs)?)?))
     }
 
     fn check(&self, response: &Response) -> Result<(), Problem> {

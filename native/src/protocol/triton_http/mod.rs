@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use self::decode::HEADER_LENGTH;
 use super::answer::{check_content, check_status};
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
-use super::kserve;
+use super::kserve::{self, blobs::Blobs};
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
@@ -23,7 +23,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.http",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version"],
+    attributes: &["model", "version", kserve::blobs::ATTRIBUTE],
     required: &["model"],
     options: &[],
     required_options: &[],
@@ -36,14 +36,17 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 struct TritonHttp {
     path: PathAndQuery,
     template: encode::Template,
+    blobs: Blobs,
     outputs: Vec<DeclaredOutput>,
 }
 
 fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let (blobs, outputs) = kserve::blobs::read(node)?;
     Ok(Box::new(TritonHttp {
         path: path(node.endpoint, node.attributes, &["infer"])?,
         template: encode::Template::new(node.inputs, node.outputs),
-        outputs: node.outputs.to_vec(),
+        blobs,
+        outputs,
     }))
 }
 
@@ -60,7 +63,7 @@ fn path(endpoint: &Endpoint, attributes: &OwnAttributes, rest: &[&str]) -> Resul
 
 impl Protocol for TritonHttp {
     fn request<'a>(&self, inputs: &[InputTensor<'a>], _: &Asked) -> Result<Request<'a>, Problem> {
-        let (body, header_length) = self.template.fill(inputs)?;
+        let (body, header_length) = self.template.fill(&self.blobs.travelling(inputs)?)?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         headers.insert(HEADER_LENGTH, HeaderValue::from(header_length));

@@ -215,3 +215,13 @@ def test_an_input_of_bytes_that_is_none_in_the_graph_is_refused_before_it_is_sen
 def test_the_old_operators_cannot_send_bytes_as_an_element(server: RawServer) -> None:
     with pytest.raises(oh.ModelError, match=r"OH403.*BYTES"):
         oh.legacy.export(thumbnail(server.url, auth=oh.Input("auth_token")))
+
+
+@pytest.mark.parametrize(("datatype", "found"), [("BYTES", 0), ("UINT8", 2)])
+def test_a_server_that_validate_asks_has_to_have_bytes_there(datatype: str, found: int) -> None:
+    tensor = {"datatype": datatype, "shape": [1]}
+    metadata = {"inputs": [{"name": "image", **tensor}], "outputs": [{"name": "small", **tensor}]}
+    with raw_server(answer(json.dumps(metadata).encode())) as raw:
+        report = oh.validate(thumbnail(raw.url), online=True)
+    assert [finding.code for finding in report.findings].count("OH312") == found
+    assert not report.errors or found

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from onnx import NodeProto
+
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model.remote_spec import attributes_of
 from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.remote.options import Options
 
@@ -49,6 +52,18 @@ def options(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], names: 
     """What the node says of its tensors of bytes, given as `with_blobs` is."""
     shapes = {spec.name: _wire_shape(spec) for spec in (*inputs, *outputs) if spec.name in names}
     return Options(attributes={ATTRIBUTE: json.dumps(shapes)} if shapes else {})
+
+
+def blobs_of(node: NodeProto) -> frozenset[str]:
+    """The tensors of a remote node, by their names on the wire, that are elements of BYTES there.
+
+    A malformed attribute names none: the library refuses the node.
+    """
+    try:
+        shapes = json.loads(attributes_of(node).get(ATTRIBUTE, "{}"))
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset(shapes if isinstance(shapes, dict) else ())
 
 
 def _declared(spec: TensorSpec, names: Sequence[str]) -> TensorSpec:

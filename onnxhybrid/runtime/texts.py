@@ -8,6 +8,7 @@ whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -69,16 +70,24 @@ def _listed(values: list[Any]) -> Array:
 
 def _array(name: str, array: Array) -> Array:
     items = array.ravel().tolist()
-    plain = {str}.issuperset(map(type, items))
-    texts: list[str | None] = items if plain else [_text(item) for item in items]
+    kinds = set(map(type, items))
+    texts = items if kinds <= {str} else _texts(items, kinds)
     if not _are_utf8(texts):
         index = next(i for i, text in enumerate(texts) if not _are_utf8([text]))
         raise Error("OH543", _problem(name, items[index], np.unravel_index(index, array.shape)))
-    if plain and type(array) is np.ndarray and array.dtype.kind == "O":
+    if texts is items and array.dtype.kind == "O" and type(array) is np.ndarray:
         return array
     whole = np.empty(len(texts), object)
     whole[:] = texts
     return whole.reshape(array.shape)
+
+
+def _texts(items: list[Any], kinds: set[type]) -> list[str | None]:
+    """The texts of elements of these types; None for one that is no text."""
+    if kinds == {bytes}:
+        with suppress(UnicodeDecodeError):  # it is looked for below
+            return list(map(bytes.decode, items))
+    return [_text(item) for item in items]
 
 
 def _text(item: object) -> str | None:

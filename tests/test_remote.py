@@ -465,8 +465,10 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
     specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
     url, option = "https://h", oh.Input()
     models = [
-        oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1]),
-        oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1]),
+        *(
+            oh.remote.triton(base, "m", inputs=[oh.TensorSpec("x", "str", (1,))], outputs=specs[1], bytes=["x"])
+            for base in (url, "grpcs://h")
+        ),
         oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
                                prompt=option, temperature=option),
         oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option),

@@ -63,6 +63,20 @@ def test_a_tensor_given_as_the_str_of_the_server_keeps_that_shape_on_the_wire(se
     assert sent(server.requests.pop())[0]["shape"] == [1, 1, 1]
 
 
+def test_bytes_whose_sizes_have_one_name_are_each_as_long_as_they_are() -> None:
+    named = [oh.TensorSpec(name, "uint8", ("bytes",)) for name in ("image", "small")]
+    with raw_server(functools.partial(binary, "small", [1], packed(b"abc"))) as raw:
+        model = thumbnail(raw.url, inputs=named[:1], outputs=named[1:])
+        assert oh.Session(model).run(None, feed(PHOTO))[0].tobytes() == b"abc"
+    assert [str(spec) for spec in thumbnail("http://h").inputs] == ["image: uint8[bytes]"]
+
+
+@pytest.mark.parametrize("array", [np.array([PHOTO]), np.array([PHOTO], object)])
+def test_an_element_where_its_bytes_are_wanted_is_refused_by_how_it_is_fed(session: oh.Session, array: Any) -> None:
+    with pytest.raises(oh.Error, match=r"OH540.*'image' takes uint8.*numpy\.frombuffer"):
+        session.run(None, {"image": array})
+
+
 def test_only_named_tensors_are_bytes(server: RawServer) -> None:
     model = thumbnail(server.url, outputs=[oh.TensorSpec("small", "str", (1,))], bytes=["image"])
     assert oh.Session(model).run(None, feed(b"abc"))[0].tolist() == ["cba"]

@@ -6,6 +6,7 @@ A tensor of str holds text, in ONNX and in each of ONNX Runtime's bindings, whic
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from onnx import NodeProto
@@ -36,7 +37,7 @@ def names_of(given: Iterable[str]) -> tuple[str, ...]:
 def with_blobs(
     inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], names: Sequence[str]
 ) -> tuple[Specs, Specs]:
-    """The tensors as the graph declares them: those of bytes are uint8 of one dimension.
+    """The tensors as the graph declares them: those of bytes are uint8 of one dimension, each of a size of its own.
 
     Raises:
         ModelError: OH334, a name is that of no tensor, or of one that is not one element of BYTES.
@@ -45,7 +46,13 @@ def with_blobs(
     if unknown := [name for name in names if name not in known]:
         there = ", ".join(map(repr, known)) or "none"
         raise ModelError("OH334", f"bytes names {unknown[0]!r}, and the model's tensors are {there}")
-    return tuple(_declared(spec, names) for spec in inputs), tuple(_declared(spec, names) for spec in outputs)
+    sizes = Counter(size for spec in (*inputs, *outputs) for size in set(spec.shape or ()) if isinstance(size, str))
+    shared = frozenset(size for size, tensors in sizes.items() if tensors > 1)
+
+    def declared(specs: Sequence[TensorSpec]) -> Specs:
+        return tuple(_declared(spec, shared) if spec.name in names else spec for spec in specs)
+
+    return declared(inputs), declared(outputs)
 
 
 def options(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], names: Sequence[str]) -> Options:
@@ -66,11 +73,10 @@ def blobs_of(node: NodeProto) -> frozenset[str]:
     return frozenset(shapes if isinstance(shapes, dict) else ())
 
 
-def _declared(spec: TensorSpec, names: Sequence[str]) -> TensorSpec:
-    if spec.name not in names:
-        return spec
+def _declared(spec: TensorSpec, shared: frozenset[str]) -> TensorSpec:
+    """A tensor of bytes as uint8. A name of its size that it shares with others would say that all are as large."""
     _wire_shape(spec)
-    if spec.dtype == "uint8" and spec.shape is not None:
+    if spec.dtype == "uint8" and spec.shape is not None and shared.isdisjoint(spec.shape):
         return spec
     return TensorSpec(spec.name, "uint8", (f"{spec.name}_bytes",), spec.optional)
 

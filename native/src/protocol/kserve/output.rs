@@ -55,7 +55,8 @@ impl Head<'_> {
         let element = super::element(&self.datatype).filter(|element| *element == wanted);
         let element = element.ok_or_else(|| {
             let (title, datatype, name) = (self.title(), &self.datatype, wanted.name());
-            let way = if declared.element == ElementType::UInt8 { blobs::way(title) } else { String::new() };
+            let holds_bytes = wanted == ElementType::UInt8 && super::element(datatype) == Some(ElementType::String);
+            let way = if holds_bytes { blobs::way(title) } else { String::new() };
             Problem::new(Code::OutputType, format!("output \"{title}\" is {datatype}, but {name} is declared{way}"))
         })?;
         if self.shape.len() > MAX_RANK {

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::output::MAX_RANK;
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
 use crate::protocol::declared::{Declared, DeclaredOutput};
@@ -39,7 +38,7 @@ fn shapes(text: &str) -> Result<HashMap<String, Vec<i64>>, Problem> {
     }
     let shapes: HashMap<String, Vec<i64>> =
         serde_json::from_str(text).map_err(|_| malformed(format!("{ATTRIBUTE} is no JSON object of shapes")))?;
-    let of_one = |shape: &Vec<i64>| shape.len() <= MAX_RANK && shape.iter().all(|size| *size == 1);
+    let of_one = |shape: &Vec<i64>| shape.iter().all(|size| *size == 1);
     match shapes.iter().find(|(_, shape)| !of_one(shape)) {
         Some((name, shape)) => Err(malformed(format!(
             "{ATTRIBUTE} gives \"{name}\" the shape {shape:?}, which is not that of one element"

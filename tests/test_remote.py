@@ -466,8 +466,11 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
     url, option, extra = "https://h", oh.Input(), {"further": 1}
     fields = [(name, STRING, [1]) for name in ("filename", "model_name")]
     models = [
-        oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1], parameters=extra),
-        oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1], parameters=extra),
+        *(
+            oh.remote.triton(base, "m", inputs=[oh.TensorSpec("x", "str", (1,))], outputs=specs[1], bytes=["x"],
+                             parameters=extra)
+            for base in (url, "grpcs://h")
+        ),
         oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
                                prompt=option, temperature=option, extra=extra),
         oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option, extra=extra),

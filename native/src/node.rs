@@ -307,7 +307,7 @@ fn names(text: &str, attribute: &str) -> Result<Vec<String>, Problem> {
 
 fn declared_output(name: String, element: Option<ElementType>, shape: Shape) -> Result<DeclaredOutput, Problem> {
     match element {
-        Some(element) => Ok(DeclaredOutput { name, element, shape }),
+        Some(element) => Ok(DeclaredOutput { name, element, shape, is_blob: false }),
         None => Err(malformed(format!("output \"{name}\" is declared as something that cannot travel"))),
     }
 }

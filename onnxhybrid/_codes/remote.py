@@ -188,4 +188,15 @@ ROWS = (
         'oh.remote.triton("http://host:8000/v2/models/yolo/infer", "yolo")',
         "Give the base URL that the message names.",
     ),
+    row(
+        "OH334",
+        "ModelError",
+        "What bytes= names is not one element of BYTES",
+        "A Triton BYTES tensor that holds bytes and not text is one element on the wire, and in the graph the uint8 "
+        "tensor of the bytes that it holds. The name given is that of no tensor of the model, or of one of another "
+        "datatype or size.",
+        'oh.remote.triton(url, "m", bytes=["image"]) where image is BYTES of shape [3]',
+        "Name BYTES tensors of one element. Where inputs and outputs are given, declare them as oh.TensorSpec(name, "
+        '"uint8", ("bytes",)), or as oh.TensorSpec(name, "str", (1, 1)) where the server has another shape than [1].',
+    ),
 )

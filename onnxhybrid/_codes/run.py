@@ -44,7 +44,8 @@ ROWS = (
         "Status 200 came with a body that is not the protocol's: an HTML page, broken JSON, a missing or doubled "
         "output, text that is not UTF-8.",
         "a captive portal's page in place of an inference response",
-        "Check that the endpoint is the service's base URL and nothing between answers for it.",
+        "Check that the endpoint is the service's base URL and nothing between answers for it. A Triton BYTES tensor "
+        'that holds other bytes than text is declared with oh.remote.triton(…, bytes=["thumbnail"]).',
     ),
     row(
         "OH505",
@@ -259,6 +260,17 @@ ROWS = (
         "domain once; there it was registered by hand already, or another library holds its domain.",
         "options.register_custom_ops_library(oh.library_path()), then oh.Session(model, sess_options=options)",
         "Leave the registration to oh.Session or oh.register.",
+    ),
+    row(
+        "OH543",
+        "Error",
+        "A feed is no text",
+        "An input of strings takes texts: str, or bytes that are UTF-8, and they are passed on to the last byte. ONNX "
+        "Runtime's Python API would make a text of anything else, as b'…' of bytes and None of a missing value, and "
+        "send that.",
+        'a feed of np.array([jpeg], dtype=object), or of ["a", None]',
+        'Feed texts. A Triton BYTES tensor of other bytes is declared with oh.remote.triton(…, bytes=["image"]), and '
+        "fed with np.frombuffer(data, np.uint8).",
     ),
     row(
         "OH546",

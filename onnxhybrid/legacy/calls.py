@@ -126,6 +126,8 @@ def _triton(call: _Invoke) -> OldCall:
     for wire in call.spec.inputs:
         if wire_name(wire) != wire:
             raise refused(call.node, f"of the wire name {wire!r} they send what follows the last slash")
+    if call.text("bytes_tensors"):
+        raise refused(call.node, "they send a uint8 tensor as UINT8, and not as an element of BYTES")
     attributes = {
         "model_uri": call.spec.endpoint,
         "model_name": call.spec.model,

@@ -9,6 +9,7 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError, RemoteError
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.remote.blobs import attribute_of, names_of, with_blobs
 from onnxhybrid.remote.groups import Fields
 from onnxhybrid.remote.invoke import CallSettings, Target, builder, describe, invoke, specs
 from onnxhybrid.remote.options import Options
@@ -28,6 +29,7 @@ def triton(
     inputs: Iterable[TensorSpec] | None = None,
     outputs: Iterable[TensorSpec] | None = None,
     parameters: Fields | None = None,
+    bytes: Iterable[str] = (),  # noqa: A002  # the protocol's own word
     **common: Any,
 ) -> Model:
     """A model on a Triton server, called by the KServe v2 protocol over HTTP or gRPC.
@@ -43,6 +45,10 @@ def triton(
             (in microseconds, for the server's queue), and what the model's own backend knows. A bool, an int, a float
             or a text each, or an `oh.Input()`: a graph input of shape [1] and of its default's type (bool, int64,
             float32, str), without a default str; an empty text is not sent.
+        bytes: the BYTES tensors, inputs and outputs, that hold bytes and not text, as an encoded image. Each is one
+            element, and in the graph the uint8["bytes"] that the element holds. Where inputs and outputs are given such
+            a tensor is declared as uint8["bytes"], and has the shape [1] on the wire; or as the str that it is there,
+            as in `TensorSpec("image", "str", (1, 1))`, and then has the shape of that. The other BYTES tensors are str.
         **common: auth (`oh.Credential(name)`, `oh.Input("auth_token")` or None), headers (of every request, the
             question for metadata included, by name: a text, an `oh.Credential` or an `oh.Input()`; over gRPC as
             metadata), timeout and connect_timeout in seconds (30 and 5; the first covers all attempts), retries (2),
@@ -53,7 +59,8 @@ def triton(
         A Model with these inputs and outputs; its graph is one remote call.
 
     Raises:
-        ModelError: OH301 to OH304, OH322, OH323 or OH325, an argument is wrong.
+        ModelError: OH301 to OH304, OH322, OH323 or OH325, an argument is wrong; OH334, what `bytes` names is not one
+            element of BYTES.
         RemoteError: the server was asked for the model's metadata and did not answer well.
 
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
@@ -62,10 +69,15 @@ def triton(
     target = Target(_protocol(url), url, model, version)
     if (inputs is None) != (outputs is None):
         raise ModelError("OH302", "inputs and outputs are given together, or neither is and the server is asked")
-    options = Options.of(target.protocol, {}, parameters=parameters)
+    names = names_of(bytes)
     if inputs is None or outputs is None:
-        return invoke(target, *_asked(target, settings), settings, options)
-    return invoke(target, specs(inputs), specs(outputs), settings, options)
+        there = _asked(target, settings)
+        if numbers := [spec for spec in (*there[0], *there[1]) if spec.name in names and spec.dtype != "str"]:
+            raise ModelError("OH334", f"bytes names {numbers[0].name!r}, and the server says that it is {numbers[0]}")
+    else:
+        there = specs(inputs), specs(outputs)
+    options = Options.of(target.protocol, {}, parameters=parameters, **attribute_of(*there, names))
+    return invoke(target, *with_blobs(*there, names), settings, options)
 
 
 def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

@@ -34,7 +34,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
     """Runs a Model, or the file of one, with ONNX Runtime. Any number of threads may use it at once.
 
     It is an `onnxruntime.InferenceSession`: each method of the installed release works, with its arguments and results.
-    What those methods raise where a model is opened or run is an `oh.Error` with a code.
+    What those methods raise where a model is opened or run is an `oh.Error` with a code. Texts alone it takes
+    otherwise: str, and bytes of UTF-8, are passed on to the last byte, and what is no text is refused.
 
     It needs no closing: what it holds is freed with it. Where a graph uses operators of onnxruntime-extensions, their
     library is registered too.
@@ -123,7 +124,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
 
         Args:
             output_names: the outputs to compute; None or empty for all.
-            input_feed: input -> array; bfloat16 and float8 tensors are arrays of ml_dtypes' dtypes.
+            input_feed: input -> array; bfloat16 and float8 tensors are arrays of ml_dtypes' dtypes, texts arrays of
+                dtype U, S or StringDType, or of objects that are str, or bytes of UTF-8.
             run_options: ONNX Runtime's options for this run.
 
         Returns:
@@ -131,7 +133,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
 
         Raises:
             RemoteError: a remote call failed; see its subclasses.
-            Error: OH540, ONNX Runtime refused, for example a feed of another type.
+            Error: OH540, ONNX Runtime refused, for example a feed of another type; OH543, a feed for an input of texts
+                holds something else.
         """
         check_arguments(output_names, input_feed, run_options)
         if self._loops and is_main_thread():

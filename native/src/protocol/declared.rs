@@ -24,6 +24,8 @@ pub struct DeclaredOutput {
     pub element: ElementType,
     /// Its shape as far as it is known.
     pub shape: Shape,
+    /// Whether it is the one string of a tensor on the wire, as uint8.
+    pub is_blob: bool,
 }
 
 /// The attributes of a node that only its protocol knows, by name. They are texts; those that are absent are empty.
@@ -112,6 +114,7 @@ pub(super) mod tests {
                 name: (*name).into(),
                 element: *element,
                 shape: Shape::UNKNOWN,
+                is_blob: false,
             };
             Self {
                 endpoint: Endpoint::parse(endpoint).unwrap(),

@@ -23,6 +23,7 @@ impl InputTensor<'_> {
                 InputData::Raw(&bytes[index * size..(index + 1) * size])
             }
             InputData::Text(strings) => InputData::Text(strings.row(index, rows)),
+            InputData::Blob(bytes) => InputData::Blob(bytes),
         };
         InputTensor { element: self.element, shape, data }
     }

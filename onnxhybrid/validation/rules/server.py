@@ -11,6 +11,7 @@ from onnxhybrid.library import protocols
 from onnxhybrid.model import RemoteSpec, TensorSpec
 from onnxhybrid.model.remote_spec import BEGIN
 from onnxhybrid.remote.auth import Credential
+from onnxhybrid.remote.blobs import blobs_of
 from onnxhybrid.remote.invoke import CallSettings, Target, describe
 from onnxhybrid.validation.subject import Scope, Subject, label
 
@@ -35,8 +36,12 @@ def agrees(subject: Subject) -> Iterator[Finding]:
             ("input", remote.inputs, travelling, taken),
             ("output", remote.outputs, results, given),
         )
+        blobs = blobs_of(node)
         for side, names, tensors, specs in sides:
-            for text in _differences(side, names, [_dtype(name, scope) for name in tensors], specs):
+            declared = [_dtype(tensor, scope) for tensor in tensors]
+            # A flag has no name on the wire.
+            sent = ["str" if name in blobs else dtype for name, dtype in zip(names, declared, strict=False)]
+            for text in _differences(side, names, sent, specs):
                 yield Finding("OH312", text, label(node))
         for spec in taken:
             if spec.name not in remote.inputs and not spec.optional:

@@ -3,6 +3,7 @@
 //! Source: the open inference protocol, <https://github.com/kserve/open-inference-protocol>.
 
 pub mod binary;
+pub mod blobs;
 pub mod json_data;
 pub mod metadata;
 pub mod output;

@@ -40,7 +40,7 @@ fn one_string<'a>(name: &str, tensor: &'a InputTensor) -> Result<&'a [u8], Probl
             Code::Input,
             format!("the input \"{name}\" holds {} strings, not one", strings.starts.len()),
         )),
-        InputData::Raw(_) => {
+        InputData::Raw(_) | InputData::Blob(_) => {
             Err(Problem::new(Code::Input, format!("the input \"{name}\" is {}, not str", tensor.element.name())))
         }
     }

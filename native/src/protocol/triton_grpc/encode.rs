@@ -108,8 +108,12 @@ mod tests {
 
     fn template(inputs: &[&str], outputs: &[&str]) -> Template {
         let input = |name: &&str| DeclaredInput { name: (*name).into(), shape: Shape::UNKNOWN };
-        let output =
-            |name: &&str| DeclaredOutput { name: (*name).into(), element: ElementType::Float32, shape: Shape::UNKNOWN };
+        let output = |name: &&str| DeclaredOutput {
+            name: (*name).into(),
+            element: ElementType::Float32,
+            shape: Shape::UNKNOWN,
+            is_blob: false,
+        };
         let inputs: Vec<_> = inputs.iter().map(input).collect();
         Template::new("m", "1", &inputs, &outputs.iter().map(output).collect::<Vec<_>>())
     }

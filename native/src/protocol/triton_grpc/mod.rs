@@ -11,9 +11,10 @@ use http::uri::PathAndQuery;
 
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
 use super::groups::Fields;
+use super::kserve::{self, blobs::Blobs};
 use super::options::Group;
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
-use super::{grpc, kserve, protobuf};
+use super::{grpc, protobuf};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem};
 use crate::tensor::{InputTensor, OutputTensor};
@@ -24,7 +25,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.grpc",
     schemes: &["grpc", "grpcs"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version", "parameters"],
+    attributes: &["model", "version", "parameters", kserve::blobs::ATTRIBUTE],
     required: &["model"],
     datatypes: kserve::DATATYPES,
     options: &[],
@@ -39,16 +40,19 @@ struct TritonGrpc {
     path: PathAndQuery,
     template: encode::Template,
     parameters: Fields,
+    blobs: Blobs,
     outputs: Vec<DeclaredOutput>,
 }
 
 fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let (blobs, outputs) = kserve::blobs::read(node)?;
     let (model, version) = (node.attributes.text("model"), node.attributes.text("version"));
     Ok(Box::new(TritonGrpc {
         path: path(node.endpoint, "ModelInfer")?,
         template: encode::Template::new(model, version, node.inputs, node.outputs),
         parameters: Fields::read(Group::Parameters, node.attributes)?,
-        outputs: node.outputs.to_vec(),
+        blobs,
+        outputs,
     }))
 }
 
@@ -60,7 +64,8 @@ fn path(endpoint: &Endpoint, method: &str) -> Result<PathAndQuery, Problem> {
 impl Protocol for TritonGrpc {
     fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request<'static>, Problem> {
         let parameters = parameters::message(&self.parameters, asked)?;
-        Ok(grpc::request(self.path.clone(), self.template.fill(inputs, &parameters)?))
+        let inputs = self.blobs.travelling(inputs)?;
+        Ok(grpc::request(self.path.clone(), self.template.fill(&inputs, &parameters)?))
     }
 
     fn check(&self, response: &Response) -> Result<(), Problem> {

@@ -80,7 +80,9 @@ fn tensor(
 ) -> Result<OutputTensor, Problem> {
     match (binary, json.map(RawValue::get)) {
         (Some(binary), None) => output.binary(binary),
-        (None, Some(json)) if is_nested(json) => output.same_shape(nested::read(json, declared)?),
+        (None, Some(json)) if is_nested(json) => {
+            output.same_shape(nested::read(json, &kserve::blobs::on_wire(declared))?)
+        }
         (None, Some(json)) => {
             let elements = kserve::json_data::read(json, output.element)
                 .map_err(|error| answer(format!("the data of output \"{}\" are malformed: {error}", output.title())))?;

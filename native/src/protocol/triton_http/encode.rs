@@ -97,8 +97,12 @@ mod tests {
     fn template(inputs: &[&str], outputs: &[&str]) -> Template {
         let inputs: Vec<_> =
             inputs.iter().map(|name| DeclaredInput { name: (*name).into(), shape: Shape::UNKNOWN }).collect();
-        let output =
-            |name: &&str| DeclaredOutput { name: (*name).into(), element: ElementType::Float32, shape: Shape::UNKNOWN };
+        let output = |name: &&str| DeclaredOutput {
+            name: (*name).into(),
+            element: ElementType::Float32,
+            shape: Shape::UNKNOWN,
+            is_blob: false,
+        };
         Template::new(&inputs, &outputs.iter().map(output).collect::<Vec<_>>())
     }
 

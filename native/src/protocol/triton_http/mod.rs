@@ -12,7 +12,7 @@ use self::decode::HEADER_LENGTH;
 use super::answer::{check_content, check_status};
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
 use super::groups::Fields;
-use super::kserve;
+use super::kserve::{self, blobs::Blobs};
 use super::options::Group;
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
 use crate::endpoint::Endpoint;
@@ -25,7 +25,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.http",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version", "parameters"],
+    attributes: &["model", "version", "parameters", kserve::blobs::ATTRIBUTE],
     required: &["model"],
     options: &[],
     required_options: &[],
@@ -40,15 +40,18 @@ struct TritonHttp {
     path: PathAndQuery,
     template: encode::Template,
     parameters: Fields,
+    blobs: Blobs,
     outputs: Vec<DeclaredOutput>,
 }
 
 fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
+    let (blobs, outputs) = kserve::blobs::read(node)?;
     Ok(Box::new(TritonHttp {
         path: path(node.endpoint, node.attributes, &["infer"])?,
         template: encode::Template::new(node.inputs, node.outputs),
         parameters: Fields::read(Group::Parameters, node.attributes)?,
-        outputs: node.outputs.to_vec(),
+        blobs,
+        outputs,
     }))
 }
 
@@ -65,7 +68,8 @@ fn path(endpoint: &Endpoint, attributes: &OwnAttributes, rest: &[&str]) -> Resul
 
 impl Protocol for TritonHttp {
     fn request<'a>(&self, inputs: &[InputTensor<'a>], asked: &Asked) -> Result<Request<'a>, Problem> {
-        let (body, header_length) = self.template.fill(inputs, self.parameters.object(asked).as_deref())?;
+        let inputs = self.blobs.travelling(inputs)?;
+        let (body, header_length) = self.template.fill(&inputs, self.parameters.object(asked).as_deref())?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         headers.insert(HEADER_LENGTH, HeaderValue::from(header_length));

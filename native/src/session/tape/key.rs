@@ -55,7 +55,7 @@ impl Print {
         self.0.update(&(tensor.shape.len() as u64).to_le_bytes());
         tensor.shape.iter().for_each(|size| self.0.update(&size.to_le_bytes()));
         match &tensor.data {
-            InputData::Raw(bytes) => self.add(bytes),
+            InputData::Raw(bytes) | InputData::Blob(bytes) => self.add(bytes),
             InputData::Text(strings) => strings.iter().for_each(|string| self.add(string)),
         }
     }

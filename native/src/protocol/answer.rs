@@ -29,7 +29,8 @@ pub fn status_text(response: &Response) -> String {
     let message = server_message(response);
     let reason = response.status.canonical_reason().unwrap_or_default();
     let separator = if message.is_empty() { "" } else { ": " };
-    format!("the server answered {} {reason}{separator}{message}", response.status.as_u16())
+    let advice = &response.advice;
+    format!("the server answered {} {reason}{advice}{separator}{message}", response.status.as_u16())
 }
 
 /// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is.
@@ -84,13 +85,11 @@ pub fn answer(what: impl std::fmt::Display) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
-
     use super::*;
+    use bytes::Bytes;
 
     fn response(body: &'static str) -> Response {
-        Response { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()).into() }
+        Response { body: Bytes::from_static(body.as_bytes()).into(), ..Response::default() }
     }
 
     #[test]

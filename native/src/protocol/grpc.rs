@@ -82,7 +82,7 @@ pub fn check(response: &Response) -> Result<(), Problem> {
     let name = STATUSES.get(usize::from(number)).copied().unwrap_or("an unknown status");
     let message = message_of(&response.headers);
     let separator = if message.is_empty() { "" } else { ": " };
-    Err(failed(number, format!("the server answered {number} {name}{separator}{message}")))
+    Err(failed(number, format!("the server answered {number} {name}{}{separator}{message}", response.advice)))
 }
 
 /// The one message of an answer that passed [`check`].
@@ -149,7 +149,12 @@ mod tests {
             (http::HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
         });
         let body = Bytes::copy_from_slice(body).into();
-        Response { status: StatusCode::from_u16(status).unwrap(), headers: headers.collect(), body }
+        Response {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.collect(),
+            body,
+            ..Response::default()
+        }
     }
 
     fn problem(status: u16, headers: &[(&'static str, &str)]) -> Problem {

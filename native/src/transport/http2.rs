@@ -98,7 +98,7 @@ async fn perform(
         let _ = stream.send_data(body, true);
     }
     let (head, mut body) = answer.await.map_err(unanswered)?.into_parts();
-    let mut response = Response { status: head.status, headers: head.headers, body: Default::default() };
+    let mut response = Response { status: head.status, headers: head.headers, ..Response::default() };
     let outcome = read(&mut body, wire, &mut response, limits, tally).await;
     outcome.map_err(|problem| match wire {
         Wire::Http => Trouble::Final(problem.with_status(response.status.as_u16())),

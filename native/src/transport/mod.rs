@@ -1,6 +1,7 @@
 //! Requests and answers on their way: one deadline, safe retries, bounded bodies, pooled connections.
 
 mod admission;
+mod advice;
 mod alarm;
 mod body;
 mod connect;

@@ -94,6 +94,11 @@ impl Peer {
         &self.origin
     }
 
+    /// What is spoken there.
+    pub(super) fn wire(&self) -> Wire {
+        self.wire
+    }
+
     /// Refuses a request that is larger than a strict policy allows.
     pub(super) fn check_size(&self, bytes: u64) -> Result<(), Problem> {
         match self.policy.strict.map(|strict| strict.max_request_bytes) {

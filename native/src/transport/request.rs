@@ -31,7 +31,7 @@ impl Request<'_> {
 }
 
 /// An answer, whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
@@ -39,6 +39,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body as it came.
     pub body: Chunks,
+    /// What an answer that is no success says of the next request, as the end of "the server answered 503"; often nothing.
+    pub advice: String,
 }
 
 impl Response {

@@ -85,7 +85,7 @@ impl Http1 {
         match outcome {
             Err(problem) if good => Err(Trouble::Final(problem.with_status(200))),
             // The text of an error is quoted as far as it came, and as far as the limit allows.
-            _ => Ok(Response { status, headers, body: reading.finish() }),
+            _ => Ok(Response { status, headers, body: reading.finish(), ..Response::default() }),
         }
     }
 }

@@ -95,14 +95,13 @@ pub fn message(response: &Response) -> Result<Cursor<'_>, Problem> {
     let cut = |length| Problem::new(Code::CutShort, format!("the answer ended early: {length} bytes of a message"));
     let total = body.len();
     let [compressed, length @ ..] = body.array::<PREFIX>().ok_or_else(|| cut(total))?;
-    if compressed != 0 {
-        return Err(answer("it is compressed, for which nobody asked".into()));
-    }
     let length = u32::from_be_bytes(length) as usize;
     let message = body.take(length).ok_or_else(|| cut(total))?;
-    match body.len() {
-        0 => Ok(message),
-        more => Err(answer(format!("{more} bytes follow it"))),
+    match (body.len(), compressed) {
+        (0, 0) => Ok(message),
+        // What the transport could decompress is so no longer.
+        (0, _) => Err(answer(format!("its first byte is {compressed}, not 0 or 1"))),
+        (more, _) => Err(answer(format!("{more} bytes follow it"))),
     }
 }
 

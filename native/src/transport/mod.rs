@@ -4,6 +4,7 @@ mod admission;
 mod advice;
 mod alarm;
 mod body;
+mod coding;
 mod connect;
 mod connection;
 mod grpc;
@@ -25,6 +26,7 @@ mod socket;
 mod tally;
 mod tls;
 mod together;
+mod unpacking;
 mod watch;
 
 pub use body::Body;

@@ -71,7 +71,7 @@ fn worked(outcome: &Result<Response, Trouble>) -> Option<bool> {
     match outcome {
         Ok(answer) if grpc::is_retryable(&answer.headers) => Some(false),
         Ok(answer) => Some(answer.status.as_u16() < 500 && !matches!(answer.status.as_u16(), 408 | 429)),
-        Err(Trouble::Unanswered(_)) => Some(false),
+        Err(Trouble::Unanswered(_) | Trouble::Silent(_)) => Some(false),
         Err(Trouble::Stale(_)) => None,
         Err(Trouble::Final(problem)) => match problem.code {
             Code::Policy | Code::Trust => None,

@@ -125,7 +125,7 @@ mod tests {
     fn a_message_that_is_announced_as_too_large_is_refused_at_once() {
         let tally = Tally::default();
         let (connect_timeout, deadline) = (Duration::ZERO, Instant::now());
-        let limits = Limits { deadline, connect_timeout, retries: 0, max_response_bytes: 20 };
+        let limits = Limits { deadline, connect_timeout, attempt_timeout: None, retries: 0, max_response_bytes: 20 };
         let mut reading = Reading::new(&limits, true, None, &tally);
         let add = |reading: &mut Reading, piece: &'static [u8]| {
             block_on(deadline + Duration::from_secs(10), reading.add(Bytes::from_static(piece))).unwrap()

@@ -3,6 +3,7 @@
 mod admission;
 mod advice;
 mod alarm;
+mod attempt;
 mod body;
 mod coding;
 mod connect;

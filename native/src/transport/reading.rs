@@ -23,6 +23,8 @@ pub(super) struct Reading<'a> {
     came: u64,
     /// Bytes that are kept, of which there may be more.
     length: u64,
+    /// Bytes that count among those of the call.
+    held: u64,
     decoder: Option<Decoder>,
     chunks: Chunks,
     /// Small pieces that came behind the chunks.
@@ -36,7 +38,7 @@ impl<'a> Reading<'a> {
         let most = limits.max_response_bytes;
         let limit = if good { most } else { most.min(MAX_ERROR_BYTES) };
         let (chunks, small) = (Chunks::default(), BytesMut::new());
-        Self { limit, good, tally, came: 0, length: 0, decoder: coding.map(Decoder::new), chunks, small }
+        Self { limit, good, tally, came: 0, length: 0, held: 0, decoder: coding.map(Decoder::new), chunks, small }
     }
 
     /// Refuses a body whose announced length is too large.
@@ -81,6 +83,7 @@ impl<'a> Reading<'a> {
         self.length += piece.len() as u64;
         self.expect(self.length)?;
         if self.good {
+            self.held += piece.len() as u64;
             self.expect(self.tally.hold(piece.len() as u64))?;
         }
         if piece.len() < KEPT {
@@ -101,8 +104,17 @@ impl<'a> Reading<'a> {
 
     /// The body.
     pub(super) fn finish(mut self) -> Chunks {
-        self.chunks.push(self.small.freeze());
-        self.chunks
+        self.held = 0; // from now on by the body's owner
+        let mut chunks = std::mem::take(&mut self.chunks);
+        chunks.push(self.small.split().freeze());
+        chunks
+    }
+}
+
+/// A body that is given up takes no part in the limit any more: another attempt reads it again.
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.tally.release(self.held);
     }
 }
 
@@ -116,7 +128,13 @@ mod tests {
     use crate::transport::runtime::block_on;
 
     fn limits(max_response_bytes: u64) -> Limits {
-        Limits { deadline: Instant::now(), connect_timeout: Duration::ZERO, retries: 0, max_response_bytes }
+        Limits {
+            deadline: Instant::now(),
+            connect_timeout: Duration::ZERO,
+            attempt_timeout: None,
+            retries: 0,
+            max_response_bytes,
+        }
     }
 
     /// What a future gives that never waits.
@@ -149,8 +167,13 @@ mod tests {
     #[test]
     fn the_answers_of_a_call_have_one_limit_together() {
         let (tally, limits) = (Tally::default(), limits(3));
-        let read = |good, piece| wait(Reading::new(&limits, good, None, &tally).add(Bytes::from_static(piece)));
-        assert!(read(true, b"ab").is_ok() && read(false, b"abc").is_ok());
+        let read = |good, piece| {
+            let mut reading = Reading::new(&limits, good, None, &tally);
+            wait(reading.add(Bytes::from_static(piece))).map(|()| reading)
+        };
+        drop(read(true, b"abc").unwrap()); // one that is given up has no part in it
+        read(true, b"ab").unwrap().finish();
+        assert!(read(false, b"abc").is_ok());
         assert!(read(true, b"ab").is_err());
     }
 

@@ -15,7 +15,8 @@ use crate::failure::Problem;
 /// idle ones at any time; it counts as a repeat, and the budget has to allow it. No pause is begun that would end after
 /// the deadline. A request that is under way then is for the caller to drop.
 pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-    let (mut backoff, mut before, mut retries, mut replaced) = (Backoff::default(), None, 0, false);
+    let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
+    let (mut replaced, mut fresh) = (false, false);
     loop {
         let mut place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
@@ -23,10 +24,11 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
             Err(problem) => return before.unwrap_or(Err(problem)),
         };
         let attempt = tally.attempted();
-        let outcome = peer.exchange(request, limits, tally, replaced).await;
+        let outcome = peer.exchange(request, limits, tally, fresh).await;
         place.settle(&outcome);
         drop(place);
         let mut wait = Duration::ZERO;
+        fresh |= matches!(&outcome, Err(Trouble::Stale(_) | Trouble::Silent(_)));
         if matches!(&outcome, Err(Trouble::Stale(_))) && !replaced {
             replaced = true;
         } else {
@@ -51,7 +53,7 @@ fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<D
         Ok(answer) if grpc::is_retryable(&answer.headers) => {
             Some(grpc::pushback(&answer.headers).unwrap_or_else(|| backoff.after_answer(None)))
         }
-        Err(Trouble::Unanswered(_) | Trouble::Stale(_)) => Some(backoff.without_answer()),
+        Err(Trouble::Unanswered(_) | Trouble::Stale(_) | Trouble::Silent(_)) => Some(backoff.without_answer()),
         _ => None,
     }
 }

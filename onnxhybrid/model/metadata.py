@@ -79,6 +79,8 @@ def _described(node: NodeProto) -> dict[str, object]:
         "auth": spec.auth,
         "timeout": spec.timeout,
         "connect_timeout": spec.connect_timeout,
+        # Absent where none is set, as in files from before there was one.
+        **({} if spec.attempt_timeout is None else {"attempt_timeout": spec.attempt_timeout}),
         "retries": spec.retries,
         "on_error": spec.on_error,
     }

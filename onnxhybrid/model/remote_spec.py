@@ -42,6 +42,7 @@ class RemoteSpec:
         inputs, outputs: the tensors' names on the wire.
         auth: `none`, `input`, or `credential:NAME`.
         timeout, connect_timeout: seconds; the first covers all attempts together.
+        attempt_timeout: seconds for one attempt; None for as long as the call.
         retries: how often a call that is safe to repeat is repeated.
         on_error: `raise` or `flag`.
     """
@@ -56,6 +57,7 @@ class RemoteSpec:
     auth: str
     timeout: float
     connect_timeout: float
+    attempt_timeout: float | None
     retries: int
     on_error: str
 
@@ -89,6 +91,7 @@ class RemoteSpec:
             auth=_auth(values),
             timeout=_integer(values, "timeout_ms") / 1000,
             connect_timeout=_integer(values, "connect_timeout_ms") / 1000,
+            attempt_timeout=_integer(values, "attempt_timeout_ms") / 1000 or None,
             retries=_integer(values, "retries"),
             on_error=_on_error(values),
         )

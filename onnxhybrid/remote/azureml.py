@@ -39,7 +39,7 @@ def azureml(
         form: "named" sends `{"x": …}` and takes `{"y": …}`; "data" sends `{"data": …}` and takes `{"result": …}`, for
             one input and one output.
         **common: auth (`oh.Credential("azureml")` by default, the endpoint's key or token), timeout, connect_timeout,
-            retries, on_error and name, as for `oh.remote.triton`.
+            attempt_timeout, retries, on_error and name, as for `oh.remote.triton`.
 
     Raises:
         ModelError: OH301, OH303 or OH304, an argument is wrong.

@@ -49,8 +49,8 @@ def openai_audio(
         prompt: text that guides the model's style.
         temperature: the sampling temperature.
         translate: translate into English instead of transcribing.
-        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, retries, on_error and name, as
-            for `oh.remote.triton`.
+        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, attempt_timeout, retries,
+            on_error and name, as for `oh.remote.triton`.
 
     Each option but `translate` may be an `oh.Input()`: a graph input of shape [1], str or (temperature) float32. One
     that is None, or an empty text, is not sent.
@@ -90,8 +90,8 @@ def openai_chat(
         temperature: the sampling temperature.
         max_tokens: the most tokens that an answer may have.
         raw: each row is a whole JSON request body, sent as it is, and gives the whole JSON answer.
-        **common: auth (`oh.Credential("openai")` by default), timeout (for all rows together), connect_timeout, retries
-            (for each row), on_error and name, as for `oh.remote.triton`.
+        **common: auth (`oh.Credential("openai")` by default), timeout (for all rows together), connect_timeout,
+            attempt_timeout and retries (for each row), on_error and name, as for `oh.remote.triton`.
 
     Each option but `raw` may be an `oh.Input()`: a graph input of shape [1], str, float32 (temperature) or int64. One
     that is None, or an empty text, is not sent.
@@ -112,8 +112,8 @@ def openai_embeddings(model: Text, *, url: str = URL, dimensions: Integer | None
         model: what the service calls the model.
         url: the base URL, as the official client's `base_url`.
         dimensions: the length of a vector, where the model can shorten it.
-        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, retries, on_error and name, as
-            for `oh.remote.triton`.
+        **common: auth (`oh.Credential("openai")` by default), timeout, connect_timeout, attempt_timeout, retries,
+            on_error and name, as for `oh.remote.triton`.
 
     Both options may be an `oh.Input()`: a graph input of shape [1], str or int64.
 

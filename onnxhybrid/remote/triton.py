@@ -36,8 +36,9 @@ def triton(
         version: its version; empty for the server's choice.
         inputs, outputs: what it takes and gives, by the names on the wire; without them the server is asked.
         **common: auth (`oh.Credential(name)`, `oh.Input("auth_token")` or None), timeout and connect_timeout in
-            seconds (30 and 5; the first covers all attempts), retries (2), on_error ("raise", or "flag" for outputs
-            ok, status and error), name (of the node; the model's name by default).
+            seconds (30 and 5; the first covers all attempts), attempt_timeout (seconds for one attempt, so that a
+            request that was swallowed leaves time for a repeat; None for as long as the call), retries (2), on_error
+            ("raise", or "flag" for outputs ok, status and error), name (of the node; the model's name by default).
 
     Returns:
         A Model with these inputs and outputs; its graph is one remote call.

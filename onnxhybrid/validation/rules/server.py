@@ -44,7 +44,8 @@ def agrees(subject: Subject) -> Iterator[Finding]:
 
 def _asked(remote: RemoteSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     auth = Credential(remote.credential) if remote.credential else None
-    settings = CallSettings(auth=auth, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
+    seconds = {name: getattr(remote, name) for name in ("timeout", "connect_timeout", "attempt_timeout")}
+    settings = CallSettings(auth=auth, **seconds)
     return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), settings)
 
 

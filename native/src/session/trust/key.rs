@@ -11,9 +11,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
-use super::unusable;
-use crate::failure::Problem;
-
 /// What a key is encrypted with. It is never shown.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Passphrase(Arc<Zeroizing<String>>);
@@ -40,22 +37,22 @@ const OLDER: &str = "Proc-Type: 4,ENCRYPTED";
 /// How to write a key in the form that is read.
 const CONVERT: &str = "convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out key.pem";
 
-/// The private key in a PEM file. An error never quotes the file.
-pub(super) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<PrivateKeyDer<'static>, Problem> {
-    let text = std::fs::read(path).map_err(|error| unusable(path, &format!("cannot be read: {error}")))?;
-    let text = Zeroizing::new(text);
+/// The private key in a PEM file; `Err` says what is wrong with the file, and never quotes it.
+pub(super) fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<PrivateKeyDer<'static>, String> {
+    let text = Zeroizing::new(std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?);
     if let Ok(key) = PrivateKeyDer::from_pem_slice(&text) {
         return Ok(key);
     }
-    let text = std::str::from_utf8(&text).map_err(|_| unusable(path, "holds no private key in PEM"))?;
+    let text = std::str::from_utf8(&text).map_err(|_| NONE)?;
     if text.contains(OLDER) {
-        return Err(unusable(path, &format!("holds a key that is encrypted in OpenSSL's older form; {CONVERT}")));
+        return Err(format!("holds a key that is encrypted in OpenSSL's older form; {CONVERT}"));
     }
     let within = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    let (encoded, _) = within.ok_or_else(|| unusable(path, "holds no private key in PEM"))?;
-    let passphrase = passphrase.ok_or_else(|| unusable(path, MISSING))?;
-    decrypt(encoded, passphrase).map_err(|what| unusable(path, &what))
+    let (encoded, _) = within.ok_or(NONE)?;
+    decrypt(encoded, passphrase.ok_or(MISSING)?)
 }
+
+const NONE: &str = "holds no private key in PEM";
 
 const MISSING: &str = "holds a key that is encrypted, and no passphrase was given: \
                        oh.Policy(client_certificate=(certificate, key, passphrase)), or ONNXHYBRID_CLIENT_KEY_PASSPHRASE \

@@ -149,7 +149,7 @@ impl Files {
     fn load(&self) -> Result<Arc<ClientConfig>, Problem> {
         let authorities = self.ca_file.as_ref().map(|(path, _)| certificates(path)).transpose()?;
         let client = self.client.as_ref().map(|[(certificate, _), (key, _)]| {
-            let key = key::read(key, self.passphrase.as_ref())?;
+            let key = key::read(key, self.passphrase.as_ref()).map_err(|what| unusable(key, &what))?;
             Ok::<_, Problem>((certificates(certificate)?, key))
         });
         configured(authorities.unwrap_or_default(), client.transpose()?)

@@ -260,7 +260,8 @@ def test_no_secret_is_printed_pickled_or_saved(tmp_path: Path) -> None:
     ("code", "options"),
     [
         ("OH304", {"timeout": 0}), ("OH304", {"timeout": float("nan")}), ("OH304", {"timeout": "5"}),
-        ("OH304", {"connect_timeout": -1}), ("OH304", {"retries": -1}), ("OH304", {"retries": 1.5}),
+        ("OH304", {"connect_timeout": -1}), ("OH304", {"attempt_timeout": 0}), ("OH304", {"attempt_timeout": "1"}),
+        ("OH304", {"retries": -1}), ("OH304", {"retries": 1.5}),
         ("OH304", {"on_error": "ignore"}), ("OH304", {"auth": 5}), ("OH304", {"name": ""}), ("OH304", {"timeuot": 5}),
     ],
 )  # fmt: skip
@@ -490,7 +491,8 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
     nodes = {model.remotes[0].protocol: attributes_of(model.to_proto().graph.node[0]) for model in models}
     assert set(nodes) == set(table)
     shared = {"protocol", "endpoint", "model", "version", "input_names", "output_names", "input_shapes", "auth",
-              "output_shapes", "option_names", "timeout_ms", "connect_timeout_ms", "retries", "on_error"}  # fmt: skip
+              "output_shapes", "option_names", "timeout_ms", "connect_timeout_ms", "attempt_timeout_ms", "retries",
+              "on_error"}  # fmt: skip
     for protocol, attributes in nodes.items():
         assert set(attributes) - shared == set(table[protocol]["attributes"]) - shared
         assert set(json.loads(attributes.get("option_names", b"[]"))) == set(table[protocol]["options"])

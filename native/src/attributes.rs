@@ -71,6 +71,8 @@ pub const AUTH_SCHEME: Text = Text { name: "auth_scheme", default: "" };
 pub const HEADERS: Text = Text { name: "headers", default: "" };
 /// The deadline of a call, in milliseconds.
 pub const TIMEOUT: Integer = Integer { name: "timeout_ms", default: 30_000, range: MILLISECONDS };
+/// How long one attempt may take, in milliseconds; 0 for as long as the call.
+pub const ATTEMPT_TIMEOUT: Integer = Integer { name: "attempt_timeout_ms", default: 0, range: (0, MILLISECONDS.1) };
 /// How long a connection may take, in milliseconds.
 pub const CONNECT_TIMEOUT: Integer = Integer { name: "connect_timeout_ms", default: 5_000, range: MILLISECONDS };
 /// Requests after the first.
@@ -133,7 +135,7 @@ pub fn json() -> Value {
     let required = [PROTOCOL, ENDPOINT, INPUT_NAMES, OUTPUT_NAMES].map(|row| (row.name, json!({"type": "string"})));
     let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, AUTH_SCHEME, HEADERS, ON_ERROR];
     let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));
-    let integers = [TIMEOUT, CONNECT_TIMEOUT, RETRIES];
+    let integers = [TIMEOUT, CONNECT_TIMEOUT, ATTEMPT_TIMEOUT, RETRIES];
     let integer =
         |row: Integer| json!({"type": "int", "default": row.default, "least": row.range.0, "most": row.range.1});
     let integers = integers.map(|row| (row.name, integer(row)));

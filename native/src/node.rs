@@ -76,6 +76,8 @@ pub struct Node {
     pub timeout: Duration,
     /// How long a connection may take.
     pub connect_timeout: Duration,
+    /// How long one attempt may take; `None` for as long as the call.
+    pub attempt_timeout: Option<Duration>,
     /// Requests after the first.
     pub retries: u32,
     /// Whether a failure is data (`ok`, `status`, `error`) instead of an error.
@@ -135,6 +137,7 @@ impl Node {
             shape_names: shapes.names(),
             timeout: Duration::from_millis(attributes::TIMEOUT.read(attributes)?),
             connect_timeout: Duration::from_millis(attributes::CONNECT_TIMEOUT.read(attributes)?),
+            attempt_timeout: attempt_timeout(attributes::ATTEMPT_TIMEOUT.read(attributes)?),
             retries: u32::try_from(attributes::RETRIES.read(attributes)?).unwrap_or(u32::MAX),
             flag,
         })
@@ -157,6 +160,11 @@ impl Node {
     pub fn emptied(&self) -> Vec<OutputTensor> {
         self.outputs.iter().map(|output| OutputTensor::empty(output.element, output.shape.emptied())).collect()
     }
+}
+
+/// How long one attempt may take, from an attribute in which 0 is no limit.
+pub fn attempt_timeout(milliseconds: u64) -> Option<Duration> {
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
 /// Reads an endpoint that `protocol` can be spoken with.

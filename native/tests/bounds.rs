@@ -106,7 +106,10 @@ impl Body {
         let kind = HeaderValue::from_static(if grpc { "application/grpc" } else { "application/json" });
         let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, kind)]);
         let body = Bytes::copy_from_slice(&self.bytes).into();
-        protocol.outputs(&Response { status: StatusCode::OK, headers, body }, &Asked { rows: 1, ..Asked::default() })
+        protocol.outputs(
+            &Response { status: StatusCode::OK, headers, body, ..Response::default() },
+            &Asked { rows: 1, ..Asked::default() },
+        )
     }
 }
 

@@ -18,7 +18,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use node::{call, call_with_headers, run, values};
 use onnxhybrid::failure::Code;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -38,10 +40,18 @@ fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
     })
 }
 
-fn server_config(names: &[&str], protocols: &[&[u8]]) -> rustls::ServerConfig {
+/// A certificate with these names, signed by the authority.
+fn signed(names: &[&str]) -> (Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
-    let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority()).unwrap();
+    let certificate = params(names).signed_by(&key, authority()).unwrap();
+    (certificate, key)
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+fn server_config((certificate, key): (Certificate, KeyPair), protocols: &[&[u8]]) -> rustls::ServerConfig {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -63,7 +73,12 @@ struct Server {
 
 /// A server that answers as the tests' node wants and counts the requests that came over HTTP/2.
 fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(names, protocols)));
+    serve_as(signed(names), protocols)
+}
+
+/// The same, with a certificate that the server shows.
+fn serve_as(certificate: (Certificate, KeyPair), protocols: &'static [&'static [u8]]) -> Server {
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(certificate, protocols)));
     let http2 = Arc::new(AtomicUsize::new(0));
     let named = Arc::new(Mutex::new(Vec::new()));
     let seen = (http2.clone(), named.clone());
@@ -194,4 +209,103 @@ fn a_server_without_tls_is_refused() {
     });
     let failure = run(&call(&url, "{}", &[], "none")).unwrap_err();
     assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+}
+
+/// What a call gives whose server shows this certificate, and whose policy trusts that one; over each protocol.
+fn outcomes(
+    shown: impl Fn() -> (Certificate, KeyPair),
+    trusted: impl Fn(&Certificate) -> String,
+) -> Vec<Result<(), String>> {
+    authority();
+    let protocols: [(&str, &'static [&'static [u8]]); 3] =
+        [("https://", &[b"http/1.1"]), ("https://", &[b"h2"]), ("grpcs://", &[b"h2"])];
+    let outcome = |(scheme, protocols)| {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let (certificate, key) = shown();
+        let name = format!("trusted-{}.pem", NUMBER.fetch_add(1, Ordering::SeqCst));
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&file, trusted(&certificate)).unwrap();
+        let url = serve_as((certificate, key), protocols).url.replace("https://", scheme);
+        let config = serde_json::json!({"policy": {"ca_file": file}}).to_string();
+        run(&call(&url, &config, &[], "none")).map(drop).map_err(|failure| {
+            assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+            failure.problem.message
+        })
+    };
+    protocols.into_iter().map(outcome).collect()
+}
+
+fn self_signed(params: impl Fn() -> CertificateParams) -> (Certificate, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    (params().self_signed(&key).unwrap(), key)
+}
+
+/// As `openssl req -x509` makes it.
+fn of_an_authority(names: &[&str]) -> CertificateParams {
+    with(params(names), |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained))
+}
+
+fn with(mut params: CertificateParams, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    change(&mut params);
+    params
+}
+
+#[test]
+fn a_certificate_that_is_itself_in_the_file_is_trusted_whatever_kind_it_is() {
+    let kinds: [fn() -> (Certificate, KeyPair); 3] = [
+        || self_signed(|| of_an_authority(&["localhost"])),
+        || self_signed(|| params(&["localhost"])),
+        || {
+            let unknown = CertifiedIssuer::self_signed(of_an_authority(&[]), KeyPair::generate().unwrap()).unwrap();
+            let key = KeyPair::generate().unwrap();
+            (params(&["localhost"]).signed_by(&key, &unknown).unwrap(), key)
+        },
+    ];
+    for kind in kinds {
+        for outcome in outcomes(kind, Certificate::pem) {
+            assert_eq!(outcome, Ok(()));
+        }
+    }
+}
+
+#[test]
+fn a_certificate_in_the_file_still_has_to_be_the_hosts_and_of_today() {
+    let of_years = |from, to| {
+        with(of_an_authority(&["localhost"]), |params| {
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        })
+    };
+    let (expired, early) = (|| of_years(2020, 2021), || of_years(2920, 2921));
+    let rows: [(&dyn Fn() -> CertificateParams, &str); 4] = [
+        (&|| of_an_authority(&["other.example"]), "subjectAltName"),
+        (&|| of_an_authority(&[]), "subjectAltName"),
+        (&expired, "expired"),
+        (&early, "not valid yet"),
+    ];
+    for (params, words) in rows {
+        for outcome in outcomes(|| self_signed(params), Certificate::pem) {
+            let told = outcome.unwrap_err();
+            assert!(told.contains(words), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_in_the_file_says_what_kind_is_needed() {
+    let other = || self_signed(|| of_an_authority(&["localhost"])).0.pem();
+    let purposes =
+        |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let clients = || with(params(&["localhost"]), purposes);
+    let rows: [(&dyn Fn() -> CertificateParams, &str); 3] = [
+        (&|| of_an_authority(&["localhost"]), "(CA:TRUE), which is accepted only where that very certificate is in"),
+        (&|| params(&["localhost"]), "ONNXHYBRID_CA_FILE"),
+        (&clients, "serverAuth"),
+    ];
+    for (params, words) in rows {
+        for outcome in outcomes(|| self_signed(params), |_| other()) {
+            let told = outcome.unwrap_err();
+            assert!(told.contains(words), "{told}");
+        }
+    }
 }

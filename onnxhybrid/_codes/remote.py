@@ -34,8 +34,8 @@ ROWS = (
         "OH304",
         "ModelError",
         "An option has a value that it cannot have",
-        "timeout and connect_timeout are seconds above 0 and up to a day, retries is 0 to 100, on_error raise or "
-        "flag. Also where an argument is mistyped.",
+        "timeout, connect_timeout and attempt_timeout are seconds above 0 and up to a day, retries is 0 to 100, "
+        "on_error raise or flag. Also where an argument is mistyped.",
         'oh.remote.triton(url, "yolo", timeout=0)',
         "Use a value in the range that the message gives.",
     ),

@@ -17,7 +17,8 @@ ROWS = (
         "OH501",
         "RemoteRefused",
         "No connection could be made",
-        "The server's name is unknown, nothing listens there, it cannot be reached, or TLS failed.",
+        "The server's name is unknown, nothing listens there, it cannot be reached, or TLS failed: the message says "
+        "what was wrong with a certificate, and what kind is needed.",
         "a Triton server that is not running",
         "Check the endpoint, the network and the certificate; retries= bridges short outages.",
     ),
@@ -25,15 +26,18 @@ ROWS = (
         "OH502",
         "RemoteTimeout",
         "The deadline passed",
-        "No complete answer came and was read before the node's timeout, which covers all attempts together.",
+        "No complete answer came and was read before the node's timeout, which covers all attempts together; or none "
+        "within attempt_timeout, as often as retries allows.",
         "a server that accepts the connection and never answers",
-        "Raise timeout=, or let a fallback answer.",
+        "Raise timeout=, or let a fallback answer. attempt_timeout= leaves time for a repeat where a connection was "
+        "dropped without a word.",
     ),
     row(
         "OH503",
         "RemoteStatusError",
         "The server answered with an error",
-        "The status was not success; the server's own words are in the message, shortened and without secrets.",
+        "The status was not success; the server's own words are in the message, shortened and without secrets. It says "
+        "where a redirect, which is never followed, points to, and how long the server asks to wait.",
         "401 Unauthorized: invalid token",
         "Read the server's message; .status has the number.",
     ),
@@ -42,7 +46,7 @@ ROWS = (
         "ProtocolError",
         "The answer is not what the protocol promises",
         "Status 200 came with a body that is not the protocol's: an HTML page, broken JSON, a missing or doubled "
-        "output, text that is not UTF-8.",
+        "output, text that is not UTF-8, compressed bytes that are damaged, an encoding other than gzip and deflate.",
         "a captive portal's page in place of an inference response",
         "Check that the endpoint is the service's base URL and nothing between answers for it. A Triton BYTES tensor "
         'that holds other bytes than text is declared with oh.remote.triton(…, bytes=["thumbnail"]).',
@@ -68,7 +72,8 @@ ROWS = (
         "ProtocolError",
         "The answer is too large",
         "The bodies of a call's answers together, or the outputs that are read from them, take more than the policy's "
-        "max_response_bytes, which is 256 MiB unless the policy says otherwise.",
+        "max_response_bytes, which is 256 MiB unless the policy says otherwise. What is compressed counts as it "
+        "was before.",
         "an answer that never ends, or a tensor of int64 of which each number is a byte on the way",
         "Raise max_response_bytes in oh.Policy if the answer is meant to be that large.",
     ),
@@ -213,9 +218,11 @@ ROWS = (
         "RemoteRefused",
         "A certificate's file cannot be used",
         "A file of oh.Policy (ca_file, client_certificate) or of the environment (ONNXHYBRID_CA_FILE, "
-        "ONNXHYBRID_CLIENT_CERT, ONNXHYBRID_CLIENT_KEY) is missing, is not PEM, or the key is not the certificate's.",
+        "ONNXHYBRID_CLIENT_CERT, ONNXHYBRID_CLIENT_KEY) is missing, is not PEM, the key is not the certificate's, or "
+        "it is encrypted and its passphrase missing or another one.",
         "ONNXHYBRID_CA_FILE=/no/such/file.pem",
-        "Name files in PEM form that this process may read.",
+        "Name files in PEM form that this process may read; a passphrase goes behind the key's file, or into "
+        "ONNXHYBRID_CLIENT_KEY_PASSPHRASE.",
     ),
     row(
         "OH532",

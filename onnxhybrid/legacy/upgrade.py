@@ -151,7 +151,10 @@ class _Old:
             **own,
             "auth": "none" if self._tokenless else "input",
             "timeout_ms": self._timeout(),
-            **{name: library.default(name) for name in ("connect_timeout_ms", "retries", "on_error")},
+            **{
+                name: library.default(name)
+                for name in ("connect_timeout_ms", "attempt_timeout_ms", "retries", "on_error")
+            },
             "input_names": json.dumps([wire for _, wire in tensors]),
             "input_shapes": json.dumps([_known(shape) for shape in shapes]),
         }

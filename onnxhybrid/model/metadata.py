@@ -81,6 +81,8 @@ def _described(node: NodeProto) -> dict[str, object]:
         **({"headers": dict(spec.headers)} if spec.headers else {}),
         "timeout": spec.timeout,
         "connect_timeout": spec.connect_timeout,
+        # Absent where none is set, as in files from before there was one.
+        **({} if spec.attempt_timeout is None else {"attempt_timeout": spec.attempt_timeout}),
         "retries": spec.retries,
         "on_error": spec.on_error,
     }

@@ -45,6 +45,7 @@ class RemoteSpec:
         auth_scheme: how the token is carried: `bearer`, `api-key`, or empty for the protocol's own way.
         headers: each header of its requests with what it holds: `input`, `credential:NAME` or `text:VALUE`.
         timeout, connect_timeout: seconds; the first covers all attempts together.
+        attempt_timeout: seconds for one attempt; None for as long as the call.
         retries: how often a call that is safe to repeat is repeated.
         on_error: `raise` or `flag`.
     """
@@ -59,6 +60,7 @@ class RemoteSpec:
     auth: str
     timeout: float
     connect_timeout: float
+    attempt_timeout: float | None
     retries: int
     on_error: str
     auth_scheme: str = ""
@@ -108,6 +110,7 @@ class RemoteSpec:
             auth=_auth(values),
             timeout=_integer(values, "timeout_ms") / 1000,
             connect_timeout=_integer(values, "connect_timeout_ms") / 1000,
+            attempt_timeout=_integer(values, "attempt_timeout_ms") / 1000 or None,
             retries=_integer(values, "retries"),
             on_error=_on_error(values),
             auth_scheme=_auth_scheme(values),

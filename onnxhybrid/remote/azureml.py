@@ -53,8 +53,8 @@ def azureml(
 
             Each takes the outputs by name, one output as a bare list, or what MLflow answers: `{"predictions": …}` and
             rows, `[{"y": …}, …]`.
-        **common: auth (`oh.Credential("azureml")` by default, the endpoint's key or token), headers, timeout,
-            connect_timeout, retries, on_error and name, as for `oh.remote.triton`.
+        **common: what every call has, as for `oh.remote.triton`; auth is `oh.Credential("azureml")` by default, the
+            endpoint's key or token.
 
     Raises:
         ModelError: OH301, OH303, OH304 or OH322, an argument is wrong.

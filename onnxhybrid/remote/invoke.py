@@ -46,6 +46,7 @@ class CallSettings:
     headers: Headers | None = None
     timeout: float = field(default_factory=lambda: library.default("timeout_ms") / 1000)
     connect_timeout: float = field(default_factory=lambda: library.default("connect_timeout_ms") / 1000)
+    attempt_timeout: float | None = None
     retries: int = field(default_factory=lambda: library.default("retries"))
     on_error: OnError = field(default_factory=lambda: library.default("on_error"))
     name: str | None = None
@@ -55,6 +56,8 @@ class CallSettings:
         object.__setattr__(self, "headers", checked_headers(self.headers))
         _seconds("timeout", self.timeout)
         _seconds("connect_timeout", self.connect_timeout)
+        if self.attempt_timeout is not None:
+            _seconds("attempt_timeout", self.attempt_timeout)
         if not isinstance(self.retries, int) or isinstance(self.retries, bool) or not 0 <= self.retries <= 100:
             raise ModelError("OH304", f"retries is an int from 0 to 100, not {self.retries!r}")
         if self.on_error not in ("raise", "flag"):
@@ -86,6 +89,7 @@ class CallSettings:
             **({"headers": headers} if headers else {}),
             "timeout_ms": _milliseconds(self.timeout),
             "connect_timeout_ms": _milliseconds(self.connect_timeout),
+            "attempt_timeout_ms": 0 if self.attempt_timeout is None else _milliseconds(self.attempt_timeout),
             "retries": self.retries,
             "on_error": self.on_error,
         }

@@ -55,8 +55,7 @@ def openai_audio(
         extra: further fields of the form, by name: a JSON value or an `oh.Input()` each, as for
             `oh.remote.openai_chat`. As the official client has it, a list is the repeated field `name[]` and an object
             the fields `name[key]`: `{"timestamp_granularities": ["word"]}`.
-        **common: auth (`oh.Credential("openai")` by default), headers, timeout, connect_timeout, retries, on_error and
-            name, as for `oh.remote.triton`.
+        **common: what every call has, as for `oh.remote.triton`; auth is `oh.Credential("openai")` by default.
 
     Each option but `translate` may be an `oh.Input()`: a graph input of shape [1], str or (temperature) float32. One
     that is None, or an empty text, is not sent.
@@ -101,8 +100,8 @@ def openai_chat(
         extra: further fields of the body, by name: a JSON value each, or an `oh.Input()`, a graph input of
             shape [1] and of its default's type (bool, int64, float32, str), without a default str; an empty text is not
             sent.
-        **common: auth (`oh.Credential("openai")` by default), headers, timeout (for all rows together),
-            connect_timeout, retries (for each row), on_error and name, as for `oh.remote.triton`.
+        **common: what every call has, as for `oh.remote.triton`; auth is `oh.Credential("openai")` by default.
+            timeout is for all rows together, attempt_timeout and retries for each.
 
     Each option but `raw` may be an `oh.Input()`: a graph input of shape [1], str, float32 (temperature) or int64. One
     that is None, or an empty text, is not sent.
@@ -132,8 +131,7 @@ def openai_embeddings(
         url: the base URL, as the official client's `base_url`.
         dimensions: the length of a vector, where the model can shorten it.
         extra: further fields of the body, as for `oh.remote.openai_chat`.
-        **common: auth (`oh.Credential("openai")` by default), headers, timeout, connect_timeout, retries, on_error and
-            name, as for `oh.remote.triton`.
+        **common: what every call has, as for `oh.remote.triton`; auth is `oh.Credential("openai")` by default.
 
     Both options may be an `oh.Input()`: a graph input of shape [1], str or int64.
 

@@ -161,7 +161,7 @@ impl Call {
     ) -> Result<Vec<OutputTensor>, Problem> {
         let most = self.scope.policy().max_response_bytes;
         match bounds::within(deadline, most, || self.outputs(expected, responses)) {
-            Ok(outcome) => outcome.map_err(|problem| shortened(problem).or_status(self.protocol.success())),
+            Ok(outcome) => outcome.map_err(|problem| problem.shortened().or_status(self.protocol.success())),
             Err(Beyond::Deadline) => Err(self.ended(Ended::Deadline)),
             Err(Beyond::Run) => Err(self.ended(Ended::Cancelled)),
             Err(Beyond::Memory) => {
@@ -247,6 +247,7 @@ impl Call {
         Limits {
             deadline: started + self.node.timeout,
             connect_timeout: self.node.connect_timeout,
+            attempt_timeout: self.node.attempt_timeout,
             retries: self.node.retries,
             max_response_bytes: self.scope.policy().max_response_bytes,
         }
@@ -307,19 +308,6 @@ impl Call {
         let unfit = || Problem::new(Code::OutputShape, "the answers to the rows differ in their shapes");
         columns.iter().map(|rows| OutputTensor::stack(rows).ok_or_else(unfit)).collect()
     }
-}
-
-/// Bytes of a message that are kept. Far fewer are shown, but secrets are masked in it first: half of one would not be
-/// found.
-const MESSAGE: usize = 1 << 20;
-
-/// The problem with a message that is no burden: it may quote an answer.
-fn shortened(mut problem: Problem) -> Problem {
-    if problem.message.len() > MESSAGE {
-        problem.message.truncate(problem.message.floor_char_boundary(MESSAGE));
-        problem.message.shrink_to_fit();
-    }
-    problem
 }
 
 /// Says which of several rows a problem befell.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::attributes::{AUTH, AUTH_SCHEME, CONNECT_TIMEOUT, HEADERS, RETRIES, TIMEOUT};
+use crate::attributes::{ATTEMPT_TIMEOUT, AUTH, AUTH_SCHEME, CONNECT_TIMEOUT, HEADERS, RETRIES, TIMEOUT};
 use crate::call::keys;
 use crate::endpoint::{Endpoint, Wire};
 use crate::failure::{Code, Failure, Problem};
@@ -40,6 +40,8 @@ struct Query {
     timeout_ms: Option<u64>,
     #[serde(default)]
     connect_timeout_ms: Option<u64>,
+    #[serde(default)]
+    attempt_timeout_ms: Option<u64>,
     #[serde(default)]
     retries: Option<u32>,
 }
@@ -77,6 +79,7 @@ impl Query {
         Limits {
             deadline: Instant::now() + Duration::from_millis(TIMEOUT.or_default(self.timeout_ms)),
             connect_timeout: Duration::from_millis(CONNECT_TIMEOUT.or_default(self.connect_timeout_ms)),
+            attempt_timeout: node::attempt_timeout(ATTEMPT_TIMEOUT.or_default(self.attempt_timeout_ms)),
             retries: u32::try_from(RETRIES.or_default(self.retries.map(u64::from))).unwrap_or(u32::MAX),
             max_response_bytes: scope.policy().max_response_bytes,
         }

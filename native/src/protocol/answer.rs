@@ -29,11 +29,16 @@ pub fn status_text(response: &Response) -> String {
     let message = server_message(response);
     let reason = response.status.canonical_reason().unwrap_or_default();
     let separator = if message.is_empty() { "" } else { ": " };
-    format!("the server answered {} {reason}{separator}{message}", response.status.as_u16())
+    let advice = &response.advice;
+    format!("the server answered {} {reason}{advice}{separator}{message}", response.status.as_u16())
 }
 
-/// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is.
+/// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is. A body in an
+/// encoding that is not read says nothing.
 pub fn server_message(response: &Response) -> String {
+    if let Some(Err(encoded)) = response.headers.get(CONTENT_ENCODING).map(|_| check_encoding(response)) {
+        return encoded.message;
+    }
     let body = response.body.join();
     let told = std::str::from_utf8(&body).ok().and_then(message_in);
     told.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned())
@@ -70,9 +75,19 @@ fn check_header(response: &Response, name: HeaderName, expected: &[&str], what: 
     }
 }
 
-/// Refuses an answer that is compressed, or encoded for its way in a manner that we did not ask for.
+/// Refuses an answer that is compressed in another way than those that the transport takes off, or encoded for its way
+/// in a manner that we did not ask for.
 pub fn check_encoding(response: &Response) -> Result<(), Problem> {
-    check_header(response, CONTENT_ENCODING, &["identity"], "is encoded as")?;
+    let values =
+        response.headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values: Vec<_> = values.collect();
+    let names = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    let names: Vec<_> = names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).collect();
+    if !names.is_empty() {
+        let (named, asked) = (names.join(", "), "it was asked for as it is (Accept-Encoding: identity)");
+        let message = format!("the answer is encoded as {named}, and one of gzip and deflate is read; {asked}");
+        return Err(Problem::new(Code::Answer, message));
+    }
     // What a transfer encoding other than chunks leaves behind is no body any more.
     check_header(response, TRANSFER_ENCODING, &["identity", "chunked"], "travels encoded as")
 }
@@ -84,13 +99,11 @@ pub fn answer(what: impl std::fmt::Display) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
-
     use super::*;
+    use bytes::Bytes;
 
     fn response(body: &'static str) -> Response {
-        Response { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()).into() }
+        Response { body: Bytes::from_static(body.as_bytes()).into(), ..Response::default() }
     }
 
     #[test]

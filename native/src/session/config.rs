@@ -11,7 +11,7 @@ use crate::session::breaker::BreakerConfig;
 use crate::session::budget::{Budget, BudgetConfig};
 use crate::session::credential::{Credential, Resolver, Secret, Source, parse_hosts};
 use crate::session::policy::{Policy, Strict};
-use crate::session::trust::{ClientCertificate, Trust};
+use crate::session::trust::{ClientCertificate, Passphrase, Trust};
 
 /// A scope's configuration.
 #[derive(Default, Deserialize)]
@@ -49,10 +49,17 @@ pub(super) struct PolicyConfig {
     budget: Option<BudgetConfig>,
     breaker: Option<BreakerConfig>,
     ca_file: Option<String>,
-    /// The files of the certificate and of its key.
-    client_certificate: Option<(String, String)>,
+    client_certificate: Option<CertificateConfig>,
     /// What a file from a stranger may ask for.
     strict: Option<StrictConfig>,
+}
+
+/// The files of a client's certificate and of its key, and what the key is encrypted with.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CertificateConfig {
+    Plain(String, String),
+    Encrypted(String, String, String),
 }
 
 /// Ceilings for what a file may ask for.
@@ -97,6 +104,16 @@ impl CredentialConfig {
     }
 }
 
+impl CertificateConfig {
+    fn certificate(self) -> ClientCertificate {
+        let (certificate, key, passphrase) = match self {
+            Self::Plain(certificate, key) => (certificate, key, None),
+            Self::Encrypted(certificate, key, passphrase) => (certificate, key, Some(Passphrase::new(passphrase))),
+        };
+        ClientCertificate::new(certificate, key, None).with_passphrase(passphrase)
+    }
+}
+
 impl PolicyConfig {
     /// The policy, once every entry is found to be one.
     pub(super) fn policy(self) -> Result<Policy, Problem> {
@@ -113,7 +130,7 @@ impl PolicyConfig {
             breaker.check().map_err(|what| malformed(what.into()))?;
         }
         policy.breaker = self.breaker;
-        let client = self.client_certificate.map(|(certificate, key)| ClientCertificate::new(certificate, key, None));
+        let client = self.client_certificate.map(CertificateConfig::certificate);
         let trust = Trust::new(self.ca_file.map(Into::into), client)?;
         policy.trust = Arc::new(if self.strict.is_some() { trust.without_environment() } else { trust });
         policy.strict = self.strict.map(|strict| Strict {

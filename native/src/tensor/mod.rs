@@ -147,6 +147,16 @@ impl Chunks {
     }
 }
 
+/// The pieces, each of which can be dropped once it is read.
+impl IntoIterator for Chunks {
+    type Item = Bytes;
+    type IntoIter = std::vec::IntoIter<Bytes>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl From<Bytes> for Chunks {
     fn from(bytes: Bytes) -> Self {
         let mut chunks = Self::default();

@@ -4,14 +4,17 @@ use std::io::Write;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, USER_AGENT};
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::proxy::Proxy;
-use super::{Limits, Request, Watch, grpc};
+use super::{Limits, Request, Watch, grpc, unpacking};
 use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
+
+/// Answers as they are: a small one takes longer to be compressed than to travel.
+const PLAIN: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
 const AGENT: &str = concat!("onnxhybrid/", env!("CARGO_PKG_VERSION"));
 
@@ -62,6 +65,9 @@ impl Sender {
             }
         }
         head.extend_from_slice(&self.lines);
+        if !request.headers.contains_key(ACCEPT_ENCODING) {
+            head.extend_from_slice(b"accept-encoding: identity\r\n");
+        }
         request.headers.iter().for_each(|(name, value)| line(&mut head, name.as_str(), value.as_bytes()));
         if let Some((name, value)) = self.mark(request, watch) {
             line(&mut head, name.as_str(), value.as_bytes());
@@ -87,6 +93,8 @@ impl Sender {
         } else if !request.body.is_empty() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
         }
+        let (name, value) = if self.wire == Wire::Grpc { unpacking::ACCEPTED } else { PLAIN };
+        headers.entry(name).or_insert(value);
         headers.extend(self.mark(request, watch).map(|(name, value)| (name.clone(), value.clone())));
         *message.uri_mut() = self.absolute(request, host.as_ref());
         message

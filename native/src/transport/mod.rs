@@ -1,8 +1,11 @@
 //! Requests and answers on their way: one deadline, safe retries, bounded bodies, pooled connections.
 
 mod admission;
+mod advice;
 mod alarm;
+mod attempt;
 mod body;
+mod coding;
 mod connect;
 mod connection;
 mod grpc;
@@ -24,6 +27,7 @@ mod socket;
 mod tally;
 mod tls;
 mod together;
+mod unpacking;
 mod watch;
 
 pub use body::Body;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::attempt::Attempt;
 use super::connect::connect;
 use super::connection::{Connection, Http};
 use super::io::BoxIo;
@@ -94,6 +95,11 @@ impl Peer {
         &self.origin
     }
 
+    /// What is spoken there.
+    pub(super) fn wire(&self) -> Wire {
+        self.wire
+    }
+
     /// Refuses a request that is larger than a strict policy allows.
     pub(super) fn check_size(&self, bytes: u64) -> Result<(), Problem> {
         match self.policy.strict.map(|strict| strict.max_request_bytes) {
@@ -131,17 +137,34 @@ impl Peer {
         tally: &Tally,
         fresh: bool,
     ) -> Result<Response, Trouble> {
+        let attempt = Attempt::begin(limits);
         let kept = if fresh { None } else { self.take().await };
         let Some(kept) = kept else {
-            let opened = self.open(limits.connect_timeout).await?;
-            return self.exchange_on(opened, request, limits, tally).await;
+            let opened = self.open(attempt.connect_timeout(limits)).await?;
+            let shared = opened.share();
+            let outcome = attempt.within(self.exchange_on(opened, request, limits, tally)).await;
+            return self.unless_silent(shared.as_ref(), outcome);
         };
         let shared = kept.share();
-        match self.exchange_on(kept, request, limits, tally).await {
+        let outcome = attempt.within(self.exchange_on(kept, request, limits, tally)).await;
+        match self.unless_silent(shared.as_ref(), outcome) {
             // A connection that lives on has refused this request alone.
             Err(Trouble::Unanswered(problem)) if !lives_on(shared).await => Err(Trouble::Stale(problem)),
             outcome => outcome,
         }
+    }
+
+    /// An attempt's outcome. The shared connection on which its time passed takes no further requests: it may lead
+    /// nowhere.
+    fn unless_silent(
+        &self,
+        shared: Option<&Connection>,
+        outcome: Result<Response, Trouble>,
+    ) -> Result<Response, Trouble> {
+        if let (Some(shared), Err(Trouble::Silent(_))) = (shared, &outcome) {
+            lock(&self.idle).retain(|kept| !kept.is_same(shared));
+        }
+        outcome
     }
 
     async fn exchange_on(

@@ -31,7 +31,7 @@ impl Request<'_> {
 }
 
 /// An answer, whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
@@ -39,6 +39,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body as it came.
     pub body: Chunks,
+    /// What an answer that is no success says of the next request, as the end of "the server answered 503"; often nothing.
+    pub advice: String,
 }
 
 impl Response {
@@ -55,6 +57,8 @@ pub struct Limits {
     pub deadline: Instant,
     /// How long one connection may take to be made.
     pub connect_timeout: Duration,
+    /// How long one attempt may take, its connection included; `None` for as long as the call.
+    pub attempt_timeout: Option<Duration>,
     /// Requests after the first.
     pub retries: u32,
     /// Bytes that the bodies of a call's answers may have.
@@ -68,6 +72,9 @@ pub(crate) enum Trouble {
     Unanswered(Problem),
     /// The same, on a connection that was kept from before: it may have ended before the request came.
     Stale(Problem),
+    /// There was no whole answer within the time of an attempt. Whoever set that time wants the request sent again, on
+    /// another connection: this one may lead nowhere.
+    Silent(Problem),
     /// Trying again would be of no use, or not safe.
     Final(Problem),
 }
@@ -75,7 +82,10 @@ pub(crate) enum Trouble {
 impl From<Trouble> for Problem {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Unanswered(problem) | Trouble::Stale(problem) | Trouble::Final(problem) => problem,
+            Trouble::Unanswered(problem)
+            | Trouble::Stale(problem)
+            | Trouble::Silent(problem)
+            | Trouble::Final(problem) => problem,
         }
     }
 }

@@ -98,6 +98,11 @@ impl Tally {
         self.held.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
+    /// Counts bytes of bodies that are kept no longer.
+    pub(super) fn release(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Counts bytes of an answer's body.
     pub(super) fn received(&self, bytes: u64) {
         self.bytes_in.fetch_add(bytes, Ordering::Relaxed);

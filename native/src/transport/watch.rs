@@ -76,7 +76,12 @@ impl Watch {
                 let status = grpc.unwrap_or(answer.status.as_u16());
                 Problem::new(Code::Status, format!("the server answered {status}")).with_status(status)
             }
-            Err(Trouble::Unanswered(problem) | Trouble::Stale(problem) | Trouble::Final(problem)) => problem.clone(),
+            Err(
+                Trouble::Unanswered(problem)
+                | Trouble::Stale(problem)
+                | Trouble::Silent(problem)
+                | Trouble::Final(problem),
+            ) => problem.clone(),
         };
         problem.message = self.masks.with(secrets).quote(&problem.message);
         let (node, endpoint) = (self.node.to_string(), self.endpoint.to_string());

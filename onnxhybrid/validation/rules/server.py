@@ -52,7 +52,8 @@ def _asked(remote: RemoteSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec
     scheme: Any = remote.auth_scheme or None
     auth = Credential(remote.credential, scheme) if remote.credential else None
     headers = {name: _header(value) for name, value in remote.headers if value != "input"}
-    settings = CallSettings(auth=auth, headers=headers, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
+    seconds = {name: getattr(remote, name) for name in ("timeout", "connect_timeout", "attempt_timeout")}
+    settings = CallSettings(auth=auth, headers=headers, **seconds)
     return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), settings)
 
 

@@ -29,7 +29,7 @@ fn floats(values: &'static [u8]) -> InputTensor<'static> {
 
 fn response(body: impl Into<Vec<u8>>) -> Response {
     let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into() }
+    Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into(), ..Response::default() }
 }
 
 fn read(protocol: &dyn Protocol, body: &str) -> Result<Vec<OutputTensor>, Problem> {

@@ -166,6 +166,6 @@ mod tests {
 
     pub(super) fn response(kind: &'static str, body: impl Into<Vec<u8>>) -> Response {
         let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
-        Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into() }
+        Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into(), ..Response::default() }
     }
 }

@@ -226,6 +226,7 @@ fn of_proxy(trouble: Trouble) -> Trouble {
     let told = |problem: Problem| Problem { message: format!("the proxy: {}", problem.message), ..problem };
     match trouble {
         Trouble::Unanswered(problem) | Trouble::Stale(problem) => Trouble::Unanswered(told(problem)),
+        Trouble::Silent(problem) => Trouble::Silent(told(problem)),
         Trouble::Final(problem) => Trouble::Final(told(problem)),
     }
 }

@@ -26,7 +26,7 @@ fn response(header: &[u8], tail: &[u8]) -> Response {
     let (front, back) = tail.split_at(tail.len() / 3);
     body.push(Bytes::copy_from_slice(front));
     body.push(Bytes::copy_from_slice(back));
-    Response { status: StatusCode::OK, headers, body }
+    Response { status: StatusCode::OK, headers, body, ..Response::default() }
 }
 
 fn decode(header: &Value, tail: &[u8], wanted: &[(&str, ElementType)]) -> Result<Vec<OutputTensor>, Problem> {

@@ -330,7 +330,7 @@ ROWS = (
         "Error",
         "The embedded endpoint does not serve a request",
         "The endpoint answers with an error status and the message: 400 and 404 for what is malformed or not there, "
-        "413 for what is too large, 421 for a host that is not the endpoint's, 503 where other requests have the memory.",
+        "413 for what is too large, 421 for another host than the endpoint's, 503 where others have the memory.",
         "a request whose tensor has fewer bytes than its shape says",
         "Correct the request as the message says; the official clients make well-formed ones.",
     ),

@@ -227,11 +227,14 @@ async def _form(request: Request) -> Json:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise RequestError("audio comes in a form: multipart/form-data with a field 'file'")
     hold_of(request)(2 * len(await request.body()))  # the parts, and the file in one piece
-    async with request.form(max_files=1, max_fields=_MOST_FIELDS) as form:
-        fields: Json = {}
-        for name, value in form.multi_items():
-            fields[name] = await value.read() if isinstance(value, UploadFile) else value
-        return fields
+    fields: Json = {}
+    try:
+        async with request.form(max_files=1, max_fields=_MOST_FIELDS) as form:
+            for name, value in form.multi_items():
+                fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    except ValueError as problem:  # of python-multipart, from releases of Starlette that let it through
+        raise RequestError(f"the form is malformed: {problem}") from None
+    return fields
 
 
 def _base64(row: Array) -> str:

@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import helper
 
+import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
 from tests.endpoint_models import identity, post, request
 from tests.endpoint_process import answer_to, connect, head, serving
+from tests.servers.raw import raw_server, silence
 from tests.test_endpoint_hosts import refused
+from tests.test_endpoint_services import FLOAT, model
 
-SOON = 0.5
+SOON = 1.0
+LARGE = 8 << 20
 X = {"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2]}
 START = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{"
 
@@ -95,21 +103,17 @@ def test_the_rest_of_a_refused_body_is_not_waited_for_without_end(url: str) -> N
         assert to_the_end(connection).startswith(b"HTTP/1.1 413")
 
 
-def test_an_answer_that_nobody_takes_is_given_up(url: str) -> None:
-    text = json.dumps({
-        "inputs": [{"name": "x", "shape": [8 << 20], "datatype": "FP32", "parameters": {"binary_data_size": 32 << 20}}],
-        "parameters": {"binary_data_output": True},
-    }).encode()  # fmt: skip
-    sizes = f"Inference-Header-Content-Length: {len(text)}\r\nContent-Length: {len(text) + (32 << 20)}"
-    with connect(url) as connection:
-        connection.sendall(f"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\n{sizes}\r\n\r\n".encode() + text)
-        connection.sendall(bytes(32 << 20))
-        first = connection.recv(1)  # the answer has begun, and is left alone until it was given up
-        with connect(url) as other:
-            to_the_end(other)
-            for _ in range(3):
-                assert answer_to(url, b"") == b""
-        assert len(first + to_the_end(connection)) < 32 << 20
+def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    nodes = [helper.make_node("Expand", ["x", "size"], ["y"])]
+    large = model(nodes, [("x", FLOAT, [1])], ("y", FLOAT, [LARGE]), size=np.array([LARGE]))
+    body = json.dumps({"inputs": [{**X, "shape": [1], "data": [1]}]}).encode()
+    sent = head("POST", "/v2/models/m/infer", "Host: localhost", f"Content-Length: {len(body)}") + body
+    with serve({"m": large}, receive_timeout=SOON) as endpoint, connect(endpoint.url) as connection:
+        connection.sendall(sent)
+        first = connection.recv(1)  # it has begun, and is left alone while other connections end one after the other
+        for _ in range(3):
+            assert answer_to(endpoint.url, b"") == b""
+        assert len(first + to_the_end(connection)) < 2 * LARGE
 
 
 def test_pipelined_requests_are_all_answered(url: str) -> None:
@@ -131,6 +135,35 @@ def test_where_all_connections_wait_for_their_clients_another_is_served(waiting:
             assert to_the_end(other) == b""  # those that waited for longest made room
         for other in others:
             other.close()
+
+
+def test_where_each_connection_is_being_answered_another_is_told_to_come_again() -> None:
+    arrived = threading.Semaphore(0)
+
+    def hold(connection: socket.socket, heard: bytes) -> None:
+        arrived.release()
+        silence(connection, heard)
+
+    with raw_server(hold) as server:
+        slow = oh.remote.triton(
+            server.url,
+            "m",
+            inputs=[oh.TensorSpec("x", "float32", ("n",))],
+            outputs=[oh.TensorSpec("y", "float32", ("n",))],
+            timeout=3.0,
+            retries=0,
+        )
+        with serve({"slow": slow}, max_connections=2, receive_timeout=1) as endpoint, ExitStack() as working:
+            body = json.dumps({"inputs": [X]}).encode()
+            sent = head("POST", "/v2/models/slow/infer", "Host: localhost", f"Content-Length: {len(body)}") + body
+            asking = [working.enter_context(connect(endpoint.url)) for _ in range(2)]
+            for each in asking:
+                each.sendall(sent)
+                assert arrived.acquire(timeout=20)
+            assert b"HTTP/1.1 503" in answer_to(endpoint.url, b"")
+            for each in asking:
+                assert b"[OH502]" in to_the_end(each)  # whose time is the model's, not that of the connection
+            assert request(endpoint.url, "GET", "/v2")[0] == 200
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")

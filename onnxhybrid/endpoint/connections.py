@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -26,6 +27,14 @@ HEAD_SECONDS = 15.0
 
 _LEAST_RATE = 16 << 10
 """Bytes a second of an answer that a client has to take."""
+
+_PIECES = (2 << 10, 256 << 10)
+"""The least and the most bytes that are read from a client at once; asyncio's own size is the latter."""
+
+_FIRST = 32 << 10
+
+_SHORT, _LONG = 0.001, 0.005
+"""Seconds of work for a piece: below the first the next one is larger, above the second smaller."""
 
 _AT_ONCE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
@@ -85,6 +94,7 @@ class Connection(H11Protocol):
         self._taking: asyncio.TimerHandle | None = None
         self._in_body = False
         self._line = b""
+        self._piece = _FIRST
 
     @property
     def rank(self) -> int:
@@ -97,6 +107,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Of asyncio: a client has come."""
         super().connection_made(transport)
+        self._pace(_SHORT)
         transport.set_write_buffer_limits(0)  # a paused connection is one whose client has not taken all
         if self._watch.admit(self):
             self._expect(min(HEAD_SECONDS, self._watch.seconds))
@@ -108,8 +119,18 @@ class Connection(H11Protocol):
         if self.conn.their_state is h11.IDLE and not self._line:
             self._line = data[:1024]
         self._watch.heard(self)
+        started = time.thread_time()
         super().data_received(data)
+        self._pace(time.thread_time() - started)
         self._look()
+
+    def _pace(self, seconds: float) -> None:
+        """Read less at once from a client whose bytes take long, such as chunks of one byte: others wait meanwhile."""
+        if seconds > _LONG:
+            self._piece = max(_PIECES[0], self._piece // 2)
+        elif seconds < _SHORT:
+            self._piece = min(_PIECES[1], self._piece * 2)
+        self.transport.max_size = self._piece  # type: ignore[attr-defined]  # asyncio's size of a read
 
     def _look(self) -> None:
         """Set the deadline that the state of the request asks for."""
@@ -140,9 +161,10 @@ class Connection(H11Protocol):
         self._arriving = self.loop.call_later(seconds, self._late)
 
     def _late(self) -> None:
-        if self.transport.is_closing() or (self.cycle is not None and self.cycle.response_started and self._in_body):
+        answered = self.cycle is not None and self.cycle.response_started and self._in_body
+        if self.transport.is_closing():
             self.drop()
-        elif self._line:
+        elif self._line and not answered:
             self._end(408, "the request did not arrive in time")
         else:
             self.transport.close()

@@ -97,6 +97,13 @@ def test_an_unfinished_head_on_a_connection_that_was_used_ends_too(url: str) -> 
         assert to_the_end(connection).startswith(b"HTTP/1.1 408")
 
 
+def test_an_unfinished_body_behind_a_pipelined_request_ends_too(url: str) -> None:
+    with connect(url) as connection:
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n" + START)
+        answers = to_the_end(connection)
+    assert (answers.count(b"HTTP/1.1 200"), answers.count(b"HTTP/1.1 ")) in ((1, 1), (1, 2))
+
+
 def test_the_rest_of_a_refused_body_is_not_waited_for_without_end(url: str) -> None:
     with connect(url) as connection:
         connection.sendall(b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n{")

@@ -146,8 +146,9 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         """Of uvicorn: an answer is complete."""
         super().on_response_complete()
-        if self.conn.their_state is h11.IDLE:  # uvicorn's own timer is for the time between requests
-            self._arrived()
+        self._arrived()
+        if self.conn.their_state is not h11.IDLE:  # for the time between requests uvicorn has a timer
+            self._look()
 
     def _arrived(self) -> None:
         self._in_body, self._line = False, b""

@@ -339,15 +339,17 @@ ROWS = (
         "OH552",
         "Error",
         "The endpoint cannot be started",
-        "The embedded endpoint was given an address that it cannot listen on, or a name that it cannot serve.",
+        "The embedded endpoint was given an address that it cannot listen on, a name that it cannot serve, or a limit "
+        "or an allowed host that is none.",
         "a port that another program listens on",
         "Use port=0 for a free one.",
     ),
     row(
         "OH553",
         "Error",
-        "A request to the embedded endpoint is malformed",
-        "The endpoint answers with an error status (400, 404, 413 and the like) and the message; nothing was run.",
+        "The embedded endpoint does not serve a request",
+        "The endpoint answers with an error status and the message: 400 and 404 for what is malformed or not there, "
+        "413 for what is too large, 421 for another host than the endpoint's, 503 where others have the memory.",
         "a request whose tensor has fewer bytes than its shape says",
         "Correct the request as the message says; the official clients make well-formed ones.",
     ),

@@ -15,13 +15,15 @@ from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from onnxhybrid.endpoint.answers import json_response
+from onnxhybrid.endpoint.answers import error_response, json_response, text_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.json_text import json_list, json_members
+from onnxhybrid.endpoint.memory import hold_of
 from onnxhybrid.endpoint.messages import Json, json_object
 from onnxhybrid.endpoint.served import ServedModel
 from onnxhybrid.endpoint.tensors import Array
@@ -32,6 +34,10 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 _BASES = ("/v1", "/openai/deployments/{model}")
 _PLAIN = ("text", "srt", "vtt")
+_MOST_FIELDS = 100
+_ROWS = 64
+_ESCAPED = 12
+"""Bytes that a character takes at most while it becomes JSON."""
 
 
 def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
@@ -42,15 +48,14 @@ def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
         return json_response({"object": "list", "data": data})
 
     async def audio(request: Request) -> Response:
-        async with request.form() as form:
-            fields = await _fields(form)
+        fields = await _form(request)
         return await _on(threads, _transcription, models, request, fields)
 
     async def chat(request: Request) -> Response:
-        return await _on(threads, _completion, models, request, json_object(await request.body()))
+        return await _on(threads, _completion, models, request, await _json(threads, request))
 
     async def embeddings(request: Request) -> Response:
-        return await _on(threads, _embeddings, models, request, json_object(await request.body()))
+        return await _on(threads, _embeddings, models, request, await _json(threads, request))
 
     operations: dict[str, Handler] = {
         "/audio/transcriptions": audio,
@@ -69,6 +74,11 @@ async def _on(threads: Executor, work: Callable[..., Response], *arguments: Any)
     return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
 
 
+async def _json(threads: Executor, request: Request) -> Json:
+    body, hold = await request.body(), hold_of(request)
+    return await asyncio.get_running_loop().run_in_executor(threads, json_object, body, hold)
+
+
 def _in_its_form(answer: Handler) -> Handler:
     """The handler, with refusals in the form that the API gives them."""
 
@@ -77,9 +87,7 @@ def _in_its_form(answer: Handler) -> Handler:
         try:
             return await answer(request)
         except RequestError as problem:
-            kind = "invalid_request_error" if problem.status < 500 else "server_error"
-            error = {"message": problem.message, "type": kind, "param": None, "code": None}
-            return json_response({"error": error}, problem.status)
+            return error_response(problem.message, problem.status, path=request.scope["path"])
 
     return handled
 
@@ -93,6 +101,7 @@ def _transcription(models: Mapping[str, ServedModel], request: Request, fields: 
     model = _find(models, request, fields)
     name = _only(model, "uint8", "str", "transcribe", _AUDIO)
     text = str(_run(model, {name: np.frombuffer(file, np.uint8)}, fields, _AUDIO).reshape(-1)[0])
+    hold_of(request)(_ESCAPED * len(text))
     if wanted in _PLAIN:
         return PlainTextResponse(text)
     if wanted not in ("json", "verbose_json"):
@@ -120,6 +129,7 @@ def _completion(models: Mapping[str, ServedModel], request: Request, body: Json)
     told = "\n".join(text for role, text in said if role in ("system", "developer"))
     fields = {**body, "system": told} if told else body
     text = str(_run(model, {name: _texts([prompt], model, name)}, fields, _CHAT).reshape(-1)[0])
+    hold_of(request)(_ESCAPED * len(text))
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
     usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     head = {"id": "chatcmpl-onnxhybrid", "object": "chat.completion", "created": int(time.time()), "model": model.name}
@@ -138,12 +148,13 @@ def _embeddings(models: Mapping[str, ServedModel], request: Request, body: Json)
     if wanted is not None and wanted != vectors.shape[1]:
         raise RequestError(f"the model gives {vectors.shape[1]} dimensions, not {quoted(wanted)}")
     encoded = body.get("encoding_format") == "base64"
-    data = [
+    data = (
         {"object": "embedding", "index": index, "embedding": _base64(row) if encoded else row.tolist()}
         for index, row in enumerate(vectors)
-    ]
+    )
     usage = {"prompt_tokens": 0, "total_tokens": 0}
-    return json_response({"object": "list", "data": data, "model": model.name, "usage": usage})
+    rows = json_list(data, hold_of(request), _ROWS)
+    return text_response(json_members({"object": "list", "model": model.name, "usage": usage}, [("data", [rows])]))
 
 
 def _find(models: Mapping[str, ServedModel], request: Request, fields: Json) -> ServedModel:
@@ -180,6 +191,8 @@ def _run(model: ServedModel, feeds: dict[str, Array], fields: Json, options: Opt
 
 
 def _option(name: str, dtype: str, value: object) -> Array:
+    if isinstance(value, list | dict):  # of which numpy would make something, and perhaps something large
+        raise RequestError(f"{name} is {quoted(type(value).__name__)}, no {dtype}")
     try:
         return np.array([value], numpy_dtype(dtype))
     except (TypeError, ValueError, OverflowError):
@@ -209,11 +222,18 @@ def _message(message: object) -> tuple[str, str]:
     raise RequestError("a message has a role and a content of text")
 
 
-async def _fields(form: FormData) -> Json:
+async def _form(request: Request) -> Json:
     """The fields of a form; that of a file is its bytes."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise RequestError("audio comes in a form: multipart/form-data with a field 'file'")
+    hold_of(request)(2 * len(await request.body()))  # the parts, and the file in one piece
     fields: Json = {}
-    for name, value in form.multi_items():
-        fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    try:
+        async with request.form(max_files=1, max_fields=_MOST_FIELDS) as form:
+            for name, value in form.multi_items():
+                fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    except ValueError as problem:  # of python-multipart, from releases of Starlette that let it through
+        raise RequestError(f"the form is malformed: {problem}") from None
     return fields
 
 

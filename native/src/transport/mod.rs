@@ -5,6 +5,8 @@ mod alarm;
 mod body;
 mod connect;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grpc;
 mod http1;
 mod http2;

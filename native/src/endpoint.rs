@@ -26,7 +26,7 @@ impl Origin {
             "https" => true,
             _ => return None,
         };
-        Some(Self { tls, host: tidy_host(url.host()?.to_owned()), port: url.port_or_known_default()? })
+        Some(Self { tls, host: tidy_host(url.host()?.to_owned())?, port: url.port_or_known_default()? })
     }
 
     /// The scheme's name.
@@ -56,11 +56,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The host without a dot at its end: `example.com.` is `example.com`.
-fn tidy_host(host: Host<String>) -> Host<String> {
+/// The host without a dot at its end: `example.com.` is `example.com`. With more of them it is none: without them it could
+/// be another's, as `2130706433..` is a name, and `2130706433` an address to whoever looks it up.
+fn tidy_host(host: Host<String>) -> Option<Host<String>> {
     match host {
-        Host::Domain(name) => Host::Domain(name.trim_end_matches('.').to_owned()),
-        address => address,
+        Host::Domain(name) if name.ends_with("..") => None,
+        Host::Domain(name) => Some(Host::Domain(name.strip_suffix('.').map(str::to_owned).unwrap_or(name))),
+        address => Some(address),
     }
 }
 
@@ -68,7 +70,7 @@ fn tidy_host(host: Host<String>) -> Host<String> {
 pub fn parse_host(text: &str) -> Option<Host<String>> {
     match text.parse() {
         Ok(address) => Some(Host::Ipv6(address)),
-        Err(_) => Host::parse(text).ok().map(tidy_host).filter(is_exact),
+        Err(_) => Host::parse(text).ok().and_then(tidy_host).filter(is_exact),
     }
 }
 
@@ -229,6 +231,15 @@ mod tests {
 
     fn origin(text: &str) -> String {
         Endpoint::parse(text).unwrap().origin.to_string()
+    }
+
+    #[test]
+    fn a_host_that_becomes_another_without_its_dots_is_none() {
+        for host in ["2852039166..", "0x7f000001...", "example.com..", "..", "127.0.0.1.."] {
+            assert!(Endpoint::parse(&format!("http://{host}/")).is_err(), "{host}");
+            assert_eq!((parse_host(host), parse_origin(&format!("https://{host}"))), (None, None), "{host}");
+        }
+        assert_eq!(origin("http://2852039166."), "http://169.254.169.254");
     }
 
     #[test]

@@ -39,7 +39,8 @@ class Attacker:
         assert child.stdout is not None
         child.stdin.write(f"{self._file}\n")
         child.stdin.flush()
-        begun, faults = "nothing", []
+        faults: list[str] = []
+        begun = "nothing"
         for line in child.stdout:
             if line == "END\n":
                 return faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from tests.servers.faults.http2 import (
     CONTINUATION,
@@ -149,16 +150,26 @@ def _status(line: str, body: bytes) -> bytes:
     return _whole(body).replace(b"200 OK", line.encode())
 
 
+def _before(line: str, said: Said) -> bytes:
+    return _status(line, said.wrong) + _whole(said.own)
+
+
+def _instead(line: str, said: Said) -> bytes:
+    return _status(line, said.own)
+
+
+def _interim(count: int, said: Said) -> bytes:
+    return b"HTTP/1.1 102 Wait\r\n\r\n" * count + _whole(said.own)
+
+
+def _in_chunks(body: Callable[[Said], bytes], said: Said) -> bytes:
+    return f"{_OK}Transfer-Encoding: chunked\r\n\r\n".encode() + body(said)
+
+
 OTHERS: dict[str, Callable[[Said], bytes]] = {
-    **{
-        f"{line} with the wrong body before it": lambda said, line=line: _status(line, said.wrong) + _whole(said.own)
-        for line in _STATUSES
-    },
-    **{f"{line} with the right body": lambda said, line=line: _status(line, said.own) for line in _STATUSES},
-    **{
-        f"{count} interim answers": lambda said, count=count: b"HTTP/1.1 102 Wait\r\n\r\n" * count + _whole(said.own)
-        for count in (1, 2, 63, 64, 65, 5_000)
-    },
+    **{f"{line} with the wrong body before it": partial(_before, line) for line in _STATUSES},
+    **{f"{line} with the right body": partial(_instead, line) for line in _STATUSES},
+    **{f"{count} interim answers": partial(_interim, count) for count in (1, 2, 63, 64, 65, 5_000)},
     "two answers": lambda said: _whole(said.own) + _whole(said.wrong),
     "a hundred answers": lambda said: _whole(said.own) + _whole(said.wrong) * 100,
     "an answer and half of another": lambda said: _whole(said.own) + _whole(said.wrong)[:-9],
@@ -187,7 +198,7 @@ def http1() -> Iterator[Ambiguous]:
         yield Ambiguous(f"{stated}; {how}", answer)
         yield Ambiguous(f"{stated}; {how}; closed", answer, closes=True)
     for name, body in CHUNKS.items():
-        yield Ambiguous(name, lambda said, body=body: f"{_OK}Transfer-Encoding: chunked\r\n\r\n".encode() + body(said))
+        yield Ambiguous(name, partial(_in_chunks, body))
     yield from (Ambiguous(name, made) for name, made in OTHERS.items())
 
 

@@ -28,7 +28,7 @@ impl Origin {
             "https" => true,
             _ => return None,
         };
-        Some(Self { tls, host: tidy_host(url.host()?.to_owned()), port: url.port_or_known_default()? })
+        Some(Self { tls, host: tidy_host(url.host()?.to_owned())?, port: url.port_or_known_default()? })
     }
 
     /// The scheme's name.
@@ -58,11 +58,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The host without a dot at its end: `example.com.` is `example.com`.
-fn tidy_host(host: Host<String>) -> Host<String> {
+/// The host without a dot at its end: `example.com.` is `example.com`. With more of them it is none: without them it could
+/// be another's, as `2130706433..` is a name, and `2130706433` an address to whoever looks it up.
+fn tidy_host(host: Host<String>) -> Option<Host<String>> {
     match host {
-        Host::Domain(name) => Host::Domain(name.trim_end_matches('.').to_owned()),
-        address => address,
+        Host::Domain(name) if name.ends_with("..") => None,
+        Host::Domain(name) => Some(Host::Domain(name.strip_suffix('.').map(str::to_owned).unwrap_or(name))),
+        address => Some(address),
     }
 }
 
@@ -70,7 +72,7 @@ fn tidy_host(host: Host<String>) -> Host<String> {
 pub fn parse_host(text: &str) -> Option<Host<String>> {
     match text.parse() {
         Ok(address) => Some(Host::Ipv6(address)),
-        Err(_) => Host::parse(text).ok().map(tidy_host).filter(is_exact),
+        Err(_) => Host::parse(text).ok().and_then(tidy_host).filter(is_exact),
     }
 }
 

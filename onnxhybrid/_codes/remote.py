@@ -134,7 +134,7 @@ ROWS = (
         "External data has a name of its own",
         "A model names the files of its weights, and one of a stranger may name any file that lies beside it, in a "
         "folder of downloads or a home. This one is named after neither the model (model.onnx.data, model_weights.bin) "
-        "nor the tensor whose data it is.",
+        "nor the tensor whose data it is, the whole of it.",
         "a tensor of model.onnx whose data is said to lie in notes.txt",
         "Look at what the file is. Where it is the model's, name it after the model: oh.load(path).save(path, "
         "external_data=True) does so.",
@@ -144,7 +144,7 @@ ROWS = (
         "What lies in a file beside the model is sent",
         "A remote call is given the content of a file as it is, and no input of the model takes part in it; or it is "
         "given something that was made of a file of OH320. So a model of a stranger would send files of its folder "
-        "away.",
+        "away. A session refuses the latter (OH580), and with oh.Policy.strict both.",
         "an Invoke that reads an initializer whose data lies in notes.txt",
         "Do not run the model unless you know what the file holds; put constants that are meant to be sent into the "
         ".onnx file, with save(path, external_data=False).",

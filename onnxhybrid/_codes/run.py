@@ -206,6 +206,18 @@ ROWS = (
         "If the file is trusted, raise max_nodes or max_request_bytes of oh.Policy.strict, or use oh.Policy.",
     ),
     row(
+        "OH580",
+        "PolicyDenied",
+        "A file beside the model would be sent",
+        "A model names the files of its weights, and a remote call of this one is given what lies in such a file: a "
+        "model of a stranger could so send files of the folder that it was put into. Refused are files that are named "
+        "after neither the model nor a tensor, however their content is mixed with others; with oh.Policy.strict also "
+        "those of the model where they are sent as they are. Nothing was sent.",
+        "an Invoke that reads an initializer whose data lies in notes.txt",
+        "Look at what the file holds. If it may be sent, say so: oh.Policy(send_external_data=True); or put the "
+        "constants into the .onnx file, with save(path, external_data=False).",
+    ),
+    row(
         "OH530",
         "Error",
         "The session's settings cannot be used",

@@ -39,6 +39,8 @@ class Policy:
         client_certificate: the PEM files of the certificate and the key that servers may ask for; where the key is
             encrypted, its passphrase behind them: a str, an `oh.Secret`, or a callable that is called when the session
             opens. It is printed nowhere.
+        send_external_data: whether remote calls may be given what lies in files beside the model: OH580. None allows
+            those that are named after the model, and, the whole of it, after the tensor; with `Policy.strict` none.
         ceilings: what a file may ask for; `Policy.strict` sets it. With it, private and loopback addresses are called
             only where allow names them, and the environment gives neither credentials nor a client's certificate.
 
@@ -54,6 +56,7 @@ class Policy:
     breaker: Mapping[str, float] | None = None
     ca_file: str | os.PathLike[str] | None = None
     client_certificate: ClientCertificate | None = None
+    send_external_data: bool | None = None
     ceilings: Ceilings | None = None
 
     @classmethod
@@ -85,7 +88,7 @@ class Policy:
                 does not see the model, leaves that to you.
             max_response_bytes: bytes of an answer's body.
             max_concurrency: requests under way to one origin.
-            others: as of a Policy: deny, budget, breaker, ca_file, client_certificate.
+            others: as of a Policy: deny, budget, breaker, ca_file, client_certificate, send_external_data.
 
         Raises:
             Error: OH530, an argument is of another kind.
@@ -104,12 +107,19 @@ class Policy:
         _check_count("max_response_bytes", self.max_response_bytes)
         if self.max_concurrency is not None:
             _check_count("max_concurrency", self.max_concurrency, most=1 << 20)
+        if not isinstance(self.send_external_data, (bool, type(None))):
+            raise Error("OH530", f"send_external_data is True, False or None, not {self.send_external_data!r}")
         if self.ceilings is not None and not isinstance(self.ceilings, Ceilings):
             raise Error("OH530", f"ceilings are those of Policy.strict, not {self.ceilings!r}")
         _check_budget(self.budget)
         _check_breaker(self.breaker)
         path_of("ca_file", self.ca_file)
         object.__setattr__(self, "client_certificate", client_certificate.sealed(self.client_certificate))
+
+    @property
+    def sends(self) -> bool | None:
+        """`send_external_data`, with what holds where it is None."""
+        return False if self.send_external_data is None and self.ceilings is not None else self.send_external_data
 
     def config(self) -> dict[str, Any]:
         """The policy as the operator library reads it."""

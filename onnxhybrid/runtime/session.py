@@ -24,6 +24,7 @@ from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.run_future import RunFuture, apart, is_main_thread, quiet
 from onnxhybrid.runtime.scope import attach, lock, make_scope
 from onnxhybrid.runtime.sealing import Credentials, Sealed
+from onnxhybrid.runtime.sending import require_unsent
 from onnxhybrid.runtime.source import source_of
 from onnxhybrid.runtime.statistics import NodeStats, parsed
 
@@ -53,7 +54,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
         CredentialError: OH510, a remote node sends a credential that is neither given nor in the environment, and one
             is given that no node sends: a name was mistyped.
-        PolicyDenied: OH524, the graph is larger than a strict policy allows.
+        PolicyDenied: OH524, the graph is larger than a strict policy allows; OH580, it would send a file.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
             refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
             onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
@@ -79,6 +80,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         if isinstance(policy, Policy) and policy.ceilings is not None:
             model_or_path = policy.ceilings.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)
+        if source.model is not None:
+            require_unsent(source.model, policy if isinstance(policy, Policy) else None)
         self._options, self._operators, self._weights = options, source.operators, source.weights
         self._loops = source.loops
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}

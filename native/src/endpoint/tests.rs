@@ -5,6 +5,15 @@ fn origin(text: &str) -> String {
 }
 
 #[test]
+fn a_host_that_becomes_another_without_its_dots_is_none() {
+    for host in ["2852039166..", "0x7f000001...", "example.com..", "..", "127.0.0.1.."] {
+        assert!(Endpoint::parse(&format!("http://{host}/")).is_err(), "{host}");
+        assert_eq!((parse_host(host), parse_origin(&format!("https://{host}"))), (None, None), "{host}");
+    }
+    assert_eq!(origin("http://2852039166."), "http://169.254.169.254");
+}
+
+#[test]
 fn spellings_of_a_host_are_one_origin() {
     assert_eq!(origin("HTTP://Example.COM.:80/v1"), "http://example.com");
     assert_eq!(origin("http://0x7f.1:8000"), "http://127.0.0.1:8000");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::failure::{Code, Problem};
 use crate::session::breaker::BreakerConfig;
 use crate::session::budget::{Budget, BudgetConfig};
-use crate::session::credential::{Credential, Resolver, Secret, Source, parse_hosts};
+use crate::session::credential::{Credential, Provider, Resolver, Secret, Source, parse_hosts};
 use crate::session::policy::{Policy, Strict};
 use crate::session::trust::{ClientCertificate, Passphrase, Trust};
 
@@ -94,7 +94,7 @@ impl CredentialConfig {
     fn credential(self, name: &str, resolver: Option<&Arc<dyn Resolver>>) -> Result<Credential, Problem> {
         let source = match (self.value, self.resolver, resolver) {
             (Some(value), false, _) => Source::Value(Secret::new(value.into_bytes())?),
-            (None, true, Some(resolver)) => Source::Resolver(resolver.clone()),
+            (None, true, Some(resolver)) => Source::Resolver(Provider::new(resolver.clone())),
             (None, true, None) => {
                 return Err(malformed(format!("the credential \"{name}\" wants a resolver, and none was given")));
             }

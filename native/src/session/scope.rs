@@ -13,7 +13,7 @@ use crate::guard::lock;
 use crate::node::Node;
 use crate::protocol::headers::Headers;
 use crate::session::config::Config;
-use crate::session::credential::{Credential, Resolver, Secret, Source, ask};
+use crate::session::credential::{Asking, Credential, Resolver, Secret, Source};
 use crate::session::events::Events;
 use crate::session::masking::Masks;
 use crate::session::official;
@@ -29,6 +29,7 @@ pub struct Scope {
     credentials: HashMap<String, Credential>,
     policy: Arc<Policy>,
     names: Arc<Names>,
+    asking: Asking,
     /// Those of nodes that are still there.
     peers: Mutex<HashMap<Address, Weak<Peer>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
@@ -134,7 +135,10 @@ impl Scope {
             None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
         };
         credential.check_host(name, origin, peer.allows_in_clear())?;
-        let secret = Self::current(credential.source, name).await?;
+        let secret = match credential.source {
+            Source::Value(secret) => secret,
+            Source::Resolver(provider) => self.asking.ask(&provider, name).await?,
+        };
         if secret.is_empty() {
             // Without it the call would go out as nobody's, for example while a file is written anew.
             return Err(Problem::new(Code::CredentialMalformed, format!("the credential \"{name}\" is empty")));
@@ -152,19 +156,6 @@ impl Scope {
             secrets.push(secret);
         }
         Ok((held, secrets))
-    }
-
-    async fn current(source: Source, name: &str) -> Result<Secret, Problem> {
-        match source {
-            Source::Value(secret) => Ok(secret),
-            Source::Resolver(resolver) => {
-                let name = name.to_owned();
-                let asked = tokio::task::spawn_blocking(move || ask(&*resolver, &name)).await;
-                asked.unwrap_or_else(|_| {
-                    Err(Problem::new(Code::CredentialProvider, "the credential's provider panicked"))
-                })
-            }
-        }
     }
 }
 

@@ -8,6 +8,8 @@ mod body;
 mod coding;
 mod connect;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grpc;
 mod http1;
 mod http2;

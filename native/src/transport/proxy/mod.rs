@@ -1,6 +1,8 @@
 //! Proxies that the environment names: HTTP ones, reached with or without TLS, and SOCKS 5.
 
 mod environment;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod login;
 mod socks;
 

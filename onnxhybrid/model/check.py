@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from google.protobuf.message import Message
 from onnx import (
@@ -22,6 +23,7 @@ from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.library import attributes, protocols
 from onnxhybrid.model import request_groups
+from onnxhybrid.model.batching import cut_problem, listed
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.functions import key_of
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
@@ -169,11 +171,25 @@ def _attribute_problems(node: NodeProto, spec: RemoteSpec) -> Iterator[str]:
     for name, row in attributes().items():
         if "least" in row and not row["least"] <= values.get(name, row["default"]) <= row["most"]:
             yield f"attribute {name!r} is {values[name]}, not from {row['least']} to {row['most']}"
+    if spec.protocol in protocols() and (problem := _cut_problem(values, spec)):
+        yield problem
     protocol = protocols().get(spec.protocol, {"required": (), "required_options": ()})
     needed = {*protocol["required"], *(name for name in protocol["required_options"] if name not in inputs)}
     for name in sorted(needed):
         if not values.get(name) or not isinstance(values[name], bytes):
             yield f"attribute {name!r} is missing, without which {spec.protocol} makes no request"
+
+
+def _cut_problem(values: Mapping[str, Any], spec: RemoteSpec) -> str | None:
+    """Why no session cuts the batch of a node as it says."""
+    batch = values.get("batch", 0)
+    if not isinstance(batch, int):
+        return "attribute 'batch' is no int"
+    inputs, outputs = (
+        listed(names, values.get(attribute))
+        for names, attribute in ((spec.inputs, "input_shapes"), (spec.outputs, "output_shapes"))
+    )
+    return cut_problem(spec.protocol, batch, inputs, outputs)
 
 
 def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:

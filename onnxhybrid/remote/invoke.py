@@ -12,6 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from onnxhybrid import library
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model.batching import cut_problem
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.keywords import known_keywords, require_known
 from onnxhybrid.model.model import Model
@@ -47,6 +48,7 @@ class CallSettings:
     timeout: float = field(default_factory=lambda: library.default("timeout_ms") / 1000)
     connect_timeout: float = field(default_factory=lambda: library.default("connect_timeout_ms") / 1000)
     retries: int = field(default_factory=lambda: library.default("retries"))
+    batch: int | None = None
     on_error: OnError = field(default_factory=lambda: library.default("on_error"))
     name: str | None = None
 
@@ -57,6 +59,10 @@ class CallSettings:
         _seconds("connect_timeout", self.connect_timeout)
         if not isinstance(self.retries, int) or isinstance(self.retries, bool) or not 0 <= self.retries <= 100:
             raise ModelError("OH304", f"retries is an int from 0 to 100, not {self.retries!r}")
+        if self.batch is not None and (
+            not isinstance(self.batch, int) or isinstance(self.batch, bool) or not 0 < self.batch < 2**32
+        ):
+            raise ModelError("OH304", f"batch is an int from 1, the rows of one request, or None, not {self.batch!r}")
         if self.on_error not in ("raise", "flag"):
             raise ModelError("OH304", f"on_error is 'raise' or 'flag', not {self.on_error!r}")
         if self.name is not None and not is_name(self.name):
@@ -87,6 +93,7 @@ class CallSettings:
             "timeout_ms": _milliseconds(self.timeout),
             "connect_timeout_ms": _milliseconds(self.connect_timeout),
             "retries": self.retries,
+            **({"batch": self.batch} if self.batch else {}),
             "on_error": self.on_error,
         }
 
@@ -133,8 +140,8 @@ def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, 
     """
     check_headers(settings.headers or {}, target.protocol, settings.scheme)
     request = {**vars(target), **settings.attributes()}
-    for name in ("retries", "on_error"):
-        del request[name]
+    for name in ("retries", "batch", "on_error"):
+        request.pop(name, None)
     if isinstance(settings.auth, Input):
         request["auth"] = "none"
     answer = library.Scope({}).describe(request)
@@ -163,6 +170,9 @@ def invoke(
     public = (*((token,) if token else ()), *options.inputs, *inputs)
     results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
+    named = [[(spec.name, spec.shape) for spec in tensors] for tensors in (inputs, outputs)]
+    if problem := cut_problem(target.protocol, settings.batch or 0, *named):
+        raise ModelError("OH304", problem)
     node = _node(target, inputs, outputs, settings, options)
     node.input.extend(spec.name for spec in public)
     node.output.extend(spec.name for spec in results)

@@ -294,7 +294,11 @@ def error_of(failure: dict[str, Any]) -> errors.Error:
     return kind(code, failure["message"], **{name: value for name, value in details.items() if value is not None})
 
 
-_BATCHES = {"request": "one request", "row": "one request a row, side by side"}
+_BATCHES = {
+    "whole": "one request, which cannot be cut",
+    "request": "one request, or one for each slice of `batch` rows, side by side",
+    "row": "one request a row, side by side",
+}
 
 
 def _not_given(own_fields: dict[str, str]) -> str:

@@ -77,6 +77,8 @@ pub const ATTEMPT_TIMEOUT: Integer = Integer { name: "attempt_timeout_ms", defau
 pub const CONNECT_TIMEOUT: Integer = Integer { name: "connect_timeout_ms", default: 5_000, range: MILLISECONDS };
 /// Requests after the first.
 pub const RETRIES: Integer = Integer { name: "retries", default: 2, range: (0, u32::MAX as u64) };
+/// Rows of one request at most; 0 for all in one.
+pub const BATCH: Integer = Integer { name: "batch", default: 0, range: (0, u32::MAX as u64) };
 /// What becomes of a failure.
 pub const ON_ERROR: Text = Text { name: "on_error", default: "raise" };
 /// The types of the outputs that the call of a `Begin` node brings, a JSON array; other nodes do not have it.
@@ -135,7 +137,7 @@ pub fn json() -> Value {
     let required = [PROTOCOL, ENDPOINT, INPUT_NAMES, OUTPUT_NAMES].map(|row| (row.name, json!({"type": "string"})));
     let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, AUTH_SCHEME, HEADERS, ON_ERROR];
     let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));
-    let integers = [TIMEOUT, CONNECT_TIMEOUT, ATTEMPT_TIMEOUT, RETRIES];
+    let integers = [TIMEOUT, CONNECT_TIMEOUT, ATTEMPT_TIMEOUT, RETRIES, BATCH];
     let integer =
         |row: Integer| json!({"type": "int", "default": row.default, "least": row.range.0, "most": row.range.1});
     let integers = integers.map(|row| (row.name, integer(row)));

@@ -9,12 +9,12 @@ use crate::attributes::{self, Required, Text};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
-use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OwnAttributes};
-use crate::protocol::groups;
+use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OwnAttributes, with_rows};
 use crate::protocol::headers::Headers;
 use crate::protocol::options::{OptionInput, Options};
-use crate::protocol::spec::{Authentication, Protocol, ProtocolSpec};
+use crate::protocol::spec::{Authentication, Batch, Protocol, ProtocolSpec};
 use crate::protocol::table;
+use crate::protocol::{blobs, groups};
 use crate::shape::{Shape, ShapeParser};
 use crate::tensor::OutputTensor;
 
@@ -70,6 +70,10 @@ pub struct Node {
     pub inputs: Vec<DeclaredInput>,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
+    /// Rows of one request at most, where a batch is cut.
+    pub batch: Option<usize>,
+    /// For each input whether it has the rows that are cut; empty where none are.
+    pub with_rows: Vec<bool>,
     /// How many dimension names its shapes have.
     pub shape_names: usize,
     /// The deadline of a call.
@@ -122,6 +126,7 @@ impl Node {
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
         let outputs = reader.outputs(&mut shapes, &signature.outputs, flag)?;
+        let (batch, with_rows) = cut(attributes, (protocol, &own), &inputs, &outputs)?;
         Ok(Self {
             name: signature.name,
             protocol,
@@ -134,6 +139,8 @@ impl Node {
             authentication,
             inputs,
             outputs,
+            batch,
+            with_rows,
             shape_names: shapes.names(),
             timeout: Duration::from_millis(attributes::TIMEOUT.read(attributes)?),
             connect_timeout: Duration::from_millis(attributes::CONNECT_TIMEOUT.read(attributes)?),
@@ -180,6 +187,25 @@ pub fn endpoint(text: &str, protocol: &ProtocolSpec) -> Result<Endpoint, Problem
 pub fn authentication(scheme: &str, protocol: &ProtocolSpec) -> Result<Authentication, Problem> {
     let unknown = || malformed(format!("auth_scheme \"{scheme}\" is neither bearer nor api-key"));
     Authentication::parse(scheme, protocol.authentication).ok_or_else(unknown)
+}
+
+/// Rows of one request at most, and which inputs have them.
+fn cut(
+    attributes: &dyn Attributes,
+    (protocol, own): (&ProtocolSpec, &OwnAttributes),
+    inputs: &[DeclaredInput],
+    outputs: &[DeclaredOutput],
+) -> Result<(Option<usize>, Vec<bool>), Problem> {
+    let most = usize::try_from(attributes::BATCH.read(attributes)?).unwrap_or(usize::MAX);
+    match protocol.batch {
+        _ if most == 0 => Ok((None, Vec::new())),
+        Batch::Whole => Err(malformed(format!("batch is {most}, and what {} sends has no rows", protocol.name))),
+        Batch::Row => Ok((None, Vec::new())),
+        Batch::Request | Batch::Filled => {
+            let is_blob = |name: &str| blobs::names(own.text(blobs::ATTRIBUTE), name);
+            Ok((Some(most), with_rows(inputs, outputs, is_blob)?))
+        }
+    }
 }
 
 /// Reads the attributes that `protocol` has of its own.

@@ -22,6 +22,7 @@ from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.library import attributes, protocols
 from onnxhybrid.model import request_groups
+from onnxhybrid.model.batching import cut_problem, listed
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.functions import key_of
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
@@ -30,6 +31,7 @@ from onnxhybrid.model.remote_spec import (
     DOMAIN,
     RemoteSpec,
     attributes_of,
+    blobs_of,
     gives_results,
     is_remote,
     option_names,
@@ -169,11 +171,26 @@ def _attribute_problems(node: NodeProto, spec: RemoteSpec) -> Iterator[str]:
     for name, row in attributes().items():
         if "least" in row and not row["least"] <= values.get(name, row["default"]) <= row["most"]:
             yield f"attribute {name!r} is {values[name]}, not from {row['least']} to {row['most']}"
+    if spec.protocol in protocols() and (problem := _cut_problem(node, spec)):
+        yield problem
     protocol = protocols().get(spec.protocol, {"required": (), "required_options": ()})
     needed = {*protocol["required"], *(name for name in protocol["required_options"] if name not in inputs)}
     for name in sorted(needed):
         if not values.get(name) or not isinstance(values[name], bytes):
             yield f"attribute {name!r} is missing, without which {spec.protocol} makes no request"
+
+
+def _cut_problem(node: NodeProto, spec: RemoteSpec) -> str | None:
+    """Why no session cuts the batch of a node as it says."""
+    values = attributes_of(node)
+    batch = values.get("batch", 0)
+    if not isinstance(batch, int):
+        return "attribute 'batch' is no int"
+    inputs, outputs = (
+        listed(names, values.get(attribute))
+        for names, attribute in ((spec.inputs, "input_shapes"), (spec.outputs, "output_shapes"))
+    )
+    return cut_problem(spec.protocol, batch, inputs, outputs, blobs_of(node))
 
 
 def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:

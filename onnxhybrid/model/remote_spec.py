@@ -27,6 +27,9 @@ AWAIT = "Await"
 CANCEL = "Cancel"
 """The operator type that drops the call of a ticket."""
 
+BYTES_TENSORS = "bytes_tensors"
+"""The attribute that says which tensors are bytes within an element of BYTES: name -> shape there, as JSON."""
+
 FLAGS = (TensorSpec("ok", "bool", ()), TensorSpec("status", "int64", ()), TensorSpec("error", "str", ()))
 """The last outputs of a call whose `on_error` is "flag"."""
 
@@ -133,6 +136,18 @@ def result_count(node: NodeProto, spec: RemoteSpec) -> int:
     if node.op_type == BEGIN:
         return 1
     return len(spec.outputs) + (len(FLAGS) if spec.on_error == "flag" else 0)
+
+
+def blobs_of(node: NodeProto) -> frozenset[str]:
+    """The tensors of a remote node, by their names on the wire, that are elements of BYTES there.
+
+    A malformed attribute names none: the library refuses the node.
+    """
+    try:
+        shapes = json.loads(attributes_of(node).get(BYTES_TENSORS, "{}"))
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset(shapes if isinstance(shapes, dict) else ())
 
 
 def option_names(node: NodeProto) -> tuple[str, ...]:

@@ -9,16 +9,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from onnx import NodeProto
-
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.remote_spec import attributes_of
+from onnxhybrid.model.remote_spec import BYTES_TENSORS
 from onnxhybrid.model.tensor_spec import TensorSpec
 
 Specs = tuple[TensorSpec, ...]
-
-ATTRIBUTE = "bytes_tensors"
-"""The node's attribute: tensor -> its shape on the wire, as JSON."""
 
 
 def names_of(given: Iterable[str]) -> tuple[str, ...]:
@@ -57,19 +52,7 @@ def with_blobs(
 def attribute_of(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], names: Sequence[str]) -> dict[str, str]:
     """What the node says of its tensors of bytes, given as `with_blobs` is; empty where there are none."""
     shapes = {spec.name: _wire_shape(spec) for spec in (*inputs, *outputs) if spec.name in names}
-    return {ATTRIBUTE: json.dumps(shapes)} if shapes else {}
-
-
-def blobs_of(node: NodeProto) -> frozenset[str]:
-    """The tensors of a remote node, by their names on the wire, that are elements of BYTES there.
-
-    A malformed attribute names none: the library refuses the node.
-    """
-    try:
-        shapes = json.loads(attributes_of(node).get(ATTRIBUTE, "{}"))
-    except (TypeError, ValueError):
-        return frozenset()
-    return frozenset(shapes if isinstance(shapes, dict) else ())
+    return {BYTES_TENSORS: json.dumps(shapes)} if shapes else {}
 
 
 def _declared(spec: TensorSpec, shared: frozenset[str]) -> TensorSpec:

@@ -12,10 +12,11 @@ from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from onnxhybrid import library
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model.batching import cut_problem
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.keywords import known_keywords, require_known
 from onnxhybrid.model.model import Model
-from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE
+from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, blobs_of
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
@@ -48,6 +49,7 @@ class CallSettings:
     connect_timeout: float = field(default_factory=lambda: library.default("connect_timeout_ms") / 1000)
     attempt_timeout: float | None = None
     retries: int = field(default_factory=lambda: library.default("retries"))
+    batch: int | None = None
     on_error: OnError = field(default_factory=lambda: library.default("on_error"))
     name: str | None = None
 
@@ -60,6 +62,10 @@ class CallSettings:
             _seconds("attempt_timeout", self.attempt_timeout)
         if not isinstance(self.retries, int) or isinstance(self.retries, bool) or not 0 <= self.retries <= 100:
             raise ModelError("OH304", f"retries is an int from 0 to 100, not {self.retries!r}")
+        if self.batch is not None and (
+            not isinstance(self.batch, int) or isinstance(self.batch, bool) or not 0 < self.batch < 2**32
+        ):
+            raise ModelError("OH304", f"batch is an int from 1, the rows of one request, or None, not {self.batch!r}")
         if self.on_error not in ("raise", "flag"):
             raise ModelError("OH304", f"on_error is 'raise' or 'flag', not {self.on_error!r}")
         if self.name is not None and not is_name(self.name):
@@ -91,6 +97,7 @@ class CallSettings:
             "connect_timeout_ms": _milliseconds(self.connect_timeout),
             "attempt_timeout_ms": 0 if self.attempt_timeout is None else _milliseconds(self.attempt_timeout),
             "retries": self.retries,
+            **({"batch": self.batch} if self.batch else {}),
             "on_error": self.on_error,
         }
 
@@ -137,8 +144,8 @@ def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, 
     """
     check_headers(settings.headers or {}, target.protocol, settings.scheme)
     request = {**vars(target), **settings.attributes()}
-    for name in ("retries", "on_error"):
-        del request[name]
+    for name in ("retries", "batch", "on_error"):
+        request.pop(name, None)
     if isinstance(settings.auth, Input):
         request["auth"] = "none"
     answer = library.Scope({}).describe(request)
@@ -168,6 +175,9 @@ def invoke(
     results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
     node = _node(target, inputs, outputs, settings, options)
+    named = [[(spec.name, spec.shape) for spec in tensors] for tensors in (inputs, outputs)]
+    if problem := cut_problem(target.protocol, settings.batch or 0, *named, blobs_of(node)):
+        raise ModelError("OH304", problem)
     node.input.extend(spec.name for spec in public)
     node.output.extend(spec.name for spec in results)
     graph = helper.make_graph(

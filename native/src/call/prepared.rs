@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::batch::{Cut, Requests};
 use super::secrets::{keys, token_secret};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
@@ -25,7 +26,7 @@ pub struct Call {
     pub(super) node: Node,
     pub(super) scope: Arc<Scope>,
     peer: Arc<Peer>,
-    protocol: Box<dyn Protocol>,
+    pub(super) protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
     /// Keys in the query of the endpoint.
     keys: Vec<Secret>,
@@ -42,6 +43,7 @@ pub(super) struct Expected {
     /// The sizes that the inputs give to names.
     sizes: Sizes,
     asked: Asked,
+    cut: Option<Cut>,
 }
 
 impl Call {
@@ -74,7 +76,11 @@ impl Call {
     /// The status of a call that gave these outputs: 0 where there was no row to ask for, and so no answer.
     pub fn status(&self, outputs: &[OutputTensor]) -> u16 {
         let empty = outputs.first().is_some_and(|output| output.shape.first() == Some(&0));
-        if empty && self.node.protocol.batch != Batch::Request { 0 } else { self.protocol.success() }
+        if empty && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row) {
+            0
+        } else {
+            self.protocol.success()
+        }
     }
 
     /// Counts a call that is over.
@@ -123,7 +129,7 @@ impl Call {
         invocation: &Invocation,
         token: Option<&InputTensor>,
         inputs: &'a [InputTensor<'a>],
-    ) -> Result<(Vec<Request<'a>>, Expected), Problem> {
+    ) -> Result<(Requests<'a>, Expected), Problem> {
         self.peer.check()?;
         if let Some(token) = token {
             let token = token_secret(token)?;
@@ -141,8 +147,9 @@ impl Call {
         }
         let headers = self.node.headers.of(&asked.options)?;
         let mut requests = self.requests(tensors, &asked)?;
-        requests.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
-        Ok((requests, Expected { sizes, asked }))
+        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
+        let cut = requests.cut;
+        Ok((requests, Expected { sizes, asked, cut }))
     }
 
     /// The names of the model that requests ask for: what is really sent, never how the node is called.
@@ -176,32 +183,14 @@ impl Call {
         Ok(Asked { options: self.node.options.with(&self.node.option_inputs, options)?, rows })
     }
 
-    /// One request, or one for each row; none where the service takes no empty batch.
-    fn requests<'a>(&self, tensors: &'a [InputTensor<'a>], asked: &Asked) -> Result<Vec<Request<'a>>, Problem> {
-        if asked.rows == 0 && self.node.protocol.batch != Batch::Request {
-            return Ok(Vec::new());
-        }
-        if self.node.protocol.batch != Batch::Row {
-            return Ok(vec![self.protocol.request(tensors, asked)?]);
-        }
-        if tensors.iter().any(|tensor| tensor.rows() != asked.rows) {
-            return Err(Problem::new(Code::Input, "the inputs differ in their number of rows"));
-        }
-        let request = |row| {
-            let tensors: Vec<_> = tensors.iter().map(|tensor| tensor.row(row)).collect();
-            self.protocol.request(&tensors, asked).map_err(|problem| of_row(problem, row, asked.rows))
-        };
-        (0..asked.rows).map(request).collect()
-    }
-
     /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
     pub(super) async fn exchange(
         &self,
-        mut requests: Vec<Request<'_>>,
+        mut requests: Requests<'_>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Vec<Response>, Problem> {
-        if requests.is_empty() {
+        if requests.list.is_empty() {
             return Ok(Vec::new());
         }
         if let Auth::Credential(name) = &self.node.auth {
@@ -209,32 +198,33 @@ impl Call {
         }
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
             let header = self.node.authentication.header(secret);
-            for request in &mut requests {
+            for request in &mut requests.list {
                 request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
             }
         }
         let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
-        requests.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
+        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
         secrets.extend_from_slice(&self.keys);
         let _ = invocation.tally.others.set(secrets);
-        if let [only] = requests.as_slice() {
+        if let [only] = requests.list.as_slice() {
             return Ok(vec![self.one(only, limits, invocation).await?]);
         }
-        let mut answers = Vec::with_capacity(requests.len());
-        for row in 0..requests.len() {
-            answers.push(self.row(row, &requests, limits, invocation));
+        let mut answers = Vec::with_capacity(requests.list.len());
+        for index in 0..requests.list.len() {
+            answers.push(self.one_of(index, &requests, limits, invocation));
         }
         side_by_side(answers, SIDE_BY_SIDE).await
     }
 
-    async fn row(
+    async fn one_of(
         &self,
-        row: usize,
-        of: &[Request<'_>],
+        index: usize,
+        requests: &Requests<'_>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
-        self.one(&of[row], limits, invocation).await.map_err(|problem| of_row(problem, row, of.len()))
+        let answer = self.one(&requests.list[index], limits, invocation).await;
+        answer.map_err(|problem| requests.problem(index, problem))
     }
 
     async fn one(&self, request: &Request<'_>, limits: &Limits, invocation: &Invocation) -> Result<Response, Problem> {
@@ -281,12 +271,11 @@ impl Call {
     }
 
     fn outputs(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
-        let Expected { sizes, asked } = expected;
-        let outputs = match responses {
-            [] => return Ok(self.node.emptied()),
-            [only] => self.protocol.outputs(only, asked)?,
-            several => self.stacked(several, asked)?,
-        };
+        let Expected { sizes, asked, cut } = expected;
+        if responses.is_empty() {
+            return Ok(self.node.emptied());
+        }
+        let outputs = self.joined(responses, *cut, asked)?;
         self.fit(sizes, &outputs)?;
         Ok(outputs)
     }
@@ -296,26 +285,6 @@ impl Call {
             sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))
         })
     }
-
-    /// The rows' outputs, each put together.
-    fn stacked(&self, responses: &[Response], asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
-        let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
-        for (row, response) in responses.iter().enumerate() {
-            let outputs = self.protocol.outputs(response, asked);
-            let outputs = outputs.map_err(|problem| of_row(problem, row, responses.len()))?;
-            columns.iter_mut().zip(outputs).for_each(|(column, output)| column.push(output));
-        }
-        let unfit = || Problem::new(Code::OutputShape, "the answers to the rows differ in their shapes");
-        columns.iter().map(|rows| OutputTensor::stack(rows).ok_or_else(unfit)).collect()
-    }
-}
-
-/// Says which of several rows a problem befell.
-fn of_row(mut problem: Problem, row: usize, rows: usize) -> Problem {
-    if rows > 1 {
-        problem.message = format!("row {row}: {}", problem.message);
-    }
-    problem
 }
 
 impl Invocation {

@@ -23,4 +23,5 @@ pub mod table;
 mod triton_grpc;
 mod triton_http;
 
+pub use kserve::blobs;
 pub use spec::{Asked, Batch, Protocol, ProtocolSpec};

@@ -50,9 +50,11 @@ pub struct Asked {
 /// What a batch becomes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Batch {
-    /// One request.
+    /// One request, which cannot be cut: what is sent has no rows.
+    Whole,
+    /// One request, or one for each slice of its rows.
     Request,
-    /// One request, and none for an empty batch, which the service would refuse.
+    /// The same, and none for an empty batch, which the service would refuse.
     Filled,
     /// A request for each row, side by side.
     Row,
@@ -62,6 +64,7 @@ impl Batch {
     /// As the protocol table shows it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Whole => "whole",
             Self::Request | Self::Filled => "request",
             Self::Row => "row",
         }

@@ -9,9 +9,8 @@ from onnxhybrid.diagnostics import Finding
 from onnxhybrid.errors import Error
 from onnxhybrid.library import protocols
 from onnxhybrid.model import RemoteSpec, TensorSpec
-from onnxhybrid.model.remote_spec import BEGIN
+from onnxhybrid.model.remote_spec import BEGIN, blobs_of
 from onnxhybrid.remote.auth import Credential
-from onnxhybrid.remote.blobs import blobs_of
 from onnxhybrid.remote.invoke import CallSettings, Target, describe
 from onnxhybrid.validation.subject import Scope, Subject, label
 

@@ -130,7 +130,7 @@ fn split(
             if column > 0 {
                 body.push(b',');
             }
-            nested::write(body, &input.name, &InputTensor { shape: Vec::new(), ..tensor.row(row) })?;
+            nested::write(body, &input.name, &InputTensor { shape: Vec::new(), ..tensor.slice(row..row + 1) })?;
         }
         body.push(b']');
     }

@@ -32,6 +32,11 @@ pub fn read(node: &Declared) -> Result<(Blobs, Vec<DeclaredOutput>), Problem> {
     }
 }
 
+/// Whether the tensor called `name` is one of them, in the attribute's `text`; `read` refuses one that is malformed.
+pub fn names(text: &str, name: &str) -> bool {
+    shapes(text).is_ok_and(|shapes| shapes.contains_key(name))
+}
+
 fn shapes(text: &str) -> Result<HashMap<String, Vec<i64>>, Problem> {
     if text.is_empty() {
         return Ok(HashMap::new());

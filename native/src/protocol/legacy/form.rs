@@ -23,7 +23,7 @@ pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
     required_options: &[],
     own_fields: &[],
     datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
-    batch: Batch::Request,
+    batch: Batch::Whole,
     prepare,
     describe: None,
 };

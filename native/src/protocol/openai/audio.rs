@@ -39,7 +39,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
         ("temperature", "the argument temperature"),
     ],
     datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
-    batch: Batch::Request,
+    batch: Batch::Whole,
     prepare,
     describe: None,
 };

@@ -118,8 +118,9 @@ def test_our_own_nodes_get_the_same(endpoint: str) -> None:
     assert run(oh.remote.openai_chat("chat", url=url), endpoint, prompt=prompts)[0].tolist() == ["a!", "b!"]
     embedded = run(oh.remote.openai_embeddings("embedder", url=url), endpoint, text=texts)[0]
     np.testing.assert_array_equal(embedded, np.array([[2, 2], [1, 1]], np.float32))
-    deployed = oh.remote.azure_openai_chat(endpoint, "chat", api_version="2024-10-21")
-    assert run(deployed, endpoint, prompt=prompts)[0].tolist() == ["a!", "b!"]
+    for api_version in ("2024-10-21", "v1"):
+        deployed = oh.remote.azure_openai_chat(endpoint, "chat", api_version=api_version)
+        assert run(deployed, endpoint, prompt=prompts)[0].tolist() == ["a!", "b!"]
 
 
 @pytest.mark.parametrize("form", ["named", "data"])

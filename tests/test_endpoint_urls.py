@@ -80,6 +80,22 @@ def test_a_key_in_the_query_is_found_by_validate_and_seen_in_no_message(dialect:
         assert QUERY not in text
 
 
+def test_a_key_in_the_query_is_in_no_message_about_metadata() -> None:
+    url = f"http://127.0.0.1:9/base?{QUERY}"
+    with pytest.raises(oh.RemoteError, match="was asked what the model") as caught:
+        oh.remote.triton(url, "m", timeout=2.0, retries=0)
+    model = oh.parallel(a=oh.remote.triton(url, "m", **SPECS), b=oh.remote.triton("http://127.0.0.1:9", "n", **SPECS))
+    proto = model.to_proto()
+    for node in proto.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "endpoint" and b"?" in attribute.s:
+                attribute.s = attribute.s.replace(b"/base", b"/other")
+    found = oh.validate(oh.Model.from_proto(proto))
+    assert "OH315" in {finding.code for finding in found.findings}
+    for text in (str(caught.value), str(found)):
+        assert "s3cret" not in text
+
+
 def test_a_query_without_a_key_is_no_finding() -> None:
     model = oh.remote.triton("https://h/base?api-version=2024-10-21&code=200", "m", **SPECS)
     assert not oh.validate(model).findings

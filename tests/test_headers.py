@@ -81,7 +81,7 @@ def test_an_input_that_is_an_empty_text_is_not_sent_and_a_default_is(dialect: Di
 
 
 @ALL
-@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\n", "a\0", "é", " a"])
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\n", "a\0", "é", " a", "1" * 16385])
 def test_a_value_that_no_header_carries_is_refused_before_anything_is_sent(dialect: Dialect, value: str) -> None:
     with listening_to(dialect.good, dialect.scheme) as server:
         model = dialect.build(server.url, auth=None, headers={"X-Tenant": oh.Input("tenant")})
@@ -124,6 +124,7 @@ def test_doubled_names_and_malformed_values_are_refused_when_building_and_openin
         {"Host": "a@b"},
         {"host": "h/x"},
         {f"x-{number}": "1" for number in range(65)},
+        {"x-a": "1" * 16385},
     ):
         with pytest.raises(oh.ModelError) as built:
             dialect.build(url, auth=None, headers=headers)
@@ -141,6 +142,9 @@ def assert_refused(model: oh.Model, code: str) -> None:
     oh.register(plain)
     with pytest.raises(Exception, match=rf"\[{code}\]"):
         onnxruntime.InferenceSession(model.to_proto().SerializeToString(), plain)
+    with pytest.raises(oh.Error) as opened:
+        oh.Session(model)
+    assert opened.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from onnxhybrid.model.dtypes import numpy_dtype
 Options = Mapping[str, str]  # option -> dtype
 Handler = Callable[[Request], Awaitable[Response]]
 
-_BASES = ("/v1", "/openai/deployments/{model}")
+_BASES = ("/v1", "/openai/v1", "/openai/deployments/{model}")
 _PLAIN = ("text", "srt", "vtt")
 _MOST_FIELDS = 100
 _ROWS = 64

@@ -19,6 +19,9 @@ HEADERS = "headers"
 FIELDS = ("extra", "parameters")
 """The groups of further fields, which are attributes of some protocols."""
 
+LONGEST = 16384
+"""Bytes that the value of a header may have."""
+
 HeaderValue = str | Mapping[str, str]
 """A text, or {"credential": name}."""
 
@@ -54,6 +57,8 @@ def header_problem(name: str, value: HeaderValue | None, protocol: str, scheme: 
             return "OH322", f"the header {name!r} is not for a node to give: {why}"
     if grpc and not _GRPC_NAME.fullmatch(name):
         return "OH322", f"the header {name!r} is no key of gRPC's metadata: letters, digits, '-', '_' and '.'"
+    if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > LONGEST:
+        return "OH322", f"the header {name!r} has more than {LONGEST} bytes"
     if isinstance(value, str):
         return None if grpc and lower.endswith("-bin") else _value_problem(name, lower, value)
     if value is not None and lower == "host":

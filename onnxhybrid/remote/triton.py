@@ -90,7 +90,9 @@ def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ..
     try:
         return describe(target, settings)
     except RemoteError as problem:
-        asked = f"{target.endpoint} was asked what the model {target.model!r} takes and gives"
+        asked = (
+            f"{library.endpoint(target.endpoint)['shown']} was asked what the model {target.model!r} takes and gives"
+        )
         raise type(problem)(
             problem.code,
             f"{asked}: {problem.message}{_HINTS.get(problem.code, '')}",

@@ -128,3 +128,45 @@ fn check_name(protocol: &ProtocolSpec, group: Group, name: &str) -> Result<(), P
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::protocol::options::{Options, Value as Given};
+
+    fn appended(text: &str, asked: &Asked) -> Value {
+        let mut body = br#"{"model":"m"}"#.to_vec();
+        Fields::read(Group::Extra, &OwnAttributes::from([("extra", text)])).unwrap().append(asked, &mut body);
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_sent_as_it_was_written_and_a_float32_in_its_own_digits() {
+        let options = Options::default().and_given(Group::Extra, "p", Given::Float(0.1));
+        let asked = Asked { options: options.and_given(Group::Extra, "e", Given::Text(String::new())), rows: 1 };
+        let mut body = b"{\"model\":\"m\"}".to_vec();
+        let fields =
+            Fields::read(Group::Extra, &OwnAttributes::from([("extra", r#"{"n": 1.50, "i": 1e400}"#)])).unwrap();
+        fields.append(&asked, &mut body);
+        assert_eq!(body, br#"{"model":"m","n":1.50,"i":1e400,"p":0.1}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn fields_join_those_that_are_there(names in proptest::collection::hash_set(any::<String>(), 0..5), text: String) {
+            let fields: Map<_, _> = names.iter().filter(|name| *name != "model").map(|name| (name.clone(), json!({"x": [text]}))).collect();
+            let mut expected = fields.clone();
+            expected.insert("model".into(), json!("m"));
+            let written = Value::from(fields).to_string();
+            prop_assert_eq!(appended(&written, &Asked::default()), Value::from(expected));
+        }
+
+        #[test]
+        fn arbitrary_attributes_never_panic(text: String) {
+            let _ = Fields::read(Group::Extra, &OwnAttributes::from([("extra", text.as_str())]));
+        }
+    }
+}

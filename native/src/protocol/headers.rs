@@ -42,6 +42,9 @@ const FRAME: &str = "it belongs to the transport, which sets it itself";
 /// Headers that a node may have.
 const MOST: usize = 64;
 
+/// Bytes that the value of one may have: no server reads many more, and no ceiling of a policy counts them.
+const LONGEST: usize = 16 << 10;
+
 /// The headers of a node.
 #[derive(Clone, Debug)]
 pub struct Headers {
@@ -134,11 +137,13 @@ impl Headers {
     }
 
     fn value(&self, name: &HeaderName, text: &str) -> Result<HeaderValue, Problem> {
-        if self.wire == Wire::Grpc && name.as_str().ends_with("-bin") {
-            let encoded = HeaderValue::try_from(STANDARD_NO_PAD.encode(text));
-            return encoded.map_err(|_| Problem::new(Code::Input, "it is too long"));
-        }
         let unfit = |what| Problem::new(Code::Input, format!("the header \"{name}\" {what}"));
+        if text.len() > LONGEST {
+            return Err(unfit("has more than 16384 bytes"));
+        }
+        if self.wire == Wire::Grpc && name.as_str().ends_with("-bin") {
+            return HeaderValue::try_from(STANDARD_NO_PAD.encode(text)).map_err(|_| unfit("is no header's value"));
+        }
         if !text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
             return Err(unfit("holds a character that is neither visible ASCII nor a space"));
         }
@@ -270,7 +275,8 @@ mod tests {
         let sent = given("X-Tenant", "t 1").unwrap();
         assert_eq!((sent.len(), sent["x-tenant"].as_bytes(), sent["x-a"].as_bytes()), (2, &b"t 1"[..], &b""[..]));
         assert!(!given("X-Tenant", "").unwrap().contains_key("x-tenant"));
-        for (name, text) in [("X-Tenant", "a\r\nb: c"), ("X-Tenant", "é"), ("Host", "a@b")] {
+        let long = "x".repeat(LONGEST + 1);
+        for (name, text) in [("X-Tenant", "a\r\nb: c"), ("X-Tenant", "é"), ("Host", "a@b"), ("X-Tenant", &long)] {
             assert_eq!(given(name, text).unwrap_err().code, Code::Input, "{text}");
         }
         let number = Options::default().and_given(Group::Headers, "x", Value::Integer(1));

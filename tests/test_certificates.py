@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -156,7 +157,7 @@ def test_a_key_that_is_encrypted_says_how_to_give_its_passphrase_and_never_says_
         ((client, encrypted, "another " + PASSPHRASE), "another passphrase than the one that was given"),
         ((client, older, PASSPHRASE), "openssl pkcs8 -topk8"),
         ((client, encrypted, lambda: ""), "its callable gave none"),
-        ((client, encrypted, lambda: {}["vault"]), "could not be fetched: KeyError"),
+        ((client, encrypted, lambda: os.environ["ONNXHYBRID_NO_SUCH_VAULT"]), "could not be fetched: KeyError"),
     ):
         policy = oh.Policy(client_certificate=given)
         with pytest.raises(oh.Error, match="OH530") as caught:

@@ -60,7 +60,7 @@ fn failure((url, times): (String, Times)) -> Failure {
     failure
 }
 
-const NOT_YET: &str = "Fri, 31 Dec 2100 23:59:59 GMT";
+const NOT_YET: &str = "Fri, 31 Dec 9999 23:59:59 GMT";
 const PAST: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 #[test]
@@ -114,6 +114,8 @@ fn a_server_that_asks_for_more_than_is_left_fails_at_once_and_says_so() {
     for (server, words) in [
         (http("429 Too Many Requests", &[("Retry-After", "60")]), "429 Too Many Requests and asks to wait 60 s"),
         (http("503 Service Unavailable", &[("retry-after-ms", "61500.5")]), "asks to wait 61.6 s"),
+        (http("503 Service Unavailable", &[("Retry-After", "99999999999999999999999")]), "asks to wait "),
+        (http("503 Service Unavailable", &[("Retry-After", NOT_YET)]), "asks to wait "),
         (grpc(503, &[("retry-after", "60")]), "503 Service Unavailable and asks to wait 60 s"),
         (
             grpc(200, &[("grpc-status", "14"), ("grpc-retry-pushback-ms", "60000")]),
@@ -131,9 +133,7 @@ fn a_server_that_asks_for_more_than_is_left_fails_at_once_and_says_so() {
 }
 
 #[test]
-fn a_wait_of_years_and_a_repeat_that_the_server_does_not_want_are_none() {
-    let absurd = pause(http("503 Service Unavailable", &[("Retry-After", NOT_YET)]));
-    assert!(absurd < Duration::from_millis(1_500), "{absurd:?}");
+fn a_repeat_that_the_server_does_not_want_is_not_made() {
     let unwanted = failure(http("429 Too Many Requests", &[("x-should-retry", "false"), ("retry-after-ms", "1")]));
     assert_eq!(unwanted.problem.status, Some(429));
 }

@@ -65,6 +65,13 @@ pub struct Limits {
     pub max_response_bytes: u64,
 }
 
+impl Limits {
+    /// The time until the deadline.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
 /// Why an exchange brought no answer.
 #[derive(Debug)]
 pub(crate) enum Trouble {

@@ -18,9 +18,6 @@ const MILLISECONDS: [HeaderName; 2] =
 /// Says `false` where the server wants no repeat; OpenAI's, and that of others who follow it.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// Seconds that nobody means: a year, and more.
-const ABSURD: f64 = 31_536_000.0;
-
 /// Whether an answer with this status says that the request was not worked on, or may be sent again.
 pub fn is_retryable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429 | 502 | 503 | 504)
@@ -59,7 +56,7 @@ impl Backoff {
 }
 
 /// How long the server asks to wait: in milliseconds, in seconds, or until a date. A value that says nothing of use is as
-/// if it were not there: a date that has passed, a negative number, more than a year, no number at all.
+/// if it were not there: a date that has passed, a negative number, nothing that is digits.
 pub(super) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = |name: &HeaderName| usable(number(text(name)?)? / 1000.0);
@@ -78,7 +75,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 fn usable(seconds: f64) -> Option<Duration> {
-    (seconds > 0.0 && seconds < ABSURD).then(|| Duration::from_secs_f64(seconds))
+    (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 #[cfg(test)]
@@ -148,8 +145,12 @@ mod tests {
             assert_eq!(asked_by(&[("retry-after", text)]), None, "{text}");
             assert_eq!(asked_by(&[("retry-after-ms", text)]), None, "{text}");
         }
-        for text in ["99999999999999999999", "31536000", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-            assert_eq!(asked_by(&[("retry-after", text)]), None, "{text}");
+    }
+
+    #[test]
+    fn a_wait_beyond_all_bounds_is_longer_than_any_deadline() {
+        for text in ["99999999999999999999", "9".repeat(400).leak(), "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert!(asked_by(&[("retry-after", text)]) > Some(Duration::from_secs(1 << 37)), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sending with repeats: as often as it is safe, of use, and within the limits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::peer::Peer;
 use super::request::{Limits, Request, Response, Trouble};
@@ -33,7 +33,7 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
             replaced = true;
         } else {
             match pause(&outcome, &mut backoff) {
-                Some(pause) if retries < limits.retries && Instant::now() + pause < limits.deadline => wait = pause,
+                Some(pause) if retries < limits.retries && pause < limits.left() => wait = pause,
                 _ => return outcome.map(|answer| advised(answer, peer, request, limits)).map_err(Problem::from),
             }
             retries += 1;
@@ -63,7 +63,7 @@ fn advised(answer: Response, peer: &Peer, request: &Request<'_>, limits: &Limits
     if answer.status.as_u16() == 200 && !grpc::is_retryable(&answer.headers) {
         return answer;
     }
-    let left = limits.deadline.saturating_duration_since(Instant::now());
+    let left = limits.left();
     let advice =
         advice::of_wait(&answer, left) + &advice::of_redirect(&answer, peer.origin(), peer.wire(), &request.path);
     Response { advice, ..answer }

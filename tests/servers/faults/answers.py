@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 
 from tests.servers.faults.fault import SECRET, VALUE, Fault, Good, answered, ends
-from tests.servers.faults.wire import LATE, NO_ANSWER, STATUS, TOO_LARGE, always
+from tests.servers.faults.wire import CUT, LATE, NO_ANSWER, STATUS, TOO_LARGE, always
 
 LIMIT = 1_000_000
 """Bytes that the sessions of the tests let an answer have."""
@@ -89,15 +89,22 @@ HEADERS = [
     Fault("a content type beyond ASCII", _typed("text/html\xff"), ends(NO_ANSWER)),
     Fault("a second content type", lambda good: answered(good, more="Content-Type: text/html\r\n"), ends(NO_ANSWER)),
     Fault("a page to log in", lambda good: answered(good, b"<html>log in</html>", kind="text/html"), ends(NO_ANSWER)),
-    Fault("gzip", _encoded("gzip", gzip.compress), ends(NO_ANSWER)),
-    Fault("deflate", _encoded("deflate", zlib.compress), ends(NO_ANSWER)),
+    Fault("gzip", _encoded("gzip", gzip.compress), ends(VALUE)),
+    Fault("gzip in two", _encoded("x-gzip", lambda body: gzip.compress(body) + gzip.compress(b"")), ends(VALUE)),
+    Fault("gzip cut short", _encoded("gzip", lambda body: gzip.compress(body)[:-1]), ends(CUT)),
+    Fault("gzip with another sum", _encoded("gzip", lambda body: gzip.compress(body)[:-8] + bytes(8)), ends(NO_ANSWER)),
+    Fault("gzip and more", _encoded("gzip", lambda body: gzip.compress(body) + b"more"), ends(NO_ANSWER)),
+    Fault("gzip in gzip", _encoded("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))), ends(NO_ANSWER)),
+    Fault("deflate", _encoded("deflate", zlib.compress), ends(VALUE)),
+    Fault("deflate without a head", _encoded("deflate", lambda body: zlib.compress(body)[2:-4]), ends(VALUE)),
+    Fault("an encoding that is not read", _encoded("br"), ends(NO_ANSWER)),
     Fault("gzip in name only", _encoded("gzip"), ends(NO_ANSWER)),
-    Fault("gzip in capitals", _encoded("GZIP", gzip.compress), ends(NO_ANSWER)),
+    Fault("gzip in capitals", _encoded("GZIP", gzip.compress), ends(VALUE)),
     Fault("gzip, unsaid", _encoded("", gzip.compress), ends(NO_ANSWER)),
-    Fault("a bomb", _encoded("gzip", lambda _: gzip.compress(bytes(20_000_000))), ends(NO_ANSWER)),
+    Fault("a bomb", _encoded("gzip", lambda _: gzip.compress(bytes(20_000_000))), ends(TOO_LARGE)),
     Fault("an encoding that nobody knows", _encoded("rot13"), ends(NO_ANSWER)),
     Fault("an encoding beyond ASCII", _encoded("gz\xffip"), ends(NO_ANSWER)),
-    Fault("no encoding, and gzip", _encoded("identity\r\nContent-Encoding: gzip", gzip.compress), ends(NO_ANSWER)),
+    Fault("no encoding, and gzip", _encoded("identity\r\nContent-Encoding: gzip", gzip.compress), ends(VALUE)),
     Fault("no encoding, said aloud", _encoded("Identity"), ends(VALUE)),
     Fault("cookies", lambda good: answered(good, more="Set-Cookie: a=b\r\n" * 20), ends(VALUE)),
     Fault("a connection to be closed", lambda good: answered(good, more="Connection: close\r\n"), ends(VALUE),

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
+from onnxhybrid.endpoint.failure import RequestError
 from onnxhybrid.endpoint.json_text import json_elements, json_list, json_nested
+from onnxhybrid.endpoint.memory import Memory
 from onnxhybrid.endpoint.weight import json_weight
 from tests.endpoint_models import identity, post
 from tests.endpoint_process import Process, answer_to, head, serving
@@ -165,7 +167,7 @@ def test_a_request_never_makes_the_endpoint_hold_far_more_than_its_bytes(process
 @on_linux
 def test_requests_together_hold_what_they_may_and_others_are_told_to_come_again() -> None:
     path, body, headers = binary("FP32", bytes(4 * MIB), MIB)
-    with serve({"fp32": identity("FP32")}, max_memory_bytes=20 * MIB) as endpoint:
+    with serve({"fp32": identity("FP32")}, max_memory_bytes=40 * MIB) as endpoint:
         statuses: list[int] = []
         threads = [
             threading.Thread(target=lambda: statuses.append(send(endpoint.url, path, body, headers))) for _ in range(30)
@@ -177,6 +179,25 @@ def test_requests_together_hold_what_they_may_and_others_are_told_to_come_again(
         assert set(statuses) <= {200, 503}
         assert 200 in statuses
         assert send(endpoint.url, path, body, headers) == 200  # what was held is given back
+
+
+@settings(deadline=None)
+@given(st.integers(1, 50), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=60))
+def test_no_more_is_held_than_may_be_and_who_is_refused_holds_nothing(limit: int, takes: list[tuple[int, int]]) -> None:
+    memory = Memory(limit)
+    shares, held = [memory.share() for _ in range(6)], [0] * 6
+    for who, size in takes:
+        try:
+            shares[who].hold(size)
+            held[who] += size
+            assert sum(held) <= limit
+        except RequestError as refusal:
+            assert sum(held) + size > limit
+            assert refusal.status == (413 if held[who] + size > limit else 503)
+            held[who] = 0
+    for share in shares:
+        share.release()
+    memory.share().hold(limit)  # all of it is there again
 
 
 def test_what_can_never_be_held_is_a_413_and_what_is_full_a_503_with_a_time_to_come_again() -> None:

@@ -44,13 +44,19 @@ class Memory:
         return Share(self)
 
     def take(self, size: int, before: int) -> None:
-        """Take `size` bytes for a request that holds `before` already, as `Hold` says."""
+        """Take `size` bytes for a request that holds `before` already, as `Hold` says.
+
+        Who is refused gives back all that it holds in the same moment: of requests that are in each other's way, one
+        is always served.
+        """
+        with self._lock:
+            fits = self._held + size <= self._limit
+            self._held += size if fits else -before
+        if fits:
+            return
         if before + size > self._limit:
             raise RequestError(f"the request takes more than the {self._limit} bytes of memory that one may hold", 413)
-        with self._lock:
-            if self._held + size > self._limit:
-                raise RequestError("other requests hold the memory that this one needs: try again later", 503)
-            self._held += size
+        raise RequestError("other requests hold the memory that this one needs: try again later", 503)
 
     def give(self, size: int) -> None:
         """Give back what was taken."""
@@ -71,8 +77,9 @@ class Share:
 
     def hold(self, size: int) -> None:
         """Take more: a `Hold`."""
-        self._memory.take(size, self._held)
-        self._held += size
+        held, self._held = self._held, 0
+        self._memory.take(size, held)
+        self._held = held + size
 
     def release(self) -> None:
         """Give everything back."""

@@ -19,7 +19,7 @@ def azure_openai_audio(
     *,
     api_version: str,
     audio_format: Text = "wav",
-    response_format: Text = "text",
+    response_format: Text = "json",
     language: Text | None = None,
     prompt: Text | None = None,
     temperature: Number | None = None,
@@ -57,6 +57,7 @@ def azure_openai_chat(
     system: Text | None = None,
     temperature: Number | None = None,
     max_tokens: Integer | None = None,
+    max_completion_tokens: Integer | None = None,
     raw: bool = False,
     **common: Any,
 ) -> Model:
@@ -66,18 +67,30 @@ def azure_openai_chat(
         resource_url: the resource's URL, `https://name.openai.azure.com`.
         deployment: the deployment's name.
         api_version: the version of the API, such as `2024-10-21`.
-        system, temperature, max_tokens, raw: as for `oh.remote.openai_chat`.
+        system, temperature, max_tokens, max_completion_tokens, raw: as for `oh.remote.openai_chat`.
         **common: as there, with auth `oh.Credential("azure_openai")` by default.
 
     Raises:
         ModelError: OH301, OH303 or OH304, an argument is wrong.
     """
-    given = {"model": deployment, "system": system, "temperature": temperature, "max_tokens": max_tokens}
+    given = {
+        "model": deployment,
+        "system": system,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "max_completion_tokens": max_completion_tokens,
+    }
     return openai.chat(_service(resource_url, api_version), given, raw, common)
 
 
 def azure_openai_embeddings(
-    resource_url: str, deployment: Text, *, api_version: str, dimensions: Integer | None = None, **common: Any
+    resource_url: str,
+    deployment: Text,
+    *,
+    api_version: str,
+    dimensions: Integer | None = None,
+    encoding_format: Text | None = "base64",
+    **common: Any,
 ) -> Model:
     """Embeddings on Azure OpenAI: `oh.remote.openai_embeddings` at a deployment.
 
@@ -85,13 +98,13 @@ def azure_openai_embeddings(
         resource_url: the resource's URL, `https://name.openai.azure.com`.
         deployment: the deployment's name.
         api_version: the version of the API, such as `2024-10-21`.
-        dimensions: as for `oh.remote.openai_embeddings`.
+        dimensions, encoding_format: as for `oh.remote.openai_embeddings`.
         **common: as there, with auth `oh.Credential("azure_openai")` by default.
 
     Raises:
         ModelError: OH301, OH303 or OH304, an argument is wrong.
     """
-    given = {"model": deployment, "dimensions": dimensions}
+    given = {"model": deployment, "dimensions": dimensions, "encoding_format": encoding_format}
     return openai.embeddings(_service(resource_url, api_version), given, common)
 
 

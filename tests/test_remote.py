@@ -466,6 +466,7 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
     specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
     url, option, extra = "https://h", oh.Input(), {"further": 1}
     fields = [(name, STRING, [1]) for name in ("filename", "model_name")]
+    limits: list[dict[str, Any]] = [{"max_tokens": option}, {"max_completion_tokens": option}]  # a call has one of them
     models = [
         *(
             oh.remote.triton(base, "m", inputs=[oh.TensorSpec("x", "str", (1,))], outputs=specs[1], bytes=["x"],
@@ -474,13 +475,15 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         ),
         oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
                                prompt=option, temperature=option, extra=extra),
-        oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option, extra=extra),
-        oh.remote.openai_embeddings(option, url=url, dimensions=option, extra=extra),
+        *(oh.remote.openai_chat(option, url=url, system=option, temperature=option, extra=extra, **limit)
+          for limit in limits),
+        oh.remote.openai_responses(option, url=url, instructions=option, max_output_tokens=option, extra=extra),
+        oh.remote.openai_embeddings(option, url=url, dimensions=option, encoding_format=option, extra=extra),
         oh.remote.azure_openai_audio(url, option, api_version="1", audio_format=option, response_format=option,
                                      language=option, prompt=option, temperature=option, extra=extra),
-        oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, max_tokens=option,
-                                    extra=extra),
-        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option, extra=extra),
+        *(oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, extra=extra, **limit)
+          for limit in limits),
+        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option, encoding_format=option, extra=extra),
         oh.remote.azureml(url, inputs=specs[0], outputs=specs[1], deployment=option),
         *(oh.legacy.upgrade(oh.Model.from_proto(model)) for model in (
             old_model("OpenAIAudioToText", [AUTH, *fields, ("file", BYTES, [-1])],
@@ -488,15 +491,17 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
             old_model("AzureTextToText", [AUTH, ("x", STRING, [1])], [("t", STRING, [1])], model_uri=f"{url}/?q"),
         )),
     ]  # fmt: skip
-    nodes = {model.remotes[0].protocol: attributes_of(model.to_proto().graph.node[0]) for model in models}
-    assert set(nodes) == set(table)
+    nodes = [(model.remotes[0].protocol, attributes_of(model.to_proto().graph.node[0])) for model in models]
+    assert {protocol for protocol, _ in nodes} == set(table)
+    given: dict[str, set[str]] = {protocol: set() for protocol in table}
     shared = {"protocol", "endpoint", "model", "version", "input_names", "output_names", "input_shapes", "auth",
               "output_shapes", "option_names", "timeout_ms", "connect_timeout_ms", "attempt_timeout_ms", "retries",
               "on_error"}  # fmt: skip
-    for protocol, attributes in nodes.items():
+    for protocol, attributes in nodes:
         assert set(attributes) - shared == set(table[protocol]["attributes"]) - shared
-        assert set(json.loads(attributes.get("option_names", b"[]"))) == set(table[protocol]["options"])
+        given[protocol] |= set(json.loads(attributes.get("option_names", b"[]")))
         assert all(attributes[name] for name in table[protocol]["required"])
+    assert given == {protocol: set(row["options"]) for protocol, row in table.items()}
 
 
 def test_a_library_that_is_not_there_is_a_coded_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,9 +46,13 @@ ROWS = (
         "ProtocolError",
         "The answer is not what the protocol promises",
         "Status 200 came with a body that is not the protocol's: an HTML page, broken JSON, a missing or doubled "
-        "output, text that is not UTF-8, compressed bytes that are damaged, an encoding other than gzip and deflate.",
-        "a captive portal's page in place of an inference response",
-        "Check that the endpoint is the service's base URL and nothing between answers for it. A Triton BYTES tensor "
+        "output, text that is not UTF-8, compressed bytes that are damaged, an encoding other than gzip and deflate. "
+        "Or the body says itself that the service failed, or that the model gave no text: it refused, a filter took "
+        "the text away, or its tokens were used up.",
+        "a captive portal's page in place of an inference response; a chat that ends with finish_reason length before "
+        "there is any text",
+        "Where the message tells a reason, act on it: more tokens, another prompt, what the service asks for. Else "
+        "check that the endpoint is the service's base URL and nothing between answers for it. A Triton BYTES tensor "
         'that holds other bytes than text is declared with oh.remote.triton(…, bytes=["thumbnail"]).',
     ),
     row(

@@ -23,7 +23,7 @@ def azure_openai_audio(
     *,
     api_version: str,
     audio_format: Text = "wav",
-    response_format: Text = "text",
+    response_format: Text = "json",
     language: Text | None = None,
     prompt: Text | None = None,
     temperature: Number | None = None,
@@ -66,6 +66,7 @@ def azure_openai_chat(
     system: Text | None = None,
     temperature: Number | None = None,
     max_tokens: Integer | None = None,
+    max_completion_tokens: Integer | None = None,
     raw: bool = False,
     extra: Fields | None = None,
     **common: Any,
@@ -77,14 +78,20 @@ def azure_openai_chat(
         deployment: the deployment's name.
         api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
             deployment is the model that the body names.
-        system, temperature, max_tokens, raw, extra: as for `oh.remote.openai_chat`.
+        system, temperature, max_tokens, max_completion_tokens, raw, extra: as for `oh.remote.openai_chat`.
         **common: as there, with auth `oh.Credential("azure_openai")` by default, a key; a token of Entra ID is
             `oh.Credential("azure_openai", scheme="bearer")`.
 
     Raises:
         ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
-    given = {"model": deployment, "system": system, "temperature": temperature, "max_tokens": max_tokens}
+    given = {
+        "model": deployment,
+        "system": system,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "max_completion_tokens": max_completion_tokens,
+    }
     return openai.chat(_service(resource_url, api_version, extra), given, raw, common)
 
 
@@ -95,6 +102,7 @@ def azure_openai_embeddings(
     *,
     api_version: str,
     dimensions: Integer | None = None,
+    encoding_format: Text | None = "base64",
     extra: Fields | None = None,
     **common: Any,
 ) -> Model:
@@ -105,14 +113,14 @@ def azure_openai_embeddings(
         deployment: the deployment's name.
         api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
             deployment is the model that the body names.
-        dimensions, extra: as for `oh.remote.openai_embeddings`.
+        dimensions, encoding_format, extra: as for `oh.remote.openai_embeddings`.
         **common: as there, with auth `oh.Credential("azure_openai")` by default, a key; a token of Entra ID is
             `oh.Credential("azure_openai", scheme="bearer")`.
 
     Raises:
         ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
-    given = {"model": deployment, "dimensions": dimensions}
+    given = {"model": deployment, "dimensions": dimensions, "encoding_format": encoding_format}
     return openai.embeddings(_service(resource_url, api_version, extra), given, common)
 
 

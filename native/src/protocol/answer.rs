@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 
-use super::json::{entries, value};
+use super::told;
 use crate::failure::{Code, Problem};
 use crate::run::bounds::Beyond;
 use crate::transport::Response;
@@ -40,17 +40,37 @@ pub fn server_message(response: &Response) -> String {
         return encoded.message;
     }
     let body = response.body.join();
-    let told = std::str::from_utf8(&body).ok().and_then(message_in);
+    let told = std::str::from_utf8(&body).ok().and_then(told::message);
     told.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned())
 }
 
-/// The text of `{"error": "…"}`, `{"error": {"message": "…"}}` or `{"message": "…"}`.
-pub(super) fn message_in(text: &str) -> Option<String> {
-    let string = |value: &str| serde_json::from_str(value).ok();
-    let found = entries(text, &["error", "message"]).ok()?;
-    match value(&found, 0) {
-        Some(error) => string(error).or_else(|| string(value(&entries(error, &["message"]).ok()?, 0)?)),
-        None => string(value(&found, 1)?),
+/// Refuses an answer that is encoded, a page for people, or called what neither JSON nor a text is. Any other type says
+/// nothing: services send JSON as text, as bytes and as nothing at all, and what a body holds decides.
+pub fn check_text(response: &Response) -> Result<(), Problem> {
+    check_encoding(response)?;
+    let mut types = response.headers.get_all(CONTENT_TYPE).iter().map(essence);
+    match types.find_map(|kind| Some((foreign(&kind)?, kind))) {
+        Some((what, kind)) => Err(answer(format!("it is {kind}, {what}"))),
+        None => Ok(()),
+    }
+}
+
+/// A content type in small letters, without its parameters.
+fn essence(value: &HeaderValue) -> String {
+    let value = value.as_bytes();
+    let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+    String::from_utf8_lossy(value[..end].trim_ascii()).to_ascii_lowercase()
+}
+
+/// What a content type stands for that is neither JSON nor a text.
+fn foreign(kind: &str) -> Option<&'static str> {
+    let (family, name) = kind.split_once('/').unwrap_or((kind, ""));
+    match family {
+        "" => Some("no content type"),
+        _ if name.starts_with("html") || name.starts_with("xhtml") => Some("a page for people"),
+        _ if name == "xml" || name.ends_with("+xml") => Some("a document"),
+        "image" | "audio" | "video" | "font" | "multipart" => Some("and no text"),
+        _ => None,
     }
 }
 
@@ -125,6 +145,43 @@ mod tests {
         answer.headers.remove("content-encoding");
         answer.headers.insert("content-type", HeaderValue::from_static("text/html"));
         assert_eq!(check_content(&answer, &["application/json"]).unwrap_err().code, Code::Answer);
+    }
+
+    #[test]
+    fn what_may_be_json_or_text_passes_whatever_it_is_called() {
+        let passes = |types: &[&'static [u8]]| {
+            let mut answer = response("");
+            for value in types {
+                answer.headers.append("content-type", HeaderValue::from_bytes(value).unwrap());
+            }
+            check_text(&answer).is_ok()
+        };
+        assert!(passes(&[]) && passes(&[b"text/x", b"a/b"]));
+        for kind in [
+            &b"text/plain; charset=x"[..],
+            b"application/octet-stream",
+            b"application/problem+json; a=\"b,c\"",
+            b"json",
+            b"\xff",
+        ] {
+            assert!(passes(&[kind]), "{kind:?}");
+        }
+        for types in [
+            &[&b"text/html"[..]][..],
+            &[b" Text/HTML; charset=utf-8"],
+            &[b"text/html\xff"],
+            &[b"application/xhtml+xml"],
+            &[b"application/json", b"text/html"],
+            &[b"image/png"],
+            &[b"text/xml"],
+            &[b"application/soap+xml"],
+            &[b""],
+        ] {
+            assert!(!passes(types), "{types:?}");
+        }
+        let mut zipped = response("");
+        zipped.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        assert!(check_text(&zipped).is_err());
     }
 
     #[test]

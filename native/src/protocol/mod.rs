@@ -20,6 +20,7 @@ pub mod options;
 pub mod protobuf;
 pub mod spec;
 pub mod table;
+mod told;
 mod triton_grpc;
 mod triton_http;
 

@@ -14,6 +14,7 @@ pub static PROTOCOLS: &[ProtocolSpec] = &[
     triton_grpc::SPEC,
     openai::audio::OPENAI,
     openai::chat::OPENAI,
+    openai::responses::OPENAI,
     openai::embeddings::OPENAI,
     openai::audio::AZURE,
     openai::chat::AZURE,

@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from tests.servers.faults.fault import SECRET, VALUE, Fault, Good, answered, ends
 from tests.servers.faults.wire import CUT, LATE, NO_ANSWER, STATUS, TOO_LARGE, always
@@ -111,6 +112,21 @@ HEADERS = [
           then="close"),
 ]  # fmt: skip
 
+
+def _bytes_and_text(expected: str) -> list[Fault]:
+    """The right body under types that may hold anything."""
+    return [
+        Fault(f"the right body as {kind}", _typed(kind), ends(expected))
+        for kind in ("application/octet-stream", "text/plain", "application/x-y", "text/plain\r\nContent-Type: a/b")
+    ]
+
+
+TYPES_OF_JSON = _bytes_and_text(VALUE)
+"""Of a protocol whose JSON shows what it is, whatever it is called."""
+
+TYPES_OF_TEXT = _bytes_and_text(VALUE)[:2]
+"""Of a text, which nothing else tells from other things."""
+
 SIZES = [
     Fault("a terabyte, as announced", lambda good: answered(good)[:-1].replace(b"Length: ", b"Length: 1099511627776"),
           ends(TOO_LARGE), then="hold"),
@@ -127,7 +143,21 @@ def _behind(key: bytes) -> Callable[[Good], bytes]:
     return _changed(lambda body: body.replace(b"{", b"{" + key + b", ", 1))
 
 
+def _listed(value: Any, depth: int) -> Any:
+    """A JSON value whose objects, down to a depth, are the lists of their values."""
+    if isinstance(value, dict):
+        values = [_listed(item, depth - 1) for item in value.values()]
+        return values if depth > 0 else dict(zip(value, values, strict=True))
+    return [_listed(item, depth) for item in value] if isinstance(value, list) else value
+
+
+def _lists(depth: int) -> Callable[[Good], bytes]:
+    return _changed(lambda body: json.dumps(_listed(json.loads(body), depth)).encode())
+
+
 JSON = [
+    Fault("a list of an object's values for the object", _lists(1), ends(*_UNFIT)),
+    Fault("a list of values for each object", _lists(99), ends(*_UNFIT)),
     Fault("an empty body", _instead(b""), ends(NO_ANSWER)),
     Fault("a body of spaces", _instead(b" " * 1000), ends(NO_ANSWER)),
     Fault("null", _instead(b"null"), ends(NO_ANSWER)),
@@ -136,6 +166,10 @@ JSON = [
     Fault("an empty list", _instead(b"[]"), ends(NO_ANSWER)),
     Fault("an empty object", _instead(b"{}"), ends(NO_ANSWER)),
     Fault("an error with status 200", _instead(f'{{"error": {{"message": "{SECRET}"}}}}'.encode()), ends(NO_ANSWER)),
+    Fault("an error that calls itself one", _instead(b'{"object": "error", "message": "no", "code": 404}'),
+          ends(NO_ANSWER)),
+    Fault("a detail and nothing else", _instead(b'{"detail": [{"msg": "field required"}]}'), ends(NO_ANSWER)),
+    Fault("an empty error beside the answer", _behind(b'"error": null'), ends(VALUE)),
     Fault("brackets the wrong way round", _instead(b"}{"), ends(NO_ANSWER)),
     Fault("fifty thousand brackets", _instead(b"[" * 50_000), ends(*_UNFIT)),
     Fault("fifty thousand brackets within", _behind(b'"zz": ' + b"[" * 50_000 + b"]" * 50_000), ends(VALUE, *_UNFIT)),

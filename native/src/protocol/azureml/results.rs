@@ -5,10 +5,10 @@ use std::fmt;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::answer::message_in;
 use super::super::declared::DeclaredOutput;
 use super::super::json::{entries, not_null};
 use super::super::nested;
+use super::super::told;
 use super::form::Form;
 use crate::failure::{Code, Problem};
 use crate::run::bounds;
@@ -123,7 +123,7 @@ fn one<'a>(entries: &[(usize, &'a RawValue)], index: usize, key: &str) -> Result
 
 /// The failure that a script reports in an answer with status 200: the value of `"error"` in `text`.
 fn failed(error: &str, text: &str) -> Problem {
-    let told = serde_json::from_str::<String>(error).ok().or_else(|| message_in(text));
+    let told = serde_json::from_str::<String>(error).ok().or_else(|| told::message(text));
     Problem::new(Code::Answer, format!("the scoring script failed: {}", told.as_deref().unwrap_or(error)))
 }
 

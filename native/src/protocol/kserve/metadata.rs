@@ -5,13 +5,13 @@ use serde::Deserialize;
 use super::element;
 use super::output::MAX_RANK;
 use crate::failure::{Code, Problem};
-use crate::protocol::json::{First, List};
+use crate::protocol::json::{First, List, Object};
 use crate::protocol::spec::{Description, TensorSpec};
 
 #[derive(Deserialize)]
 struct Metadata {
-    inputs: List<Tensor>,
-    outputs: List<Tensor>,
+    inputs: List<Object<Tensor>>,
+    outputs: List<Object<Tensor>>,
 }
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ struct Tensor {
 
 /// Reads the body of `GET v2/models/<model>`.
 pub fn read(body: &[u8]) -> Result<Description, Problem> {
-    let metadata: Metadata = serde_json::from_slice(body)
+    let Object(metadata): Object<Metadata> = serde_json::from_slice(body)
         .map_err(|error| Problem::new(Code::Answer, format!("the answer is no model metadata: {error}")))?;
     Ok(Description { inputs: specs(metadata.inputs.0)?, outputs: specs(metadata.outputs.0)? })
 }
@@ -41,8 +41,8 @@ pub fn spec(name: String, datatype: &str, shape: Vec<i64>) -> Result<TensorSpec,
     Ok(TensorSpec { name, element, shape })
 }
 
-fn specs(tensors: Vec<Tensor>) -> Result<Vec<TensorSpec>, Problem> {
-    tensors.into_iter().map(|tensor| spec(tensor.name, &tensor.datatype, tensor.shape.0)).collect()
+fn specs(tensors: Vec<Object<Tensor>>) -> Result<Vec<TensorSpec>, Problem> {
+    tensors.into_iter().map(|Object(tensor)| spec(tensor.name, &tensor.datatype, tensor.shape.0)).collect()
 }
 
 #[cfg(test)]
@@ -63,6 +63,8 @@ mod tests {
             "",
             "{}",
             "<html>",
+            "[[],[]]",
+            r#"{"inputs":[["x","FP32",[]]],"outputs":[]}"#,
             r#"{"inputs":[{"name":"x","datatype":"FP8","shape":[]}],"outputs":[]}"#,
             r#"{"inputs":[{"name":"x","datatype":"FP32","shape":[-2]}],"outputs":[]}"#,
         ] {

@@ -6,19 +6,24 @@
 
 pub(super) mod audio;
 pub(super) mod chat;
+mod choice;
+mod content;
 pub(super) mod embeddings;
+pub(super) mod responses;
+mod transcript;
+mod vectors;
 
-use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
 
-use super::answer::{answer, check_content, server_message};
+use super::answer::{answer, check_text};
 use super::declared::Declared;
 use super::groups::Fields;
-use super::json::{entries, not_null, reported_error};
+use super::json::{Object, entries};
 use super::options::Group;
 use super::spec::Asked;
+use super::told;
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem, malformed};
@@ -107,34 +112,69 @@ fn strings<'a>(tensor: &'a InputTensor) -> Result<Vec<&'a str>, Problem> {
     strings.iter().enumerate().map(text).collect()
 }
 
-/// The body of an answer that is JSON.
-fn json_body(response: &Response) -> Result<Bytes, Problem> {
-    check_content(response, &["application/json"])?;
-    let body = response.body.join();
-    std::str::from_utf8(&body).map_err(|_| answer("it is no UTF-8"))?;
-    Ok(body)
-}
-
-/// Reads JSON that a service wrote. Some report a failure as `{"error": …}` with status 200.
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], response: &Response) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|problem| match std::str::from_utf8(body).ok().and_then(reported_error) {
-        Some(_) => answer(server_message(response)),
-        None => answer(problem),
-    })
-}
-
-/// The body as it came, if it is an object that reports no failure.
-fn whole(body: &[u8], response: &Response) -> Result<String, Problem> {
-    let text = std::str::from_utf8(body).map_err(answer)?;
-    let found = entries(text, &["error"]).map_err(answer)?;
-    match not_null(&found, 0) {
-        Some(_) => Err(answer(server_message(response))),
-        None => Ok(text.to_owned()),
+/// The prompt of a row.
+fn one_prompt<'a>(inputs: &'a [InputTensor]) -> Result<&'a str, Problem> {
+    match inputs.first().map(strings).transpose()?.as_deref() {
+        Some([prompt]) => Ok(prompt),
+        _ => Err(Problem::new(Code::Input, "the input has more dimensions than that of its rows")),
     }
+}
+
+/// What `read` makes of an answer's body, which is text in UTF-8.
+fn with_body<T>(response: &Response, read: impl FnOnce(&str) -> Result<T, Problem>) -> Result<T, Problem> {
+    check_text(response)?;
+    let body = response.body.join();
+    read(std::str::from_utf8(&body).map_err(|_| answer("it is no UTF-8"))?)
+}
+
+/// A JSON text without the mark that some write before it, which is no part of it.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Reads a JSON object that a service wrote, in which every answer has the entry `promised`. Some report a failure with
+/// status 200.
+fn parse<'a, T: Deserialize<'a>>(text: &'a str, promised: &str) -> Result<T, Problem> {
+    let json = unmarked(text);
+    let read = serde_json::from_str::<Object<T>>(json);
+    // A second reading is worth its time only where there may be something to find.
+    let reported = (read.is_err() || json.contains("error")).then(|| told::failure(json, promised)).flatten();
+    match (reported, read) {
+        (Some(reported), _) => Err(failed(reported)),
+        (None, Ok(Object(value))) => Ok(value),
+        (None, Err(problem)) => Err(unread(json, &problem)),
+    }
+}
+
+/// The JSON object as it came, if it reports no failure.
+fn whole(text: &str, promised: &str) -> Result<String, Problem> {
+    let json = unmarked(text);
+    entries(json, &[]).map_err(|problem| unread(json, &problem))?;
+    told::failure(json, promised).map_or_else(|| Ok(json.to_owned()), |reported| Err(failed(reported)))
+}
+
+/// The problem of a service that answers with success, and says that it failed.
+fn failed(told: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Answer, format!("the service reports a failure with status 200: {told}"))
+}
+
+/// The problem of a model that does not want to answer.
+fn refused(why: &str) -> Problem {
+    answer(format!("the model refused: {why}"))
+}
+
+/// The problem of a body that is not the JSON that it ought to be.
+fn unread(text: &str, problem: &serde_json::Error) -> Problem {
+    let start = text.trim_start();
+    if ["data:", "event:", ":"].iter().any(|event| start.starts_with(event)) {
+        return answer("it is a stream of events, which was not asked for");
+    }
+    answer(problem)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http::StatusCode;
 
     use super::*;

@@ -5,6 +5,7 @@
 
 mod begun;
 mod direct;
+mod forms;
 mod prepared;
 mod taped;
 mod task;

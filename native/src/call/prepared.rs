@@ -10,11 +10,12 @@ use crate::run::bounds::{self, Beyond};
 use crate::session::credential::{Secret, check_clear};
 use crate::session::policy::Policy;
 use crate::session::scope::Scope;
+use crate::session::spoken::Spoken;
 use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
 use crate::tensor::{InputData, InputTensor, OutputTensor};
 use crate::transport::runtime::Ended;
-use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, send, side_by_side};
+use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, side_by_side};
 
 /// Requests of one call that are under way at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -23,8 +24,10 @@ const SIDE_BY_SIDE: usize = 16;
 pub struct Call {
     pub(super) node: Node,
     pub(super) scope: Arc<Scope>,
-    peer: Arc<Peer>,
-    protocol: Box<dyn Protocol>,
+    pub(super) peer: Arc<Peer>,
+    /// What is known of the server, those of other nodes included.
+    pub(super) spoken: Arc<Spoken>,
+    pub(super) protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
     pub(super) watch: Watch,
 }
@@ -49,7 +52,8 @@ impl Call {
         let protocol = node.prepare()?;
         let stats = scope.node_stats(&node.name, &peer);
         let watch = scope.watch(&node);
-        Ok(Self { node, scope, peer, protocol, stats, watch })
+        let spoken = scope.spoken(&node.endpoint);
+        Ok(Self { node, scope, peer, spoken, protocol, stats, watch })
     }
 
     /// The node.
@@ -113,12 +117,13 @@ impl Call {
         failure
     }
 
-    /// The requests, and what their answers have to fit.
+    /// The requests, which are made until `deadline` at most, and what their answers have to fit.
     pub(super) fn prepare<'a>(
         &self,
         invocation: &Invocation,
         token: Option<&InputTensor>,
         inputs: &'a [InputTensor<'a>],
+        deadline: Instant,
     ) -> Result<(Vec<Request<'a>>, Expected), Problem> {
         self.peer.check()?;
         if let Some(token) = token {
@@ -135,7 +140,7 @@ impl Call {
         if self.scope.policy().budget.is_some() {
             invocation.tally.ask_for(&self.models(tensors, &asked));
         }
-        let requests = self.requests(tensors, &asked)?;
+        let requests = self.in_form(deadline, || self.requests(tensors, &asked))?;
         Ok((requests, Expected { sizes, asked }))
     }
 
@@ -225,12 +230,6 @@ impl Call {
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
         self.one(&of[row], limits, invocation).await.map_err(|problem| of_row(problem, row, of.len()))
-    }
-
-    async fn one(&self, request: &Request<'_>, limits: &Limits, invocation: &Invocation) -> Result<Response, Problem> {
-        let response = send(&self.peer, request, limits, &invocation.tally).await?;
-        self.protocol.check(&response)?;
-        Ok(response)
     }
 
     pub(super) fn limits(&self, started: Instant) -> Limits {

@@ -1,12 +1,21 @@
 //! Model metadata: what a server says that a model takes and gives.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::element;
 use super::output::MAX_RANK;
 use crate::failure::{Code, Problem};
 use crate::protocol::json::{First, List};
 use crate::protocol::spec::{Description, TensorSpec};
+
+#[derive(Deserialize)]
+struct Server {
+    #[serde(default)]
+    name: Option<IgnoredAny>,
+    #[serde(default)]
+    extensions: Option<List<String>>,
+}
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -26,6 +35,13 @@ pub fn read(body: &[u8]) -> Result<Description, Problem> {
     let metadata: Metadata = serde_json::from_slice(body)
         .map_err(|error| Problem::new(Code::Answer, format!("the answer is no model metadata: {error}")))?;
     Ok(Description { inputs: specs(metadata.inputs.0)?, outputs: specs(metadata.outputs.0)? })
+}
+
+/// Whether the body of `GET v2` names Triton's binary extension; `None` where it does not describe a server.
+pub fn names_binary(body: &[u8]) -> Option<bool> {
+    let server: Server = serde_json::from_slice(body).ok()?;
+    let named = |extensions: List<String>| extensions.0.iter().any(|extension| extension == "binary_tensor_data");
+    (server.name.is_some() || server.extensions.is_some()).then(|| server.extensions.is_some_and(named))
 }
 
 /// What a server says of one tensor, checked.

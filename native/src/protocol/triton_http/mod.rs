@@ -1,9 +1,11 @@
-//! `triton.http`: KServe v2 over HTTP with Triton's binary tensor data extension in both directions.
+//! `triton.http`: KServe v2 over HTTP, with Triton's binary tensor data extension in both directions where the server has
+//! it, and otherwise with tensors as JSON.
 //!
 //! Source: <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
 
 mod decode;
 mod encode;
+mod plain;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
@@ -12,9 +14,10 @@ use self::decode::HEADER_LENGTH;
 use super::answer::{check_content, check_status};
 use super::declared::{Declared, DeclaredOutput, OwnAttributes};
 use super::kserve;
-use super::spec::{Asked, Authentication, Batch, Describe, Description, Protocol, ProtocolSpec};
+use super::spec::{Asked, Authentication, Batch, Describe, Description, Forms, Protocol, ProtocolSpec};
 use crate::endpoint::Endpoint;
-use crate::failure::{Code, Problem};
+use crate::failure::{Code, Problem, malformed};
+use crate::session::spoken::Form;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Body, Request, Response};
 
@@ -23,7 +26,7 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.http",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version"],
+    attributes: &["model", "version", "binary"],
     required: &["model"],
     options: &[],
     required_options: &[],
@@ -35,6 +38,10 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
 
 struct TritonHttp {
     path: PathAndQuery,
+    /// The server itself.
+    root: PathAndQuery,
+    /// The form that the node names, if it does.
+    form: Option<Form>,
     template: encode::Template,
     outputs: Vec<DeclaredOutput>,
 }
@@ -42,9 +49,21 @@ struct TritonHttp {
 fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
     Ok(Box::new(TritonHttp {
         path: path(node.endpoint, node.attributes, &["infer"])?,
+        root: node.endpoint.path(&["v2"]).ok_or_else(|| malformed("its endpoint makes no path"))?,
+        form: form(node.attributes.text("binary"))?,
         template: encode::Template::new(node.inputs, node.outputs),
         outputs: node.outputs.to_vec(),
     }))
+}
+
+/// The form that the attribute `binary` names.
+fn form(binary: &str) -> Result<Option<Form>, Problem> {
+    match binary {
+        "" | "auto" => Ok(None),
+        "true" => Ok(Some(Form::Bytes)),
+        "false" => Ok(Some(Form::Json)),
+        _ => Err(malformed(format!("binary \"{binary}\" is none of auto, true, false"))),
+    }
 }
 
 fn path(endpoint: &Endpoint, attributes: &OwnAttributes, rest: &[&str]) -> Result<PathAndQuery, Problem> {
@@ -67,8 +86,39 @@ impl Protocol for TritonHttp {
         Ok(Request { method: Method::POST, path: self.path.clone(), headers, body })
     }
 
+    fn forms(&self) -> Option<&dyn Forms> {
+        Some(self)
+    }
+
     fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         decode::outputs(response, &self.outputs)
+    }
+}
+
+impl Forms for TritonHttp {
+    fn chosen(&self) -> Option<Form> {
+        self.form
+    }
+
+    fn form(&self, request: &Request) -> Form {
+        if plain::header_length(request).is_some() { Form::Bytes } else { Form::Json }
+    }
+
+    fn to_json(&self, request: &Request) -> Result<Request<'static>, Problem> {
+        plain::to_json(request)
+    }
+
+    fn question(&self, request: &Request) -> Request<'static> {
+        let mut headers = request.headers.clone();
+        for name in [http::header::CONTENT_TYPE, HEADER_LENGTH] {
+            headers.remove(name);
+        }
+        Request { method: Method::GET, path: self.root.clone(), headers, body: Body::default() }
+    }
+
+    fn told(&self, response: &Response) -> Option<Form> {
+        let form = |binary| if binary { Form::Bytes } else { Form::Json };
+        kserve::metadata::names_binary(&response.body.join()).filter(|_| response.status == 200).map(form)
     }
 }
 

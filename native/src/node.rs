@@ -9,7 +9,7 @@ use crate::attributes::{self, Required, Text};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
-use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OwnAttributes};
+use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OPTIONAL_INPUTS, Optional, OwnAttributes};
 use crate::protocol::options::{OptionSpec, Options};
 use crate::protocol::spec::{Protocol, ProtocolSpec};
 use crate::protocol::table;
@@ -62,6 +62,8 @@ pub struct Node {
     pub auth: Auth,
     /// The inputs that travel; the token and the options are not among them.
     pub inputs: Vec<DeclaredInput>,
+    /// Those of them that may be left out.
+    pub optional: Optional,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
     /// How many dimension names its shapes have.
@@ -108,11 +110,13 @@ impl Node {
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
         let outputs = reader.outputs(&mut shapes, &signature.outputs, flag)?;
+        let own = own_attributes(protocol, |name| attributes.text(name))?;
         Ok(Self {
             name: signature.name,
             protocol,
             endpoint: endpoint(&attributes::ENDPOINT.read(attributes)?, protocol)?,
-            attributes: own_attributes(protocol, |name| attributes.text(name))?,
+            optional: Optional::read(own.text(OPTIONAL_INPUTS), &inputs)?,
+            attributes: own,
             options: options(protocol, &option_inputs, attributes)?,
             option_inputs,
             auth,
@@ -135,6 +139,7 @@ impl Node {
             options: &self.options,
             option_inputs: &self.option_inputs,
             inputs: &self.inputs,
+            optional: &self.optional,
             outputs: &self.outputs,
         })
     }

@@ -19,6 +19,7 @@ from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
 from onnxhybrid.remote.options import Options
+from onnxhybrid.remote.omission import OPTIONAL, absences, leaveable, omissible
 
 OnError = Literal["raise", "flag"]
 
@@ -135,10 +136,11 @@ def invoke(
             one.
     """
     _carried(target.protocol, (*inputs, *outputs))
+    omissible(target.protocol, inputs)
     token, options = _token(settings.auth), options or Options()
     if not outputs:
         raise ModelError("OH301", "a remote model has at least one output")
-    public = (*((token,) if token else ()), *options.inputs, *inputs)
+    public = (*((token,) if token else ()), *options.inputs, *map(leaveable, inputs))
     results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
     node = _node(target, inputs, outputs, settings, options)
@@ -149,7 +151,7 @@ def invoke(
         node.name,
         [spec.to_value_info() for spec in public],
         [_result(spec, settings.on_error) for spec in results],
-        options.defaults,
+        [*options.defaults, *absences(inputs)],
     )
     return Model(_model(graph), {})
 
@@ -169,6 +171,8 @@ def _node(
     attributes: dict[str, Any] = {**vars(target), **settings.attributes(), **options.attributes}
     if options.names:
         attributes["option_names"] = json.dumps(options.names)
+    if left_out := [spec.name for spec in inputs if spec.optional]:
+        attributes[OPTIONAL] = json.dumps(left_out)
     return helper.make_node(
         INVOKE,
         [],
@@ -219,7 +223,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _specs(rows: Sequence[dict[str, object]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(row["name"], row["dtype"], row["shape"]) for row in rows)  # type: ignore[arg-type]
+    return tuple(TensorSpec(**row) for row in rows)  # type: ignore[arg-type]
 
 
 def specs(given: object) -> tuple[TensorSpec, ...]:

@@ -254,6 +254,9 @@ impl Call {
     fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
         let mut sizes = Sizes::unknown(self.node.shape_names);
         for (declared, input) in self.node.inputs.iter().zip(inputs) {
+            if self.node.optional.is_left_out(declared, input) {
+                continue;
+            }
             if !self.node.protocol.datatypes.iter().any(|(element, _)| *element == input.element) {
                 let message = format!(
                     "input \"{}\" is {}, which {} lacks",

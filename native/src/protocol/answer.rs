@@ -2,8 +2,9 @@
 
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use serde::Deserialize;
 
-use super::json::{entries, value};
+use super::json::{List, entries, value};
 use crate::failure::{Code, Problem};
 use crate::run::bounds::Beyond;
 use crate::transport::Response;
@@ -39,14 +40,44 @@ pub fn server_message(response: &Response) -> String {
     told.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned())
 }
 
-/// The text of `{"error": "…"}`, `{"error": {"message": "…"}}` or `{"message": "…"}`.
+/// The text of `{"error": "…"}`, `{"error": {"message": "…"}}`, `{"message": "…"}` or `{"detail": "…"}`.
 fn message_in(text: &str) -> Option<String> {
     let string = |value: &str| serde_json::from_str(value).ok();
-    let found = entries(text, &["error", "message"]).ok()?;
-    match value(&found, 0) {
-        Some(error) => string(error).or_else(|| string(value(&entries(error, &["message"]).ok()?, 0)?)),
-        None => string(value(&found, 1)?),
+    let found = entries(text, &["error", "message", "detail"]).ok()?;
+    match (value(&found, 0), value(&found, 1)) {
+        (Some(error), _) => string(error).or_else(|| string(value(&entries(error, &["message"]).ok()?, 0)?)),
+        (None, Some(message)) => string(message),
+        (None, None) => string(value(&found, 2)?).or_else(|| details(value(&found, 2)?)),
     }
+}
+
+/// What FastAPI writes of a request that it refuses.
+#[derive(Deserialize)]
+struct Detail {
+    #[serde(default)]
+    loc: Vec<Place>,
+    msg: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Place {
+    Name(String),
+    Index(u64),
+}
+
+/// The text of a list of [`Detail`]s: where in the request each is, and what.
+fn details(list: &str) -> Option<String> {
+    let place = |place: &Place| match place {
+        Place::Name(name) => name.clone(),
+        Place::Index(index) => index.to_string(),
+    };
+    let List(details) = serde_json::from_str::<List<Detail>>(list).ok().filter(|list| !list.0.is_empty())?;
+    let told = details.iter().map(|detail| {
+        let places: Vec<_> = detail.loc.iter().map(place).collect();
+        if places.is_empty() { detail.msg.clone() } else { format!("{}: {}", places.join("."), detail.msg) }
+    });
+    Some(told.collect::<Vec<_>>().join("; "))
 }
 
 /// Refuses an answer that is encoded, or whose type a protocol does not promise; no type at all is let pass.
@@ -98,7 +129,12 @@ mod tests {
         assert_eq!(server_message(&response(r#"{"error": "bad"}"#)), "bad");
         assert_eq!(server_message(&response(r#"{"error": {"message": "bad", "code": 1}}"#)), "bad");
         assert_eq!(server_message(&response(r#"{"message": "bad"}"#)), "bad");
-        assert_eq!(server_message(&response("plain")), "plain");
+        assert_eq!(server_message(&response(r#"{"detail": "Not Found"}"#)), "Not Found");
+        let missing = r#"{"detail": [{"type": "missing", "loc": ["body", "inputs", 0, "data"], "msg": "Field required"}, {"msg": "x"}]}"#;
+        assert_eq!(server_message(&response(missing)), "body.inputs.0.data: Field required; x");
+        for told in [r#"{"detail": [1]}"#, r#"{"detail": []}"#, "plain"] {
+            assert_eq!(server_message(&response(told)), told);
+        }
     }
 
     #[test]

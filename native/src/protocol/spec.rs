@@ -129,8 +129,8 @@ pub struct TensorSpec {
     pub name: String,
     /// The type of the elements.
     pub element: ElementType,
-    /// The dimensions.
-    pub shape: Vec<i64>,
+    /// The dimensions; `None` where even their number is not told.
+    pub shape: Option<Vec<i64>>,
 }
 
 /// A model's interface as its server describes it.
@@ -148,7 +148,12 @@ pub struct Describe {
     pub request: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
     /// Reads the answer; an error status is refused as it is for a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
+    /// The question after it, which servers need not answer: which inputs may be left out.
+    pub options: (fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>, OptionalNames),
 }
+
+/// Reads the names of the inputs that may be left out.
+pub type OptionalNames = fn(&Response) -> Result<Vec<String>, Problem>;
 
 /// One row of the protocol table.
 pub struct ProtocolSpec {

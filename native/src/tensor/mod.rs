@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::element::ElementType;
 
 /// A tensor that a call sends; numeric data stays where ONNX Runtime keeps it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct InputTensor<'a> {
     /// The type of the elements.
     pub element: ElementType,
@@ -18,7 +18,7 @@ pub struct InputTensor<'a> {
 }
 
 /// The elements of an [`InputTensor`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum InputData<'a> {
     /// Fixed-size elements in native byte order.
     Raw(&'a [u8]),
@@ -27,7 +27,7 @@ pub enum InputData<'a> {
 }
 
 /// The strings of an input tensor, side by side in one buffer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Strings {
     /// All the bytes.
     pub content: Vec<u8>,

@@ -46,6 +46,44 @@ pub(crate) fn read_into(elements: &mut Elements, text: &str, element: ElementTyp
     deserializer.end()
 }
 
+/// What servers write for numbers that JSON has no form for, alone or as a text.
+const WORDS: [(&str, f64); 5] = [
+    ("NaN", f64::NAN),
+    ("Infinity", f64::INFINITY),
+    ("-Infinity", f64::NEG_INFINITY),
+    ("Inf", f64::INFINITY),
+    ("-Inf", f64::NEG_INFINITY),
+];
+
+fn word(text: &str) -> Option<f64> {
+    WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+}
+
+/// A JSON text with the words for NaN and infinities in quotes, where it has some.
+pub fn with_quoted_words(text: &str) -> Option<String> {
+    let (mut quoted, mut copied, mut at, mut within) = (String::new(), 0, 0, false);
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        bounds::step().ok()?;
+        let word = WORDS.iter().find(|(word, _)| !within && bytes[at..].starts_with(word.as_bytes()));
+        at += match (byte, word) {
+            (_, Some((word, _))) => {
+                bounds::hold(at - copied + word.len()).ok()?;
+                quoted.extend([&text[copied..at], "\"", word, "\""]);
+                copied = at + word.len();
+                word.len()
+            }
+            (b'\\', None) if within => 2,
+            (b'"', None) => {
+                within = !within;
+                1
+            }
+            _ => 1,
+        };
+    }
+    (copied > 0).then(|| quoted + &text[copied..])
+}
+
 /// Reads an array into `elements`.
 struct Flat<'a> {
     element: ElementType,
@@ -119,11 +157,25 @@ impl Collector<'_> {
     }
 
     fn text(&mut self, value: &str) -> Option<()> {
+        if let Some(value) = word(value).filter(|_| self.element != ElementType::String) {
+            return self.not_finite(value);
+        }
         let length = u32::try_from(value.len()).ok().filter(|_| self.element == ElementType::String)?;
         bounds::hold(value.len() + STRING).ok()?;
         self.push(length.to_le_bytes())?;
         self.elements.bytes.extend_from_slice(value.as_bytes());
         Some(())
+    }
+
+    /// NaN or an infinity, where the type has them.
+    fn not_finite(&mut self, value: f64) -> Option<()> {
+        match self.element {
+            ElementType::Float16 => self.push(f16::from_f64(value).to_ne_bytes()),
+            ElementType::BFloat16 => self.push(bf16::from_f64(value).to_ne_bytes()),
+            ElementType::Float32 => self.push((value as f32).to_ne_bytes()),
+            ElementType::Float64 => self.push(value.to_ne_bytes()),
+            _ => None,
+        }
     }
 
     fn misfit<E: Error>(&self, value: impl fmt::Display) -> E {
@@ -163,6 +215,10 @@ impl<'de> Visitor<'de> for Collector<'_> {
 
     fn visit_f64<E: Error>(mut self, value: f64) -> Result<(), E> {
         self.float(value).ok_or_else(|| self.misfit(value))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Err(E::custom("null, by which servers mean NaN and infinities alike: only bytes (binary=True) tell which"))
     }
 
     fn visit_str<E: Error>(mut self, value: &str) -> Result<(), E> {
@@ -208,6 +264,23 @@ mod tests {
         assert_eq!(bytes("[70000]", ElementType::Float16), None);
         assert_eq!(bytes("[1e39]", ElementType::Float32), None);
         assert_eq!(bytes("[1e999]", ElementType::Float64), None);
+    }
+
+    #[test]
+    fn numbers_without_a_form_in_json_are_read_as_servers_write_them() {
+        let text = with_quoted_words(r#"{"a": "NaN \\\" NaN", "data": [NaN, -Infinity,Infinity,1.5]}"#).unwrap();
+        assert_eq!(text, r#"{"a": "NaN \\\" NaN", "data": ["NaN", "-Infinity","Infinity",1.5]}"#);
+        assert_eq!(with_quoted_words(r#"{"a": "NaN"}"#), None);
+        let read = bytes(r#"["NaN","-Infinity","Inf",1.5]"#, ElementType::Float32).unwrap();
+        let [nan, least, most, last] = [0, 4, 8, 12].map(|at| f32::from_ne_bytes(read[at..at + 4].try_into().unwrap()));
+        assert!(nan.is_nan() && least == f32::NEG_INFINITY && most == f32::INFINITY && last == 1.5);
+        assert_eq!(bytes(r#"["NaN"]"#, ElementType::Int32), None);
+        assert_eq!(bytes(r#"["NaN"]"#, ElementType::String), Some(b"\x03\0\0\0NaN".to_vec()));
+        assert!(read_error("[null]").contains("binary=True"));
+    }
+
+    fn read_error(text: &str) -> String {
+        read(text, ElementType::Float32).unwrap_err().to_string()
     }
 
     #[test]

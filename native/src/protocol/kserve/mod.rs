@@ -5,6 +5,7 @@
 pub mod binary;
 pub mod json_data;
 pub mod metadata;
+pub mod optional;
 pub mod output;
 
 use std::borrow::Cow;

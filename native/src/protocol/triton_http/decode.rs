@@ -54,8 +54,16 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
     let length = header_length(response)?;
     let mut body = Cursor::new(&response.body);
     let header = body.take(length).unwrap_or(body).to_text().map_err(|_| answer("its JSON header is no UTF-8"))?;
-    let header: Header =
-        serde_json::from_str(&header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
+    // Triton writes NaN and infinities as words that are no JSON.
+    let quoted;
+    let read = match serde_json::from_str(&header) {
+        Err(_) if let Some(text) = kserve::json_data::with_quoted_words(&header) => {
+            quoted = text;
+            serde_json::from_str(&quoted)
+        }
+        read => read,
+    };
+    let header: Header = read.map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
     let mut outputs = Outputs::new(declared);
     for output in header.outputs.0 {
         bounds::step()?;

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use self::decode::HEADER_LENGTH;
 use super::answer::{check_content, check_status};
-use super::declared::{Declared, DeclaredOutput, OwnAttributes};
+use super::declared::{Declared, DeclaredInput, DeclaredOutput, OPTIONAL_INPUTS, Optional, OwnAttributes};
 use super::kserve;
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Forms, Protocol, ProtocolSpec};
 use crate::endpoint::Endpoint;
@@ -26,14 +26,18 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     name: "triton.http",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["model", "version", "binary"],
+    attributes: &["model", "version", "binary", OPTIONAL_INPUTS],
     required: &["model"],
     options: &[],
     required_options: &[],
     datatypes: kserve::DATATYPES,
     batch: Batch::Request,
     prepare,
-    describe: Some(Describe { request: metadata_request, description: metadata }),
+    describe: Some(Describe {
+        request: metadata_request,
+        description: metadata,
+        options: (config_request, optional_names),
+    }),
 };
 
 struct TritonHttp {
@@ -43,6 +47,8 @@ struct TritonHttp {
     /// The form that the node names, if it does.
     form: Option<Form>,
     template: encode::Template,
+    inputs: Vec<DeclaredInput>,
+    optional: Optional,
     outputs: Vec<DeclaredOutput>,
 }
 
@@ -52,6 +58,8 @@ fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
         root: node.endpoint.path(&["v2"]).ok_or_else(|| malformed("its endpoint makes no path"))?,
         form: form(node.attributes.text("binary"))?,
         template: encode::Template::new(node.inputs, node.outputs),
+        inputs: node.inputs.to_vec(),
+        optional: node.optional.clone(),
         outputs: node.outputs.to_vec(),
     }))
 }
@@ -79,7 +87,10 @@ fn path(endpoint: &Endpoint, attributes: &OwnAttributes, rest: &[&str]) -> Resul
 
 impl Protocol for TritonHttp {
     fn request<'a>(&self, inputs: &[InputTensor<'a>], _: &Asked) -> Result<Request<'a>, Problem> {
-        let (body, header_length) = self.template.fill(inputs)?;
+        let (body, header_length) = match kserve::optional::sent(&self.inputs, &self.optional, inputs) {
+            None => self.template.fill(inputs)?,
+            Some((sent, tensors)) => encode::Template::new(&sent, &self.outputs).fill(&tensors)?,
+        };
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         headers.insert(HEADER_LENGTH, HeaderValue::from(header_length));
@@ -123,8 +134,20 @@ impl Forms for TritonHttp {
 }
 
 fn metadata_request(endpoint: &Endpoint, attributes: &OwnAttributes) -> Result<Request<'static>, Problem> {
-    let path = path(endpoint, attributes, &[])?;
+    get(path(endpoint, attributes, &[])?)
+}
+
+fn config_request(endpoint: &Endpoint, attributes: &OwnAttributes) -> Result<Request<'static>, Problem> {
+    get(path(endpoint, attributes, &["config"])?)
+}
+
+fn get(path: PathAndQuery) -> Result<Request<'static>, Problem> {
     Ok(Request { method: Method::GET, path, headers: HeaderMap::new(), body: Body::default() })
+}
+
+fn optional_names(response: &Response) -> Result<Vec<String>, Problem> {
+    check_status(response)?;
+    kserve::optional::named(&response.body.join())
 }
 
 fn metadata(response: &Response) -> Result<Description, Problem> {

@@ -121,6 +121,12 @@ def test_an_optional_input_stays_one_through(way: str, tmp_path: Path) -> None:
     assert [names(request) for request in server.requests] == [["x"], ["scale", "x"]]
 
 
+def test_an_optional_input_that_would_be_cut_by_row_is_refused_when_composed() -> None:
+    model = remote("http://127.0.0.1:1", shape=("rows", 4))
+    with pytest.raises(oh.ComposeError, match="OH222.*scale.*may be left out.*without optional=True"):
+        oh.cascade(dense("l", "x", "y", (3, 3)), model, accept=oh.judge.logit_max("y") >= 1.0, rows=True)
+
+
 def test_an_optional_input_can_be_bound_or_fed_by_another_model() -> None:
     feeding = dense("f", "z", "scale", (3, 3))
     with json_server(respond=first) as server:

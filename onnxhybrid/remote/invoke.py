@@ -14,12 +14,12 @@ from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.model import Model
-from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE
+from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, OPTIONAL_INPUTS
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
 from onnxhybrid.remote.options import Options
-from onnxhybrid.remote.omission import OPTIONAL, absences, leaveable, omissible
+from onnxhybrid.remote.omission import absences, leaveable, omissible
 
 OnError = Literal["raise", "flag"]
 
@@ -172,7 +172,7 @@ def _node(
     if options.names:
         attributes["option_names"] = json.dumps(options.names)
     if left_out := [spec.name for spec in inputs if spec.optional]:
-        attributes[OPTIONAL] = json.dumps(left_out)
+        attributes[OPTIONAL_INPUTS] = json.dumps(left_out)
     return helper.make_node(
         INVOKE,
         [],

@@ -9,10 +9,8 @@ from onnx import TensorProto
 from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.dtypes import elem_type
+from onnxhybrid.model.remote_spec import OPTIONAL_INPUTS
 from onnxhybrid.model.tensor_spec import TensorSpec
-
-OPTIONAL = "optional_inputs"
-"""The attribute that names such inputs, of the protocols that have it."""
 
 
 def omissible(protocol: str, inputs: Iterable[TensorSpec]) -> None:
@@ -22,7 +20,7 @@ def omissible(protocol: str, inputs: Iterable[TensorSpec]) -> None:
         ModelError: OH304, it cannot.
     """
     optional = next((spec for spec in inputs if spec.optional), None)
-    if optional and OPTIONAL not in library.protocols()[protocol]["attributes"]:
+    if optional and OPTIONAL_INPUTS not in library.protocols()[protocol]["attributes"]:
         raise ModelError("OH304", f"{protocol} sends every input: {optional.name!r} cannot be optional")
 
 

@@ -19,7 +19,6 @@ from tests.endpoint_models import identity as local_identity
 from tests.servers.jsononly import echo, hang_up, json_server
 from tests.servers.raw import Behaviour, answer, raw_server
 
-
 Array = np.ndarray[Any, Any]
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -156,7 +155,9 @@ def test_a_form_that_is_named_is_the_only_one(binary: bool) -> None:
 
 def test_the_question_is_put_with_the_token() -> None:
     with json_server() as server:
-        oh.Session(remote(server.url, auth=oh.Credential("key")), credentials={"key": "s3cret-token"}).run(None, {"x": X})
+        oh.Session(remote(server.url, auth=oh.Credential("key")), credentials={"key": "s3cret-token"}).run(
+            None, {"x": X}
+        )
     asked = server.heads[server.asked.index("GET /v2")]
     assert b"authorization: bearer s3cret-token" in asked
     assert b"inference-header" not in asked
@@ -184,20 +185,22 @@ def test_a_file_asks_the_server_that_it_was_moved_to(tmp_path: Path) -> None:
     with json_server() as plain, oh.endpoint.serve({"m": local_identity("FP32")}) as other:
         inputs, outputs = [oh.TensorSpec("x", "float32", (None, None))], [oh.TensorSpec("y", "float32", (None, None))]
         model = oh.remote.triton(other.url, "m", inputs=inputs, outputs=outputs)
-        moved = remote(plain.url).retarget({plain.url: "http://127.0.0.1:1"}).retarget({"http://127.0.0.1:1": plain.url})
+        moved = (
+            remote(plain.url).retarget({plain.url: "http://127.0.0.1:1"}).retarget({"http://127.0.0.1:1": plain.url})
+        )
         assert_same(run(moved, x=X)[0], X)
         assert_same(run(model, x=X)[0], X)
 
 
 @pytest.mark.parametrize("binary", ["yes", None, 1])
 def test_a_form_that_there_is_not_is_refused(binary: object) -> None:
-    with pytest.raises(oh.ModelError, match="OH304.*binary"):
+    with pytest.raises(oh.ModelError, match=r"OH304.*binary"):
         remote("http://127.0.0.1:1", binary=binary)
 
 
 def test_over_grpc_there_are_bytes_alone() -> None:
     remote("grpc://127.0.0.1:1", binary=True)
-    with pytest.raises(oh.ModelError, match="OH304.*gRPC"):
+    with pytest.raises(oh.ModelError, match=r"OH304.*gRPC"):
         remote("grpc://127.0.0.1:1", binary=False)
 
 
@@ -269,7 +272,7 @@ def test_what_json_cannot_carry_is_refused_before_it_is_sent(what: str) -> None:
 def test_writing_json_ends_at_the_deadline() -> None:
     with json_server() as server:
         session = oh.Session(remote(server.url, "float64", binary=False, timeout=0.05))
-        with pytest.raises(oh.RemoteTimeout, match="OH502"):
+        with pytest.raises(oh.RemoteTimeout, match=r"OH502"):
             session.run(None, {"x": np.random.default_rng(0).random((4000, 1000))})
     assert server.asked == []
 
@@ -287,13 +290,13 @@ def answered(outputs: str, shape: tuple[int | None, ...] = (None,)) -> Array:
 
 
 def test_nan_and_infinities_are_read_as_servers_write_them() -> None:
-    for data in ('[NaN, Infinity, -Infinity, 1.5]', '["NaN", "Infinity", "-Infinity", 1.5]'):
+    for data in ("[NaN, Infinity, -Infinity, 1.5]", '["NaN", "Infinity", "-Infinity", 1.5]'):
         read = answered(f'[{{"name": "x_out", "datatype": "FP32", "shape": [4], "data": {data}}}]')
         np.testing.assert_array_equal(read, np.array([np.nan, np.inf, -np.inf, 1.5], np.float32))
 
 
 def test_null_is_no_number_since_servers_mean_several_by_it() -> None:
-    with pytest.raises(oh.ProtocolError, match="null.*binary=True"):
+    with pytest.raises(oh.ProtocolError, match=r"null.*binary=True"):
         answered('[{"name": "x_out", "datatype": "FP32", "shape": [1], "data": [null]}]')
 
 
@@ -302,7 +305,7 @@ ANSWERS = {
     "nested": '{"name": "x_out", "datatype": "FP32", "shape": [2, 2], "data": [[1, 2], [3, 4]]}',
     "with parameters": '{"name": "x_out", "datatype": "FP32", "shape": [2, 2], "parameters": {"content_type": "np", '
     '"headers": {}}, "data": [1, 2, 3, 4]}',
-    "parameters of null": '{"data": [1, 2, 3, 4], "parameters": null, "shape": [2, 2], "datatype": "FP32", "name": "x_out"}',
+    "null": '{"data": [1, 2, 3, 4], "parameters": null, "shape": [2, 2], "datatype": "FP32", "name": "x_out"}',
     "an output more": '{"name": "z", "datatype": "STRANGE", "shape": [9], "data": {}}, '
     '{"name": "x_out", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}',
 }
@@ -326,9 +329,10 @@ WORDS = {
 
 @pytest.mark.parametrize("body", WORDS)
 def test_a_refusal_is_told_in_the_servers_words(body: str) -> None:
-    with raw_server(answer(body.encode(), status="422 Unprocessable Entity")) as server:
-        with pytest.raises(oh.RemoteStatusError, match=f"Unprocessable Entity: {WORDS[body]}$"):
-            run(remote(server.url, binary=False), x=X)
+    refusal = answer(body.encode(), status="422 Unprocessable Entity")
+    told = pytest.raises(oh.RemoteStatusError, match=f"Unprocessable Entity: {WORDS[body]}$")
+    with raw_server(refusal) as server, told:
+        run(remote(server.url, binary=False), x=X)
 
 
 # -- what servers say of a model ---------------------------------------------------------------------------------------

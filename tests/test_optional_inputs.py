@@ -1,4 +1,4 @@
-"""Inputs of a remote model that may be left out: not sent where they are not fed, in whatever session and composition."""
+"""Inputs of a remote model that may be left out: not sent where they are not fed, in whatever session."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def first(request: Json) -> Json:
 
 
 def remote(url: str, *, dtype: str = "float32", shape: Any = (1,), **options: Any) -> oh.Model:
-    """x -> y beside an input `scale` that may be left out."""
+    """X -> y beside an input `scale` that may be left out."""
     inputs = [oh.TensorSpec("scale", dtype, shape, optional=True), oh.TensorSpec("x", "float32", ("rows", 3))]
     outputs = [oh.TensorSpec("y", "float32", ("rows", 3))]
     return oh.remote.triton(url, "m", inputs=inputs, outputs=outputs, **{"binary": False, "timeout": 10.0, **options})
@@ -98,9 +98,7 @@ WAYS: dict[str, Callable[[oh.Model, Path], oh.Model]] = {
     "overlap": lambda model, _: oh.overlap(oh.parallel(a=model, b=dense("b", "x", "y", (3, 3)))),
     "select": lambda model, _: oh.parallel(a=model, b=dense("b", "x", "y", (3, 3))).select(["a/y"]),
     "save and load": lambda model, folder: (model.save(folder / "m.onnx"), oh.load(folder / "m.onnx"))[1],
-    "cascade": lambda model, _: oh.cascade(
-        dense("l", "x", "y", (3, 3)), model, accept=oh.judge.logit_max("y") >= 1e9
-    ),
+    "cascade": lambda model, _: oh.cascade(dense("l", "x", "y", (3, 3)), model, accept=oh.judge.logit_max("y") >= 1e9),
     "cascade of rows": lambda model, _: oh.cascade(
         dense("l", "x", "y", (3, 3)), model, accept=oh.judge.logit_max("y") >= 1e9, rows=True
     ),
@@ -123,7 +121,7 @@ def test_an_optional_input_stays_one_through(way: str, tmp_path: Path) -> None:
 
 def test_an_optional_input_that_would_be_cut_by_row_is_refused_when_composed() -> None:
     model = remote("http://127.0.0.1:1", shape=("rows", 4))
-    with pytest.raises(oh.ComposeError, match="OH222.*scale.*may be left out.*without optional=True"):
+    with pytest.raises(oh.ComposeError, match=r"OH222.*scale.*may be left out.*without optional=True"):
         oh.cascade(dense("l", "x", "y", (3, 3)), model, accept=oh.judge.logit_max("y") >= 1.0, rows=True)
 
 
@@ -137,7 +135,7 @@ def test_an_optional_input_can_be_bound_or_fed_by_another_model() -> None:
 
 def test_only_what_the_protocol_can_leave_out_is_optional() -> None:
     specs = [oh.TensorSpec("x", "float32", (1,), optional=True)], [oh.TensorSpec("y", "float32", (1,))]
-    with pytest.raises(oh.ModelError, match="OH304.*'x' cannot be optional"):
+    with pytest.raises(oh.ModelError, match=r"OH304.*'x' cannot be optional"):
         oh.remote.azureml("http://127.0.0.1:1/score", inputs=specs[0], outputs=specs[1])
 
 
@@ -146,7 +144,7 @@ def test_a_node_that_names_other_inputs_is_malformed(names: str) -> None:
     proto = remote("http://127.0.0.1:1").to_proto()
     [attribute] = [each for each in proto.graph.node[0].attribute if each.name == "optional_inputs"]
     attribute.s = names.encode()
-    with pytest.raises(oh.ModelError, match="OH301.*optional_inputs"):
+    with pytest.raises(oh.ModelError, match=r"OH301.*optional_inputs"):
         oh.Session(oh.Model.from_proto(proto)).run(None, {"x": X})
 
 

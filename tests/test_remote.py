@@ -463,10 +463,10 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         assert set(row["dtypes"]) <= names
         assert set(row["options"].values()) <= {"str", "float32", "int64"}
     specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
-    url, option = "https://h", oh.Input()
+    url, option, omissible = "https://h", oh.Input(), [oh.TensorSpec("x", "float32", (1,), optional=True)]
     models = [
-        oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1]),
-        oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1]),
+        oh.remote.triton(url, "m", inputs=omissible, outputs=specs[1], binary=False),
+        oh.remote.triton("grpcs://h", "m", inputs=omissible, outputs=specs[1]),
         oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
                                prompt=option, temperature=option),
         oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option),

@@ -18,8 +18,8 @@ from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, OPTIONAL_INPUTS
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
-from onnxhybrid.remote.options import Options
 from onnxhybrid.remote.omission import absences, leaveable, omissible
+from onnxhybrid.remote.options import Options
 
 OnError = Literal["raise", "flag"]
 

@@ -25,8 +25,11 @@ def omissible(protocol: str, inputs: Iterable[TensorSpec]) -> None:
 
 
 def leaveable(spec: TensorSpec) -> TensorSpec:
-    """An input as the graph declares it. One that may be left out promises no size, since its default has none: ONNX
-    Runtime holds a default to the rank and the sizes of its input. A scalar promises no rank either."""
+    """An input as the graph declares it.
+
+    One that may be left out promises no fixed size, since its default has none: ONNX Runtime holds a default to the rank
+    and the sizes of its input. A scalar promises no rank either.
+    """
     if not spec.optional:
         return spec
     shape = tuple(None if isinstance(size, int) else size for size in spec.shape or ()) or None
@@ -34,8 +37,7 @@ def leaveable(spec: TensorSpec) -> TensorSpec:
 
 
 def absences(inputs: Iterable[TensorSpec]) -> list[TensorProto]:
-    """The defaults of the inputs that may be left out: tensors with a size of 0 in each dimension, by which the library
-    knows them."""
+    """The defaults of the inputs that may be left out: a size of 0 in each dimension, by which the library knows them."""
     return [
         TensorProto(name=spec.name, data_type=elem_type(spec.dtype), dims=[0] * len(spec.shape or (0,)))
         for spec in inputs

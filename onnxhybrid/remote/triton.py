@@ -38,10 +38,11 @@ def triton(
         inputs, outputs: what it takes and gives, by the names on the wire; without them the server is asked. An input
             that is `optional` may be left out of a run, and is then not sent. A feed of it that has a size of 0 in each
             dimension counts as left out. Triton tells which inputs are optional; other servers do not.
-        binary: over HTTP, whether tensors travel in bytes, by Triton's binary tensor extension (True), or as JSON, which
-            every server of KServe v2 reads (False). With "auto" they go in bytes until the server refuses a request;
-            then it is asked for its extensions, and where it names none for bytes, or does not tell, that request and
-            all later ones go in JSON. NaN and infinities are refused in JSON. Over gRPC tensors always are bytes.
+        binary: over HTTP, whether tensors travel in bytes, by Triton's binary tensor extension (True), or as JSON,
+            which every server of KServe v2 reads (False). With "auto" they go in bytes until the server refuses a
+            request; then it is asked for its extensions, and where it names none for bytes, or does not tell, that
+            request and all later ones go in JSON. NaN and infinities are refused in JSON. Over gRPC tensors always are
+            bytes.
         **common: auth (`oh.Credential(name)`, `oh.Input("auth_token")` or None), timeout and connect_timeout in
             seconds (30 and 5; the first covers all attempts), retries (2), on_error ("raise", or "flag" for outputs
             ok, status and error), name (of the node; the model's name by default).
@@ -110,7 +111,7 @@ def _told(target: Target, side: str, specs: tuple[TensorSpec, ...]) -> None:
     """
     names = [spec.name for spec in specs]
     doubled = next((name for name in names if names.count(name) > 1), None)
-    if specs and doubled is None or not specs and side == "input":
+    if (specs and doubled is None) or (not specs and side == "input"):
         return  # a model that takes nothing gives something
     what = f"names the {side} {doubled!r} twice" if specs else f"does not tell which {side}s it has"
     raise ModelError(

@@ -38,7 +38,8 @@ def hang_up(connection: socket.socket, _: bytes) -> None:
 def echo(request: Json) -> Json:
     """The answer of MLServer to a request: each input under the name of an output, and what it says beside."""
     outputs = [
-        {**tensor, "name": f"{tensor['name']}_out", "parameters": {"content_type": "np"}} for tensor in request["inputs"]
+        {**tensor, "name": f"{tensor['name']}_out", "parameters": {"content_type": "np"}}
+        for tensor in request["inputs"]
     ]
     return {"model_name": "m", "model_version": None, "id": None, "parameters": None, "outputs": outputs[::-1]}
 

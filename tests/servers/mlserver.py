@@ -44,6 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "numbers": {"implementation": "kinds.Numbers"},
     "texts": {"implementation": "kinds.Texts"},
     "failing": {"implementation": "kinds.Failing"},
+    "strange": {"implementation": "kinds.Strange"},
     "described": {"implementation": "kinds.Numbers", **DESCRIBED},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.errors import InferenceError
@@ -41,3 +42,11 @@ class Failing(MLModel):
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         raise InferenceError(f"{payload.inputs[0].name} is not what I expected")
+
+
+class Strange(MLModel):
+    """Answers with NaN and an infinity."""
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        output = NumpyCodec.encode_output("y", np.array([[np.nan, np.inf]], np.float32))
+        return InferenceResponse(model_name=self.name, outputs=[output])

@@ -82,10 +82,11 @@ lock:
 	$(COMPILE) --extra test setup.cfg $(LOCKS)/build.in --output-file $(LOCKS)/test.txt
 	$(COMPILE) --extra demo setup.cfg $(LOCKS)/build.in --constraints $(LOCKS)/test.txt --output-file $(LOCKS)/demo.txt
 	$(COMPILE) --excludes $(LOCKS)/excluded.txt $(LOCKS)/azureml.in --output-file $(LOCKS)/azureml.txt
+	$(COMPILE) $(LOCKS)/mlserver.in --output-file $(LOCKS)/mlserver.txt
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .triton .azureml .corpus .legacy .encoder .java .c build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .triton .azureml .mlserver .corpus .legacy .encoder .java .c build dist *.egg-info native/target onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

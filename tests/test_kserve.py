@@ -284,8 +284,8 @@ def answered(outputs: str, shape: tuple[int | None, ...] = (None,)) -> Array:
     """The output x_out of a server that answers with these outputs, in the words of its JSON."""
     body = f'{{"model_name": "m", "outputs": {outputs}}}'.encode()
     with raw_server(answer(body)) as server:
-        inputs, outputs = [oh.TensorSpec("x", "float32", (None,))], [oh.TensorSpec("x_out", "float32", shape)]
-        model = oh.remote.triton(server.url, "m", inputs=inputs, outputs=outputs, binary=False)
+        x, out = oh.TensorSpec("x", "float32", (None,)), oh.TensorSpec("x_out", "float32", shape)
+        model = oh.remote.triton(server.url, "m", inputs=[x], outputs=[out], binary=False)
         return run(model, x=np.zeros(1, np.float32))[0]
 
 

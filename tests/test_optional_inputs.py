@@ -90,6 +90,11 @@ def local() -> oh.Model:
     return dense("local", "z", "x", (3, 3))
 
 
+def saved(model: oh.Model, path: Path) -> oh.Model:
+    model.save(path)
+    return oh.load(path)
+
+
 WAYS: dict[str, Callable[[oh.Model, Path], oh.Model]] = {
     "chain": lambda model, _: oh.chain(local(), model).rename({"z": "x"}),
     "parallel": lambda model, _: oh.parallel(a=model, b=dense("b", "x", "y", (3, 3))),
@@ -97,7 +102,7 @@ WAYS: dict[str, Callable[[oh.Model, Path], oh.Model]] = {
     "rename": lambda model, _: model.rename({"scale": "s"}).rename({"s": "scale"}),
     "overlap": lambda model, _: oh.overlap(oh.parallel(a=model, b=dense("b", "x", "y", (3, 3)))),
     "select": lambda model, _: oh.parallel(a=model, b=dense("b", "x", "y", (3, 3))).select(["a/y"]),
-    "save and load": lambda model, folder: (model.save(folder / "m.onnx"), oh.load(folder / "m.onnx"))[1],
+    "save and load": lambda model, folder: saved(model, folder / "m.onnx"),
     "cascade": lambda model, _: oh.cascade(dense("l", "x", "y", (3, 3)), model, accept=oh.judge.logit_max("y") >= 1e9),
     "cascade of rows": lambda model, _: oh.cascade(
         dense("l", "x", "y", (3, 3)), model, accept=oh.judge.logit_max("y") >= 1e9, rows=True

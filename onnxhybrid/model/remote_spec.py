@@ -126,8 +126,9 @@ def option_names(node: NodeProto) -> tuple[str, ...]:
 
 
 def omissible_inputs(nodes: Iterable[NodeProto]) -> dict[str, Dim]:
-    """The tensors that remote calls take as inputs that may be left out, with the first size that each has otherwise; a
-    graph declares no size of them, since their defaults have none. A malformed node has no such input.
+    """The tensors that remote calls take as inputs that may be left out, with the first size that each has otherwise.
+
+    A graph declares no fixed size of them, since their defaults have none. A malformed node has no such input.
     """
     sizes: dict[str, Dim] = {}
     for node in filter(is_remote, nodes):

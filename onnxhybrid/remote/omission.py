@@ -1,4 +1,4 @@
-"""Inputs of a remote model that may be left out: in the graph each has an empty default, which the library never sends."""
+"""Inputs of a remote model that may be left out: each has an empty default, which the library never sends."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def omissible(protocol: str, inputs: Iterable[TensorSpec]) -> None:
 def leaveable(spec: TensorSpec) -> TensorSpec:
     """An input as the graph declares it.
 
-    One that may be left out promises no fixed size, since its default has none: ONNX Runtime holds a default to the rank
-    and the sizes of its input. A scalar promises no rank either.
+    One that may be left out promises no fixed size, since its default has none: ONNX Runtime holds a default to the
+    rank and the sizes of its input. A scalar promises no rank either.
     """
     if not spec.optional:
         return spec
@@ -37,7 +37,7 @@ def leaveable(spec: TensorSpec) -> TensorSpec:
 
 
 def absences(inputs: Iterable[TensorSpec]) -> list[TensorProto]:
-    """The defaults of the inputs that may be left out: a size of 0 in each dimension, by which the library knows them."""
+    """The defaults of the inputs that may be left out, which the library knows by a size of 0 in each dimension."""
     return [
         TensorProto(name=spec.name, data_type=elem_type(spec.dtype), dims=[0] * len(spec.shape or (0,)))
         for spec in inputs

@@ -108,9 +108,9 @@ fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Sec
     let (peer, response) = block_on(limits.deadline, exchange).unwrap_or_else(|| Err(passed()))?;
     let read = bounds::within(limits.deadline, limits.max_response_bytes, || (describe.description)(&response));
     let description = read.unwrap_or_else(|_| Err(passed()))?;
-    let mut config = (describe.options.0)(&endpoint, &attributes)?;
+    let mut config = (describe.config)(&endpoint, &attributes)?;
     config.headers = headers;
-    Ok((description, optional(&peer, &config, describe.options.1, limits).unwrap_or_default()))
+    Ok((description, optional(&peer, &config, describe.optional, limits).unwrap_or_default()))
 }
 
 /// How long a server may take to say which inputs may be left out; without an answer none may.

@@ -148,8 +148,10 @@ pub struct Describe {
     pub request: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
     /// Reads the answer; an error status is refused as it is for a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
-    /// The question after it, which servers need not answer: which inputs may be left out.
-    pub options: (fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>, OptionalNames),
+    /// The question after it, for the model's configuration; servers need not answer it.
+    pub config: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
+    /// Reads which inputs may be left out.
+    pub optional: OptionalNames,
 }
 
 /// Reads the names of the inputs that may be left out.

@@ -101,8 +101,8 @@ def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, answers: Answers
     if omitted := next((name for name in chosen if name in omissible), None):
         raise _unclear(
             remote.inputs[omitted],
-            "may be left out and would be cut to the refused rows, of which an input that is left out has none; describe "
-            "it without optional=True, or leave it out of inputs=",
+            "may be left out and would be cut to the refused rows, of which an input that is left out has none; "
+            "describe it without optional=True, or leave it out of inputs=",
         )
     if not chosen:
         raise _no_rows(remote)

@@ -121,7 +121,8 @@ mod tests {
             ("TYPE_INT64", r#", "shape": null"#, ElementType::Int64, None),
             ("float64", "", ElementType::Float64, None),
         ] {
-            let tensor = format!(r#"{{"name": "x", "datatype": "{datatype}"{shape}, "parameters": {{"content_type": "np"}}}}"#);
+            let tensor =
+                format!(r#"{{"name": "x", "datatype": "{datatype}"{shape}, "parameters": {{"content_type": "np"}}}}"#);
             let body = format!(r#"{{"name": "m", "versions": null, "platform": "", "inputs": [{tensor}]}}"#);
             let spec = TensorSpec { name: "x".into(), element, shape: sizes };
             assert_eq!(read(body.as_bytes()).unwrap(), Description { inputs: vec![spec], outputs: vec![] }, "{body}");
@@ -132,7 +133,9 @@ mod tests {
     fn a_server_that_names_the_extension_has_it() {
         let named = |body: &str| names_binary(body.as_bytes());
         assert_eq!(named(r#"{"name": "triton", "extensions": ["sequence", "binary_tensor_data"]}"#), Some(true));
-        for without in [r#"{"name": "mlserver", "extensions": []}"#, r#"{"name": "x"}"#, r#"{"extensions": null, "name": "x"}"#] {
+        for without in
+            [r#"{"name": "mlserver", "extensions": []}"#, r#"{"name": "x"}"#, r#"{"extensions": null, "name": "x"}"#]
+        {
             assert_eq!(named(without), Some(false), "{without}");
         }
         for other in ["{}", "[]", "", "<html>", r#"{"outputs": []}"#] {

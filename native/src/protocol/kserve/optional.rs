@@ -53,8 +53,11 @@ mod tests {
         let inputs: Vec<_> =
             ["x", "y"].map(|name| DeclaredInput { name: name.into(), shape: Shape::UNKNOWN }).into_iter().collect();
         let optional = Optional::read("[\"y\"]", &inputs).unwrap();
-        let tensor =
-            |shape: &[i64]| InputTensor { element: ElementType::Int8, shape: shape.to_vec(), data: InputData::Raw(&[]) };
+        let tensor = |shape: &[i64]| InputTensor {
+            element: ElementType::Int8,
+            shape: shape.to_vec(),
+            data: InputData::Raw(&[]),
+        };
         let names = |x: &[i64], y: &[i64]| {
             let sent = sent(&inputs, &optional, &[tensor(x), tensor(y)]);
             sent.map(|(inputs, tensors)| {

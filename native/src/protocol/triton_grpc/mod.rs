@@ -32,7 +32,8 @@ pub(super) const SPEC: ProtocolSpec = ProtocolSpec {
     describe: Some(Describe {
         request: metadata_request,
         description: metadata,
-        options: (config_request, optional_names),
+        config: config_request,
+        optional: optional_names,
     }),
 };
 

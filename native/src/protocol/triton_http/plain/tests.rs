@@ -65,7 +65,8 @@ fn a_request_in_json_has_the_headers_of_the_other_but_those_of_its_form() {
 fn a_tensor_that_is_lent_is_read_from_where_it_lies() {
     let large = vec![7u8; kserve::binary::LENT];
     let lent = InputTensor { element: ElementType::UInt8, shape: vec![1], data: InputData::Raw(&large) };
-    let read = body(&["a", "b", "c"], &[raw(ElementType::UInt8, &[1], &[1]), lent, raw(ElementType::UInt8, &[1], &[2])]);
+    let read =
+        body(&["a", "b", "c"], &[raw(ElementType::UInt8, &[1], &[1]), lent, raw(ElementType::UInt8, &[1], &[2])]);
     let read = read.unwrap();
     let data = |index: usize| read["inputs"][index]["data"].as_array().unwrap();
     assert_eq!((data(0).len(), data(1).len(), &data(2)[0]), (1, large.len(), &json!(2)));
@@ -83,7 +84,10 @@ fn what_json_cannot_carry_is_refused() {
         assert_eq!(body(&["x"], &[tensor]), Err(Code::Input));
     }
     let text: InputData = InputData::Text([b"\xff"].into_iter().collect());
-    assert_eq!(body(&["x"], &[InputTensor { element: ElementType::String, shape: vec![1], data: text }]), Err(Code::Input));
+    assert_eq!(
+        body(&["x"], &[InputTensor { element: ElementType::String, shape: vec![1], data: text }]),
+        Err(Code::Input)
+    );
 }
 
 proptest! {
@@ -100,7 +104,10 @@ proptest! {
         }
         let tensor = InputTensor { element, shape: vec![1], data: InputData::Raw(&bytes) };
         let plain = match to_json(&request(&["x"], &[tensor])) {
-            Err(problem) => return Ok(prop_assert_eq!(problem.code, Code::Input)),
+            Err(problem) => {
+                prop_assert_eq!(problem.code, Code::Input);
+                return Ok(());
+            }
             Ok(plain) => plain.body.join(),
         };
         let text = std::str::from_utf8(&plain).unwrap();

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 import onnxhybrid as oh
 from tests.endpoint_models import identity as local_identity
 from tests.servers.jsononly import echo, hang_up, json_server
-from tests.servers.raw import Behaviour, answer, raw_server
+from tests.servers.raw import Behaviour, answer, raw_server, silence
 
 Array = np.ndarray[Any, Any]
 
@@ -129,6 +129,27 @@ def test_a_server_that_names_the_extension_is_believed_when_it_refuses() -> None
             with pytest.raises(oh.RemoteStatusError, match="no JSON"):
                 session.run(None, {"x": X})
     assert (server.count("GET /v2"), server.requests) == (1, [])
+
+
+def test_a_server_that_does_not_answer_the_question_gets_json_where_it_refused_to_work() -> None:
+    with json_server(described=hang_up, refuse=REFUSALS["422"]) as server:
+        assert_same(run(remote(server.url), x=X)[0], X)
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "422 Unprocessable Entity"])
+def test_a_server_that_refuses_everything_alike_is_believed(status: str) -> None:
+    refusal = raw_server(answer(b'{"error": "go away"}', status=status))
+    with refusal as server, pytest.raises(oh.RemoteStatusError, match="go away") as caught:
+        run(remote(server.url), x=X)
+    assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize("described", [hang_up, silence])
+def test_a_failure_is_told_as_it_is_where_the_server_does_not_answer_the_question(described: Behaviour) -> None:
+    with json_server(described) as server, pytest.raises(oh.RemoteStatusError, match="500") as caught:
+        run(remote(server.url, timeout=2.0), x=X)
+    assert caught.value.attempts == 1
+    assert server.requests == []
 
 
 def test_what_a_server_refuses_in_both_forms_is_told_in_its_words_for_each() -> None:

@@ -4,7 +4,7 @@
 //! binary one answers no question, and behind a gateway it may not be there to answer. Where the server names no such
 //! extension, or has no place for the question, the call goes on in JSON, and so do all that follow.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Call;
 use super::prepared::Invocation;
@@ -14,6 +14,9 @@ use crate::run::bounds::{self, Beyond};
 use crate::session::spoken::{Evasion, Form};
 use crate::transport::runtime::Ended;
 use crate::transport::{Limits, Request, Response, Tally, send};
+
+/// How long a server may take to describe itself.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that the description of a server may have.
 const DESCRIPTION: u64 = 1 << 20;
@@ -95,8 +98,16 @@ impl Call {
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
-        let told = self.told(forms, request, limits).await;
-        if matches!(told, Ok(Form::Bytes) | Err(Evasion::Silence)) {
+        let told = self.told(forms, request, &refusal, limits).await;
+        // Where the server has perhaps worked on the request, only its own word is reason enough to repeat it.
+        let has_worked = refusal.status.is_none_or(|status| status == 500);
+        let stands = match told {
+            Ok(form) => form == Form::Bytes,
+            Err(Evasion::NoPlace) => false,
+            Err(Evasion::Alike) => true,
+            Err(Evasion::Silence) => has_worked,
+        };
+        if stands {
             return Err(refusal);
         }
         let plain = self.made(limits.deadline, || forms.to_json(request));
@@ -118,7 +129,13 @@ impl Call {
     }
 
     /// The form that the server names; others who want to know it at the same time wait for its one answer.
-    async fn told(&self, forms: &dyn Forms, request: &Request<'_>, limits: &Limits) -> Result<Form, Evasion> {
+    async fn told(
+        &self,
+        forms: &dyn Forms,
+        request: &Request<'_>,
+        refusal: &Problem,
+        limits: &Limits,
+    ) -> Result<Form, Evasion> {
         let mut asked = self.spoken.turn().await;
         if let Some(form) = self.spoken.form() {
             return Ok(form);
@@ -127,20 +144,29 @@ impl Call {
             return Err(evasion);
         }
         let most = limits.max_response_bytes.min(DESCRIPTION);
+        // A server that never answers leaves time to tell the refusal.
+        let patience = PATIENCE.min(limits.deadline.saturating_duration_since(Instant::now()) / 2);
         let limits = Limits { retries: 0, max_response_bytes: most, ..*limits };
-        let answer = send(&self.peer, &forms.question(request), &limits, &Tally::default()).await;
+        let (question, tally) = (forms.question(request), Tally::default());
+        let answer = tokio::time::timeout(patience, send(&self.peer, &question, &limits, &tally)).await;
         let told = match &answer {
-            Ok(response) => forms.told(response).ok_or(match response.status.as_u16() {
-                429 | 500 | 502..=599 => Evasion::Silence,
-                _ => Evasion::NoPlace,
-            }),
-            Err(_) => Err(Evasion::Silence),
+            Ok(Ok(response)) => forms.told(response).ok_or_else(|| evasion(response.status.as_u16(), refusal.status)),
+            _ => Err(Evasion::Silence),
         };
         match told {
             Ok(form) => self.spoken.learn(form),
             Err(evasion) => asked.keep(evasion),
         }
         told
+    }
+}
+
+/// What an answer of this status to the question says, where one of `refusal` came to the request.
+fn evasion(status: u16, refusal: Option<u16>) -> Evasion {
+    match status {
+        _ if Some(status) == refusal => Evasion::Alike,
+        429 | 500 | 502..=599 => Evasion::Silence,
+        _ => Evasion::NoPlace,
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Form {
 pub enum Evasion {
     /// It has no place for such a question.
     NoPlace,
+    /// It refused the question with the status with which it had refused the request, as it perhaps does everything.
+    Alike,
     /// It gave no answer, or a failure of its own.
     Silence,
 }
@@ -30,7 +32,7 @@ impl Evasion {
     fn patience(self) -> Duration {
         match self {
             Self::NoPlace => Duration::from_secs(60),
-            Self::Silence => Duration::from_secs(1),
+            Self::Alike | Self::Silence => Duration::from_secs(1),
         }
     }
 }
@@ -98,7 +100,7 @@ mod tests {
     fn a_question_that_was_evaded_is_not_put_again_at_once() {
         let mut asked = Asked::default();
         assert_eq!(asked.lately(), None);
-        for evasion in [Evasion::NoPlace, Evasion::Silence] {
+        for evasion in [Evasion::NoPlace, Evasion::Alike, Evasion::Silence] {
             asked.keep(evasion);
             assert_eq!(asked.lately(), Some(evasion));
         }

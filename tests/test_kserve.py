@@ -18,6 +18,7 @@ import onnxhybrid as oh
 from tests.endpoint_models import identity as local_identity
 from tests.servers.jsononly import echo, hang_up, json_server
 from tests.servers.raw import Behaviour, answer, raw_server, silence
+from tests.servers.triton import TritonServer
 
 Array = np.ndarray[Any, Any]
 
@@ -310,10 +311,11 @@ def answered(outputs: str, shape: tuple[int | None, ...] = (None,)) -> Array:
         return run(model, x=np.zeros(1, np.float32))[0]
 
 
-def test_nan_and_infinities_are_read_as_servers_write_them() -> None:
-    for data in ("[NaN, Infinity, -Infinity, 1.5]", '["NaN", "Infinity", "-Infinity", 1.5]'):
-        read = answered(f'[{{"name": "x_out", "datatype": "FP32", "shape": [4], "data": {data}}}]')
-        np.testing.assert_array_equal(read, np.array([np.nan, np.inf, -np.inf, 1.5], np.float32))
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", '"NaN"'])
+def test_a_word_that_is_no_number_is_refused(word: str) -> None:
+    with pytest.raises(oh.ProtocolError, match=r"OH504") as caught:
+        answered(f'[{{"name": "x_out", "datatype": "FP32", "shape": [2], "data": [{word}, 1]}}]')
+    assert word.startswith('"') or "binary=True" in str(caught.value)
 
 
 def test_null_is_no_number_since_servers_mean_several_by_it() -> None:
@@ -409,3 +411,29 @@ def test_a_name_that_metadata_have_twice_is_told() -> None:
 def test_metadata_of_a_datatype_that_there_is_not_are_refused() -> None:
     with pytest.raises(oh.RemoteError, match="FP8"):
         described('{"name": "m", "inputs": [], "outputs": [{"name": "y", "datatype": "FP8", "shape": [1]}]}')
+
+
+# -- Triton itself -----------------------------------------------------------------------------------------------------
+
+
+def in_json(triton: TritonServer, wire: str, dtype: str) -> oh.Model:
+    inputs = [oh.TensorSpec(f"IN_{wire}", dtype, (None, None))]
+    outputs = [oh.TensorSpec(f"OUT_{wire}", dtype, (None, None))]
+    return oh.remote.triton(triton.http_url, "identity", inputs=inputs, outputs=outputs, binary=False)
+
+
+@pytest.mark.parametrize("wire", sorted(WIRES.keys() - {"FP16"}))
+def test_triton_takes_and_gives_json_as_well(triton: TritonServer, wire: str) -> None:
+    dtype = WIRES[wire]
+    if dtype == "str":
+        x: Array = np.array([["", "naïve"], ["日本語", "\n\t"]], object)
+    elif np.dtype(dtype).kind in "iu":
+        x = np.array([[np.iinfo(dtype).min, np.iinfo(dtype).max], [0, 1]], dtype)
+    else:
+        x = np.array([[0.1, 0], [1.5, 1]]).astype(dtype)
+    assert_same(run(in_json(triton, wire, dtype), **{f"IN_{wire}": x})[0], x)
+
+
+def test_what_triton_does_not_take_as_json_is_told_in_its_words(triton: TritonServer) -> None:
+    with pytest.raises(oh.RemoteStatusError, match="FP16"):
+        run(in_json(triton, "FP16", "float16"), IN_FP16=np.ones((1, 1), np.float16))

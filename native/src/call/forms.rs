@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use http::header::CONTENT_TYPE;
+
 use super::Call;
 use super::prepared::Invocation;
 use crate::failure::{Code, Problem};
@@ -150,7 +152,7 @@ impl Call {
         let (question, tally) = (forms.question(request), Tally::default());
         let answer = tokio::time::timeout(patience, send(&self.peer, &question, &limits, &tally)).await;
         let told = match &answer {
-            Ok(Ok(response)) => forms.told(response).ok_or_else(|| evasion(response.status.as_u16(), refusal.status)),
+            Ok(Ok(response)) => forms.told(response).ok_or_else(|| evasion(response, refusal.status)),
             _ => Err(Evasion::Silence),
         };
         match told {
@@ -161,10 +163,12 @@ impl Call {
     }
 }
 
-/// What an answer of this status to the question says, where one of `refusal` came to the request.
-fn evasion(status: u16, refusal: Option<u16>) -> Evasion {
-    match status {
-        _ if Some(status) == refusal => Evasion::Alike,
+/// What an answer to the question says that describes no server, where the status `refusal` came to the request.
+fn evasion(response: &Response, refusal: Option<u16>) -> Evasion {
+    let is_page = response.header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
+    match response.status.as_u16() {
+        status if Some(status) == refusal => Evasion::Alike,
+        200 if !is_page => Evasion::Alike,
         429 | 500 | 502..=599 => Evasion::Silence,
         _ => Evasion::NoPlace,
     }

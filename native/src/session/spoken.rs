@@ -21,7 +21,7 @@ pub enum Form {
 pub enum Evasion {
     /// It has no place for such a question.
     NoPlace,
-    /// It refused the question with the status with which it had refused the request, as it perhaps does everything.
+    /// It answered as it does to whatever it is asked: with the status of the refusal, or with another success.
     Alike,
     /// It gave no answer, or a failure of its own.
     Silence,

@@ -46,44 +46,6 @@ pub(crate) fn read_into(elements: &mut Elements, text: &str, element: ElementTyp
     deserializer.end()
 }
 
-/// What servers write for numbers that JSON has no form for, alone or as a text.
-const WORDS: [(&str, f64); 5] = [
-    ("NaN", f64::NAN),
-    ("Infinity", f64::INFINITY),
-    ("-Infinity", f64::NEG_INFINITY),
-    ("Inf", f64::INFINITY),
-    ("-Inf", f64::NEG_INFINITY),
-];
-
-fn word(text: &str) -> Option<f64> {
-    WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
-}
-
-/// A JSON text with the words for NaN and infinities in quotes, where it has some.
-pub fn with_quoted_words(text: &str) -> Option<String> {
-    let (mut quoted, mut copied, mut at, mut within) = (String::new(), 0, 0, false);
-    let bytes = text.as_bytes();
-    while let Some(byte) = bytes.get(at) {
-        bounds::step().ok()?;
-        let word = WORDS.iter().find(|(word, _)| !within && bytes[at..].starts_with(word.as_bytes()));
-        at += match (byte, word) {
-            (_, Some((word, _))) => {
-                bounds::hold(at - copied + word.len()).ok()?;
-                quoted.extend([&text[copied..at], "\"", word, "\""]);
-                copied = at + word.len();
-                word.len()
-            }
-            (b'\\', None) if within => 2,
-            (b'"', None) => {
-                within = !within;
-                1
-            }
-            _ => 1,
-        };
-    }
-    (copied > 0).then(|| quoted + &text[copied..])
-}
-
 /// Reads an array into `elements`.
 struct Flat<'a> {
     element: ElementType,
@@ -157,25 +119,11 @@ impl Collector<'_> {
     }
 
     fn text(&mut self, value: &str) -> Option<()> {
-        if let Some(value) = word(value).filter(|_| self.element != ElementType::String) {
-            return self.not_finite(value);
-        }
         let length = u32::try_from(value.len()).ok().filter(|_| self.element == ElementType::String)?;
         bounds::hold(value.len() + STRING).ok()?;
         self.push(length.to_le_bytes())?;
         self.elements.bytes.extend_from_slice(value.as_bytes());
         Some(())
-    }
-
-    /// NaN or an infinity, where the type has them.
-    fn not_finite(&mut self, value: f64) -> Option<()> {
-        match self.element {
-            ElementType::Float16 => self.push(f16::from_f64(value).to_ne_bytes()),
-            ElementType::BFloat16 => self.push(bf16::from_f64(value).to_ne_bytes()),
-            ElementType::Float32 => self.push((value as f32).to_ne_bytes()),
-            ElementType::Float64 => self.push(value.to_ne_bytes()),
-            _ => None,
-        }
     }
 
     fn misfit<E: Error>(&self, value: impl fmt::Display) -> E {
@@ -267,15 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_without_a_form_in_json_are_read_as_servers_write_them() {
-        let text = with_quoted_words(r#"{"a": "NaN \\\" NaN", "data": [NaN, -Infinity,Infinity,1.5]}"#).unwrap();
-        assert_eq!(text, r#"{"a": "NaN \\\" NaN", "data": ["NaN", "-Infinity","Infinity",1.5]}"#);
-        assert_eq!(with_quoted_words(r#"{"a": "NaN"}"#), None);
-        let read = bytes(r#"["NaN","-Infinity","Inf",1.5]"#, ElementType::Float32).unwrap();
-        let [nan, least, most, last] = [0, 4, 8, 12].map(|at| f32::from_ne_bytes(read[at..at + 4].try_into().unwrap()));
-        assert!(nan.is_nan() && least == f32::NEG_INFINITY && most == f32::INFINITY && last == 1.5);
-        assert_eq!(bytes(r#"["NaN"]"#, ElementType::Int32), None);
-        assert_eq!(bytes(r#"["NaN"]"#, ElementType::String), Some(b"\x03\0\0\0NaN".to_vec()));
+    fn null_is_refused_with_what_it_may_mean() {
         assert!(read_error("[null]").contains("binary=True"));
     }
 

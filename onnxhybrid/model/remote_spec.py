@@ -137,12 +137,15 @@ def omissible_inputs(nodes: Iterable[NodeProto]) -> dict[str, Dim]:
             continue
         try:
             names, optional = _names(values, "input_names"), _names(values, OPTIONAL_INPUTS)
-            shapes = json.loads(_text({"input_shapes": b"[]", **values}, "input_shapes"))
-        except ValueError:
+            shapes = json.loads(_text({"input_shapes": b"[]", **values}, "input_shapes") or "[]")
+        except (ValueError, RecursionError):  # a stranger's text may be deep
             continue
         travelling = list(node.input)[len(node.input) - len(names) :]
-        rows = zip(names, travelling, shapes, strict=False)
-        sizes |= {tensor: (shape or [None])[0] for name, tensor, shape in rows if name in optional}
+        known = shapes if isinstance(shapes, list) and shapes else [None] * len(names)
+        firsts = [shape[0] if isinstance(shape, list) and shape else None for shape in known]
+        sizes |= {
+            tensor: first for name, tensor, first in zip(names, travelling, firsts, strict=False) if name in optional
+        }
     return sizes
 
 

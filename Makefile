@@ -116,11 +116,12 @@ lock:
 	$(COMPILE) --extra demo setup.cfg $(LOCKS)/build.in --constraints $(LOCKS)/test.txt --output-file $(LOCKS)/demo.txt
 	$(COMPILE) --excludes $(LOCKS)/excluded.txt $(LOCKS)/azureml.in --output-file $(LOCKS)/azureml.txt
 	$(COMPILE) $(LOCKS)/mlflow.in --output-file $(LOCKS)/mlflow.txt
+	$(COMPILE) $(LOCKS)/mlserver.in --output-file $(LOCKS)/mlserver.txt
 	$(COMPILE) $(LOCKS)/signing.in --output-file $(LOCKS)/signing.txt
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .corpus .legacy .encoder .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -467,12 +467,11 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
     url, option, extra = "https://h", oh.Input(), {"further": 1}
     fields = [(name, STRING, [1]) for name in ("filename", "model_name")]
     limits: list[dict[str, Any]] = [{"max_tokens": option}, {"max_completion_tokens": option}]  # a call has one of them
+    text, omissible = oh.TensorSpec("t", "str", (1,)), oh.TensorSpec("x", "float32", (1,), optional=True)
+    tensors: dict[str, Any] = {"inputs": [text, omissible], "outputs": specs[1], "bytes": ["t"], "parameters": extra}
     models = [
-        *(
-            oh.remote.triton(base, "m", inputs=[oh.TensorSpec("x", "str", (1,))], outputs=specs[1], bytes=["x"],
-                             parameters=extra)
-            for base in (url, "grpcs://h")
-        ),
+        oh.remote.triton(url, "m", binary=False, **tensors),
+        oh.remote.triton("grpcs://h", "m", **tensors),
         oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
                                prompt=option, temperature=option, extra=extra),
         *(oh.remote.openai_chat(option, url=url, system=option, temperature=option, extra=extra, **limit)
@@ -481,9 +480,11 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         oh.remote.openai_embeddings(option, url=url, dimensions=option, encoding_format=option, extra=extra),
         oh.remote.azure_openai_audio(url, option, api_version="1", audio_format=option, response_format=option,
                                      language=option, prompt=option, temperature=option, extra=extra),
-        *(oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, extra=extra, **limit)
+        *(oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, extra=extra,
+                                      **limit)
           for limit in limits),
-        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option, encoding_format=option, extra=extra),
+        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option, encoding_format=option,
+                                          extra=extra),
         oh.remote.azureml(url, inputs=specs[0], outputs=specs[1], deployment=option),
         *(oh.legacy.upgrade(oh.Model.from_proto(model)) for model in (
             old_model("OpenAIAudioToText", [AUTH, *fields, ("file", BYTES, [-1])],

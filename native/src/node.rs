@@ -9,7 +9,9 @@ use crate::attributes::{self, Required, Text};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
-use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OwnAttributes, with_rows};
+use crate::protocol::declared::{
+    Declared, DeclaredInput, DeclaredOutput, OPTIONAL_INPUTS, Optional, OwnAttributes, with_rows,
+};
 use crate::protocol::headers::Headers;
 use crate::protocol::options::{OptionInput, Options};
 use crate::protocol::spec::{Authentication, Batch, Protocol, ProtocolSpec};
@@ -68,6 +70,8 @@ pub struct Node {
     pub headers: Headers,
     /// The inputs that travel; the token and the options are not among them.
     pub inputs: Vec<DeclaredInput>,
+    /// Those of them that may be left out.
+    pub optional: Optional,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
     /// Rows of one request at most, where a batch is cut.
@@ -132,6 +136,7 @@ impl Node {
             protocol,
             headers: Headers::parse(&headers, &option_inputs, &tokens, endpoint.wire)?,
             endpoint,
+            optional: Optional::read(own.text(OPTIONAL_INPUTS), &inputs)?,
             attributes: own,
             options: options(protocol, &option_inputs, attributes)?,
             option_inputs,
@@ -159,6 +164,7 @@ impl Node {
             options: &self.options,
             option_inputs: &self.option_inputs,
             inputs: &self.inputs,
+            optional: &self.optional,
             outputs: &self.outputs,
         })
     }

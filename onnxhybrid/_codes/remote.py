@@ -150,6 +150,15 @@ ROWS = (
         ".onnx file, with save(path, external_data=False).",
     ),
     row(
+        "OH330",
+        "ModelError",
+        "The server does not tell what its model takes and gives",
+        "Without inputs= and outputs= the server is asked for the model's metadata. Some answer with empty lists "
+        "(MLServer and KServe do, unless the model's settings describe it), others name a tensor twice.",
+        'oh.remote.triton("http://mlserver:8080", "iris") where GET /v2/models/iris says "inputs": [], "outputs": []',
+        "Describe the tensors: inputs=[oh.TensorSpec(…)], outputs=[oh.TensorSpec(…)]; or describe them on the server.",
+    ),
+    row(
         "OH322",
         "ModelError",
         "A header that a node cannot give",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,16 @@ from onnx import NodeProto, helper
 
 from onnxhybrid import library
 from onnxhybrid.model.request_groups import HEADERS, given_at_run_time, headers_of
-from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.model.tensor_spec import Dim, TensorSpec
 
 DOMAIN = "ai.onnxhybrid"
 """The operator domain of the remote nodes."""
 
 INVOKE = "Invoke"
 """The operator type of a remote call."""
+
+OPTIONAL_INPUTS = "optional_inputs"
+"""The attribute that names inputs that may be left out, of the protocols that have it."""
 
 BEGIN = "Begin"
 """The operator type of a remote call that goes on while other nodes run; its one output is a ticket."""
@@ -158,6 +162,30 @@ def option_names(node: NodeProto) -> tuple[str, ...]:
     """
     values = attributes_of(node)
     return _names(values, "option_names") if values.get("option_names") else ()
+
+
+def omissible_inputs(nodes: Iterable[NodeProto]) -> dict[str, Dim]:
+    """The tensors that remote calls take as inputs that may be left out, with the first size that each has otherwise.
+
+    A graph declares no fixed size of them, since their defaults have none. A malformed node has no such input.
+    """
+    sizes: dict[str, Dim] = {}
+    for node in filter(is_remote, nodes):
+        values = attributes_of(node)
+        if not values.get(OPTIONAL_INPUTS):
+            continue
+        try:
+            names, optional = _names(values, "input_names"), _names(values, OPTIONAL_INPUTS)
+            shapes = json.loads(_text({"input_shapes": b"[]", **values}, "input_shapes") or "[]")
+        except (ValueError, RecursionError):  # a stranger's text may be deep
+            continue
+        travelling = list(node.input)[len(node.input) - len(names) :]
+        known = shapes if isinstance(shapes, list) and shapes else [None] * len(names)
+        firsts = [shape[0] if isinstance(shape, list) and shape else None for shape in known]
+        sizes |= {
+            tensor: first for name, tensor, first in zip(names, travelling, firsts, strict=False) if name in optional
+        }
+    return sizes
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from onnxhybrid.model.batching import cut_problem
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.keywords import known_keywords, require_known
 from onnxhybrid.model.model import Model
-from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, blobs_of
+from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, OPTIONAL_INPUTS, blobs_of
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
 from onnxhybrid.remote.groups import Headers, check_headers, checked_headers, header_inputs, headers_attribute
+from onnxhybrid.remote.omission import absences, leaveable, omissible
 from onnxhybrid.remote.options import Options
 from onnxhybrid.remote.own_paths import own_path_problem
 
@@ -166,12 +167,13 @@ def invoke(
             one; OH322, a header cannot be sent.
     """
     _carried(target.protocol, (*inputs, *outputs))
+    omissible(target.protocol, inputs)
     headers = settings.headers or {}
     check_headers(headers, target.protocol, settings.scheme)
     token, options = _token(settings.auth), (options or Options()).plus(header_inputs(headers))
     if not outputs:
         raise ModelError("OH301", "a remote model has at least one output")
-    public = (*((token,) if token else ()), *options.inputs, *inputs)
+    public = (*((token,) if token else ()), *options.inputs, *map(leaveable, inputs))
     results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
     node = _node(target, inputs, outputs, settings, options)
@@ -185,7 +187,7 @@ def invoke(
         node.name,
         [spec.to_value_info() for spec in public],
         [_result(spec, settings.on_error) for spec in results],
-        options.defaults,
+        [*options.defaults, *absences(inputs)],
     )
     return Model(_model(graph), {})
 
@@ -205,6 +207,8 @@ def _node(
     attributes: dict[str, Any] = {**vars(target), **settings.attributes(), **options.attributes}
     if options.names:
         attributes["option_names"] = json.dumps(options.names)
+    if left_out := [spec.name for spec in inputs if spec.optional]:
+        attributes[OPTIONAL_INPUTS] = json.dumps(left_out)
     return helper.make_node(
         INVOKE,
         [],
@@ -255,7 +259,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _specs(rows: Sequence[dict[str, object]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(row["name"], row["dtype"], row["shape"]) for row in rows)  # type: ignore[arg-type]
+    return tuple(TensorSpec(**row) for row in rows)  # type: ignore[arg-type]
 
 
 def specs(given: object) -> tuple[TensorSpec, ...]:

@@ -75,7 +75,7 @@ impl Call {
             let range = cut.range(index);
             let asked = Asked { rows: range.len(), ..asked.clone() };
             let slice = |(index, tensor): (usize, &'a InputTensor<'a>)| {
-                if self.has_rows(index) { tensor.slice(range.clone()) } else { tensor.clone() }
+                if self.has_rows(index, tensor) { tensor.slice(range.clone()) } else { tensor.clone() }
             };
             let tensors: Vec<_> = tensors.iter().enumerate().map(slice).collect();
             self.protocol.request(&tensors, &asked).map_err(|problem| cut.problem(index, problem))
@@ -86,7 +86,7 @@ impl Call {
 
     /// How the rows are spread; `None` where one request carries them all.
     fn cut(&self, tensors: &[InputTensor], asked: &Asked) -> Result<Option<Cut>, Problem> {
-        let with_rows = tensors.iter().enumerate().filter(|(index, _)| self.has_rows(*index));
+        let with_rows = tensors.iter().enumerate().filter(|(index, tensor)| self.has_rows(*index, tensor));
         let mut counts = with_rows.map(|(_, tensor)| tensor.rows());
         let cut = match (self.node.protocol.batch, self.node.batch) {
             (Batch::Row, _) => Cut { rows: asked.rows, each: 1 },
@@ -102,8 +102,10 @@ impl Call {
         }
     }
 
-    fn has_rows(&self, input: usize) -> bool {
-        self.node.protocol.batch == Batch::Row || self.node.with_rows.get(input).is_some_and(|has| *has)
+    fn has_rows(&self, input: usize, tensor: &InputTensor) -> bool {
+        let left_out = || self.node.optional.is_left_out(&self.node.inputs[input], tensor);
+        self.node.protocol.batch == Batch::Row
+            || self.node.with_rows.get(input).is_some_and(|has_rows| *has_rows && !left_out())
     }
 
     /// The outputs in the answers to all requests of a call.

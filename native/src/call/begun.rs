@@ -20,7 +20,7 @@ impl Call {
         let limits = self.limits(started);
         let progress = match self.recall(&invocation, inputs) {
             Recalled::Known(outcome) => Progress::Recalled(outcome),
-            Recalled::Unknown(key) => match self.prepare(&invocation, token, inputs) {
+            Recalled::Unknown(key) => match self.prepare(&invocation, token, inputs, limits.deadline) {
                 Ok((requests, expected)) => Progress::UnderWay(UnderWay {
                     answer: self.spawn(&invocation, requests, limits, started),
                     expected,

@@ -6,6 +6,7 @@
 mod batch;
 mod begun;
 mod direct;
+mod forms;
 mod prepared;
 mod secrets;
 mod taped;

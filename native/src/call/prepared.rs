@@ -12,11 +12,12 @@ use crate::run::bounds::{self, Beyond};
 use crate::session::credential::{Secret, check_clear};
 use crate::session::policy::Policy;
 use crate::session::scope::Scope;
+use crate::session::spoken::Spoken;
 use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::runtime::Ended;
-use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, send, side_by_side};
+use crate::transport::{Limits, Peer, Response, Tally, Watch, side_by_side};
 
 /// Requests of one call that are under way at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -25,7 +26,9 @@ const SIDE_BY_SIDE: usize = 16;
 pub struct Call {
     pub(super) node: Node,
     pub(super) scope: Arc<Scope>,
-    peer: Arc<Peer>,
+    pub(super) peer: Arc<Peer>,
+    /// What is known of the server, those of other nodes included.
+    pub(super) spoken: Arc<Spoken>,
     pub(super) protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
     /// Keys in the query of the endpoint.
@@ -54,8 +57,8 @@ impl Call {
         let protocol = node.prepare()?;
         let stats = scope.node_stats(&node.name, &peer);
         let watch = scope.watch(&node);
-        let keys = keys(&node.endpoint);
-        Ok(Self { node, scope, peer, protocol, stats, keys, watch })
+        let (spoken, keys) = (scope.spoken(&node.endpoint), keys(&node.endpoint));
+        Ok(Self { node, scope, peer, spoken, protocol, stats, keys, watch })
     }
 
     /// The node.
@@ -123,12 +126,13 @@ impl Call {
         failure
     }
 
-    /// The requests, and what their answers have to fit.
+    /// The requests, which are made until `deadline` at most, and what their answers have to fit.
     pub(super) fn prepare<'a>(
         &self,
         invocation: &Invocation,
         token: Option<&InputTensor>,
         inputs: &'a [InputTensor<'a>],
+        deadline: Instant,
     ) -> Result<(Requests<'a>, Expected), Problem> {
         self.peer.check()?;
         if let Some(token) = token {
@@ -146,7 +150,7 @@ impl Call {
             invocation.tally.ask_for(&self.models(tensors, &asked));
         }
         let headers = self.node.headers.of(&asked.options)?;
-        let mut requests = self.requests(tensors, &asked)?;
+        let mut requests = self.in_form(deadline, || self.requests(tensors, &asked))?;
         requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
         let cut = requests.cut;
         Ok((requests, Expected { sizes, asked, cut }))
@@ -227,12 +231,6 @@ impl Call {
         answer.map_err(|problem| requests.problem(index, problem))
     }
 
-    async fn one(&self, request: &Request<'_>, limits: &Limits, invocation: &Invocation) -> Result<Response, Problem> {
-        let response = send(&self.peer, request, limits, &invocation.tally).await?;
-        self.protocol.check(&response)?;
-        Ok(response)
-    }
-
     pub(super) fn limits(&self, started: Instant) -> Limits {
         Limits {
             deadline: started + self.node.timeout,
@@ -256,6 +254,9 @@ impl Call {
     fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
         let mut sizes = Sizes::unknown(self.node.shape_names);
         for (declared, input) in self.node.inputs.iter().zip(inputs) {
+            if self.node.optional.is_left_out(declared, input) {
+                continue;
+            }
             if !self.node.protocol.datatypes.iter().any(|(element, _)| *element == input.element) {
                 let message = format!(
                     "input \"{}\" is {}, which {} lacks",

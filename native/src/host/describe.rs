@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,12 +14,12 @@ use crate::failure::{Code, Failure, Problem};
 use crate::node::{self, Auth};
 use crate::protocol::headers::{self, Headers};
 use crate::protocol::options::Options;
-use crate::protocol::spec::{Authentication, Describe, Description, ProtocolSpec, TensorSpec};
+use crate::protocol::spec::{Authentication, Describe, Description, OptionalNames, ProtocolSpec, TensorSpec};
 use crate::protocol::table;
 use crate::run::bounds;
 use crate::session::scope::Scope;
 use crate::transport::runtime::block_on;
-use crate::transport::{Limits, Tally, send};
+use crate::transport::{Limits, Peer, Request, Tally, send};
 
 /// What the host asks: attributes as a node has them, with the same defaults.
 #[derive(Deserialize)]
@@ -91,7 +92,7 @@ pub fn describe(scope: &Arc<Scope>, query: &str) -> Result<Value, Failure> {
     let query: Query = serde_json::from_str(query)
         .map_err(|error| Failure::without_node(refused(format!("the request is malformed: {error}"))))?;
     let tally = Tally::default();
-    ask(scope, &query, &tally).map(|description| to_json(&description)).map_err(|mut problem| {
+    ask(scope, &query, &tally).map(|told| to_json(&told)).map_err(|mut problem| {
         problem.message = scope.masks().with(tally.secrets()).quote(&problem.message);
         // An endpoint that is malformed may hold a password.
         let endpoint = Endpoint::parse(&query.endpoint).map(|endpoint| endpoint.shown).unwrap_or_default();
@@ -99,15 +100,18 @@ pub fn describe(scope: &Arc<Scope>, query: &str) -> Result<Value, Failure> {
     })
 }
 
+/// What the server says, and the names of the inputs that may be left out.
+type Told = (Description, Vec<String>);
+
 /// Asks the server; `tally` has then what was sent that nobody may see.
-fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally) -> Result<Description, Problem> {
+fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally) -> Result<Told, Problem> {
     let (protocol, describe) = described(&query.protocol)?;
     let endpoint = node::endpoint(&query.endpoint, protocol)?;
     let attributes = node::own_attributes(protocol, |name| query.text(name))?;
     let mut request = (describe.request)(&endpoint, &attributes)?;
-    let (authentication, headers) = query.headers(protocol, endpoint.wire)?;
-    headers::set(&mut request.headers, &headers.of(&Options::default())?);
-    let limits = query.limits(scope);
+    let (authentication, own_headers) = query.headers(protocol, endpoint.wire)?;
+    headers::set(&mut request.headers, &own_headers.of(&Options::default())?);
+    let (limits, mut headers) = (query.limits(scope), HeaderMap::new());
     let exchange = async {
         let peer = scope.peer(&endpoint)?;
         peer.check()?;
@@ -116,16 +120,33 @@ fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally) -> Result<Description, 
             request.headers.extend(authentication.header(&token).map(|(name, value)| (Some(name), value)));
             let _ = tally.secret.set(token);
         }
-        let (secret_headers, mut secrets) = scope.secret_headers(&headers, &peer).await?;
+        let (secret_headers, mut secrets) = scope.secret_headers(&own_headers, &peer).await?;
         headers::set(&mut request.headers, &secret_headers);
         secrets.extend(keys(&endpoint));
         let _ = tally.others.set(secrets);
-        send(&peer, &request, &limits, tally).await
+        headers = request.headers.clone();
+        let response = send(&peer, &request, &limits, tally).await?;
+        Ok((peer, response))
     };
     let passed = || Problem::new(Code::Deadline, "no answer before the deadline");
-    let response = block_on(limits.deadline, exchange).unwrap_or_else(|| Err(passed()))?;
+    let (peer, response) = block_on(limits.deadline, exchange).unwrap_or_else(|| Err(passed()))?;
     let read = bounds::within(limits.deadline, limits.max_response_bytes, || (describe.description)(&response));
-    read.unwrap_or_else(|_| Err(passed()))
+    let description = read.unwrap_or_else(|_| Err(passed()))?;
+    let mut config = (describe.config)(&endpoint, &attributes)?;
+    config.headers = headers;
+    Ok((description, optional(&peer, &config, describe.optional, limits).unwrap_or_default()))
+}
+
+/// How long a server may take to say which inputs may be left out; without an answer none may.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The inputs that may be left out, where the server tells.
+fn optional(peer: &Peer, request: &Request, names: OptionalNames, limits: Limits) -> Option<Vec<String>> {
+    let deadline = limits.deadline.min(Instant::now() + PATIENCE);
+    let limits = Limits { retries: 0, deadline, ..limits };
+    let tally = Tally::default();
+    let response = block_on(deadline, send(peer, request, &limits, &tally))?.ok()?;
+    bounds::within(deadline, limits.max_response_bytes, || names(&response)).ok()?.ok()
 }
 
 /// The protocol called `name`, and how it asks for a model's interface.
@@ -135,13 +156,21 @@ fn described(name: &str) -> Result<(&'static ProtocolSpec, &'static Describe), P
     Ok((protocol, describe.ok_or_else(|| refused(format!("{} describes no model", protocol.name)))?))
 }
 
-fn to_json(description: &Description) -> Value {
-    json!({"inputs": specs(&description.inputs), "outputs": specs(&description.outputs)})
+fn to_json((description, optional): &Told) -> Value {
+    json!({"inputs": specs(&description.inputs, optional), "outputs": specs(&description.outputs, &[])})
 }
 
-fn specs(specs: &[TensorSpec]) -> Vec<Value> {
+fn specs(specs: &[TensorSpec], optional: &[String]) -> Vec<Value> {
     let size = |size: &i64| if *size < 0 { Value::Null } else { Value::from(*size) };
-    let spec = |spec: &TensorSpec| json!({"name": spec.name, "dtype": spec.element.name(), "shape": spec.shape.iter().map(size).collect::<Vec<_>>()});
+    let spec = |spec: &TensorSpec| {
+        let shape = spec.shape.as_ref().map(|shape| shape.iter().map(size).collect::<Vec<_>>());
+        json!({
+            "name": spec.name,
+            "dtype": spec.element.name(),
+            "shape": shape,
+            "optional": optional.contains(&spec.name),
+        })
+    };
     specs.iter().map(spec).collect()
 }
 

@@ -1,12 +1,11 @@
 //! What protocols over HTTP ask of an answer: its status, its headers, and the server's words where it is no success.
 
-use http::HeaderValue;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
-
 use super::told;
 use crate::failure::{Code, Problem};
 use crate::run::bounds::Beyond;
 use crate::transport::Response;
+use http::HeaderValue;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 
 /// Where reading ends before its end; whoever set its bounds tells why.
 impl From<Beyond> for Problem {
@@ -131,7 +130,12 @@ mod tests {
         assert_eq!(server_message(&response(r#"{"error": "bad"}"#)), "bad");
         assert_eq!(server_message(&response(r#"{"error": {"message": "bad", "code": 1}}"#)), "bad");
         assert_eq!(server_message(&response(r#"{"message": "bad"}"#)), "bad");
-        assert_eq!(server_message(&response("plain")), "plain");
+        assert_eq!(server_message(&response(r#"{"detail": "Not Found"}"#)), "Not Found");
+        let missing = r#"{"detail": [{"type": "missing", "loc": ["body", "inputs", 0, "data"], "msg": "Field required"}, {"msg": "x"}]}"#;
+        assert_eq!(server_message(&response(missing)), "body.inputs.0.data: Field required; x");
+        for told in [r#"{"detail": [1]}"#, r#"{"detail": []}"#, "plain"] {
+            assert_eq!(server_message(&response(told)), told);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
 use crate::shape::Shape;
+use crate::tensor::InputTensor;
 
 /// An input that a node declares.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,6 +28,37 @@ pub struct DeclaredOutput {
     /// Whether it is the one string of a tensor on the wire, as uint8.
     pub is_blob: bool,
 }
+
+/// The inputs of a node that may be left out. In the graph each has an empty tensor as its default.
+#[derive(Clone, Debug, Default)]
+pub struct Optional(Vec<String>);
+
+impl Optional {
+    /// Reads the attribute `optional_inputs`: a JSON array of names among those of `inputs`, or nothing.
+    pub fn read(text: &str, inputs: &[DeclaredInput]) -> Result<Self, Problem> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let names: Vec<String> = serde_json::from_str(text)
+            .map_err(|_| malformed(format!("{OPTIONAL_INPUTS} is no JSON array of names")))?;
+        match names.iter().find(|name| !inputs.iter().any(|input| input.name == **name)) {
+            Some(unknown) => Err(malformed(format!("{OPTIONAL_INPUTS} names \"{unknown}\", which is no input"))),
+            None => Ok(Self(names)),
+        }
+    }
+
+    /// Whether `tensor`, what `input` was given, is its default. That has a size of 0 in each dimension: a batch without
+    /// a row has other sizes beside, and is sent.
+    pub fn is_left_out(&self, input: &DeclaredInput, tensor: &InputTensor) -> bool {
+        !self.0.is_empty()
+            && !tensor.shape.is_empty()
+            && tensor.shape.iter().all(|size| *size == 0)
+            && self.0.contains(&input.name)
+    }
+}
+
+/// The attribute that names the inputs that may be left out, of protocols that have it.
+pub const OPTIONAL_INPUTS: &str = "optional_inputs";
 
 /// The attributes of a node that only its protocol knows, by name. They are texts; those that are absent are empty.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +110,8 @@ pub struct Declared<'a> {
     pub option_inputs: &'a [OptionInput],
     /// The inputs that travel.
     pub inputs: &'a [DeclaredInput],
+    /// Those of them that may be left out.
+    pub optional: &'a Optional,
     /// The outputs that travel.
     pub outputs: &'a [DeclaredOutput],
 }
@@ -123,6 +157,7 @@ pub(super) mod tests {
         pub options: Options,
         inputs: Vec<DeclaredInput>,
         outputs: Vec<DeclaredOutput>,
+        optional: Optional,
     }
 
     impl Parts {
@@ -140,6 +175,7 @@ pub(super) mod tests {
                 options: Options::default(),
                 inputs: inputs.iter().map(input).collect(),
                 outputs: outputs.iter().map(output).collect(),
+                optional: Optional::default(),
             }
         }
 
@@ -151,6 +187,7 @@ pub(super) mod tests {
                 options: &self.options,
                 option_inputs: &[],
                 inputs: &self.inputs,
+                optional: &self.optional,
                 outputs: &self.outputs,
             }
         }

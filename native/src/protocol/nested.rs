@@ -102,11 +102,12 @@ impl Lists {
         if self.written > 0 {
             body.push(b',');
         }
+        let before = body.len();
         self.brackets(body, b'[');
         write(body)?;
         self.written += 1;
         self.brackets(body, b']');
-        Ok(())
+        bounds::hold(body.len() - before).map_err(|_| "more than there is time or room for")
     }
 
     /// Writes a bracket for each dimension that begins or ends behind the elements written so far.

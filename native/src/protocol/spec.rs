@@ -9,6 +9,7 @@ use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::Problem;
 use crate::session::credential::Secret;
+use crate::session::spoken::Form;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -34,8 +35,31 @@ pub trait Protocol: Send + Sync {
         200
     }
 
+    /// The two forms of its requests, where it has two; [`Protocol::request`] then gives them in bytes.
+    fn forms(&self) -> Option<&dyn Forms> {
+        None
+    }
+
     /// The outputs in the body of a success, one for each of the node's output names, of their declared types.
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem>;
+}
+
+/// Two forms of one protocol: tensors in bytes, or as JSON, which all of its servers understand.
+pub trait Forms: Send + Sync {
+    /// The form that the node names; `None` leaves it to the server.
+    fn chosen(&self) -> Option<Form>;
+
+    /// The form of a request.
+    fn form(&self, request: &Request) -> Form;
+
+    /// A request in bytes as one in JSON; `Err` if JSON cannot carry what it holds.
+    fn to_json(&self, request: &Request) -> Result<Request<'static>, Problem>;
+
+    /// Asks the server of a request in which form it takes tensors.
+    fn question(&self, request: &Request) -> Request<'static>;
+
+    /// The form that the answer names; `None` where it is no answer to the question.
+    fn told(&self, response: &Response) -> Option<Form>;
 }
 
 /// What one call asks for beside its tensors; it is kept until the answer has been read.
@@ -118,8 +142,8 @@ pub struct TensorSpec {
     pub name: String,
     /// The type of the elements.
     pub element: ElementType,
-    /// The dimensions.
-    pub shape: Vec<i64>,
+    /// The dimensions; `None` where even their number is not told.
+    pub shape: Option<Vec<i64>>,
 }
 
 /// A model's interface as its server describes it.
@@ -137,7 +161,14 @@ pub struct Describe {
     pub request: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
     /// Reads the answer; an error status is refused as it is for a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
+    /// The question after it, for the model's configuration; servers need not answer it.
+    pub config: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
+    /// Reads which inputs may be left out.
+    pub optional: OptionalNames,
 }
+
+/// Reads the names of the inputs that may be left out.
+pub type OptionalNames = fn(&Response) -> Result<Vec<String>, Problem>;
 
 /// One row of the protocol table.
 pub struct ProtocolSpec {

@@ -18,6 +18,7 @@ use crate::session::events::Events;
 use crate::session::masking::Masks;
 use crate::session::official;
 use crate::session::policy::Policy;
+use crate::session::spoken::Spoken;
 use crate::session::stats::NodeStats;
 use crate::session::tape::Tape;
 use crate::transport::{Environment, Names, Peer, Watch};
@@ -32,6 +33,8 @@ pub struct Scope {
     asking: Asking,
     /// Those of nodes that are still there.
     peers: Mutex<HashMap<Address, Weak<Peer>>>,
+    /// What is known of servers by their base URLs; those of nodes that are still there.
+    spoken: Mutex<HashMap<String, Weak<Spoken>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
     events: Option<Arc<Events>>,
@@ -107,6 +110,18 @@ impl Scope {
             *peer = Arc::downgrade(&made);
             made
         }))
+    }
+
+    /// What is known of the form of tensors that the server at `endpoint` takes.
+    pub fn spoken(&self, endpoint: &Endpoint) -> Arc<Spoken> {
+        let mut servers = lock(&self.spoken);
+        servers.retain(|_, server| server.strong_count() > 0);
+        let server = servers.entry(endpoint.text.clone()).or_default();
+        server.upgrade().unwrap_or_else(|| {
+            let made = Arc::default();
+            *server = Arc::downgrade(&made);
+            made
+        })
     }
 
     /// The counters of the node called `name`.

@@ -34,6 +34,16 @@ fn check_length(name: &str, string: &[u8]) -> Result<(), Problem> {
     }
 }
 
+/// The strings of a tensor that was [`write`]n.
+pub fn strings(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (string, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        bytes = rest;
+        Some(string)
+    })
+}
+
 /// From this many bytes on a tensor is sent from where it lies; a smaller one is copied, which is quicker.
 pub const LENT: usize = 64 << 10;
 

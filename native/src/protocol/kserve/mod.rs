@@ -6,6 +6,7 @@ pub mod binary;
 pub mod blobs;
 pub mod json_data;
 pub mod metadata;
+pub mod optional;
 pub mod output;
 
 use std::borrow::Cow;

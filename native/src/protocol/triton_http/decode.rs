@@ -54,8 +54,7 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
     let length = header_length(response)?;
     let mut body = Cursor::new(&response.body);
     let header = body.take(length).unwrap_or(body).to_text().map_err(|_| answer("its JSON header is no UTF-8"))?;
-    let Object(header): Object<Header> =
-        serde_json::from_str(&header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
+    let Object(header): Object<Header> = serde_json::from_str(&header).map_err(|error| malformed(&header, &error))?;
     let mut outputs = Outputs::new(declared);
     for Object(output) in header.outputs.0 {
         bounds::step()?;
@@ -70,6 +69,13 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
         0 => outputs.finish(),
         more => Err(answer(format!("{more} bytes follow the last output"))),
     }
+}
+
+/// The problem of a header that is no JSON. Triton writes numbers into it that JSON has no form for.
+fn malformed(header: &str, error: &serde_json::Error) -> Problem {
+    let is_infinite = ["NaN", "Infinity"].iter().any(|word| header.contains(word));
+    let hint = if is_infinite { "; NaN and infinities have no form in JSON, and come with binary=True" } else { "" };
+    answer(format!("its JSON header is malformed: {error}{hint}"))
 }
 
 fn tensor(

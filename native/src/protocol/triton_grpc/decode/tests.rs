@@ -226,7 +226,7 @@ fn metadata_becomes_specs() {
     let tensor = [field(1, b"x"), field(2, b"FP16"), field(3, &varints(&[-1, 3]))].concat();
     let message = [field(1, b"m"), field(2, b"1"), field(3, b"python"), field(4, &tensor)].concat();
     let described = metadata(Cursor::new(&body(&message))).unwrap();
-    let spec = TensorSpec { name: "x".into(), element: ElementType::Float16, shape: vec![-1, 3] };
+    let spec = TensorSpec { name: "x".into(), element: ElementType::Float16, shape: Some(vec![-1, 3]) };
     assert_eq!(described, Description { inputs: vec![spec], outputs: vec![] });
     for tensor in [field(2, b"FP8"), [field(2, b"FP32"), field(3, &varints(&[-2]))].concat(), field(3, &[1; 70])] {
         assert_eq!(metadata(Cursor::new(&body(&field(5, &tensor)))).unwrap_err().code, Code::Answer);

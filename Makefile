@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CARGO := cargo
 MANIFEST := --manifest-path native/Cargo.toml
 FOUND := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
-NATIVE := $(shell find native -name target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print)
+NATIVE := $(shell find native \( -name target -o -name fuzz \) -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name 'Cargo.lock' \) -print)
 # What the tests need holds what the demo needs.
 DEMO := $(if $(wildcard $(VENV)/test.installed),test,demo)
 SAMPLES := $(basename $(notdir $(shell grep -l __main__ samples/*.py)))
@@ -16,12 +16,16 @@ LOCKS := requirements
 UV := .uv/bin/uv
 COMPILE := $(UV) pip compile --quiet --upgrade --constraints $(LOCKS)/held.txt
 BARE := triton legacy speech encoder
+# Seconds for which `make fuzz` runs each of the targets, or of those that TARGETS names; `make check` shares a minute.
+FUZZ := $(CARGO) +nightly fuzz
+FUZZ_SECONDS ?= 60
+TARGETS ?= $(basename $(notdir $(wildcard native/fuzz/fuzz_targets/*.rs)))
 # Set by `make test-latest`: the newest of everything in place of the lock.
 LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check bench bench-compose bench-opening soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-opening soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +35,8 @@ help:
 	@echo 'make test-latest  the same tests with the newest release of every package, in place of the locked ones'
 	@echo 'make attack  the tests that take longer: hostile servers, files and moments'
 	@echo 'make check   formatting, lint and types of the Python and the Rust code'
+	@echo 'make fuzz    each fuzz target for FUZZ_SECONDS (60); needs a nightly Rust and cargo-fuzz. One of them: make fuzz TARGETS=http1'
+	@echo 'make advisories  what is known of the packages that we build from and test with; needs cargo-deny and the network'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
@@ -62,6 +68,33 @@ check: $(VENV)/test.installed
 	$(BIN)/mypy
 	$(CARGO) fmt --check $(MANIFEST)
 	$(CARGO) clippy --locked --all-targets $(MANIFEST) -- -D warnings
+	@$(MAKE) --no-print-directory deny fuzz-shortly
+
+# Seeds are read, and what is found beside them is kept in native/fuzz/corpus; an input that fails, in native/fuzz/artifacts.
+fuzz:
+	@for target in $(TARGETS); do \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; mkdir -p native/fuzz/corpus/$$target; \
+		(cd native && $(FUZZ) run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -verbosity=0) || exit 1; \
+	done
+
+# A clean machine has neither a nightly compiler nor these tools, and need not: the checks above are what a change must pass.
+fuzz-shortly:
+	@if $(FUZZ) --version >/dev/null 2>&1; then $(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5; \
+	else echo 'not fuzzed: that takes a nightly Rust and cargo-fuzz (rustup toolchain install nightly; cargo install cargo-fuzz)'; fi
+
+deny:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then cd native && $(CARGO) deny --locked check bans licenses sources; \
+	else echo 'licences and sources of the crates are not checked: that takes cargo-deny (cargo install cargo-deny)'; fi
+
+advisories:
+	cd native && $(CARGO) deny --locked check advisories
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --upgrade pip-audit
+	for name in $(basename $(notdir $(wildcard $(LOCKS)/*.txt))); do \
+		grep -q -- --hash $(LOCKS)/$$name.txt || continue; \
+		.audit/bin/pip-audit --progress-spinner off --disable-pip --require-hashes --requirement $(LOCKS)/$$name.txt || exit 1; \
+	done
 
 bench: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.remote
@@ -82,10 +115,13 @@ lock:
 	$(COMPILE) --extra test setup.cfg $(LOCKS)/build.in --output-file $(LOCKS)/test.txt
 	$(COMPILE) --extra demo setup.cfg $(LOCKS)/build.in --constraints $(LOCKS)/test.txt --output-file $(LOCKS)/demo.txt
 	$(COMPILE) --excludes $(LOCKS)/excluded.txt $(LOCKS)/azureml.in --output-file $(LOCKS)/azureml.txt
+	$(COMPILE) $(LOCKS)/mlflow.in --output-file $(LOCKS)/mlflow.txt
+	$(COMPILE) $(LOCKS)/mlserver.in --output-file $(LOCKS)/mlserver.txt
+	$(COMPILE) $(LOCKS)/signing.in --output-file $(LOCKS)/signing.txt
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .triton .azureml .corpus .legacy .encoder .java .c build dist *.egg-info native/target onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -29,6 +29,8 @@ class Error(Exception):
         super().__init__(f"[{code}] {message}")
         self.code = code
         self.message = message
+        # Python 3.11 and later end a traceback with it; the message itself stays as short as programs want it.
+        self.__notes__ = [f'What it means and what to do: onnxhybrid.explain("{code}")']
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, self.__dict__))

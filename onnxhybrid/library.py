@@ -164,13 +164,20 @@ def endpoint(text: str) -> dict[str, Any]:
     """What a URL is as an endpoint, by the very function that reads it when a call is made.
 
     Returns:
-        "scheme", "host", "port" and "loopback" (whether that is this very machine); or "problem", what is wrong with
-        it, and "login", whether that is a user or a password.
+        "scheme", "host", "port", "loopback" (whether that is this very machine), "path" (without a slash at its end),
+        "shown" (the URL with stars for the values of its query) and "keys" (the names in its query that keys stand
+        behind); or "problem", what is wrong with it, and "login", whether that is a user or a password.
     """
     # Behind a NUL the library would not see the rest.
     seen = "" if "\0" in text else text
     answer: dict[str, Any] = _json(_library().onnxhybrid_endpoint(seen.encode("utf-8", "surrogatepass")))
     return answer
+
+
+def refused_headers() -> dict[str, str]:
+    """The headers that no remote node gives, in lower case, with why; a `*` stands for whatever follows."""
+    table: dict[str, str] = _declared()["refused_headers"]
+    return table
 
 
 def attributes() -> dict[str, Any]:
@@ -287,7 +294,15 @@ def error_of(failure: dict[str, Any]) -> errors.Error:
     return kind(code, failure["message"], **{name: value for name, value in details.items() if value is not None})
 
 
-_BATCHES = {"request": "one request", "row": "one request a row, side by side"}
+_BATCHES = {
+    "whole": "one request, which cannot be cut",
+    "request": "one request, or one for each slice of `batch` rows, side by side",
+    "row": "one request a row, side by side",
+}
+
+
+def _not_given(own_fields: dict[str, str]) -> str:
+    return f" No group names: {', '.join(own_fields)}." if own_fields else ""
 
 
 def reference() -> str:
@@ -300,7 +315,8 @@ def reference() -> str:
         sections.append(
             f"## Protocol `{name}`\n\nSchemes: {', '.join(row['schemes'])}. Token: `{row['authentication']}`. "
             f"Attributes of its own: {', '.join(row['attributes']) or 'none'}. Options, which may be inputs: "
-            f"{options or 'none'}. Required of both: {required or 'none'}. A batch is {_BATCHES[row['batch']]}.\n\n"
+            f"{options or 'none'}. Required of both: {required or 'none'}. A batch is {_BATCHES[row['batch']]}."
+            f"{_not_given(row['own_fields'])}\n\n"
             f"Types: {dtypes}.\n"
         )
     return "\n".join(sections)

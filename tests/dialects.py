@@ -67,27 +67,31 @@ def _azure(build: Callable[..., oh.Model], **own: Any) -> Callable[..., oh.Model
     return lambda url, **options: build(url, "m", api_version=_VERSION, **own, **options)
 
 
-_AS_JSON = {"response_format": "json"}
+_RESPONSE = Good(b'{"id": "r", "object": "response", "status": "completed", "output": [{"type": "message", "content": '
+                 b'[{"type": "output_text", "text": "right"}]}]}')  # fmt: skip
 
 DIALECTS = (
     Dialect("triton.http", _triton, {"x": X}, Y, Good(json.dumps({"outputs": [protocols.OUTPUT]}).encode()),
             (*_JSON, *protocols.TRITON_HTTP)),
     Dialect("triton.grpc", _triton, {"x": X}, Y, messages.GOOD, (*wire.SOCKET, *wire.TLS, *grpc.FAULTS), "grpc"),
-    Dialect("openai.audio", _openai(oh.remote.openai_audio, **_AS_JSON), _FILE, _RIGHT, _TEXT,
-            (*_JSON, *protocols.TEXT)),
-    Dialect("openai.audio as text", _openai(oh.remote.openai_audio), _FILE, _RIGHT, Good(b"right", "text/plain"),
-            (*_HTTP, *protocols.PLAIN)),
-    Dialect("openai.chat", _openai(oh.remote.openai_chat), _PROMPT, _RIGHT, _CHAT, (*_JSON, *protocols.CHAT)),
+    Dialect("openai.audio", _openai(oh.remote.openai_audio), _FILE, _RIGHT, _TEXT,
+            (*_JSON, *answers.TYPES_OF_JSON, *protocols.TEXT)),
+    Dialect("openai.audio as text", _openai(oh.remote.openai_audio, response_format="text"), _FILE, _RIGHT,
+            Good(b"right", "text/plain"), (*_HTTP, *answers.TYPES_OF_TEXT, *protocols.PLAIN)),
+    Dialect("openai.chat", _openai(oh.remote.openai_chat), _PROMPT, _RIGHT, _CHAT,
+            (*_JSON, *answers.TYPES_OF_JSON, *protocols.CHAT)),
+    Dialect("openai.responses", _openai(oh.remote.openai_responses), _PROMPT, _RIGHT, _RESPONSE,
+            (*_OTHER, *answers.TYPES_OF_JSON, *protocols.RESPONSES)),
     Dialect("openai.embeddings", _openai(oh.remote.openai_embeddings), _TEXTS, Y, _EMBEDDED,
-            (*_JSON, *protocols.EMBEDDINGS)),
+            (*_JSON, *answers.TYPES_OF_JSON, *protocols.EMBEDDINGS)),
     Dialect("azureml.score named", _scored("named"), {"x": X}, Y, Good(b'{"y": [[1, 2], [3, 4]]}'),
             (*_JSON, *protocols.scored("y"))),
     Dialect("azureml.score data", _scored("data"), {"x": X}, Y, Good(b'{"result": [[1, 2], [3, 4]]}'),
             (*_OTHER, *protocols.scored("result"))),
-    Dialect("azure_openai.audio", _azure(oh.remote.azure_openai_audio, **_AS_JSON), _FILE, _RIGHT, _TEXT,
-            (*_OTHER, *protocols.TEXT)),
+    Dialect("azure_openai.audio", _azure(oh.remote.azure_openai_audio), _FILE, _RIGHT, _TEXT,
+            (*_OTHER, *answers.TYPES_OF_JSON, *protocols.TEXT)),
     Dialect("azure_openai.chat", _azure(oh.remote.azure_openai_chat), _PROMPT, _RIGHT, _CHAT,
-            (*_OTHER, *protocols.CHAT)),
+            (*_OTHER, *answers.TYPES_OF_JSON, *protocols.CHAT)),
     Dialect("azure_openai.embeddings", _azure(oh.remote.azure_openai_embeddings), _TEXTS, Y, _EMBEDDED,
-            (*_OTHER, *protocols.EMBEDDINGS)),
+            (*_OTHER, *answers.TYPES_OF_JSON, *protocols.EMBEDDINGS)),
 )  # fmt: skip

@@ -63,8 +63,9 @@ def refused(model: oh.Model) -> str:
 
 
 def test_a_default_is_there_for_everything_that_a_call_can_do_without() -> None:
-    assert set(OPTIONAL) == {"auth", "connect_timeout_ms", "input_shapes", "on_error", "option_names",
-                             "output_shapes", "retries", "timeout_ms"}  # fmt: skip
+    assert set(OPTIONAL) == {"attempt_timeout_ms", "auth", "auth_scheme", "batch", "connect_timeout_ms", "headers",
+                             "input_shapes", "on_error", "option_names", "output_shapes", "retries",
+                             "timeout_ms"}  # fmt: skip
     assert REQUIRED == ["endpoint", "input_names", "output_names", "protocol"]
 
 
@@ -117,6 +118,9 @@ def test_what_a_protocol_needs_is_refused_on_both_sides_where_it_is_missing() ->
         ("timeout_ms", 0),
         ("timeout_ms", 1 << 40),
         ("connect_timeout_ms", 0),
+        ("attempt_timeout_ms", -1),
+        ("attempt_timeout_ms", 1 << 40),
+        ("attempt_timeout_ms", "500"),
         ("connect_timeout_ms", "5000"),
         ("on_error", ""),
         ("on_error", 1),
@@ -188,7 +192,7 @@ def test_what_builders_and_the_upgrade_write_are_the_same_defaults() -> None:
     old = old_model("AzureTextToText", [AUTH, ("x", STRING, [1])], [("t", STRING, [1])], model_uri=url)
     for model in (built, oh.legacy.upgrade(oh.Model.from_proto(old))):
         attributes = attributes_of(model.to_proto().graph.node[0])
-        for name in ("timeout_ms", "connect_timeout_ms", "retries"):
+        for name in ("timeout_ms", "connect_timeout_ms", "attempt_timeout_ms", "retries"):
             assert attributes[name] == OPTIONAL[name]
         assert attributes["on_error"].decode() == OPTIONAL["on_error"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 import onnxhybrid as oh
 from tests.servers.azureml import serve
+from tests.servers.process import free_port
 from tests.servers.raw import Behaviour, answer, raw_server
 
 COMMON: dict[str, Any] = {"auth": None, "timeout": 20.0, "retries": 0}
@@ -34,10 +34,7 @@ ARRAYS: dict[str, npt.NDArray[Any]] = {
 def scoring_url() -> Iterator[str]:
     if sys.platform == "win32":
         pytest.skip("the server runs on gunicorn, which Windows has not")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with serve(port) as url:
+    with serve(free_port()) as url:
         yield url
 
 
@@ -71,13 +68,21 @@ def test_several_tensors_travel_by_name(scoring_url: str) -> None:
 
 def data_model(url: str, **options: Any) -> oh.Model:
     inputs, outputs = [oh.TensorSpec("x", "float32", ("n", None))], [oh.TensorSpec("y", "float32", ("n", None))]
-    return oh.remote.azureml(url, inputs=inputs, outputs=outputs, form="data", **{**COMMON, **options})
+    return oh.remote.azureml(url, inputs=inputs, outputs=outputs, **{"form": "data", **COMMON, **options})
 
 
 def test_the_form_data_reads_json_within_a_string(scoring_url: str) -> None:
     x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     (y,) = oh.Session(data_model(scoring_url)).run(None, {"x": x})
     np.testing.assert_array_equal(y, 2 * x)
+
+
+@pytest.mark.parametrize("form", ["named", "data", "mlflow"])
+@pytest.mark.parametrize("text", [b"[[1.0, 2.5]]", b'"[[1.0, 2.5]]"', b" [[1, 2.5]]\n", b'{"y": [[1, 2.5]]}'])
+def test_one_output_may_come_as_a_bare_list(form: Any, text: bytes) -> None:
+    with raw_server(answer(text)) as server:
+        (y,) = oh.Session(data_model(server.url, form=form)).run(None, {"x": np.zeros((1, 1), np.float32)})
+    np.testing.assert_array_equal(y, np.array([[1, 2.5]], np.float32))
 
 
 def test_no_rows_come_back_as_no_rows(scoring_url: str) -> None:

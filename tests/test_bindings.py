@@ -19,6 +19,7 @@ from onnxhybrid.endpoint import serve
 from tests import bindings
 from tests.bindings import Array, Job, c, java
 from tests.endpoint_models import identity
+from tests.servers.blobs import reversing
 
 X = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
 CLOSED = "http://127.0.0.1:1"
@@ -125,6 +126,12 @@ def types(url: str) -> Iterator[tuple[str, oh.Model, dict[str, Array]]]:
             yield "ensemble, vote", oh.ensemble([one, two], combine="vote"), {"x": value}
 
 
+def blob(url: str) -> oh.Model:
+    """A remote model x uint8["n"] -> y uint8["m"], each an element of BYTES."""
+    x, y = oh.TensorSpec("x", "uint8", ("n",)), oh.TensorSpec("y", "uint8", ("m",))
+    return oh.remote.triton(url, "m", inputs=[x], outputs=[y], bytes=["x", "y"], retries=0)
+
+
 def files(url: str) -> dict[str, tuple[oh.Model, dict[str, Array]]]:
     """Every file that is run, and what it is fed."""
     plain = {
@@ -140,6 +147,8 @@ def files(url: str) -> dict[str, tuple[oh.Model, dict[str, Array]]]:
 
 NAMES = sorted(files(CLOSED))
 GIVEN = "cascade whose threshold is given"
+BYTES = "bytes that are no text"
+JPEG = np.array([0xFF, 0xD8, 0xFF, 0xE0, 0, 0x10, *range(256)], np.uint8)
 
 
 class Ran:
@@ -148,9 +157,10 @@ class Ran:
     def __init__(self, run: Callable[[Path, Path], Any], folder: Path) -> None:
         tail = oh.split(LARGE, at=["h"])[1]
         echoes = {name: identity(name) for name in ("BYTES", "FP16", "BOOL", "INT64", "UINT8")}
-        with serve({"large": LARGE, "other": linear(5, 1), "tail": tail, **echoes}) as server:
+        served = {"large": LARGE, "other": linear(5, 1), "tail": tail, **echoes}
+        with serve(served) as server, reversing("y") as blobs:
             given = oh.cascade(SMALL, remote(server.url), JUDGE), {"x": X, "threshold": np.array([6], np.float32)}
-            self.files = files(server.url) | {GIVEN: given}
+            self.files = files(server.url) | {GIVEN: given, BYTES: (blob(blobs.url), {"x": JPEG})}
             self.jobs = {name: self._job(name, folder / str(place)) for place, name in enumerate(self.files)}
             self.expected = {name: self._run(name) for name in self.files}
             done = run(bindings.write(list(self.jobs.values()), folder / "jobs"), folder)
@@ -183,6 +193,11 @@ def test_an_input_that_may_be_left_out_can_be_given_where_the_binding_lets_it(ra
         assert "Unexpected number of inputs" in str(problem)  # Java's own word, before ONNX Runtime is asked
     else:
         np.testing.assert_array_equal(found["y"], 2 * X)
+
+
+def test_bytes_that_are_no_text_go_and_come_as_they_are(ran: Ran) -> None:
+    for found in (bindings.outputs(ran.jobs[BYTES])["y"], ran.expected[BYTES]["y"]):
+        np.testing.assert_array_equal(found, JPEG[::-1])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
-import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +23,7 @@ from tritonclient.grpc import model_config_pb2
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
 from tests.servers import azureml as server
+from tests.servers.process import free_port
 from tests.strategies import dense, of_graph
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -41,6 +42,18 @@ def mixed() -> oh.Model:
     return of_graph(helper.make_graph(nodes, "mixed", inputs, outputs, [default]))
 
 
+def failing() -> oh.Model:
+    """From x, int64, to the value at that place of a table, which has one."""
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "x"], ["y"])],
+        "failing",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, ["n", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1])],
+        [helper.make_tensor("table", TensorProto.FLOAT, [1], [1.0])],
+    )
+    return of_graph(graph)
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return oh.deploy.azureml(dense("d", "x", "y", (3, 2)), tmp_path_factory.mktemp("deploy") / "bundle", name="digits")
@@ -50,10 +63,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scoring_url(bundle: Path) -> Iterator[str]:
     if sys.platform == "win32":
         pytest.skip("the server runs on gunicorn, which Windows has not")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with server.serve(port, bundle / "score.py") as url:
+    with server.serve(free_port(), bundle / "score.py") as url:
         yield url
 
 
@@ -68,24 +78,59 @@ def test_the_official_server_runs_the_bundle_and_a_remote_node_calls_it(scoring_
     np.testing.assert_allclose(oh.Session(remote).run(None, {"x": X})[0], expected(), rtol=1e-6)
 
 
-def post(url: str, body: bytes) -> Any:
+def post(url: str, body: bytes) -> tuple[int, Any]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request) as response:
-        return json.loads(response.read())
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.loads(refused.read())
 
 
 def test_the_example_request_is_answered(scoring_url: str, bundle: Path) -> None:
-    assert set(post(scoring_url, (bundle / "test-data.json").read_bytes())) == {"result"}
+    status, answer = post(scoring_url, (bundle / "test-data.json").read_bytes())
+    assert (status, set(answer)) == (200, {"result"})
+
+
+def test_the_call_that_the_readme_shows_is_answered(scoring_url: str, bundle: Path) -> None:
+    code = (bundle / "README.md").read_text().partition("```python")[2].partition("```")[0]
+    for placeholder, value in (
+        ("https://digits.REGION.inference.ml.azure.com/score", scoring_url),
+        ("the endpoint's key", "key"),
+    ):
+        code = code.replace(placeholder, value)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    np.testing.assert_allclose(names["session"].run(None, {"x": X})[0], expected(), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"[]", b'{"z": 1}', b'{"data": "a"}', b'{"data": [[1, 2], [3]]}', b'{"data": [[1]]}', b'{"x": null}', b"{}", b"5"],
+    [
+        *(b"[]", b'{"z": 1}', b'{"data": "a"}', b'{"data": [[1, 2], [3]]}', b'{"data": [[1]]}', b'{"x": null}', b"{}"),
+        *(b"5", b"{", b'{"data": [[1, 2, 1e999]]}', b'{"data": [1, 2, 3]}', b'{"x": [[1, 2, "a"]]}'),
+        *(b'{"x": [[1, 2, 3]], "w": 1}', b'{"data": [[1, 2, NaN]]}', b'{"data": ' + b"[" * 10_000),
+    ],
 )
-def test_bad_input_is_a_clear_error_in_json(scoring_url: str, body: bytes) -> None:
-    answer = post(scoring_url, body)
-    assert set(answer) == {"error"}
+def test_a_mistake_of_the_caller_is_status_400_with_the_reason_in_json(scoring_url: str, body: bytes) -> None:
+    status, answer = post(scoring_url, body)
+    assert (status, set(answer)) == (400, {"error"})
     assert answer["error"]
+
+
+def test_a_remote_node_tells_the_refusal_in_the_server_s_words(scoring_url: str) -> None:
+    specs = [oh.TensorSpec("w", "float32", ("n", 3))], [oh.TensorSpec("y", "float32", ("n", 2))]
+    remote = oh.remote.azureml(scoring_url, inputs=specs[0], outputs=specs[1], auth=None)
+    with pytest.raises(oh.RemoteStatusError, match=r"400 Bad Request: the inputs are \['x'\]; unknown: \['w'\]"):
+        oh.Session(remote).run(None, {"w": X})
+
+
+def test_a_failure_of_the_model_is_status_500(tmp_path: Path) -> None:
+    with server.serve(free_port(), oh.deploy.azureml(failing(), tmp_path / "b", name="failing") / "score.py") as url:
+        status, answer = post(url, b'{"data": [[7]]}')
+        assert (status, set(answer)) == (500, {"error"})
+        assert "out of data bounds" in answer["error"]
+        assert post(url, b'{"data": [[0]]}') == (200, {"result": [[1.0]]})
 
 
 LOADERS = """

@@ -52,7 +52,7 @@ def test_the_official_server_runs_a_script_with_the_files_beside_it(tmp_path: Pa
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with server.serve(port, folder / "score.py") as url:
-        answer = post(url, b"anything")
+        _, answer = post(url, b"anything")
     (expected,) = oh.Session(folder / "model" / "model.onnx").run(None, {"x": [[1.0, 2.0, 3.0]]})
     assert answer["sent"] == "anything"
     assert answer["hello"][0] == pytest.approx(expected[0].tolist())

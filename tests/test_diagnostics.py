@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,15 @@ def test_a_report_is_true_as_long_as_it_holds_no_error() -> None:
     assert [finding.code for finding in failed.warnings] == ["OH305"]
     assert "OH105" in str(failed)
     assert '"ok": false' in failed.to_json()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tracebacks show no notes before Python 3.11")
+def test_a_traceback_ends_with_the_way_to_the_explanation() -> None:
+    try:
+        oh.TensorSpec("x", "no dtype", ())
+    except oh.Error as error:
+        shown = "".join(traceback.format_exception(error)).rstrip()
+        assert shown.endswith(f'onnxhybrid.explain("{error.code}")')
+        assert str(error) == f"[{error.code}] {error.message}"
+    else:
+        pytest.fail("it was no error")

@@ -89,6 +89,14 @@ def test_the_command_takes_a_token_from_the_environment_and_does_not_print_it(mo
         assert "s3cret" not in command.said
 
 
+def test_the_command_answers_for_the_hosts_that_it_is_told(model: Path) -> None:
+    with Running([f"neg={model}", "--allow-host", "gpu.example", "--allow-host", "b.example"]) as command:
+        statuses = [
+            request(command.url, "GET", "/v2", headers={"Host": f"{name}.example"})[0] for name in ("gpu", "b", "c")
+        ]
+    assert statuses == [200, 200, 421]
+
+
 def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     surroundings = {**os.environ, **(environment or {})}
     return subprocess.run(
@@ -108,6 +116,10 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> subproces
         (["neg={model}", "--port", "x"], "invalid int value"),
         (["neg={model}", "--port", "99999"], "no port"),
         (["neg={model}", "--host", "no.such.host.invalid"], "cannot listen"),
+        (["neg={model}", "--allow-host", "http://gpu.example"], "is no host"),
+        (["neg={model}", "--max-memory-bytes", "0"], "max_memory_bytes is 0"),
+        (["neg={model}", "--max-connections", "-1"], "max_connections is -1"),
+        (["neg={model}", "--receive-timeout", "nan"], "receive_timeout is nan"),
     ],
 )
 def test_a_bad_argument_gives_one_clear_sentence(model: Path, arguments: list[str], message: str) -> None:

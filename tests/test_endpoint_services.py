@@ -44,6 +44,17 @@ def chat() -> oh.Model:
     return model(nodes, [("prompt", STRING, ["n"])], ("text", STRING, ["n"]), end=np.array(["!"], object))
 
 
+def told_and_limited(system: str, limit: str) -> oh.Model:
+    """Says what it was told, what it was asked, and its limit."""
+    nodes = [
+        helper.make_node("Cast", [limit], ["number"], to=STRING),
+        helper.make_node("StringConcat", [system, "prompt"], ["said"]),
+        helper.make_node("StringConcat", ["said", "number"], ["text"]),
+    ]
+    inputs = [("prompt", STRING, ["n"]), (system, STRING, [1]), (limit, TensorProto.INT64, [1])]
+    return model(nodes, inputs, ("text", STRING, ["n"]))
+
+
 def embedder() -> oh.Model:
     """The text's length in words up to two: [count, 1]."""
     nodes = [
@@ -97,6 +108,34 @@ def test_the_official_client_chats(endpoint: str) -> None:
         assert answer.choices[0].message.content == "hé!"
 
 
+def test_the_official_client_gets_responses(endpoint: str) -> None:
+    client = official(endpoint)
+    answer = client.responses.create(model="chat", input="hé", instructions="be brief", max_output_tokens=99)
+    assert (answer.output_text, answer.status, answer.error) == ("hé!", "completed", None)
+    parts: list[Any] = [
+        {"role": "developer", "content": "be brief"},
+        {"role": "user", "content": [{"type": "input_text", "text": "h"}, {"type": "input_text", "text": "é"}]},
+    ]
+    assert client.responses.create(model="chat", input=parts, previous_response_id=None).output_text == "hé!"
+
+
+def test_what_the_system_says_and_the_limit_reach_a_model_under_every_name() -> None:
+    models = {
+        "chats": told_and_limited("system", "max_tokens"),
+        "reasons": told_and_limited("system", "max_completion_tokens"),
+        "responds": told_and_limited("instructions", "max_output_tokens"),
+    }
+    with serve(models) as server:
+        client = official(server.url)
+        messages: list[Any] = [{"role": "system", "content": "brief:"}, {"role": "user", "content": "hi"}]
+        for name in models:
+            for limit in ("max_tokens", "max_completion_tokens"):
+                chat: Any = client.chat.completions.create
+                assert chat(model=name, messages=messages, **{limit: 7}).choices[0].message.content == "brief:hi7"
+            response = client.responses.create(model=name, input="hi", instructions="brief:", max_output_tokens=8)
+            assert response.output_text == "brief:hi8"
+
+
 def test_the_official_client_embeds(endpoint: str) -> None:
     for client in (official(endpoint), azure(endpoint)):
         found = client.embeddings.create(model="embedder", input=["one", "one two"])
@@ -116,10 +155,12 @@ def test_our_own_nodes_get_the_same(endpoint: str) -> None:
         assert run(audio, endpoint, file=file)[0].tolist() == ["en: heard"]
     prompts, texts = np.array(["a", "b"], object), np.array(["a b", "c"], object)
     assert run(oh.remote.openai_chat("chat", url=url), endpoint, prompt=prompts)[0].tolist() == ["a!", "b!"]
+    assert run(oh.remote.openai_responses("chat", url=url), endpoint, prompt=prompts)[0].tolist() == ["a!", "b!"]
     embedded = run(oh.remote.openai_embeddings("embedder", url=url), endpoint, text=texts)[0]
     np.testing.assert_array_equal(embedded, np.array([[2, 2], [1, 1]], np.float32))
-    deployed = oh.remote.azure_openai_chat(endpoint, "chat", api_version="2024-10-21")
-    assert run(deployed, endpoint, prompt=prompts)[0].tolist() == ["a!", "b!"]
+    for api_version in ("2024-10-21", "v1"):
+        deployed = oh.remote.azure_openai_chat(endpoint, "chat", api_version=api_version)
+        assert run(deployed, endpoint, prompt=prompts)[0].tolist() == ["a!", "b!"]
 
 
 @pytest.mark.parametrize("form", ["named", "data"])
@@ -158,6 +199,18 @@ def test_our_own_node_scores(endpoint: str, form: Any) -> None:
             lambda c: c.chat.completions.create(model="chat", messages=[{"role": "user", "content": "a"}], n=2),
             400,
             "leave n out",
+        ),
+        "a stream of a response": (lambda c: c.responses.create(model="chat", input="a", stream=True), 400, "stream"),
+        "a response to another": (
+            lambda c: c.responses.create(model="chat", input="a", previous_response_id="r"),
+            400,
+            "previous_response_id",
+        ),
+        "a response to nothing": (lambda c: c.responses.create(model="chat", input=[]), 400, "user"),
+        "a response of a model that embeds": (
+            lambda c: c.responses.create(model="embedder", input="a"),
+            404,
+            "respond",
         ),
         "no language": (lambda c: c.audio.transcriptions.create(model="speech", file=("a", b"")), 400, "language"),
     }.values(),

@@ -74,6 +74,12 @@ FORMS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "a file name": ("OpenAIAudioToText", ["file", "filename"], {"model_name": "m", "timeout_seconds": 3}),
     "Azure's with a file name": ("AzureAudioToText", ["filename", "file"], {}),
     "Azure's": ("AzureAudioToText", ["file", "language"], {"model_name": "deployed"}),
+    "two files": ("OpenAIAudioToText", ["a/file", "b/file", "prompt"], {"model_name": "m"}),
+    "a field called model": ("OpenAIAudioToText", ["file", "model", "model_name"], {}),
+    "Azure's with a file of another name": ("AzureAudioToText", ["x/audiofile", "language"], {"model_name": "d"}),
+    "Azure's with two files": ("AzureAudioToText", ["audiofile", "noisefile"], {}),
+    "Azure's without a file": ("AzureAudioToText", ["language"], {"model_name": "d"}),
+    "Azure's without an input": ("AzureAudioToText", [], {"model_name": "d"}),
     "Azure's without a deployment": ("AzureAudioToText", ["model_name", "file"], {"verbose": "0"}),
 }
 
@@ -91,6 +97,41 @@ def test_an_upgraded_form_sends_the_same_fields(name: str) -> None:
         else:
             oh.Session(upgraded(proto)).run(None, feeds)
             assert ("file", "audio.mp3", FILE.tobytes()) in sent(server.requests[0]).parts
+
+
+SHORT = ["", "m", "mm", "é", "a.wa", "a.wav", "é.w", "é.wa"]
+
+
+@pytest.mark.parametrize("operator", ["OpenAIAudioToText", "AzureAudioToText"])
+@pytest.mark.parametrize("value", SHORT)
+@pytest.mark.parametrize("field", ["model_name", "x/model_name", "filename", "model"])
+@pytest.mark.parametrize("model", ["", "attribute"])
+def test_a_short_model_or_file_name_counts_as_the_old_library_has_it(
+    operator: str, field: str, value: str, model: str
+) -> None:
+    if operator == "OpenAIAudioToText" and not model and not field.endswith("model_name"):
+        return  # the old library refuses a form without a model
+    with raw_server(answer(b"spoken")) as server:
+        proto = audio(operator, f"{server.url}/v1", ["file", field], audio_format="wav", model_name=model)
+        both_send(proto, audio_feeds(["file", field], **{field: value}), server)
+
+
+def test_a_text_may_be_the_file() -> None:
+    with raw_server(answer(b"spoken")) as server:
+        for operator in ("OpenAIAudioToText", "AzureAudioToText"):
+            inputs = [AUTH, ("file", STRING, [1])]
+            proto = old_model(operator, inputs, ANSWER, model_uri=f"{server.url}/v1", model_name="m")
+            both_send(proto, {"auth_token": text(TOKEN), "file": text("spoken words")}, server)
+
+
+def test_an_input_with_a_default_may_be_left_out() -> None:
+    with raw_server(answer(b"spoken")) as server:
+        proto = audio(
+            "OpenAIAudioToText", f"{server.url}/v1", ["file", "filename", "prompt"], model_name="m", audio_format="wav"
+        )
+        proto.graph.initializer.extend([constant_text("filename", ""), constant_text("prompt", "by default")])
+        both_send(proto, audio_feeds(["file"]), server)
+        both_send(proto, audio_feeds(["file", "filename"], filename="voice.mp3"), server)
 
 
 _words = st.text(string.printable + "é→", max_size=20)

@@ -104,7 +104,7 @@ def test_calls_side_by_side_share_a_token() -> None:
         parts = oh.parallel(a=one, b=other)
         with pytest.raises(oh.ModelError, match="OH403"):  # both outputs are Z on the wire
             oh.legacy.export(parts)
-        audio = oh.remote.openai_audio(url=f"{server.url}/v1", auth=TOKEN_INPUT)
+        audio = oh.remote.openai_audio(url=f"{server.url}/v1", response_format="text", auth=TOKEN_INPUT)
         assert oh.legacy.export(oh.parallel(a=one, b=audio)).remotes == ()
         with pytest.raises(oh.ModelError, match=r"OH403.*one token"):
             oh.legacy.export(oh.parallel(a=one, b=audio.rename({"auth_token": "other"})))
@@ -140,7 +140,7 @@ def test_any_transcription_is_written(response_format: str, options: dict[str, A
 
 def test_a_translation_is_written() -> None:
     with raw_server(answer(b"hi", kind="text/plain")) as server:
-        model = oh.remote.openai_audio(url=f"{server.url}/v1", auth=TOKEN_INPUT, translate=True)
+        model = oh.remote.openai_audio(url=f"{server.url}/v1", response_format="text", auth=TOKEN_INPUT, translate=True)
         both_send(model, feeds(file=FILE), server)
 
 
@@ -190,8 +190,12 @@ REFUSED = {
     "a wire name with a slash": lambda: triton(URL, "a/X"),
     "JSON's text": lambda: oh.remote.openai_audio(auth=TOKEN_INPUT, response_format="json"),
     "a format at run time": lambda: oh.remote.openai_audio(auth=TOKEN_INPUT, response_format=oh.Input()),
-    "a file name at run time": lambda: oh.remote.openai_audio(auth=TOKEN_INPUT, audio_format=oh.Input()),
-    "a temperature at run time": lambda: oh.remote.openai_audio(auth=TOKEN_INPUT, temperature=oh.Input()),
+    "a file name at run time": lambda: oh.remote.openai_audio(
+        auth=TOKEN_INPUT, response_format="text", audio_format=oh.Input()
+    ),
+    "a temperature at run time": lambda: oh.remote.openai_audio(
+        auth=TOKEN_INPUT, response_format="text", temperature=oh.Input()
+    ),
     "chat": lambda: oh.remote.openai_chat("m", auth=TOKEN_INPUT),
     "Azure's chat": lambda: oh.remote.azure_openai_chat(URL, "d", api_version="1", auth=TOKEN_INPUT),
     "Azure's audio": lambda: oh.remote.azure_openai_audio(URL, "d", api_version="1", auth=TOKEN_INPUT),

@@ -20,7 +20,8 @@ import onnxhybrid as oh
 from tests.remotes import X, adder, reply
 from tests.servers.raw import answer, raw_server, silence
 
-BUSY = answer(b'{"error": "busy"}', status="503 Service Unavailable")
+# It says how long to wait, so that the pause between repeats does not outlast the breaker's.
+BUSY = answer(b'{"error": "busy"}', status="503 Service Unavailable", more="retry-after-ms: 1\r\n")
 
 
 def budgeted(url: str, budget: Mapping[str, Any], **options: Any) -> oh.Session:

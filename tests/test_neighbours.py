@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -94,3 +95,76 @@ def test_what_is_saved_with_its_data_beside_it_has_no_finding(tmp_path: Path) ->
     way = [helper.make_node("Add", ["x", "w"], ["s"])]
     oh.load(reading(tmp_path, "notes.txt", size=4096, way=way)).save(tmp_path / "again.onnx", external_data=True)
     assert codes(tmp_path / "again.onnx") == set()
+
+
+def denied(path: Path, **settings: Any) -> bool:
+    """Whether no session is made of the file, nor of the Model in it."""
+
+    def refuses(model: oh.Model | Path) -> bool:
+        try:
+            oh.Session(model, **settings)
+        except oh.PolicyDenied as problem:
+            assert problem.code == "OH580"
+            return True
+        return False
+
+    first, second = refuses(path), refuses(oh.load(path))
+    assert first == second
+    return first
+
+
+ZEROS = helper.make_node("Constant", [], ["zeros"], value=helper.make_tensor("z", TensorProto.UINT8, [1], [0]))
+WAYS = {
+    "as it is": None,
+    "with an input": [helper.make_node("Add", ["x", "w"], ["s"])],
+    "with a constant": [ZEROS, helper.make_node("Add", ["w", "zeros"], ["s"])],
+    "with what becomes of constants": [
+        ZEROS,
+        helper.make_node("BitwiseNot", ["zeros"], ["ones"]),
+        helper.make_node("BitwiseXor", ["w", "ones"], ["s"]),
+    ],
+}
+STRICT = oh.Policy.strict([])
+
+
+@pytest.mark.parametrize("size", [64, 4096])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_session_sends_a_file_that_is_not_the_models(tmp_path: Path, way: str, size: int) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"k" * size)
+    path = reading(tmp_path, "notes.txt", size=size, way=WAYS[way])
+    assert denied(path)
+    assert denied(path, policy=STRICT)
+    assert denied(path, policy=oh.Policy(send_external_data=False))
+    assert not denied(path, policy=oh.Policy(send_external_data=True))
+    assert not denied(path, policy=oh.Policy.strict([], send_external_data=True))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_tensor_that_is_named_after_a_file_makes_it_the_models_only_if_it_is_the_whole(
+    tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"k" * 4096)
+    nodes = WAYS[way] or [helper.make_node("Identity", ["w"], ["s"])]
+    renamed = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    for node in renamed:
+        node.input[:] = ["notes.txt" if name == "w" else name for name in node.input]
+    part = reading(tmp_path, "notes.txt", size=4095, way=renamed, tensor="notes.txt")
+    assert "OH320" in codes(part)
+    assert denied(part)
+    whole = reading(tmp_path, "notes.txt", size=4096, way=renamed, tensor="notes.txt")
+    assert "OH320" not in codes(whole)
+    assert not denied(whole)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_strict_policy_sends_nothing_of_a_models_own_file_as_it_is(tmp_path: Path, way: str) -> None:
+    (tmp_path / "model.onnx.data").write_bytes(b"k" * 4096)
+    path = reading(tmp_path, "model.onnx.data", size=4096, way=WAYS[way])
+    assert not denied(path)
+    assert denied(path, policy=STRICT) == (way != "with an input")
+    assert not denied(path, policy=oh.Policy.strict([], send_external_data=True))
+
+
+def test_a_setting_that_is_neither_is_refused() -> None:
+    with pytest.raises(oh.Error, match=r"OH530.*send_external_data"):
+        oh.Policy(send_external_data="yes")  # type: ignore[arg-type]

@@ -81,6 +81,24 @@ def vectors(*rows: list[float], order: list[int] | None = None) -> bytes:
     return json.dumps({"object": "list", "data": items, "model": "m", "usage": usage}).encode()
 
 
+def floats(embedding: Any) -> Any:
+    """A vector in either of its forms."""
+    of_text = isinstance(embedding, str)
+    return np.frombuffer(base64.b64decode(embedding), "<f4") if of_text else np.array(embedding, np.float32)
+
+
+def response(*texts: str) -> bytes:
+    """A response that has reasoned, with one message for each text."""
+    messages = [
+        {"type": "message", "id": "m", "role": "assistant", "status": "completed",
+         "content": [{"type": "output_text", "text": text, "annotations": []}]}
+        for text in texts
+    ]  # fmt: skip
+    output = [{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]}, *messages]
+    body = {"id": "r", "object": "response", "status": "completed", "error": None, "output": output, "model": "m"}
+    return json.dumps(body).encode()
+
+
 def client(url: str) -> openai.OpenAI:
     return openai.OpenAI(api_key=KEY, base_url=url, max_retries=0)
 
@@ -98,6 +116,7 @@ Call = Callable[[openai.OpenAI], Any]
 Build = Callable[[str], oh.Model]
 AUDIO = ("audio.wav", SOUND, "audio/wav")
 JSON_TEXT = answer(b'{"text": "h\\u00e9"}')
+DIARIZED = '{"task": "transcribe", "duration": 1.0, "text": "hi", "segments": [{"speaker": "A", "text": "hi"}]}'
 PAIRS: dict[str, tuple[Behaviour, Call, Build, dict[str, Any]]] = {
     "a transcription": (
         answer(b"h\xc3\xa9\n", kind="text/plain; charset=utf-8"),
@@ -105,7 +124,9 @@ PAIRS: dict[str, tuple[Behaviour, Call, Build, dict[str, Any]]] = {
             model="whisper-1", file=AUDIO, response_format="text", language="de", prompt="a\u00e9\r\n--b",
             temperature=0.2,
         ),
-        lambda url: oh.remote.openai_audio(url=url, language="de", prompt="a\u00e9\r\n--b", temperature=0.2, **COMMON),
+        lambda url: oh.remote.openai_audio(
+            url=url, response_format="text", language="de", prompt="a\u00e9\r\n--b", temperature=0.2, **COMMON
+        ),
         {"file": FILE},
     ),
     "a transcription as json": (
@@ -113,7 +134,7 @@ PAIRS: dict[str, tuple[Behaviour, Call, Build, dict[str, Any]]] = {
         lambda c: c.audio.transcriptions.create(
             model="m", file=("audio.mp3", SOUND, "audio/mpeg"), response_format="json"
         ).text,
-        lambda url: oh.remote.openai_audio("m", url=url, audio_format="mp3", response_format="json", **COMMON),
+        lambda url: oh.remote.openai_audio("m", url=url, audio_format="mp3", **COMMON),
         {"file": FILE},
     ),
     "subtitles": (
@@ -122,10 +143,18 @@ PAIRS: dict[str, tuple[Behaviour, Call, Build, dict[str, Any]]] = {
         lambda url: oh.remote.openai_audio(url=url, response_format="vtt", **COMMON),
         {"file": FILE},
     ),
+    "speakers": (
+        answer(DIARIZED.encode()),
+        lambda c: c.audio.transcriptions.with_raw_response.create(
+            model="m", file=AUDIO, response_format="diarized_json"
+        ).text,
+        lambda url: oh.remote.openai_audio("m", url=url, response_format="diarized_json", **COMMON),
+        {"file": FILE},
+    ),
     "a translation": (
         JSON_TEXT,
         lambda c: c.audio.translations.create(model="whisper-1", file=AUDIO, response_format="json", prompt="p").text,
-        lambda url: oh.remote.openai_audio(url=url, response_format="json", translate=True, prompt="p", **COMMON),
+        lambda url: oh.remote.openai_audio(url=url, translate=True, prompt="p", **COMMON),
         {"file": FILE},
     ),
     "a chat": (
@@ -147,6 +176,36 @@ PAIRS: dict[str, tuple[Behaviour, Call, Build, dict[str, Any]]] = {
         .choices[0].message.content,
         lambda url: oh.remote.openai_chat("m", url=url, **COMMON),
         {"prompt": [""]},
+    ),
+    "a chat of a model that reasons": (
+        answer(completion("hi")),
+        lambda c: c.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "x"}], max_completion_tokens=7
+        ).choices[0].message.content,
+        lambda url: oh.remote.openai_chat("m", url=url, max_completion_tokens=7, **COMMON),
+        {"prompt": ["x"]},
+    ),
+    "a response": (
+        answer(response("h\u00e9", "\n!")),
+        lambda c: c.responses.create(
+            model="m", input="hi \u00e9\n", instructions="be brief", max_output_tokens=99
+        ).output_text,
+        lambda url: oh.remote.openai_responses(
+            "m", url=url, instructions="be brief", max_output_tokens=99, **COMMON
+        ),
+        {"prompt": ["hi \u00e9\n"]},
+    ),
+    "a plain response": (
+        answer(response("")),
+        lambda c: c.responses.create(model="m", input="").output_text,
+        lambda url: oh.remote.openai_responses("m", url=url, **COMMON),
+        {"prompt": [""]},
+    ),
+    "embeddings as floats": (
+        answer(b'{"data": [{"object": "embedding", "index": 0, "embedding": [1, -2.5e-3]}], "model": "m"}'),
+        lambda c: c.embeddings.create(model="m", input=["a"], encoding_format="float"),
+        lambda url: oh.remote.openai_embeddings("m", url=url, encoding_format="float", **COMMON),
+        {"text": ["a"]},
     ),
     "embeddings": (
         answer(vectors([1.0, 0.1], [-3.0, 1e-30], order=[1, 0])),
@@ -180,7 +239,7 @@ def test_our_request_and_result_are_those_of_the_official_client(pair: str) -> N
     if isinstance(expected, str):
         assert result.tolist() == [expected]
     else:
-        rows = {item.index: np.frombuffer(base64.b64decode(item.embedding), "<f4") for item in expected.data}
+        rows = {item.index: floats(item.embedding) for item in expected.data}
         np.testing.assert_array_equal(result, np.stack([rows[index] for index in range(len(rows))]))
 
 
@@ -188,13 +247,23 @@ AZURE: dict[str, tuple[Behaviour, Call, Build, dict[str, Any]]] = {
     "a transcription": (
         answer(b"hi", kind="text/plain"),
         lambda c: c.audio.transcriptions.create(model="my dep", file=AUDIO, response_format="text", language="de"),
-        lambda url: oh.remote.azure_openai_audio(url, "my dep", api_version=VERSION, language="de", **COMMON),
+        lambda url: oh.remote.azure_openai_audio(
+            url, "my dep", api_version=VERSION, response_format="text", language="de", **COMMON
+        ),
         {"file": FILE},
     ),
     "a chat": (
         answer(completion("hi")),
         lambda c: c.chat.completions.create(model="dep", messages=[{"role": "user", "content": "x"}], max_tokens=3),
         lambda url: oh.remote.azure_openai_chat(url, "dep", api_version=VERSION, max_tokens=3, **COMMON),
+        {"prompt": ["x"]},
+    ),
+    "a chat of a model that reasons": (
+        answer(completion("hi")),
+        lambda c: c.chat.completions.create(
+            model="dep", messages=[{"role": "user", "content": "x"}], max_completion_tokens=3
+        ),
+        lambda url: oh.remote.azure_openai_chat(url, "dep", api_version=VERSION, max_completion_tokens=3, **COMMON),
         {"prompt": ["x"]},
     ),
     "embeddings": (
@@ -273,9 +342,7 @@ def test_every_option_of_audio_may_come_at_run_time() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("audio_format", 'wav"\r\nX: y'), ("response_format", "xml"), ("model", "")]
-)
+@pytest.mark.parametrize(("option", "value"), [("audio_format", 'wav"\r\nX: y'), ("model", "")])
 def test_a_run_time_option_that_cannot_be_is_not_sent(option: str, value: str) -> None:
     late: dict[str, Any] = {option: oh.Input()}
     with raw_server(JSON_TEXT) as server, pytest.raises(oh.ProtocolError, match="OH509"):
@@ -311,7 +378,7 @@ def test_many_rows_come_back_in_order() -> None:
     assert texts.tolist() == prompts
 
 
-@pytest.mark.parametrize("builder", [oh.remote.openai_chat, oh.remote.openai_embeddings])
+@pytest.mark.parametrize("builder", [oh.remote.openai_chat, oh.remote.openai_responses, oh.remote.openai_embeddings])
 def test_no_rows_need_no_request(builder: Callable[..., oh.Model]) -> None:
     with raw_server(answer(b"{}")) as server:
         model = builder("m", url=server.url, auth=None, **COMMON)
@@ -370,7 +437,7 @@ def test_floats_in_lists_are_understood() -> None:
 AUDIO_FAULTS = {
     "an HTML page": (answer(b"<html>", kind="text/html"), "OH504"),
     "text that is no UTF-8": (answer(b"\xff", kind="text/plain"), "OH504"),
-    "json for text": (answer(b'{"text": "a"}'), "OH504"),
+    "a list for a text": (answer(b'["a"]'), "OH504"),
     "401": (answer(b'{"error": {"message": "bad key"}}', status="401 Unauthorized"), "OH503"),
 }
 CHAT_FAULTS = {
@@ -440,6 +507,7 @@ def test_the_specs_say_what_a_model_takes_and_gives() -> None:
     for model, taken, given in (
         (oh.remote.openai_audio(), spec("file", "uint8", ("bytes",)), spec("text", "str", (1,))),
         (oh.remote.openai_chat("m"), spec("prompt", "str", ("n",)), spec("text", "str", ("n",))),
+        (oh.remote.openai_responses("m"), spec("prompt", "str", ("n",)), spec("text", "str", ("n",))),
         (oh.remote.openai_embeddings("m"), spec("text", "str", ("n",)), spec("embedding", "float32", ("n", None))),
         (oh.remote.openai_embeddings("m", dimensions=8), spec("text", "str", ("n",)),
          spec("embedding", "float32", ("n", 8))),
@@ -450,8 +518,8 @@ def test_the_specs_say_what_a_model_takes_and_gives() -> None:
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: oh.remote.openai_audio(response_format="xml"),
-        lambda: oh.remote.openai_audio(response_format=oh.Input(default="xml")),
+        lambda: oh.remote.openai_audio(response_format=5),  # type: ignore[arg-type]
+        lambda: oh.remote.openai_audio(response_format=oh.Input(default=5)),
         lambda: oh.remote.openai_audio(translate=True, language="de"),
         lambda: oh.remote.openai_audio(translate=oh.Input()),  # type: ignore[arg-type]
         lambda: oh.remote.openai_audio(temperature="hot"),  # type: ignore[arg-type]
@@ -460,6 +528,18 @@ def test_the_specs_say_what_a_model_takes_and_gives() -> None:
         lambda: oh.remote.openai_chat("m", max_tokens=1.5),  # type: ignore[arg-type]
         lambda: oh.remote.openai_chat("m", max_tokens=oh.Input(default="many")),
         lambda: oh.remote.openai_chat("m", raw=True, system="x"),
+        lambda: oh.remote.openai_chat("m", raw=True, max_completion_tokens=1),
+        lambda: oh.remote.openai_chat("m", max_tokens=1, max_completion_tokens=1),
+        lambda: oh.remote.openai_chat("m", max_tokens=1, max_completion_tokens=oh.Input()),
+        lambda: oh.remote.azure_openai_chat(
+            "https://h", "d", api_version=VERSION, max_tokens=oh.Input(), max_completion_tokens=1
+        ),
+        lambda: oh.remote.openai_responses(""),
+        lambda: oh.remote.openai_responses("m", max_output_tokens="many"),  # type: ignore[arg-type]
+        lambda: oh.remote.openai_responses("m", instructions=5),  # type: ignore[arg-type]
+        lambda: oh.remote.openai_embeddings("m", encoding_format="int8"),
+        lambda: oh.remote.openai_embeddings("m", encoding_format=oh.Input(default="int8")),
+        lambda: oh.remote.openai_embeddings("m", encoding_format=5),  # type: ignore[arg-type]
         lambda: oh.remote.openai_embeddings("m", dimensions=0),
         lambda: oh.remote.openai_embeddings("m", dimensions=True),
         lambda: oh.remote.openai_embeddings("m", timeuot=1),

@@ -18,7 +18,7 @@ NAMES = {
 
 BUILDERS = {
     "Credential", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings", "azureml", "openai_audio",
-    "openai_chat", "openai_embeddings", "triton",
+    "openai_chat", "openai_embeddings", "openai_responses", "triton",
 }  # fmt: skip
 
 

@@ -260,7 +260,8 @@ def test_no_secret_is_printed_pickled_or_saved(tmp_path: Path) -> None:
     ("code", "options"),
     [
         ("OH304", {"timeout": 0}), ("OH304", {"timeout": float("nan")}), ("OH304", {"timeout": "5"}),
-        ("OH304", {"connect_timeout": -1}), ("OH304", {"retries": -1}), ("OH304", {"retries": 1.5}),
+        ("OH304", {"connect_timeout": -1}), ("OH304", {"attempt_timeout": 0}), ("OH304", {"attempt_timeout": "1"}),
+        ("OH304", {"retries": -1}), ("OH304", {"retries": 1.5}),
         ("OH304", {"on_error": "ignore"}), ("OH304", {"auth": 5}), ("OH304", {"name": ""}), ("OH304", {"timeuot": 5}),
     ],
 )  # fmt: skip
@@ -271,7 +272,7 @@ def test_an_option_that_cannot_be_is_refused_at_the_line_that_gave_it(code: str,
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://host", "host:8000", "http://", "http://h h", "http://host/?q=1", "", 5, "http://[::1"]
+    "url", ["ftp://host", "host:8000", "http://", "http://h h", "http://host/#q", "", 5, "http://[::1"]
 )
 def test_a_url_that_is_no_base_url_is_refused(url: str) -> None:
     with pytest.raises(oh.ModelError, match="OH301"):
@@ -296,7 +297,7 @@ def test_a_token_cannot_reach_the_artifact_as_a_constant(tmp_path: Path) -> None
     proto.graph.initializer.append(numpy_helper.from_array(np.array([TOKEN], object), "token"))
     with pytest.raises(oh.ValidationError, match="OH303"):
         oh.Model.from_proto(proto).save(tmp_path / "m.onnx")
-    for url in (f"http://h/?key={TOKEN}", f"u:{TOKEN}@h:8000", f"http:/u:{TOKEN}@h", f"http://h/{TOKEN} "):
+    for url in (f"http://h/#key={TOKEN}", f"u:{TOKEN}@h:8000", f"http:/u:{TOKEN}@h", f"http://h/{TOKEN} "):
         with pytest.raises(oh.ModelError, match=r"OH30[13]") as caught:
             adder(url)
         assert TOKEN not in str(caught.value)
@@ -463,33 +464,45 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
         assert set(row["dtypes"]) <= names
         assert set(row["options"].values()) <= {"str", "float32", "int64"}
     specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
-    url, option = "https://h", oh.Input()
+    url, option, extra = "https://h", oh.Input(), {"further": 1}
+    fields = [(name, STRING, [1]) for name in ("filename", "model_name")]
+    limits: list[dict[str, Any]] = [{"max_tokens": option}, {"max_completion_tokens": option}]  # a call has one of them
+    text, omissible = oh.TensorSpec("t", "str", (1,)), oh.TensorSpec("x", "float32", (1,), optional=True)
+    tensors: dict[str, Any] = {"inputs": [text, omissible], "outputs": specs[1], "bytes": ["t"], "parameters": extra}
     models = [
-        oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1]),
-        oh.remote.triton("grpcs://h", "m", inputs=specs[0], outputs=specs[1]),
+        oh.remote.triton(url, "m", binary=False, **tensors),
+        oh.remote.triton("grpcs://h", "m", **tensors),
         oh.remote.openai_audio(option, url=url, audio_format=option, response_format=option, language=option,
-                               prompt=option, temperature=option),
-        oh.remote.openai_chat(option, url=url, system=option, temperature=option, max_tokens=option),
-        oh.remote.openai_embeddings(option, url=url, dimensions=option),
+                               prompt=option, temperature=option, extra=extra),
+        *(oh.remote.openai_chat(option, url=url, system=option, temperature=option, extra=extra, **limit)
+          for limit in limits),
+        oh.remote.openai_responses(option, url=url, instructions=option, max_output_tokens=option, extra=extra),
+        oh.remote.openai_embeddings(option, url=url, dimensions=option, encoding_format=option, extra=extra),
         oh.remote.azure_openai_audio(url, option, api_version="1", audio_format=option, response_format=option,
-                                     language=option, prompt=option, temperature=option),
-        oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, max_tokens=option),
-        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option),
+                                     language=option, prompt=option, temperature=option, extra=extra),
+        *(oh.remote.azure_openai_chat(url, option, api_version="1", system=option, temperature=option, extra=extra,
+                                      **limit)
+          for limit in limits),
+        oh.remote.azure_openai_embeddings(url, option, api_version="1", dimensions=option, encoding_format=option,
+                                          extra=extra),
         oh.remote.azureml(url, inputs=specs[0], outputs=specs[1], deployment=option),
         *(oh.legacy.upgrade(oh.Model.from_proto(model)) for model in (
-            old_model("OpenAIAudioToText", [AUTH, ("file", BYTES, [-1]), ("filename", STRING, [1])],
+            old_model("OpenAIAudioToText", [AUTH, *fields, ("file", BYTES, [-1])],
                       [("t", STRING, [1])], model_uri=f"{url}/?q", model_name="m", audio_format="wav"),
             old_model("AzureTextToText", [AUTH, ("x", STRING, [1])], [("t", STRING, [1])], model_uri=f"{url}/?q"),
         )),
     ]  # fmt: skip
-    nodes = {model.remotes[0].protocol: attributes_of(model.to_proto().graph.node[0]) for model in models}
-    assert set(nodes) == set(table)
+    nodes = [(model.remotes[0].protocol, attributes_of(model.to_proto().graph.node[0])) for model in models]
+    assert {protocol for protocol, _ in nodes} == set(table)
+    given: dict[str, set[str]] = {protocol: set() for protocol in table}
     shared = {"protocol", "endpoint", "model", "version", "input_names", "output_names", "input_shapes", "auth",
-              "output_shapes", "option_names", "timeout_ms", "connect_timeout_ms", "retries", "on_error"}  # fmt: skip
-    for protocol, attributes in nodes.items():
+              "output_shapes", "option_names", "timeout_ms", "connect_timeout_ms", "attempt_timeout_ms", "retries",
+              "on_error"}  # fmt: skip
+    for protocol, attributes in nodes:
         assert set(attributes) - shared == set(table[protocol]["attributes"]) - shared
-        assert set(json.loads(attributes.get("option_names", b"[]"))) == set(table[protocol]["options"])
+        given[protocol] |= set(json.loads(attributes.get("option_names", b"[]")))
         assert all(attributes[name] for name in table[protocol]["required"])
+    assert given == {protocol: set(row["options"]) for protocol, row in table.items()}
 
 
 def test_a_library_that_is_not_there_is_a_coded_error(monkeypatch: pytest.MonkeyPatch) -> None:

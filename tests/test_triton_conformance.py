@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -344,3 +345,57 @@ def test_any_vectors_have_the_sum_that_the_official_client_gets(url: str, addf: 
 @given(text=arrays.arrays(object, arrays.array_shapes(min_dims=2, max_dims=2, min_side=0), elements=st.text()))
 def test_any_text_comes_back_unchanged(echo: oh.Session, text: Array) -> None:
     assert_same(echo.run(None, {"IN_BYTES": text})[0], text)
+
+
+PHOTO = b"\xff\xd8\xff\xe0\x00\x10JFIF" + np.random.default_rng(0).bytes(200_000) + b"\x00\xff\x00"
+"""Bytes as those of a JPEG: no UTF-8, with NUL in them and at their end; too many to be copied into a message."""
+
+
+def official_bytes(url: str, data: bytes) -> tuple[bytes, bytes]:
+    """What the official client gets for an image."""
+    image = {"IMAGE": ("BYTES", np.array([data], object))}
+    return tuple(bytes(ask_official(url, "blob", image, name)[0]) for name in ("SAME", "REVERSED"))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("data", [PHOTO, b"", b"\0", "日本".encode()], ids=["photo", "empty", "NUL", "text"])
+@pytest.mark.parametrize("specs", ["asked", "given"])
+def test_bytes_go_and_come_as_the_official_client_has_them(url: str, data: bytes, specs: str) -> None:
+    names = ["IMAGE", "SAME", "REVERSED"]
+    image, *outputs = (oh.TensorSpec(name, "uint8", (f"{name}_size",)) for name in names)
+    given = {} if specs == "asked" else {"inputs": [image], "outputs": outputs}
+    session = oh.Session(oh.remote.triton(url, "blob", bytes=names, **given))  # type: ignore[arg-type]
+    same, reverse = session.run(["SAME", "REVERSED"], {"IMAGE": np.frombuffer(data, np.uint8)})
+    assert (same.dtype, same.ndim) == (np.uint8, 1)
+    assert (same.tobytes(), reverse.tobytes()) == (data, data[::-1]) == official_bytes(url, data)
+
+
+def test_a_plain_session_sends_and_gets_bytes_too(url: str, tmp_path: Path) -> None:
+    oh.remote.triton(url, "blob", bytes=["IMAGE", "SAME", "REVERSED"]).save(tmp_path / "blob.onnx")
+    options = ort.SessionOptions()
+    options.register_custom_ops_library(oh.library_path())
+    same, _ = ort.InferenceSession(tmp_path / "blob.onnx", options).run(None, {"IMAGE": np.frombuffer(PHOTO, np.uint8)})
+    assert same.tobytes() == PHOTO
+
+
+def test_bytes_have_the_shape_that_the_server_wants(url: str) -> None:
+    specs = [[oh.TensorSpec(name, "str", (None, 1))] for name in ("IN_BYTES", "OUT_BYTES")]
+    names = ["IN_BYTES", "OUT_BYTES"]
+    model = oh.remote.triton(url, "identity", inputs=specs[0], outputs=specs[1], bytes=names)
+    assert [str(spec) for spec in model.inputs] == ["IN_BYTES: uint8[IN_BYTES_bytes]"]
+    [answer] = run(model, IN_BYTES=np.frombuffer(PHOTO, np.uint8))
+    assert answer.tobytes() == PHOTO
+
+
+def test_bytes_that_come_as_text_are_an_error_that_says_how_to_take_them(url: str) -> None:
+    session = oh.Session(oh.remote.triton(url, "blob", bytes=["IMAGE", "SAME"]))
+    assert session.run(["SAME"], {"IMAGE": np.frombuffer(b"a\0b", np.uint8)})[0].tobytes() == b"a\0b"
+    with pytest.raises(oh.ProtocolError, match=r'OH504.*"REVERSED" is no UTF-8.*bytes=\["REVERSED"\]'):
+        session.run(None, {"IMAGE": np.frombuffer(PHOTO, np.uint8)})
+
+
+@given(st.lists(st.text(), min_size=1, max_size=4), st.booleans())
+def test_texts_as_tritonclient_s_users_write_them_arrive(url: str, texts: list[str], as_bytes: bool) -> None:
+    feed = np.empty((1, len(texts)), object)
+    feed[0] = [text.encode() if as_bytes else text for text in texts]
+    [answer] = run(identity(url, "BYTES", "str"), IN_BYTES=feed)
+    assert answer.tolist() == [texts]

@@ -59,7 +59,7 @@ fn decode(title: &str, tensor: &[u8], times: usize) {
     let body = Bytes::from(answer).slice(start..);
     let header = HeaderValue::from(body.len() - tensor.len());
     let headers = HeaderMap::from_iter([("inference-header-content-length".parse().unwrap(), header)]);
-    let response = Response { status: StatusCode::OK, headers, body: body.into() };
+    let response = Response { status: StatusCode::OK, headers, body: body.into(), ..Response::default() };
     let step = format!("decode {title}, {}", node.protocol.name);
     measure(&step, tensor, times, || drop(black_box(protocol.outputs(&response, &Asked::default()).unwrap())));
 }

@@ -65,12 +65,20 @@ pub const OUTPUT_SHAPES: Text = Text { name: "output_shapes", default: "" };
 pub const OPTION_NAMES: Text = Text { name: "option_names", default: "" };
 /// How the node gets its token.
 pub const AUTH: Text = Text { name: "auth", default: "none" };
+/// How the token is carried: `bearer`, `api-key`, or empty for the protocol's own way.
+pub const AUTH_SCHEME: Text = Text { name: "auth_scheme", default: "" };
+/// Headers of every request, a JSON object; empty for none.
+pub const HEADERS: Text = Text { name: "headers", default: "" };
 /// The deadline of a call, in milliseconds.
 pub const TIMEOUT: Integer = Integer { name: "timeout_ms", default: 30_000, range: MILLISECONDS };
+/// How long one attempt may take, in milliseconds; 0 for as long as the call.
+pub const ATTEMPT_TIMEOUT: Integer = Integer { name: "attempt_timeout_ms", default: 0, range: (0, MILLISECONDS.1) };
 /// How long a connection may take, in milliseconds.
 pub const CONNECT_TIMEOUT: Integer = Integer { name: "connect_timeout_ms", default: 5_000, range: MILLISECONDS };
 /// Requests after the first.
 pub const RETRIES: Integer = Integer { name: "retries", default: 2, range: (0, u32::MAX as u64) };
+/// Rows of one request at most; 0 for all in one.
+pub const BATCH: Integer = Integer { name: "batch", default: 0, range: (0, u32::MAX as u64) };
 /// What becomes of a failure.
 pub const ON_ERROR: Text = Text { name: "on_error", default: "raise" };
 /// The types of the outputs that the call of a `Begin` node brings, a JSON array; other nodes do not have it.
@@ -127,9 +135,9 @@ fn text(node: &dyn Attributes, name: &str) -> Result<Option<String>, Problem> {
 /// integers have a range. `Begin`'s own attribute is none of them.
 pub fn json() -> Value {
     let required = [PROTOCOL, ENDPOINT, INPUT_NAMES, OUTPUT_NAMES].map(|row| (row.name, json!({"type": "string"})));
-    let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, ON_ERROR];
+    let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, AUTH_SCHEME, HEADERS, ON_ERROR];
     let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));
-    let integers = [TIMEOUT, CONNECT_TIMEOUT, RETRIES];
+    let integers = [TIMEOUT, CONNECT_TIMEOUT, ATTEMPT_TIMEOUT, RETRIES, BATCH];
     let integer =
         |row: Integer| json!({"type": "int", "default": row.default, "least": row.range.0, "most": row.range.1});
     let integers = integers.map(|row| (row.name, integer(row)));

@@ -1,5 +1,7 @@
 //! Endpoints: base URLs, and the origins that they belong to.
 
+mod query;
+
 use std::fmt;
 
 use http::uri::PathAndQuery;
@@ -26,7 +28,7 @@ impl Origin {
             "https" => true,
             _ => return None,
         };
-        Some(Self { tls, host: tidy_host(url.host()?.to_owned()), port: url.port_or_known_default()? })
+        Some(Self { tls, host: tidy_host(url.host()?.to_owned())?, port: url.port_or_known_default()? })
     }
 
     /// The scheme's name.
@@ -56,11 +58,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The host without a dot at its end: `example.com.` is `example.com`.
-fn tidy_host(host: Host<String>) -> Host<String> {
+/// The host without a dot at its end: `example.com.` is `example.com`. With more of them it is none: without them it could
+/// be another's, as `2130706433..` is a name, and `2130706433` an address to whoever looks it up.
+fn tidy_host(host: Host<String>) -> Option<Host<String>> {
     match host {
-        Host::Domain(name) => Host::Domain(name.trim_end_matches('.').to_owned()),
-        address => address,
+        Host::Domain(name) if name.ends_with("..") => None,
+        Host::Domain(name) => Some(Host::Domain(name.strip_suffix('.').map(str::to_owned).unwrap_or(name))),
+        address => Some(address),
     }
 }
 
@@ -68,7 +72,7 @@ fn tidy_host(host: Host<String>) -> Host<String> {
 pub fn parse_host(text: &str) -> Option<Host<String>> {
     match text.parse() {
         Ok(address) => Some(Host::Ipv6(address)),
-        Err(_) => Host::parse(text).ok().map(tidy_host).filter(is_exact),
+        Err(_) => Host::parse(text).ok().and_then(tidy_host).filter(is_exact),
     }
 }
 
@@ -110,11 +114,15 @@ pub struct Endpoint {
     pub origin: Origin,
     /// What is spoken there.
     pub wire: Wire,
+    /// The text for people to see: the values of its query, which may be keys, are stars.
+    pub shown: String,
     path: String,
+    /// The query as it is sent; empty where there is none.
+    query: String,
 }
 
 impl Endpoint {
-    /// Reads an http, https, grpc or grpcs URL without user, query or fragment; `Err` says what is wrong with it.
+    /// Reads an http, https, grpc or grpcs URL without user or fragment; `Err` says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if !is_spelled_out(text) {
             return Err(UNUSUAL);
@@ -128,10 +136,11 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(LOGIN);
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("is no base URL: it holds a query or a fragment");
+        if url.fragment().is_some() {
+            return Err("is no base URL: it holds a fragment, which no request carries");
         }
-        Ok(Self { text: text.to_owned(), origin, wire, path: url.path().trim_end_matches('/').to_owned() })
+        let (path, query) = (url.path().trim_end_matches('/').to_owned(), url.query().unwrap_or_default().to_owned());
+        Ok(Self { text: text.to_owned(), origin, wire, shown: query::shown(text), path, query })
     }
 
     /// What `text` is as an endpoint, for hosts to see: scheme, host, port and whether that is this very machine; or what
@@ -143,6 +152,9 @@ impl Endpoint {
                 "host": endpoint.origin.host.to_string(),
                 "port": endpoint.origin.port,
                 "loopback": endpoint.origin.is_loopback(),
+                "path": endpoint.path,
+                "shown": endpoint.shown,
+                "keys": endpoint.keys().map(|(name, _)| name).collect::<Vec<_>>(),
             }),
             Err(problem) => json!({"problem": problem, "login": problem == LOGIN}),
         }
@@ -163,9 +175,18 @@ impl Endpoint {
         segments.nth(1).map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
     }
 
-    /// The path of the base URL with `segments` added, each of them percent-encoded; `None` for one that cannot be a
-    /// segment.
+    /// The keys in the query, decoded: the names of those that look like one, and what they are.
+    pub fn keys(&self) -> impl Iterator<Item = (String, String)> {
+        query::keys(&self.query)
+    }
+
+    /// The path of the base URL with `segments` added, each of them percent-encoded, then its query; `None` for one that
+    /// cannot be a segment.
     pub fn path(&self, segments: &[&str]) -> Option<PathAndQuery> {
+        PathAndQuery::try_from(query::joined(&self.extended(segments)?, [&self.query, ""])).ok()
+    }
+
+    fn extended(&self, segments: &[&str]) -> Option<String> {
         let mut path = self.path.clone();
         for segment in segments {
             if matches!(*segment, "." | "..") {
@@ -174,27 +195,22 @@ impl Endpoint {
             path.push('/');
             path.extend(utf8_percent_encode(segment, SEGMENT));
         }
-        PathAndQuery::try_from(path).ok()
+        Some(path)
     }
 
-    /// [`Endpoint::path`] followed by the query `?name=value`.
+    /// [`Endpoint::path`] with `name=value` in its query, whatever the URL says of that name.
     pub fn path_and_query(&self, segments: &[&str], name: &str, value: &str) -> Option<PathAndQuery> {
-        let path = self.path(segments)?;
-        let value = utf8_percent_encode(value, SEGMENT);
-        PathAndQuery::try_from(format!("{path}?{name}={value}")).ok()
+        let added = format!("{name}={}", utf8_percent_encode(value, SEGMENT));
+        let kept = query::without(&self.query, name);
+        PathAndQuery::try_from(query::joined(&self.extended(segments)?, [&kept, &added])).ok()
     }
 
-    /// The path of the URL as it is, followed by `query` unless that is empty.
-    pub fn exact_path_and_query(&self, query: &str) -> Option<PathAndQuery> {
+    /// The path of the URL as it is, a slash at its end included; its query, and then `more` of it.
+    pub fn exact_path_and_query(&self, more: &str) -> Option<PathAndQuery> {
         let mut url = Url::parse(&self.text).ok()?;
-        url.set_query(Some(query).filter(|query| !query.is_empty()));
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        PathAndQuery::try_from(format!("{}{query}", url.path())).ok()
-    }
-
-    /// The path of the URL as it is, a slash at its end included.
-    pub fn exact_path(&self) -> Option<PathAndQuery> {
-        PathAndQuery::try_from(Url::parse(&self.text).ok()?.path()).ok()
+        url.set_query(Some(more));
+        let more = url.query().unwrap_or_default();
+        PathAndQuery::try_from(query::joined(url.path(), [&self.query, more])).ok()
     }
 }
 
@@ -224,111 +240,4 @@ fn parse_url(text: &str) -> Option<(Wire, Url)> {
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origin(text: &str) -> String {
-        Endpoint::parse(text).unwrap().origin.to_string()
-    }
-
-    #[test]
-    fn spellings_of_a_host_are_one_origin() {
-        assert_eq!(origin("HTTP://Example.COM.:80/v1"), "http://example.com");
-        assert_eq!(origin("http://0x7f.1:8000"), "http://127.0.0.1:8000");
-        assert_eq!(origin("http://2130706433"), "http://127.0.0.1");
-        assert_eq!(origin("https://[0:0::1]:8443/"), "https://[::1]:8443");
-        assert_eq!(origin("https://bücher.example"), "https://xn--bcher-kva.example");
-    }
-
-    #[test]
-    fn an_endpoint_is_a_plain_base_url() {
-        for text in [
-            "",
-            "x",
-            "ftp://h",
-            "file:///etc",
-            "http://u@h",
-            "http://u:p@h",
-            "http://:p@h",
-            "http://h?q=1",
-            "http://h#f",
-            "http://",
-            "http:h",
-            "http:/h",
-            "http:///h",
-            "http:\\\\h",
-            "http://evil.example\\.localhost",
-            "http://evil.example\\@localhost",
-            "http://h/a\\b",
-            " http://h",
-            "http://h ",
-            "ht\ntp://h",
-            "http://h\t",
-            "http://h/\u{a0}",
-            "http://h\0",
-            "//h",
-        ] {
-            assert!(Endpoint::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_grpc_url_has_the_origin_of_the_http_url_that_it_resembles() {
-        for (text, scheme, same) in [
-            ("grpc://Example.COM.:8001", "grpc", "http://example.com:8001"),
-            ("GRPC://0x7f.1", "grpc", "http://127.0.0.1"),
-            ("grpcs://h/base/", "grpcs", "https://h"),
-        ] {
-            let endpoint = Endpoint::parse(text).unwrap();
-            assert_eq!((endpoint.scheme(), endpoint.wire), (scheme, Wire::Grpc));
-            assert_eq!(endpoint.origin, Endpoint::parse(same).unwrap().origin);
-        }
-        for text in ["grpc:h:8001", "grpc:///", "grpc://u@h", "grpcx://h", "grpc://h?q", "grpc://"] {
-            assert!(Endpoint::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn hosts_see_what_an_endpoint_is_or_what_is_wrong_with_it() {
-        let seen = |text| Endpoint::describe(text);
-        let expected = json!({"scheme": "grpc", "host": "127.0.0.1", "port": 8001, "loopback": true});
-        assert_eq!(seen("GRPC://0x7f.1:8001/base"), expected);
-        assert_eq!((&seen("https://h")["port"], &seen("https://h")["loopback"]), (&json!(443), &json!(false)));
-        assert_eq!(seen("http://u:p@h")["login"], true);
-        assert_eq!(seen("http://h\\.localhost")["login"], false);
-    }
-
-    #[test]
-    fn a_deployment_may_stand_in_the_path() {
-        let after = |text| Endpoint::parse(text).unwrap().segment_after("deployments");
-        assert_eq!(after("https://h/openai/Deployments/my%20model/chat").as_deref(), Some("my model"));
-        assert_eq!((after("https://h/openai/deployments"), after("https://h")), (None, None));
-    }
-
-    #[test]
-    fn a_path_keeps_the_base_and_encodes_its_segments() {
-        let endpoint = Endpoint::parse("http://h/base/").unwrap();
-        assert_eq!(endpoint.path(&["v2", "a/b ü?#"]).unwrap(), "/base/v2/a%2Fb%20%C3%BC%3F%23");
-        assert_eq!(Endpoint::parse("http://h").unwrap().path(&["v2"]).unwrap(), "/v2");
-    }
-
-    #[test]
-    fn a_query_goes_behind_the_exact_path() {
-        let endpoint = Endpoint::parse("http://h/a/").unwrap();
-        assert_eq!(endpoint.exact_path_and_query("x=1&y=a b").unwrap(), "/a/?x=1&y=a%20b");
-        assert_eq!(endpoint.exact_path_and_query("").unwrap(), "/a/");
-    }
-
-    #[test]
-    fn hosts_are_read_with_and_without_a_port() {
-        let read = |text| parse_host_and_port(text).map(|(host, port)| (host.to_string(), port));
-        assert_eq!(read("H.Example"), Some(("h.example".into(), None)));
-        assert_eq!(read("h:8000"), Some(("h".into(), Some(8000))));
-        assert_eq!(read("h:80"), Some(("h".into(), Some(80))));
-        assert_eq!(read("::1"), Some(("[::1]".into(), None)));
-        assert_eq!(read("[::1]:81"), Some(("[::1]".into(), Some(81))));
-        for text in ["", "h/x", "u@h", "h:99999", "http://h", "h:8000:1", "*", "*.h", "*:80"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-}
+mod tests;

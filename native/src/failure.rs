@@ -30,6 +30,10 @@ macro_rules! codes {
 codes! {
     /// The node itself is malformed.
     Node = "OH301",
+    /// A header that a node cannot have.
+    Header = "OH322",
+    /// A further field or parameter that the protocol sends itself.
+    OwnField = "OH323",
     /// An error of this library.
     Internal = "OH500",
     /// No connection could be made.
@@ -121,6 +125,16 @@ impl Problem {
         self
     }
 
+    /// The same problem with a message that is no burden: it may quote an answer.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        if self.message.len() > KEPT {
+            self.message.truncate(self.message.floor_char_boundary(KEPT));
+            self.message.shrink_to_fit();
+        }
+        self
+    }
+
     /// The same problem, with this status if it has none yet.
     #[must_use]
     pub fn or_status(mut self, status: u16) -> Self {
@@ -202,6 +216,10 @@ pub fn one_line(text: &str) -> String {
     }
     line
 }
+
+/// Bytes of a message that are kept. Far fewer are shown, but secrets are masked in it first: half of one would not be
+/// found.
+const KEPT: usize = 1 << 20;
 
 /// Characters of a server's text that a message quotes.
 const QUOTED: usize = 500;

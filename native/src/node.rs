@@ -9,10 +9,14 @@ use crate::attributes::{self, Required, Text};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
-use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OwnAttributes};
-use crate::protocol::options::{OptionSpec, Options};
-use crate::protocol::spec::{Protocol, ProtocolSpec};
+use crate::protocol::declared::{
+    Declared, DeclaredInput, DeclaredOutput, OPTIONAL_INPUTS, Optional, OwnAttributes, with_rows,
+};
+use crate::protocol::headers::Headers;
+use crate::protocol::options::{OptionInput, Options};
+use crate::protocol::spec::{Authentication, Batch, Protocol, ProtocolSpec};
 use crate::protocol::table;
+use crate::protocol::{blobs, groups};
 use crate::shape::{Shape, ShapeParser};
 use crate::tensor::OutputTensor;
 
@@ -57,19 +61,31 @@ pub struct Node {
     /// The options that are constant.
     pub options: Options,
     /// The options that are inputs, between the token and the inputs that travel.
-    pub option_inputs: Vec<OptionSpec>,
+    pub option_inputs: Vec<OptionInput>,
     /// How it gets its token.
     pub auth: Auth,
+    /// How it carries it.
+    pub authentication: Authentication,
+    /// Headers of each of its requests.
+    pub headers: Headers,
     /// The inputs that travel; the token and the options are not among them.
     pub inputs: Vec<DeclaredInput>,
+    /// Those of them that may be left out.
+    pub optional: Optional,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
+    /// Rows of one request at most, where a batch is cut.
+    pub batch: Option<usize>,
+    /// For each input whether it has the rows that are cut; empty where none are.
+    pub with_rows: Vec<bool>,
     /// How many dimension names its shapes have.
     pub shape_names: usize,
     /// The deadline of a call.
     pub timeout: Duration,
     /// How long a connection may take.
     pub connect_timeout: Duration,
+    /// How long one attempt may take; `None` for as long as the call.
+    pub attempt_timeout: Option<Duration>,
     /// Requests after the first.
     pub retries: u32,
     /// Whether a failure is data (`ok`, `status`, `error`) instead of an error.
@@ -97,7 +113,7 @@ impl Node {
         self.outputs.iter().map(|output| output.element).chain(flags.iter().copied())
     }
 
-    /// Reads a node; every `Err` is an OH301.
+    /// Reads a node; `Err` is an OH301, or says that it names a header (OH322) or field (OH323) that is not its own to give.
     pub fn parse(attributes: &dyn Attributes, signature: Signature) -> Result<Self, Problem> {
         let reader = Reader(attributes);
         let protocol = reader.protocol()?;
@@ -105,22 +121,35 @@ impl Node {
         let flag = reader.flag()?;
         let mut shapes = ShapeParser::default();
         let option_inputs = reader.option_inputs(protocol)?;
+        let endpoint = endpoint(&attributes::ENDPOINT.read(attributes)?, protocol)?;
+        let own = own_attributes(protocol, |name| attributes.text(name))?;
+        groups::check(protocol, &own, &option_inputs)?;
+        let authentication = authentication(&attributes::AUTH_SCHEME.read(attributes)?, protocol)?;
+        let headers = attributes::HEADERS.read(attributes)?;
+        let tokens = [protocol.authentication, authentication];
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
         let outputs = reader.outputs(&mut shapes, &signature.outputs, flag)?;
+        let (batch, with_rows) = cut(attributes, (protocol, &own), &inputs, &outputs)?;
         Ok(Self {
             name: signature.name,
             protocol,
-            endpoint: endpoint(&attributes::ENDPOINT.read(attributes)?, protocol)?,
-            attributes: own_attributes(protocol, |name| attributes.text(name))?,
+            headers: Headers::parse(&headers, &option_inputs, &tokens, endpoint.wire)?,
+            endpoint,
+            optional: Optional::read(own.text(OPTIONAL_INPUTS), &inputs)?,
+            attributes: own,
             options: options(protocol, &option_inputs, attributes)?,
             option_inputs,
             auth,
+            authentication,
             inputs,
             outputs,
+            batch,
+            with_rows,
             shape_names: shapes.names(),
             timeout: Duration::from_millis(attributes::TIMEOUT.read(attributes)?),
             connect_timeout: Duration::from_millis(attributes::CONNECT_TIMEOUT.read(attributes)?),
+            attempt_timeout: attempt_timeout(attributes::ATTEMPT_TIMEOUT.read(attributes)?),
             retries: u32::try_from(attributes::RETRIES.read(attributes)?).unwrap_or(u32::MAX),
             flag,
         })
@@ -135,6 +164,7 @@ impl Node {
             options: &self.options,
             option_inputs: &self.option_inputs,
             inputs: &self.inputs,
+            optional: &self.optional,
             outputs: &self.outputs,
         })
     }
@@ -143,6 +173,11 @@ impl Node {
     pub fn emptied(&self) -> Vec<OutputTensor> {
         self.outputs.iter().map(|output| OutputTensor::empty(output.element, output.shape.emptied())).collect()
     }
+}
+
+/// How long one attempt may take, from an attribute in which 0 is no limit.
+pub fn attempt_timeout(milliseconds: u64) -> Option<Duration> {
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
 /// Reads an endpoint that `protocol` can be spoken with.
@@ -154,6 +189,31 @@ pub fn endpoint(text: &str, protocol: &ProtocolSpec) -> Result<Endpoint, Problem
     Ok(endpoint)
 }
 
+/// How a node of `protocol` carries its token by this `auth_scheme`.
+pub fn authentication(scheme: &str, protocol: &ProtocolSpec) -> Result<Authentication, Problem> {
+    let unknown = || malformed(format!("auth_scheme \"{scheme}\" is neither bearer nor api-key"));
+    Authentication::parse(scheme, protocol.authentication).ok_or_else(unknown)
+}
+
+/// Rows of one request at most, and which inputs have them.
+fn cut(
+    attributes: &dyn Attributes,
+    (protocol, own): (&ProtocolSpec, &OwnAttributes),
+    inputs: &[DeclaredInput],
+    outputs: &[DeclaredOutput],
+) -> Result<(Option<usize>, Vec<bool>), Problem> {
+    let most = usize::try_from(attributes::BATCH.read(attributes)?).unwrap_or(usize::MAX);
+    match protocol.batch {
+        _ if most == 0 => Ok((None, Vec::new())),
+        Batch::Whole => Err(malformed(format!("batch is {most}, and what {} sends has no rows", protocol.name))),
+        Batch::Row => Ok((None, Vec::new())),
+        Batch::Request | Batch::Filled => {
+            let is_blob = |name: &str| blobs::names(own.text(blobs::ATTRIBUTE), name);
+            Ok((Some(most), with_rows(inputs, outputs, is_blob)?))
+        }
+    }
+}
+
 /// Reads the attributes that `protocol` has of its own.
 pub fn own_attributes(
     protocol: &ProtocolSpec,
@@ -163,12 +223,12 @@ pub fn own_attributes(
 }
 
 /// Reads the constant options. Refuses an option that is an input as well, and a required one that is neither.
-fn options(protocol: &ProtocolSpec, inputs: &[OptionSpec], attributes: &dyn Attributes) -> Result<Options, Problem> {
+fn options(protocol: &ProtocolSpec, inputs: &[OptionInput], attributes: &dyn Attributes) -> Result<Options, Problem> {
     let options = Options::constant(protocol.options, attributes);
-    if let Some(both) = inputs.iter().find(|option| options.has(option.name)) {
-        return Err(malformed(format!("{} is both an attribute and an input", both.name)));
+    if let Some(both) = inputs.iter().map(OptionInput::name).find(|name| options.has(name)) {
+        return Err(malformed(format!("{both} is both an attribute and an input")));
     }
-    let given = |name: &str| options.has(name) || inputs.iter().any(|option| option.name == name);
+    let given = |name: &str| options.has(name) || inputs.iter().any(|option| option.name() == name);
     if let Some(missing) = protocol.required_options.iter().find(|name| !given(name)) {
         return Err(malformed(format!("the attribute {missing} is missing")));
     }
@@ -208,11 +268,10 @@ impl Reader<'_> {
         }
     }
 
-    fn option_inputs(&self, protocol: &ProtocolSpec) -> Result<Vec<OptionSpec>, Problem> {
-        let find = |name: &String| {
-            let option = protocol.options.iter().find(|option| option.name == name);
-            option.copied().ok_or_else(|| malformed(format!("{} has no option \"{name}\"", protocol.name)))
-        };
+    fn option_inputs(&self, protocol: &ProtocolSpec) -> Result<Vec<OptionInput>, Problem> {
+        let unknown = |name: &String| malformed(format!("{} has no option \"{name}\"", protocol.name));
+        let find =
+            |name: &String| OptionInput::find(name, protocol.options, protocol.attributes).ok_or_else(|| unknown(name));
         self.option_names()?.iter().map(find).collect()
     }
 
@@ -288,7 +347,7 @@ fn names(text: &str, attribute: &str) -> Result<Vec<String>, Problem> {
 
 fn declared_output(name: String, element: Option<ElementType>, shape: Shape) -> Result<DeclaredOutput, Problem> {
     match element {
-        Some(element) => Ok(DeclaredOutput { name, element, shape }),
+        Some(element) => Ok(DeclaredOutput { name, element, shape, is_blob: false }),
         None => Err(malformed(format!("output \"{name}\" is declared as something that cannot travel"))),
     }
 }

@@ -52,6 +52,22 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Whether its first size and that of `other` may count the same rows: neither is fixed, and two names are the same.
+    pub fn shares_rows(&self, other: &Self) -> bool {
+        match (self.leading(), other.leading()) {
+            (Some(Dimension::Named(own)), Some(Dimension::Named(theirs))) => own == theirs,
+            (Some(Dimension::Fixed(_)) | None, _) | (_, Some(Dimension::Fixed(_)) | None) => false,
+            _ => true,
+        }
+    }
+
+    /// The first dimension; `None` of a scalar.
+    fn leading(&self) -> Option<Dimension> {
+        self.0.as_ref().map_or(Some(Dimension::Any), |dimensions| dimensions.first().copied())
+    }
+}
+
 /// Reads declared shapes. A name that occurs several times, in one shape or in several, stands for one size.
 #[derive(Debug, Default)]
 pub struct ShapeParser {
@@ -140,6 +156,25 @@ mod tests {
 
     fn fit(sizes: &mut Sizes, shape: &Shape, actual: &[i64]) -> bool {
         sizes.fit(shape, actual, Code::OutputShape, || "output \"y\"".into()).is_ok()
+    }
+
+    #[test]
+    fn rows_are_shared_by_open_first_sizes_of_one_name() {
+        let mut parser = ShapeParser::default();
+        let mut shape = |value| parser.parse(&value).unwrap();
+        let (named, other, open) = (shape(json!(["n", 4])), shape(json!(["m"])), shape(json!([null, 4])));
+        let (fixed, scalar) = (shape(json!([1, "n"])), shape(json!([])));
+        for (one, two, shared) in [
+            (&named, &named, true),
+            (&named, &other, false),
+            (&named, &open, true),
+            (&Shape::UNKNOWN, &other, true),
+            (&named, &fixed, false),
+            (&fixed, &fixed, false),
+            (&scalar, &open, false),
+        ] {
+            assert_eq!((one.shares_rows(two), two.shares_rows(one)), (shared, shared), "{one:?} {two:?}");
+        }
     }
 
     #[test]

@@ -106,7 +106,10 @@ impl Body {
         let kind = HeaderValue::from_static(if grpc { "application/grpc" } else { "application/json" });
         let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, kind)]);
         let body = Bytes::copy_from_slice(&self.bytes).into();
-        protocol.outputs(&Response { status: StatusCode::OK, headers, body }, &Asked { rows: 1, ..Asked::default() })
+        protocol.outputs(
+            &Response { status: StatusCode::OK, headers, body, ..Response::default() },
+            &Asked { rows: 1, ..Asked::default() },
+        )
     }
 }
 
@@ -132,6 +135,12 @@ fn many_values() -> Vec<Body> {
         Body::json("azureml.score", Int64, format!(r#"{{{entries}"y":[0]}}"#)),
         Body::json("openai.embeddings", Float32, format!(r#"{{"data":[{{"index":0,"embedding":[{zeros}]}}]}}"#)),
         Body::json("openai.chat", Text, format!(r#"{{"choices":[{}{{}}]}}"#, r#"{"message":{}},"#.repeat(count))),
+        Body::json(
+            "openai.chat",
+            Text,
+            format!(r#"{{"choices":[{{"message":{{"content":[{}{{}}]}}}}]}}"#, "{},".repeat(count)),
+        ),
+        Body::json("openai.responses", Text, format!(r#"{{"output":[{}{{}}]}}"#, r#"{"type":"a"},"#.repeat(count))),
     ]
 }
 
@@ -149,6 +158,7 @@ fn others() -> Vec<Body> {
     ];
     for (protocol, element) in [
         ("openai.chat", Text),
+        ("openai.responses", Text),
         ("openai.audio", Text),
         ("openai.embeddings", Float32),
         ("azureml.score", Float32),

@@ -154,7 +154,7 @@ fn success_is_200_alone() {
 #[test]
 fn other_content_is_no_answer() {
     assert_eq!(failure(answer("200 OK", "content-type: text/html\r\n", b"<html>")).problem.code, Code::Answer);
-    assert_eq!(failure(answer("200 OK", "content-encoding: gzip\r\n", b"\x1f\x8b")).problem.code, Code::Answer);
+    assert_eq!(failure(answer("200 OK", "content-encoding: br\r\n", b"\x1f\x8b")).problem.code, Code::Answer);
     assert_eq!(failure(b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec()).problem.code, Code::Answer);
 }
 

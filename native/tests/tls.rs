@@ -8,7 +8,7 @@ mod node;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use bytes::Bytes;
@@ -16,9 +16,11 @@ use http::{Response, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use node::{call, run, values};
+use node::{call, call_with_headers, run, values};
 use onnxhybrid::failure::Code;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -38,10 +40,18 @@ fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {
     })
 }
 
-fn server_config(names: &[&str], protocols: &[&[u8]]) -> rustls::ServerConfig {
+/// A certificate with these names, signed by the authority.
+fn signed(names: &[&str]) -> (Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
-    let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, authority()).unwrap();
+    let certificate = params(names).signed_by(&key, authority()).unwrap();
+    (certificate, key)
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+fn server_config((certificate, key): (Certificate, KeyPair), protocols: &[&[u8]]) -> rustls::ServerConfig {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -57,13 +67,21 @@ fn server_config(names: &[&str], protocols: &[&[u8]]) -> rustls::ServerConfig {
 struct Server {
     url: String,
     http2: Arc<AtomicUsize>,
+    /// Of each request the host that it names, and the header `x-key`.
+    named: Arc<Mutex<Vec<[String; 2]>>>,
 }
 
 /// A server that answers as the tests' node wants and counts the requests that came over HTTP/2.
 fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(names, protocols)));
+    serve_as(signed(names), protocols)
+}
+
+/// The same, with a certificate that the server shows.
+fn serve_as(certificate: (Certificate, KeyPair), protocols: &'static [&'static [u8]]) -> Server {
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(certificate, protocols)));
     let http2 = Arc::new(AtomicUsize::new(0));
-    let counter = http2.clone();
+    let named = Arc::new(Mutex::new(Vec::new()));
+    let seen = (http2.clone(), named.clone());
     let (sender, receiver) = std::sync::mpsc::channel::<SocketAddr>();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -72,20 +90,26 @@ fn serve(names: &[&str], protocols: &'static [&'static [u8]]) -> Server {
             sender.send(listener.local_addr().unwrap()).unwrap();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(talk(stream, acceptor.clone(), counter.clone()));
+                tokio::spawn(talk(stream, acceptor.clone(), seen.clone()));
             }
         });
     });
     let port = receiver.recv().unwrap().port();
-    Server { url: format!("https://localhost:{port}"), http2 }
+    Server { url: format!("https://localhost:{port}"), http2, named }
 }
 
+/// The server's count and list.
+type Seen = (Arc<AtomicUsize>, Arc<Mutex<Vec<[String; 2]>>>);
+
 /// Answers the requests of one connection.
-async fn talk(stream: TcpStream, acceptor: TlsAcceptor, counter: Arc<AtomicUsize>) {
+async fn talk(stream: TcpStream, acceptor: TlsAcceptor, (counter, named): Seen) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         counter.fetch_add(usize::from(request.version() == Version::HTTP_2), Ordering::SeqCst);
+        let text = |name| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let host = request.uri().authority().map_or_else(|| text("host"), ToString::to_string);
+        named.lock().unwrap().push([host, text("x-key")]);
         let body = match request.uri().path() {
             "/inference.GRPCInferenceService/ModelInfer" => h2_server::good(),
             _ => br#"{"outputs":[{"name":"y","datatype":"FP32","shape":[2],"data":[1.5,-2]}]}"#.to_vec(),
@@ -144,6 +168,29 @@ fn grpc_over_tls_needs_http2_and_nothing_else() {
 }
 
 #[test]
+fn a_host_of_the_node_is_named_in_each_version_and_the_certificate_is_that_of_the_url() {
+    let headers = r#"{"Host": "other.example:8443", "X-Key": {"credential": "key"}}"#;
+    let config = r#"{"credentials": {"key": {"value": "s3cret"}}}"#;
+    const ALL: &[(&str, &[&[u8]])] =
+        &[("https", &[b"h2", b"http/1.1"]), ("https", &[b"http/1.1"]), ("grpcs", &[b"h2"])];
+    for (scheme, protocols) in ALL {
+        let server = serve(&["localhost"], protocols);
+        let url = server.url.replace("https", scheme);
+        let call = call_with_headers(&url, config, headers);
+        (0..2).for_each(|_| assert_eq!(values(&run(&call).unwrap()), [1.5, -2.0]));
+        let expected = ["other.example:8443".to_owned(), "s3cret".to_owned()];
+        assert_eq!(*server.named.lock().unwrap(), [expected.clone(), expected], "{scheme}");
+        let plain = call_with_headers(&url, "{}", "");
+        assert!(run(&plain).is_ok());
+        assert!(server.named.lock().unwrap()[2][0].starts_with("localhost:"));
+        let other = serve(&["other.example"], protocols);
+        let failure = run(&call_with_headers(&other.url.replace("https", scheme), config, headers)).unwrap_err();
+        assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+        assert!(other.named.lock().unwrap().is_empty());
+    }
+}
+
+#[test]
 fn a_certificate_for_another_name_is_refused() {
     let server = serve(&["other.example"], &[b"http/1.1"]);
     let failure = run(&call(&server.url, "{}", &[], "none")).unwrap_err();
@@ -162,4 +209,103 @@ fn a_server_without_tls_is_refused() {
     });
     let failure = run(&call(&url, "{}", &[], "none")).unwrap_err();
     assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+}
+
+/// What a call gives whose server shows this certificate, and whose policy trusts that one; over each protocol.
+fn outcomes(
+    shown: impl Fn() -> (Certificate, KeyPair),
+    trusted: impl Fn(&Certificate) -> String,
+) -> Vec<Result<(), String>> {
+    authority();
+    let protocols: [(&str, &'static [&'static [u8]]); 3] =
+        [("https://", &[b"http/1.1"]), ("https://", &[b"h2"]), ("grpcs://", &[b"h2"])];
+    let outcome = |(scheme, protocols)| {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let (certificate, key) = shown();
+        let name = format!("trusted-{}.pem", NUMBER.fetch_add(1, Ordering::SeqCst));
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&file, trusted(&certificate)).unwrap();
+        let url = serve_as((certificate, key), protocols).url.replace("https://", scheme);
+        let config = serde_json::json!({"policy": {"ca_file": file}}).to_string();
+        run(&call(&url, &config, &[], "none")).map(drop).map_err(|failure| {
+            assert_eq!(failure.problem.code, Code::Connect, "{failure}");
+            failure.problem.message
+        })
+    };
+    protocols.into_iter().map(outcome).collect()
+}
+
+fn self_signed(params: impl Fn() -> CertificateParams) -> (Certificate, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    (params().self_signed(&key).unwrap(), key)
+}
+
+/// As `openssl req -x509` makes it.
+fn of_an_authority(names: &[&str]) -> CertificateParams {
+    with(params(names), |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained))
+}
+
+fn with(mut params: CertificateParams, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    change(&mut params);
+    params
+}
+
+#[test]
+fn a_certificate_that_is_itself_in_the_file_is_trusted_whatever_kind_it_is() {
+    let kinds: [fn() -> (Certificate, KeyPair); 3] = [
+        || self_signed(|| of_an_authority(&["localhost"])),
+        || self_signed(|| params(&["localhost"])),
+        || {
+            let unknown = CertifiedIssuer::self_signed(of_an_authority(&[]), KeyPair::generate().unwrap()).unwrap();
+            let key = KeyPair::generate().unwrap();
+            (params(&["localhost"]).signed_by(&key, &unknown).unwrap(), key)
+        },
+    ];
+    for kind in kinds {
+        for outcome in outcomes(kind, Certificate::pem) {
+            assert_eq!(outcome, Ok(()));
+        }
+    }
+}
+
+#[test]
+fn a_certificate_in_the_file_still_has_to_be_the_hosts_and_of_today() {
+    let of_years = |from, to| {
+        with(of_an_authority(&["localhost"]), |params| {
+            params.not_before = rcgen::date_time_ymd(from, 1, 1);
+            params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        })
+    };
+    let (expired, early) = (|| of_years(2020, 2021), || of_years(2920, 2921));
+    let rows: [(&dyn Fn() -> CertificateParams, &str); 4] = [
+        (&|| of_an_authority(&["other.example"]), "subjectAltName"),
+        (&|| of_an_authority(&[]), "subjectAltName"),
+        (&expired, "expired"),
+        (&early, "not valid yet"),
+    ];
+    for (params, words) in rows {
+        for outcome in outcomes(|| self_signed(params), Certificate::pem) {
+            let told = outcome.unwrap_err();
+            assert!(told.contains(words), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_in_the_file_says_what_kind_is_needed() {
+    let other = || self_signed(|| of_an_authority(&["localhost"])).0.pem();
+    let purposes =
+        |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let clients = || with(params(&["localhost"]), purposes);
+    let rows: [(&dyn Fn() -> CertificateParams, &str); 3] = [
+        (&|| of_an_authority(&["localhost"]), "(CA:TRUE), which is accepted only where that very certificate is in"),
+        (&|| params(&["localhost"]), "ONNXHYBRID_CA_FILE"),
+        (&clients, "serverAuth"),
+    ];
+    for (params, words) in rows {
+        for outcome in outcomes(|| self_signed(params), |_| other()) {
+            let told = outcome.unwrap_err();
+            assert!(told.contains(words), "{told}");
+        }
+    }
 }

@@ -34,7 +34,8 @@ ROWS = (
         "OH304",
         "ModelError",
         "An option has a value that it cannot have",
-        "timeout and connect_timeout are seconds above 0 and up to a day, retries is 0 to 100, on_error raise or flag.",
+        "timeout, connect_timeout and attempt_timeout are seconds above 0 and up to a day, retries is 0 to 100, "
+        "on_error raise or flag. Also where an argument is mistyped.",
         'oh.remote.triton(url, "yolo", timeout=0)',
         "Use a value in the range that the message gives.",
     ),
@@ -133,7 +134,7 @@ ROWS = (
         "External data has a name of its own",
         "A model names the files of its weights, and one of a stranger may name any file that lies beside it, in a "
         "folder of downloads or a home. This one is named after neither the model (model.onnx.data, model_weights.bin) "
-        "nor the tensor whose data it is.",
+        "nor the tensor whose data it is, the whole of it.",
         "a tensor of model.onnx whose data is said to lie in notes.txt",
         "Look at what the file is. Where it is the model's, name it after the model: oh.load(path).save(path, "
         "external_data=True) does so.",
@@ -143,9 +144,68 @@ ROWS = (
         "What lies in a file beside the model is sent",
         "A remote call is given the content of a file as it is, and no input of the model takes part in it; or it is "
         "given something that was made of a file of OH320. So a model of a stranger would send files of its folder "
-        "away.",
+        "away. A session refuses the latter (OH580), and with oh.Policy.strict both.",
         "an Invoke that reads an initializer whose data lies in notes.txt",
         "Do not run the model unless you know what the file holds; put constants that are meant to be sent into the "
         ".onnx file, with save(path, external_data=False).",
+    ),
+    row(
+        "OH330",
+        "ModelError",
+        "The server does not tell what its model takes and gives",
+        "Without inputs= and outputs= the server is asked for the model's metadata. Some answer with empty lists "
+        "(MLServer and KServe do, unless the model's settings describe it), others name a tensor twice.",
+        'oh.remote.triton("http://mlserver:8080", "iris") where GET /v2/models/iris says "inputs": [], "outputs": []',
+        "Describe the tensors: inputs=[oh.TensorSpec(…)], outputs=[oh.TensorSpec(…)]; or describe them on the server.",
+    ),
+    row(
+        "OH322",
+        "ModelError",
+        "A header that a node cannot give",
+        "headers= takes what a gateway or a server asks for beside the request. Authorization and the protocol's own "
+        "api-key carry the token; Content-*, Transfer-Encoding, Connection and the like say where a message ends; "
+        "grpc-* and names that begin with a colon belong to the transport. A name has the characters of a header's "
+        "name, a value is visible ASCII with spaces and tabs inside of it, and no name comes twice, whatever its case.",
+        'oh.remote.triton(url, "yolo", headers={"Authorization": "Bearer …"})',
+        'A token is auth=oh.Credential("name"), with scheme="bearer" or "api-key" where the protocol has another way; '
+        "leave the others to the transport.",
+    ),
+    row(
+        "OH323",
+        "ModelError",
+        "A field that the call sends itself",
+        "extra= and parameters= add fields to a request that its builder knows nothing of. One that the builder sends, "
+        "or that would change how the answer has to be read (stream, binary_data_output), is not among them.",
+        'oh.remote.openai_chat("gpt-4o", extra={"messages": []})',
+        "Use the builder's own argument, which the message names.",
+    ),
+    warning(
+        "OH324",
+        "A key stands in the URL of an endpoint",
+        "The query of an endpoint is part of the file, which is copied, and of what proxies and servers write into "
+        "their logs. Messages show stars in its place. Keys are told by their names: code, sig, and what ends in key, "
+        "token, secret, signature, password or credential, with a value of at least eight characters.",
+        'oh.remote.azureml("https://host/score?code=…", …)',
+        'Where the server takes it as a header: headers={"x-functions-key": oh.Credential("function")}.',
+    ),
+    row(
+        "OH325",
+        "ModelError",
+        "The endpoint holds the protocol's own path",
+        "A builder takes a base URL and adds the path of its protocol, so that a path which is there already would "
+        "come twice.",
+        'oh.remote.triton("http://host:8000/v2/models/yolo/infer", "yolo")',
+        "Give the base URL that the message names.",
+    ),
+    row(
+        "OH334",
+        "ModelError",
+        "What bytes= names is not one element of BYTES",
+        "A Triton BYTES tensor that holds bytes and not text is one element on the wire, and in the graph the uint8 "
+        "tensor of the bytes that it holds. The name given is that of no tensor of the model, or of one of another "
+        "datatype or size.",
+        'oh.remote.triton(url, "m", bytes=["image"]) where image is BYTES of shape [3]',
+        "Name BYTES tensors of one element. Where inputs and outputs are given, declare them as oh.TensorSpec(name, "
+        '"uint8", ("bytes",)), or as oh.TensorSpec(name, "str", (1, 1)) where the server has another shape than [1].',
     ),
 )

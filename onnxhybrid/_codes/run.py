@@ -17,7 +17,8 @@ ROWS = (
         "OH501",
         "RemoteRefused",
         "No connection could be made",
-        "The server's name is unknown, nothing listens there, it cannot be reached, or TLS failed.",
+        "The server's name is unknown, nothing listens there, it cannot be reached, or TLS failed: the message says "
+        "what was wrong with a certificate, and what kind is needed.",
         "a Triton server that is not running",
         "Check the endpoint, the network and the certificate; retries= bridges short outages.",
     ),
@@ -25,15 +26,18 @@ ROWS = (
         "OH502",
         "RemoteTimeout",
         "The deadline passed",
-        "No complete answer came and was read before the node's timeout, which covers all attempts together.",
+        "No complete answer came and was read before the node's timeout, which covers all attempts together; or none "
+        "within attempt_timeout, as often as retries allows.",
         "a server that accepts the connection and never answers",
-        "Raise timeout=, or let a fallback answer.",
+        "Raise timeout=, or let a fallback answer. attempt_timeout= leaves time for a repeat where a connection was "
+        "dropped without a word.",
     ),
     row(
         "OH503",
         "RemoteStatusError",
         "The server answered with an error",
-        "The status was not success; the server's own words are in the message, shortened and without secrets.",
+        "The status was not success; the server's own words are in the message, shortened and without secrets. It says "
+        "where a redirect, which is never followed, points to, and how long the server asks to wait.",
         "401 Unauthorized: invalid token",
         "Read the server's message; .status has the number.",
     ),
@@ -42,9 +46,14 @@ ROWS = (
         "ProtocolError",
         "The answer is not what the protocol promises",
         "Status 200 came with a body that is not the protocol's: an HTML page, broken JSON, a missing or doubled "
-        "output, text that is not UTF-8.",
-        "a captive portal's page in place of an inference response",
-        "Check that the endpoint is the service's base URL and nothing between answers for it.",
+        "output, text that is not UTF-8, compressed bytes that are damaged, an encoding other than gzip and deflate. "
+        "Or the body says itself that the service failed, or that the model gave no text: it refused, a filter took "
+        "the text away, or its tokens were used up.",
+        "a captive portal's page in place of an inference response; a chat that ends with finish_reason length before "
+        "there is any text",
+        "Where the message tells a reason, act on it: more tokens, another prompt, what the service asks for. Else "
+        "check that the endpoint is the service's base URL and nothing between answers for it. A Triton BYTES tensor "
+        'that holds other bytes than text is declared with oh.remote.triton(…, bytes=["thumbnail"]).',
     ),
     row(
         "OH505",
@@ -67,7 +76,8 @@ ROWS = (
         "ProtocolError",
         "The answer is too large",
         "The bodies of a call's answers together, or the outputs that are read from them, take more than the policy's "
-        "max_response_bytes, which is 256 MiB unless the policy says otherwise.",
+        "max_response_bytes, which is 256 MiB unless the policy says otherwise. What is compressed counts as it "
+        "was before.",
         "an answer that never ends, or a tensor of int64 of which each number is a byte on the way",
         "Raise max_response_bytes in oh.Policy if the answer is meant to be that large.",
     ),
@@ -201,6 +211,18 @@ ROWS = (
         "If the file is trusted, raise max_nodes or max_request_bytes of oh.Policy.strict, or use oh.Policy.",
     ),
     row(
+        "OH580",
+        "PolicyDenied",
+        "A file beside the model would be sent",
+        "A model names the files of its weights, and a remote call of this one is given what lies in such a file: a "
+        "model of a stranger could so send files of the folder that it was put into. Refused are files that are named "
+        "after neither the model nor a tensor, however their content is mixed with others; with oh.Policy.strict also "
+        "those of the model where they are sent as they are. Nothing was sent.",
+        "an Invoke that reads an initializer whose data lies in notes.txt",
+        "Look at what the file holds. If it may be sent, say so: oh.Policy(send_external_data=True); or put the "
+        "constants into the .onnx file, with save(path, external_data=False).",
+    ),
+    row(
         "OH530",
         "Error",
         "The session's settings cannot be used",
@@ -213,9 +235,11 @@ ROWS = (
         "RemoteRefused",
         "A certificate's file cannot be used",
         "A file of oh.Policy (ca_file, client_certificate) or of the environment (ONNXHYBRID_CA_FILE, "
-        "ONNXHYBRID_CLIENT_CERT, ONNXHYBRID_CLIENT_KEY) is missing, is not PEM, or the key is not the certificate's.",
+        "ONNXHYBRID_CLIENT_CERT, ONNXHYBRID_CLIENT_KEY) is missing, is not PEM, the key is not the certificate's, or "
+        "it is encrypted and its passphrase missing or another one.",
         "ONNXHYBRID_CA_FILE=/no/such/file.pem",
-        "Name files in PEM form that this process may read.",
+        "Name files in PEM form that this process may read; a passphrase goes behind the key's file, or into "
+        "ONNXHYBRID_CLIENT_KEY_PASSPHRASE.",
     ),
     row(
         "OH532",
@@ -260,6 +284,17 @@ ROWS = (
         "domain once; there it was registered by hand already, or another library holds its domain.",
         "options.register_custom_ops_library(oh.library_path()), then oh.Session(model, sess_options=options)",
         "Leave the registration to oh.Session or oh.register.",
+    ),
+    row(
+        "OH543",
+        "Error",
+        "A feed is no text",
+        "An input of strings takes texts: str, or bytes that are UTF-8, and they are passed on to the last byte. ONNX "
+        "Runtime's Python API would make a text of anything else, as b'…' of bytes and None of a missing value, and "
+        "send that.",
+        'a feed of np.array([jpeg], dtype=object), or of ["a", None]',
+        'Feed texts. A Triton BYTES tensor of other bytes is declared with oh.remote.triton(…, bytes=["image"]), and '
+        "fed with np.frombuffer(data, np.uint8).",
     ),
     row(
         "OH546",
@@ -321,15 +356,17 @@ ROWS = (
         "OH552",
         "Error",
         "The endpoint cannot be started",
-        "The embedded endpoint was given an address that it cannot listen on, or a name that it cannot serve.",
+        "The embedded endpoint was given an address that it cannot listen on, a name that it cannot serve, or a limit "
+        "or an allowed host that is none.",
         "a port that another program listens on",
         "Use port=0 for a free one.",
     ),
     row(
         "OH553",
         "Error",
-        "A request to the embedded endpoint is malformed",
-        "The endpoint answers with an error status (400, 404, 413 and the like) and the message; nothing was run.",
+        "The embedded endpoint does not serve a request",
+        "The endpoint answers with an error status and the message: 400 and 404 for what is malformed or not there, "
+        "413 for what is too large, 421 for another host than the endpoint's, 503 where others have the memory.",
         "a request whose tensor has fewer bytes than its shape says",
         "Correct the request as the message says; the official clients make well-formed ones.",
     ),

@@ -60,7 +60,7 @@ def triton(
     if whole.remotes:
         raise ModelError(
             "OH411",
-            f"the model calls {whole.remotes[0].endpoint}; Triton's onnxruntime backend runs local models: deploy the "
+            f"the model calls {whole.remotes[0].shown}; Triton's onnxruntime backend runs local models: deploy the "
             "remote part by itself, or serve the hybrid with oh.endpoint",
         )
     config = _config(name, whole)

@@ -9,7 +9,7 @@ It needs the extra `endpoint` (Starlette and uvicorn).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onnxhybrid.errors import Error
@@ -27,7 +27,11 @@ def serve(
     port: int = 0,
     *,
     token: str | None = None,
+    allow_hosts: Sequence[str] = (),
     max_request_bytes: int = 256 << 20,
+    max_memory_bytes: int = 1 << 30,
+    max_connections: int | None = None,
+    receive_timeout: float = 60,
 ) -> Endpoint:
     """Serve models over HTTP: a context manager whose `.url` is the base URL for clients.
 
@@ -45,7 +49,18 @@ def serve(
         host: the address to listen on; the default serves this machine only.
         port: the port to listen on; 0 takes a free one.
         token: when given, requests need the header `Authorization: Bearer <token>`, or `api-key: <token>`.
+        allow_hosts: further hosts that requests may name in their Host header (names or IP addresses without ports, or
+            `*` for all). Others are refused with status 421, so that no web page reaches the endpoint through a name of
+            its own. Known without it are `localhost`, loopback's addresses and `host`; where the address is not one of
+            loopback, all IP addresses and the machine's own name, too, since other machines need one to reach it.
         max_request_bytes: larger requests are answered with status 413.
+        max_memory_bytes: what all requests under way hold together, from their bytes to their tensors and answers. A
+            request that needs more by itself is answered with status 413, one for which there is no room beside
+            others with 503. What a model takes while it runs is not counted.
+        max_connections: the most connections; None for half of what the process may open, 1000 at most. Where there are
+            more, that which has been waiting for its client for the longest is closed.
+        receive_timeout: the seconds in which a request has to arrive; its head has 15 of them at most. An answer of
+            which less than 16 KiB a second is taken in as many seconds is given up.
 
     Raises:
         Error: OH551, the extra is not installed; OH552, an argument cannot be used or the address is taken; or what
@@ -53,9 +68,13 @@ def serve(
     """
     try:
         from onnxhybrid.endpoint.server import Endpoint
+        from onnxhybrid.endpoint.settings import Settings, hosts_given, most_connections
     except ModuleNotFoundError as problem:
         if problem.name is None or problem.name.partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         message = f'oh.endpoint needs {problem.name}: pip install "onnxhybrid[endpoint]"'
         raise Error("OH551", message) from None
-    return Endpoint(models, host, port, token, max_request_bytes)
+    connections = most_connections() if max_connections is None else max_connections
+    hosts = hosts_given(allow_hosts)
+    settings = Settings(token, hosts, max_request_bytes, max_memory_bytes, connections, receive_timeout)
+    return Endpoint(models, host, port, settings)

@@ -32,7 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> None:
     models, token = _models(options.models), os.environ.get(TOKEN)
-    endpoint = serve(models, options.host, options.port, token=token, max_request_bytes=options.max_request_bytes)
+    endpoint = serve(
+        models,
+        options.host,
+        options.port,
+        token=token,
+        allow_hosts=options.allow_host,
+        max_request_bytes=options.max_request_bytes,
+        max_memory_bytes=options.max_memory_bytes,
+        max_connections=options.max_connections,
+        receive_timeout=options.receive_timeout,
+    )
     with endpoint:
         print(_greeting(endpoint.url, list(models), token is not None), flush=True)
         while True:  # on Windows a wait without an end keeps Ctrl-C from getting through
@@ -48,8 +58,37 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("models", nargs="+", metavar="name=file.onnx", help="a model and the name to serve it under")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
-    parser.add_argument("--max-request-bytes", type=int, default=256 << 20, help="the largest request to accept")
+    _add_limits(parser)
     return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a further host that requests may name (may come several times; * for all); known are localhost, "
+        "loopback, the host of --host and, where other machines reach it, all IP addresses and this machine's name",
+    )
+    for name, default, what in (
+        ("request", 256 << 20, "the largest request to accept (default: 256 MiB)"),
+        ("memory", 1 << 30, "what all requests under way hold together (default: 1 GiB)"),
+    ):
+        parser.add_argument(f"--max-{name}-bytes", type=int, default=default, metavar="BYTES", help=what)
+    parser.add_argument(
+        "--max-connections",
+        type=int,
+        metavar="NUMBER",
+        help="the most connections (default: half of the descriptors that the process may open, 1000 at most)",
+    )
+    parser.add_argument(
+        "--receive-timeout",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="the time in which a request has to arrive (default: 60)",
+    )
 
 
 def _models(pairs: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,10 +18,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from onnxhybrid.endpoint.answers import json_response
+from onnxhybrid.endpoint.answers import text_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.json_text import json_members, json_nested
+from onnxhybrid.endpoint.memory import Hold, hold_of
 from onnxhybrid.endpoint.served import ServedModel
-from onnxhybrid.endpoint.tensors import Array
+from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader, converted
+from onnxhybrid.endpoint.weight import weigh
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.dtypes import numpy_dtype
 
@@ -32,7 +36,7 @@ def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
 
     async def score(request: Request) -> Response:
         model, body = _find(models, request), await request.body()
-        return await asyncio.get_running_loop().run_in_executor(threads, _score, model, body)
+        return await asyncio.get_running_loop().run_in_executor(threads, _score, model, body, hold_of(request))
 
     return [Route(path, score, methods=["POST"]) for path in ("/score", "/score/{model}")]
 
@@ -48,8 +52,8 @@ def _find(models: Mapping[str, ServedModel], request: Request) -> ServedModel:
     return models[name]
 
 
-def _score(model: ServedModel, body: bytes) -> Response:
-    values = _object(body)
+def _score(model: ServedModel, body: bytes, hold: Hold) -> Response:
+    values = _object(body, hold)
     as_data = set(values) == {"data"} and "data" not in model.inputs
     if as_data:
         if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -61,51 +65,54 @@ def _score(model: ServedModel, body: bytes) -> Response:
     model.check_feeds(feeds)
     outputs = model.run((), feeds)
     if as_data:
-        return json_response({"result": _listed(next(iter(outputs.values())))})
-    return json_response({name: _listed(array) for name, array in outputs.items()})
+        outputs = {"result": next(iter(outputs.values()))}
+    return text_response(
+        json_members({}, ((name, [json_nested(each, _listed, hold)]) for name, each in outputs.items()))
+    )
 
 
-_TAKEN = {"b": "b", "i": "iu", "u": "iu"}
-"""Which kinds of numpy become which; nothing is rounded to a number, and nothing wraps around."""
+_TAKEN: dict[str, frozenset[type]] = {
+    "b": frozenset({bool}),
+    "i": frozenset({int}),
+    "u": frozenset({int}),
+    "O": frozenset({str}),
+}
+"""Which elements become which kind of numpy; nothing is rounded to a number. All others take both kinds of number."""
+
+_NUMBERS: frozenset[type] = frozenset({int, float})
+_HIGHEST_RANK = 64
 
 
 def _array(spec: TensorSpec, value: Any) -> Array:
     """Nested lists as a tensor of the declared type."""
-    dtype = numpy_dtype(spec.dtype)
-    try:
-        given = np.array(value, object) if spec.dtype == "str" else np.asarray(value)
-    except (ValueError, OverflowError):
-        raise RequestError(f"input {quoted(spec.name)} is no nested list of {spec.dtype}") from None
-    if spec.dtype == "str":
-        return _texts(spec, given)
-    if given.dtype.kind == "f" and given.size and dtype.kind in "iu":
+    shape, elements = _nested(spec, value)
+    kinds, dtype = set(map(type, elements)), numpy_dtype(spec.dtype)
+    if dtype.kind in "iu" and float in kinds:
         raise RequestError(f"input {quoted(spec.name)} is {spec.dtype}, and the request holds fractions")
-    if given.dtype.kind not in _TAKEN.get(dtype.kind, "iuf") and given.size:
+    if not kinds <= _TAKEN.get(dtype.kind, _NUMBERS):
         raise RequestError(f"input {quoted(spec.name)} is no nested list of {spec.dtype}")
-    return _fitted(spec, given, dtype)
+    return converted(TensorHeader(spec.name, BY_DTYPE[spec.dtype], shape), elements).reshape(shape)
 
 
-def _texts(spec: TensorSpec, given: Array) -> Array:
-    if not all(isinstance(text, str) for text in given.reshape(-1)):
-        raise RequestError(f"input {quoted(spec.name)} is no nested list of texts")
-    try:
-        "".join(given.reshape(-1)).encode()
-    except UnicodeEncodeError:
-        raise RequestError(f"input {quoted(spec.name)} holds a lone surrogate, which UTF-8 cannot carry") from None
-    return given
+def _nested(spec: TensorSpec, value: Any) -> tuple[tuple[int, ...], list[Any]]:
+    """The shape of nested lists, and their elements in row-major order.
 
+    Never by numpy itself: of texts of different lengths it would make an array in which each is as wide as the longest.
 
-def _fitted(spec: TensorSpec, given: Array, dtype: np.dtype[Any]) -> Array:
-    with np.errstate(over="ignore"):
-        array = given.astype(dtype)
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        fits = not given.size or (limits.min <= int(given.min()) and int(given.max()) <= limits.max)
-    else:
-        fits = bool(np.isfinite(array.astype(np.float64)).all())
-    if not fits:
-        raise RequestError(f"input {quoted(spec.name)} is {spec.dtype}, which cannot hold all that the request does")
-    return array
+    Raises:
+        RequestError: lists of one depth have different lengths, or stand beside elements.
+    """
+    shape: list[int] = []
+    elements = [value]
+    while kinds := {type(element) is list for element in elements}:
+        if kinds == {False}:
+            return tuple(shape), elements
+        lengths = set() if len(kinds) > 1 else set(map(len, elements))
+        if len(lengths) != 1 or len(shape) == _HIGHEST_RANK:
+            raise RequestError(f"input {quoted(spec.name)} is no nested list of {spec.dtype}")
+        shape += lengths
+        elements = list(chain.from_iterable(elements))
+    return tuple(shape), []
 
 
 def _listed(array: Array) -> Any:
@@ -117,7 +124,8 @@ def _listed(array: Array) -> Any:
     return array.astype(np.float64).tolist() if array.dtype.kind == "V" else array.tolist()
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes, hold: Hold) -> dict[str, Any]:
+    weigh(body, hold)
     try:
         value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as problem:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 from onnxhybrid.errors import Error
 
 SHOWN = 80
@@ -17,6 +19,6 @@ class RequestError(Error):
 
 
 def quoted(text: object) -> str:
-    """A client's own word in quotes, shortened."""
-    word = str(text)
+    """A client's own word in quotes, shortened; of lists and objects no more is looked at than is shown."""
+    word = text if isinstance(text, str) else reprlib.repr(text)
     return f"'{word}'" if len(word) <= SHOWN else f"'{word[:SHOWN]}…'"

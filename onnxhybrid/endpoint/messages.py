@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.json_text import json_elements, json_members
+from onnxhybrid.endpoint.memory import Hold, unbounded
 from onnxhybrid.endpoint.tensors import (
     Array,
     Datatype,
@@ -23,6 +25,7 @@ from onnxhybrid.endpoint.tensors import (
     encode_json,
     header_of,
 )
+from onnxhybrid.endpoint.weight import weigh
 
 Json = dict[str, Any]
 
@@ -59,25 +62,27 @@ def object_length(values: list[str], body_length: int) -> int | None:
     return int(values[0])
 
 
-def parse_request(body: bytes, length: int | None) -> InferRequest:
+def parse_request(body: bytes, length: int | None, hold: Hold = unbounded) -> InferRequest:
     """The request in `body`, whose JSON object has `length` bytes (None: no header said so, and all of it is JSON).
 
     Raises:
-        RequestError: it is malformed.
+        RequestError: it is malformed, or as `hold` says, which is asked for the memory.
     """
-    message = json_object(body if length is None else body[:length])
+    message = json_object(body if length is None else body[:length], hold)
     binary = memoryview(body)[len(body) if length is None else length :]
     parameters = _member(message, "parameters", dict, {})
     default = _member(parameters, "binary_data_output", bool, False)
     return InferRequest(
         id=_member(message, "id", str, None),
-        inputs=_inputs(_member(message, "inputs", list), binary),
+        inputs=_inputs(_member(message, "inputs", list), binary, hold),
         outputs=_outputs(_member(message, "outputs", list, []), default),
         binary=default,
     )
 
 
-def raw_request(name: str, datatype: Datatype, shape: tuple[int | None, ...], body: bytes) -> InferRequest:
+def raw_request(
+    name: str, datatype: Datatype, shape: tuple[int | None, ...], body: bytes, hold: Hold = unbounded
+) -> InferRequest:
     """The request of a body that is the one input's data and nothing else (the extension's "raw binary request").
 
     Args:
@@ -95,15 +100,16 @@ def raw_request(name: str, datatype: Datatype, shape: tuple[int | None, ...], bo
     else:
         row = max(1, known.count * datatype.wire.itemsize)
         known = TensorHeader(name, datatype, tuple(len(body) // row if dim is None else dim for dim in shape))
-    return InferRequest(None, {name: (known, decode_binary(known, body))}, {}, True)
+    return InferRequest(None, {name: (known, decode_binary(known, body, hold))}, {}, True)
 
 
-def json_object(text: bytes) -> Json:
+def json_object(text: bytes, hold: Hold = unbounded) -> Json:
     """The JSON object in a body.
 
     Raises:
-        RequestError: it is no JSON, or no object.
+        RequestError: it is no JSON, or no object; or as `weigh` says.
     """
+    weigh(text, hold)
     try:
         value = json.loads(text.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as problem:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -128,7 +134,7 @@ def _member(of: Json, key: str, kind: type, *default: Any) -> Any:
 _JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer"}
 
 
-def _inputs(entries: list[Any], binary: memoryview) -> dict[str, tuple[TensorHeader, Array]]:
+def _inputs(entries: list[Any], binary: memoryview, hold: Hold) -> dict[str, tuple[TensorHeader, Array]]:
     inputs: dict[str, tuple[TensorHeader, Array]] = {}
     position = 0
     for entry in map(_as_object, entries):
@@ -142,7 +148,7 @@ def _inputs(entries: list[Any], binary: memoryview) -> dict[str, tuple[TensorHea
         if size > len(binary) - position:
             absent = size - (len(binary) - position)
             raise RequestError(f"unexpected size for input {quoted(header.name)}, expecting {absent} additional bytes")
-        inputs[header.name] = header, decode_binary(header, binary[position : position + size])
+        inputs[header.name] = header, decode_binary(header, binary[position : position + size], hold)
         position += size
     if position != len(binary):
         raise RequestError(f"unexpected additional input data: {len(binary) - position} bytes belong to no input")
@@ -184,30 +190,26 @@ def _outputs(entries: list[Any], default: bool) -> dict[str, bool]:
     return outputs
 
 
-def compose_response(head: Json, outputs: Mapping[str, Array], request: InferRequest) -> tuple[bytes, int | None]:
+def compose_response(
+    head: Json, outputs: Mapping[str, Array], request: InferRequest, hold: Hold = unbounded
+) -> tuple[bytes, int | None]:
     """The body of a response, and the length of its JSON object when binary data follows it.
 
     Args:
         head: the members in front of the outputs.
 
     Raises:
-        RequestError: an output cannot be sent in the form asked for.
+        RequestError: an output cannot be sent in the form asked for; or as `hold` says.
     """
-    entries: list[Json] = []
-    binary: list[bytes] = []
+    text: list[bytes] = []
+    binary: list[bytes | memoryview] = []
     for name, array in outputs.items():
         entry: Json = {"name": name, "datatype": datatype_of(array).name, "shape": list(array.shape)}
         if request.outputs.get(name, request.binary):
-            binary.append(encode_binary(array))
+            binary.append(encode_binary(array, hold))
             entry["parameters"] = {"binary_data_size": len(binary[-1])}
-        else:
-            entry["data"] = encode_json(array)
-        entries.append(entry)
+        data = [] if "parameters" in entry else [("data", [json_elements(array, encode_json, hold)])]
+        text += [b"," if text else b"", *json_members(entry, data)]
     given_id = {} if request.id is None else {"id": request.id}
-    text = json_bytes({**given_id, **head, "outputs": entries})
-    return b"".join((text, *binary)), len(text) if binary else None
-
-
-def json_bytes(value: Json) -> bytes:
-    """A JSON object as bytes; ASCII only, so that every str has a form."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    text = json_members({**given_id, **head}, [("outputs", [b"[", *text, b"]"])])
+    return b"".join((*text, *binary)), sum(map(len, text)) if binary else None

@@ -1,7 +1,7 @@
 """The routes of the OpenAI API that a model can stand behind, and the same as Azure OpenAI has them.
 
-Which operation a model serves is what it takes and gives: `uint8` -> `str` transcribes, `str` -> `str` chats, `str` ->
-`float32` embeds. Source: https://platform.openai.com/docs/api-reference.
+Which operation a model serves is what it takes and gives: `uint8` -> `str` transcribes, `str` -> `str` chats and
+responds, `str` -> `float32` embeds. Source: https://platform.openai.com/docs/api-reference.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from onnxhybrid.endpoint.answers import json_response
+from onnxhybrid.endpoint.answers import error_response, json_response, text_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.json_text import json_list, json_members
+from onnxhybrid.endpoint.memory import hold_of
 from onnxhybrid.endpoint.messages import Json, json_object
 from onnxhybrid.endpoint.served import ServedModel
 from onnxhybrid.endpoint.tensors import Array
@@ -30,8 +32,12 @@ from onnxhybrid.model.dtypes import numpy_dtype
 Options = Mapping[str, str]  # option -> dtype
 Handler = Callable[[Request], Awaitable[Response]]
 
-_BASES = ("/v1", "/openai/deployments/{model}")
+_BASES = ("/v1", "/openai/v1", "/openai/deployments/{model}")
 _PLAIN = ("text", "srt", "vtt")
+_MOST_FIELDS = 100
+_ROWS = 64
+_ESCAPED = 12
+"""Bytes that a character takes at most while it becomes JSON."""
 
 
 def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
@@ -42,15 +48,17 @@ def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
         return json_response({"object": "list", "data": data})
 
     async def audio(request: Request) -> Response:
-        async with request.form() as form:
-            fields = await _fields(form)
+        fields = await _form(request)
         return await _on(threads, _transcription, models, request, fields)
 
     async def chat(request: Request) -> Response:
-        return await _on(threads, _completion, models, request, json_object(await request.body()))
+        return await _on(threads, _completion, models, request, await _json(threads, request))
+
+    async def responses(request: Request) -> Response:
+        return await _on(threads, _response, models, request, await _json(threads, request))
 
     async def embeddings(request: Request) -> Response:
-        return await _on(threads, _embeddings, models, request, json_object(await request.body()))
+        return await _on(threads, _embeddings, models, request, await _json(threads, request))
 
     operations: dict[str, Handler] = {
         "/audio/transcriptions": audio,
@@ -58,15 +66,20 @@ def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
         "/chat/completions": chat,
         "/embeddings": embeddings,
     }
+    paths = {base + path: answer for base in _BASES for path, answer in operations.items()}
+    paths.update({f"{base}/responses": responses for base in _BASES[:2]})
     return [Route("/v1/models", listed)] + [
-        Route(base + path, _in_its_form(answer), methods=["POST"])
-        for base in _BASES
-        for path, answer in operations.items()
+        Route(path, _in_its_form(answer), methods=["POST"]) for path, answer in paths.items()
     ]
 
 
 async def _on(threads: Executor, work: Callable[..., Response], *arguments: Any) -> Response:
     return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
+
+
+async def _json(threads: Executor, request: Request) -> Json:
+    body, hold = await request.body(), hold_of(request)
+    return await asyncio.get_running_loop().run_in_executor(threads, json_object, body, hold)
 
 
 def _in_its_form(answer: Handler) -> Handler:
@@ -77,9 +90,7 @@ def _in_its_form(answer: Handler) -> Handler:
         try:
             return await answer(request)
         except RequestError as problem:
-            kind = "invalid_request_error" if problem.status < 500 else "server_error"
-            error = {"message": problem.message, "type": kind, "param": None, "code": None}
-            return json_response({"error": error}, problem.status)
+            return error_response(problem.message, problem.status, path=request.scope["path"])
 
     return handled
 
@@ -93,6 +104,7 @@ def _transcription(models: Mapping[str, ServedModel], request: Request, fields: 
     model = _find(models, request, fields)
     name = _only(model, "uint8", "str", "transcribe", _AUDIO)
     text = str(_run(model, {name: np.frombuffer(file, np.uint8)}, fields, _AUDIO).reshape(-1)[0])
+    hold_of(request)(_ESCAPED * len(text))
     if wanted in _PLAIN:
         return PlainTextResponse(text)
     if wanted not in ("json", "verbose_json"):
@@ -113,17 +125,72 @@ def _completion(models: Mapping[str, ServedModel], request: Request, body: Json)
     model = _find(models, request, body)
     name = _only(model, "str", "str", "chat", _CHAT)
     _check_whole(body)
-    said = _messages(body.get("messages"))
-    prompt = next((text for role, text in reversed(said) if role == "user"), None)
-    if prompt is None:
-        raise RequestError("messages hold no message of the role 'user'")
-    told = "\n".join(text for role, text in said if role in ("system", "developer"))
-    fields = {**body, "system": told} if told else body
-    text = str(_run(model, {name: _texts([prompt], model, name)}, fields, _CHAT).reshape(-1)[0])
+    text = _reply(model, name, _messages(body.get("messages")), body)
+    hold_of(request)(_ESCAPED * len(text))
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
     usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     head = {"id": "chatcmpl-onnxhybrid", "object": "chat.completion", "created": int(time.time()), "model": model.name}
     return json_response({**head, "choices": [choice], "usage": usage})
+
+
+def _response(models: Mapping[str, ServedModel], request: Request, body: Json) -> Response:
+    model = _find(models, request, body)
+    name = _only(model, "str", "str", "respond", _CHAT)
+    _check_whole(body)
+    for kept in ("previous_response_id", "conversation", "background"):
+        if body.get(kept):
+            raise RequestError(f"no response is kept: leave {kept} out")
+    given, instructions = body.get("input"), body.get("instructions")
+    said = [("user", given)] if isinstance(given, str) else _messages(given, "input")
+    if instructions is not None and not isinstance(instructions, str):
+        raise RequestError("instructions is a string")
+    text = _reply(model, name, [("system", instructions), *said] if instructions else said, body)
+    hold_of(request)(_ESCAPED * len(text))
+    content = {"type": "output_text", "text": text, "annotations": []}
+    message = {"id": "msg_onnxhybrid", "type": "message", "status": "completed", "role": "assistant"}
+    return json_response(
+        {
+            "id": "resp_onnxhybrid",
+            "object": "response",
+            "created_at": int(time.time()),
+            "status": "completed",
+            "model": model.name,
+            "output": [{**message, "content": [content]}],
+            **_UNUSED,
+        }
+    )
+
+
+_UNUSED: Json = {
+    "error": None,
+    "incomplete_details": None,
+    "instructions": None,
+    "metadata": {},
+    "parallel_tool_calls": False,
+    "tool_choice": "none",
+    "tools": [],
+    "temperature": None,
+    "top_p": None,
+    "usage": {
+        "input_tokens": 0,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 0,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 0,
+    },
+}
+"""What every response has, and no model here has anything to say about."""
+
+
+def _reply(model: ServedModel, name: str, said: list[tuple[str, str]], body: Json) -> str:
+    """What the model says to the last of the user's messages, told what those of the system say."""
+    prompt = next((text for role, text in reversed(said) if role == "user"), None)
+    if prompt is None:
+        raise RequestError("there is no message of the role 'user'")
+    told = "\n".join(text for role, text in said if role in ("system", "developer"))
+    limit = next((body[limit] for limit in _LIMITS if body.get(limit) is not None), None)
+    fields = {**body, **(dict.fromkeys(_LIMITS, limit)), **(dict.fromkeys(_TOLD, told) if told else {})}
+    return str(_run(model, {name: _texts([prompt], model, name)}, fields, _CHAT).reshape(-1)[0])
 
 
 def _embeddings(models: Mapping[str, ServedModel], request: Request, body: Json) -> Response:
@@ -138,12 +205,13 @@ def _embeddings(models: Mapping[str, ServedModel], request: Request, body: Json)
     if wanted is not None and wanted != vectors.shape[1]:
         raise RequestError(f"the model gives {vectors.shape[1]} dimensions, not {quoted(wanted)}")
     encoded = body.get("encoding_format") == "base64"
-    data = [
+    data = (
         {"object": "embedding", "index": index, "embedding": _base64(row) if encoded else row.tolist()}
         for index, row in enumerate(vectors)
-    ]
+    )
     usage = {"prompt_tokens": 0, "total_tokens": 0}
-    return json_response({"object": "list", "data": data, "model": model.name, "usage": usage})
+    rows = json_list(data, hold_of(request), _ROWS)
+    return text_response(json_members({"object": "list", "model": model.name, "usage": usage}, [("data", [rows])]))
 
 
 def _find(models: Mapping[str, ServedModel], request: Request, fields: Json) -> ServedModel:
@@ -166,13 +234,19 @@ def _only(model: ServedModel, taken: str, given: str, what: str, options: Option
 
 
 _AUDIO: Options = {"language": "str", "prompt": "str", "temperature": "float32"}
-_CHAT: Options = {"system": "str", "temperature": "float32", "max_tokens": "int64"}
+_TOLD = ("system", "instructions")
+"""What the inputs of a model may be called that takes what the system says."""
+
+_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+"""What the limit of an answer is called, by the API and by the inputs of a model."""
+
+_CHAT: Options = {"temperature": "float32", **dict.fromkeys(_TOLD, "str"), **dict.fromkeys(_LIMITS, "int64")}
 
 
 def _run(model: ServedModel, feeds: dict[str, Array], fields: Json, options: Options) -> Array:
     """The first output for these feeds and the options that the model takes."""
     for name, dtype in options.items():
-        if name in model.inputs and name not in feeds and name in fields:
+        if name in model.inputs and name not in feeds and fields.get(name) is not None:
             feeds[name] = _option(name, dtype, fields[name])
     model.check_feeds(feeds)
     first = next(iter(model.outputs))
@@ -180,6 +254,8 @@ def _run(model: ServedModel, feeds: dict[str, Array], fields: Json, options: Opt
 
 
 def _option(name: str, dtype: str, value: object) -> Array:
+    if isinstance(value, list | dict):  # of which numpy would make something, and perhaps something large
+        raise RequestError(f"{name} is {quoted(type(value).__name__)}, no {dtype}")
     try:
         return np.array([value], numpy_dtype(dtype))
     except (TypeError, ValueError, OverflowError):
@@ -192,10 +268,10 @@ def _texts(texts: list[str], model: ServedModel, name: str) -> Array:
     return np.array(texts, object).reshape((len(texts),) + (1,) * (len(shape) - 1 if shape else 0))
 
 
-def _messages(messages: object) -> list[tuple[str, str]]:
+def _messages(messages: object, field: str = "messages") -> list[tuple[str, str]]:
     """(role, text) of each message."""
     if not isinstance(messages, list):
-        raise RequestError("messages is a list")
+        raise RequestError(f"{field} is a list of messages{', or a string' if field == 'input' else ''}")
     return [_message(message) for message in messages]
 
 
@@ -209,11 +285,18 @@ def _message(message: object) -> tuple[str, str]:
     raise RequestError("a message has a role and a content of text")
 
 
-async def _fields(form: FormData) -> Json:
+async def _form(request: Request) -> Json:
     """The fields of a form; that of a file is its bytes."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise RequestError("audio comes in a form: multipart/form-data with a field 'file'")
+    hold_of(request)(2 * len(await request.body()))  # the parts, and the file in one piece
     fields: Json = {}
-    for name, value in form.multi_items():
-        fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    try:
+        async with request.form(max_files=1, max_fields=_MOST_FIELDS) as form:
+            for name, value in form.multi_items():
+                fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    except ValueError as problem:  # of python-multipart, from releases of Starlette that let it through
+        raise RequestError(f"the form is malformed: {problem}") from None
     return fields
 
 

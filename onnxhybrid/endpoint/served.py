@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from onnxhybrid.endpoint.discretion import discreet_outputs, insides, places, told
 from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model, TensorSpec, load
 from onnxhybrid.runtime import Session
 
+_LOG = logging.getLogger("onnxhybrid.endpoint")
+
 ModelLike = Model | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model under its name on the endpoint. Any number of threads may run it."""
+    """A model under its name on the endpoint. Any number of threads may run it.
+
+    Attributes:
+        name: the name.
+        inputs, outputs: what it takes and gives, by name.
+        session: what runs it.
+        inside: what no caller is told: where its file is, and which servers it calls.
+        flagged: whether an output may say what befell a remote call.
+    """
 
     name: str
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
     session: Session
+    inside: tuple[str, ...] = ()
+    flagged: bool = False
 
     @classmethod
     def of(cls, name: str, given: ModelLike) -> ServedModel:
@@ -39,7 +53,9 @@ class ServedModel:
         for spec in (*model.inputs, *model.outputs):
             if spec.dtype not in BY_DTYPE:
                 raise Error("OH552", f"model {name!r} cannot be served: KServe v2 has no datatype for {spec}")
-        return cls(name, _by_name(model.inputs), _by_name(model.outputs), Session(given))
+        inside = (*insides(model.remotes), *places(None if isinstance(given, Model) else os.fspath(given)))
+        flagged = any(remote.on_error == "flag" for remote in model.remotes)
+        return cls(name, _by_name(model.inputs), _by_name(model.outputs), Session(given), inside, flagged)
 
     def check(self, headers: Iterable[TensorHeader]) -> None:
         """Hold the inputs of a request against what the model takes.
@@ -98,9 +114,11 @@ class ServedModel:
         """
         wanted = list(names) or list(self.outputs)
         try:
-            return dict(zip(wanted, self.session.run(wanted, feeds), strict=True))
+            outputs = dict(zip(wanted, self.session.run(wanted, feeds), strict=True))
         except Exception as problem:  # whatever a model does, it is an answer to this client and not the server's end
-            raise RequestError(f"model '{self.name}' failed: {problem}", 500) from problem
+            _LOG.error("model %r failed: %s", self.name, problem)
+            raise RequestError(f"model '{self.name}' failed: {told(problem, self.inside)}", 500) from problem
+        return discreet_outputs(outputs, self.inside) if self.flagged else outputs
 
     def metadata(self) -> dict[str, Any]:
         """What KServe v2 calls model metadata."""

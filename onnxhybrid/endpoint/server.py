@@ -18,8 +18,12 @@ from starlette.types import ASGIApp
 
 from onnxhybrid.endpoint import azureml, kserve, openai
 from onnxhybrid.endpoint.answers import HANDLERS
-from onnxhybrid.endpoint.guards import SizeGuard, TokenGuard
+from onnxhybrid.endpoint.connections import Watch, WatchedConfig
+from onnxhybrid.endpoint.guards import HostGuard, MemoryGuard, SizeGuard, TokenGuard
+from onnxhybrid.endpoint.hosts import Hosts, hosts_of
+from onnxhybrid.endpoint.memory import Memory
 from onnxhybrid.endpoint.served import ModelLike, ServedModel
+from onnxhybrid.endpoint.settings import Settings
 from onnxhybrid.errors import Error
 
 _THREADS = 32
@@ -31,6 +35,12 @@ _GRACE = 5
 _IDLE = 75
 """Seconds that an idle connection is kept for a client that pools it."""
 
+_ACCEPTED_AT_ONCE = 8
+"""Connections that are accepted before the first of them can make another leave: they need descriptors, too."""
+
+_QUEUE = 1024
+"""Connections that the system keeps until they are accepted."""
+
 
 @final
 class Endpoint:
@@ -39,16 +49,20 @@ class Endpoint:
     It listens from the start and answers inside the with statement. `.url` is its base URL.
     """
 
-    def __init__(
-        self, models: Mapping[str, ModelLike], host: str, port: int, token: str | None, max_request_bytes: int
-    ) -> None:
-        _check(models, host, port, token, max_request_bytes)
+    def __init__(self, models: Mapping[str, ModelLike], host: str, port: int, settings: Settings) -> None:
+        _check(models, host, port)
         self._threads = ThreadPoolExecutor(_THREADS, "onnxhybrid endpoint")
-        app = application(models, self._threads, token, max_request_bytes)
+        served = {name: ServedModel.of(name, model) for name, model in models.items()}
         self._socket = _listen(host, port)
+        try:
+            hosts = hosts_of(host, self._socket.getsockname()[0], settings.allow_hosts)
+        except Error:
+            self._socket.close()
+            raise
         self.url = _url(self._socket)
         self._started: Future[None] = Future()
-        self._server = _Server(app, self._started)
+        watch = Watch(settings.max_connections, settings.receive_timeout)
+        self._server = _Server(application(served, self._threads, settings, hosts), watch, self._started)
         self._thread = threading.Thread(target=self._serve, name=f"onnxhybrid endpoint {self.url}", daemon=True)
 
     def __enter__(self) -> Endpoint:
@@ -77,7 +91,7 @@ class Endpoint:
             self._socket.close()
 
 
-def _check(models: object, host: object, port: object, token: object, max_request_bytes: object) -> None:
+def _check(models: object, host: object, port: object) -> None:
     """Hold the arguments' kinds against what the endpoint takes.
 
     Raises:
@@ -85,32 +99,23 @@ def _check(models: object, host: object, port: object, token: object, max_reques
     """
     if not isinstance(models, Mapping) or not all(isinstance(name, str) for name in models):
         raise Error("OH552", "models is a mapping of names to models or the paths of their files")
-    for name, value, kinds in (
-        ("host", host, (str,)), ("port", port, (int,)), ("token", token, (str, type(None))),
-        ("max_request_bytes", max_request_bytes, (int,)),
-    ):  # fmt: skip
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise Error("OH552", f"{name} is {kinds[0].__name__}, not {type(value).__name__}")
+    for name, value, kind in (("host", host, str), ("port", port, int)):
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise Error("OH552", f"{name} is {kind.__name__}, not {type(value).__name__}")
 
 
-def application(
-    models: Mapping[str, ModelLike], threads: Executor, token: str | None, max_request_bytes: int
-) -> ASGIApp:
-    """The ASGI application that serves `models`, which run on `threads`.
-
-    Raises:
-        Error: OH552, an argument cannot be used; or what loading a model raised.
-    """
-    if max_request_bytes < 1:
-        raise Error("OH552", f"max_request_bytes is {max_request_bytes}; it has to be above 0")
-    if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
-        raise Error("OH552", "the token has to be a string of visible ASCII characters")
-    served = {name: ServedModel.of(name, model) for name, model in models.items()}
-    guards = [Middleware(SizeGuard, limit=max_request_bytes)]
-    if token is not None:
-        guards.insert(0, Middleware(TokenGuard, token=token))
+def application(served: Mapping[str, ServedModel], threads: Executor, settings: Settings, hosts: Hosts) -> ASGIApp:
+    """The ASGI application that serves models, which run on `threads`, to requests that name one of `hosts`."""
+    limit = settings.max_request_bytes
+    token = [] if settings.token is None else [Middleware(TokenGuard, token=settings.token)]
+    guards = [
+        Middleware(SizeGuard, limit=limit),
+        Middleware(HostGuard, hosts=hosts),
+        *token,
+        Middleware(MemoryGuard, memory=Memory(settings.max_memory_bytes), limit=limit),
+    ]
     routes = [
-        *kserve.routes(served, threads, max_request_bytes),
+        *kserve.routes(served, threads, limit),
         *openai.routes(served, threads),
         *azureml.routes(served, threads),
     ]
@@ -122,25 +127,28 @@ def application(
 class _Server(uvicorn.Server):
     """A uvicorn server that says when it has started."""
 
-    def __init__(self, app: ASGIApp, started: Future[None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                loop="asyncio",
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_keep_alive=_IDLE,
-                timeout_graceful_shutdown=_GRACE,
-            )
+    def __init__(self, app: ASGIApp, watch: Watch, started: Future[None]) -> None:
+        config = WatchedConfig(
+            app,
+            watch,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            backlog=_ACCEPTED_AT_ONCE,
+            timeout_keep_alive=_IDLE,
+            timeout_graceful_shutdown=_GRACE,
         )
+        super().__init__(config)
         self._has_started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does."""
         await super().startup(sockets=sockets)
+        for listening in sockets or ():
+            listening.listen(_QUEUE)  # asyncio has made the queue as short as what it accepts at once
         self._has_started.set_result(None)
 
 

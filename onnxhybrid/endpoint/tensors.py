@@ -8,9 +8,11 @@ Protocol (tensor data types) and Triton's binary tensor data extension.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from io import BytesIO
+from itertools import chain, islice
 from math import prod
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.memory import Hold, unbounded
 from onnxhybrid.model.dtypes import numpy_dtype
 
 Array = npt.NDArray[Any]
@@ -89,19 +92,20 @@ def header_of(name: object, datatype: object, shape: object) -> TensorHeader:
     return TensorHeader(name, DATATYPES[datatype], tuple(shape))
 
 
-def decode_binary(header: TensorHeader, data: bytes | memoryview) -> Array:
+def decode_binary(header: TensorHeader, data: bytes | memoryview, hold: Hold = unbounded) -> Array:
     """The array in the binary form `data`. Numbers share the memory of `data` where they lie aligned in it.
 
     Raises:
-        RequestError: `data` is not the binary form of such a tensor.
+        RequestError: `data` is not the binary form of such a tensor; or as `hold` says.
     """
     if header.datatype.name == "BYTES":
-        return _shaped(header, _objects(_strings(header, memoryview(data))))
+        return _shaped(header, _strings(header, memoryview(data), hold))
     expected = header.count * header.datatype.wire.itemsize
     if len(data) != expected:
         raise RequestError(
             f"unexpected total byte size {len(data)} for input {quoted(header.name)}, expecting {expected}"
         )
+    hold(len(data))
     values = np.frombuffer(data, header.datatype.wire)
     if header.datatype.name == "BOOL" and (values.view(np.uint8) > 1).any():
         raise RequestError(f"input {quoted(header.name)} is BOOL and holds a byte that is neither 0 nor 1")
@@ -109,14 +113,33 @@ def decode_binary(header: TensorHeader, data: bytes | memoryview) -> Array:
     return _shaped(header, np.require(native, requirements="A"))
 
 
-def _strings(header: TensorHeader, data: memoryview) -> list[str]:
-    """The elements of a BYTES tensor, exactly as many as its shape has."""
-    values = [_text(header, element) for element in _elements(header, data)]
-    if len(values) != header.count:
-        raise RequestError(
-            f"expected {header.count} string elements for input {quoted(header.name)}, got {len(values)}"
-        )
-    return values
+_PIECE = 1 << 12
+"""Elements of a BYTES tensor that are looked at together."""
+
+_BESIDE = 40
+"""Bytes that a string takes beside itself: in an array, and as the std::string that ONNX Runtime has of it."""
+
+
+def _strings(header: TensorHeader, data: memoryview, hold: Hold) -> Array:
+    """The elements of a BYTES tensor, exactly as many as its shape has; an array of str objects."""
+    if header.count > len(data) // _LENGTH.size:
+        raise _miscounted(header, sum(1 for _ in _elements(header, data)))
+    hold(len(data))
+    array, found = np.empty(header.count, object), 0
+    elements = _elements(header, data)
+    while piece := [_text(header, element) for element in islice(elements, _PIECE)]:
+        if found + len(piece) > header.count:
+            raise _miscounted(header, found + len(piece) + sum(1 for _ in elements))
+        hold(sum(map(sys.getsizeof, piece)) + _BESIDE * len(piece))
+        array[found : found + len(piece)] = piece
+        found += len(piece)
+    if found != header.count:
+        raise _miscounted(header, found)
+    return array
+
+
+def _miscounted(header: TensorHeader, found: int) -> RequestError:
+    return RequestError(f"expected {header.count} string elements for input {quoted(header.name)}, got {found}")
 
 
 def _elements(header: TensorHeader, data: memoryview) -> Iterator[memoryview]:
@@ -154,7 +177,7 @@ def decode_json(header: TensorHeader, data: object) -> Array:
         raise RequestError(
             f"Unable to parse 'data' of input {quoted(header.name)}: an element is no {header.datatype.name}"
         )
-    return _shaped(header, _converted(header, values))
+    return _shaped(header, converted(header, values))
 
 
 def _flattened(header: TensorHeader, values: list[Any]) -> list[Any]:
@@ -165,7 +188,7 @@ def _flattened(header: TensorHeader, values: list[Any]) -> list[Any]:
     return values
 
 
-def _converted(header: TensorHeader, values: list[Any]) -> Array:
+def converted(header: TensorHeader, values: list[Any]) -> Array:
     """A flat array of elements whose JSON types are right.
 
     Raises:
@@ -173,7 +196,8 @@ def _converted(header: TensorHeader, values: list[Any]) -> Array:
     """
     try:
         if header.datatype.name == "BYTES":
-            "".join(values).encode()
+            for text in values:
+                text.encode()
             return _objects(values)
         if header.datatype.name in _FLOATS:
             return _rounded(header, np.array(values, np.float64))
@@ -228,13 +252,28 @@ def datatype_of(array: Array) -> Datatype:
     return BY_DTYPE["str" if array.dtype.kind in "OU" else array.dtype.name]
 
 
-def encode_binary(array: Array) -> bytes:
-    """The binary form of an array; strings are UTF-8."""
+def encode_binary(array: Array, hold: Hold = unbounded) -> bytes | memoryview:
+    """The binary form of an array; strings are UTF-8. That of numbers may share the memory of the array.
+
+    Raises:
+        RequestError: as `hold` says.
+    """
     datatype = datatype_of(array)
     if datatype.name == "BYTES":
-        texts = [str(value).encode() for value in array.ravel()]
-        return b"".join(chain.from_iterable((_LENGTH.pack(len(text)), text) for text in texts))
-    return array.astype(datatype.wire, copy=False).tobytes()
+        return _packed(array.ravel(), hold)
+    hold(array.nbytes)
+    return np.ascontiguousarray(array.ravel(), datatype.wire).view(np.uint8).data
+
+
+def _packed(values: Array, hold: Hold) -> bytes:
+    """The binary form of strings, piece by piece: as objects of their own they would take many times its size."""
+    packed = BytesIO()
+    for start in range(0, len(values), _PIECE):
+        texts = [str(value).encode() for value in values[start : start + _PIECE]]
+        piece = b"".join(chain.from_iterable((_LENGTH.pack(len(text)), text) for text in texts))
+        hold(2 * len(piece))  # here, and in the answer
+        packed.write(piece)
+    return packed.getvalue()
 
 
 def encode_json(array: Array) -> list[Any]:

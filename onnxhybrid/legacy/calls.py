@@ -16,7 +16,8 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.legacy.operators import FORM, TEXT, plain_attributes, wire_name
 from onnxhybrid.model import RemoteSpec
 from onnxhybrid.model.old_operators import AZURE_AUDIO, AZURE_TEXT, OPENAI_AUDIO, TRITON
-from onnxhybrid.model.remote_spec import INVOKE
+from onnxhybrid.model.remote_spec import INVOKE, attributes_of, option_names
+from onnxhybrid.model.request_groups import FIELDS
 
 _BODY_FORMATS = ("text", "srt", "vtt", "verbose_json")
 _AUDIO_FIELDS = ("response_format", "language", "prompt", "temperature")
@@ -114,6 +115,9 @@ def refused(node: NodeProto, why: str) -> ModelError:
 def _check(node: NodeProto, spec: RemoteSpec) -> None:
     if spec.credential is not None:
         raise refused(node, "they take tokens as inputs only; build it with auth=oh.Input('auth_token')")
+    named = {name.partition(".")[0] for name in (*attributes_of(node), *option_names(node))}
+    if spec.headers or spec.auth_scheme or not named.isdisjoint(FIELDS):
+        raise refused(node, "they send no headers, further fields or parameters")
     if spec.on_error == "flag":
         raise refused(node, "they have no outputs ok, status and error; build it with on_error='raise'")
 
@@ -122,6 +126,8 @@ def _triton(call: _Invoke) -> OldCall:
     for wire in call.spec.inputs:
         if wire_name(wire) != wire:
             raise refused(call.node, f"of the wire name {wire!r} they send what follows the last slash")
+    if call.text("bytes_tensors"):
+        raise refused(call.node, "they send a uint8 tensor as UINT8, and not as an element of BYTES")
     attributes = {
         "model_uri": call.spec.endpoint,
         "model_name": call.spec.model,
@@ -188,7 +194,9 @@ def _form(call: _Invoke) -> OldCall:
     operator = _FORMS.get(pair[0]) if whole else None
     if operator is None:
         raise refused(call.node, "its first field is neither model nor deployment_id")
-    return call.over_http(operator, call.spec.endpoint, fields, **attributes, model_name=pair[1])
+    if pair[1]:
+        attributes["model_name"] = pair[1]
+    return call.over_http(operator, call.spec.endpoint, fields, **attributes)
 
 
 def _text(call: _Invoke) -> OldCall:

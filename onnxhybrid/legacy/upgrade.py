@@ -37,6 +37,9 @@ def upgrade(model: Model) -> Model:
     a deadline (`timeout_seconds`, or 30 s), and what is safe to repeat is repeated. Where a form sent `model_name`
     twice, as `model` and as `model_name`, it is sent once, as `model`. An empty token sends no header.
 
+    As there, an input `model_name` of fewer than two bytes or a `filename` of fewer than five says nothing, and the
+    attributes do. A text is no longer cut at its first NUL.
+
     Wire names are taken from the file, as its author wrote them, whatever an optimizer would make of them. Functions
     that hold an old operator are inlined.
 
@@ -148,7 +151,10 @@ class _Old:
             **own,
             "auth": "none" if self._tokenless else "input",
             "timeout_ms": self._timeout(),
-            **{name: library.default(name) for name in ("connect_timeout_ms", "retries", "on_error")},
+            **{
+                name: library.default(name)
+                for name in ("connect_timeout_ms", "attempt_timeout_ms", "retries", "on_error")
+            },
             "input_names": json.dumps([wire for _, wire in tensors]),
             "input_shapes": json.dumps([_known(shape) for shape in shapes]),
         }
@@ -181,29 +187,21 @@ class _Old:
     def _form(self) -> tuple[list[tuple[str, str]], dict[str, Any]]:
         tensors = [(name, wire_name(name)) for name in self._tensors]
         fields = [wire for _, wire in tensors]
-        if fields.count("file") != 1:
-            raise self._refused(f"it has one input called file, not {fields.count('file')}")
-        constant = [["deployment_id", self._text_of("model_name")]]
-        if self._node.op_type == OPENAI_AUDIO:
-            tensors, constant = self._model(tensors)
         # The protocol reads a field's name behind the last slash, so that two fields can have one name.
-        doubled = {wire for _, wire in tensors if [other for _, other in tensors].count(wire) > 1}
         tensors = [
-            (name, f"{number}/{wire}" if wire in doubled else wire) for number, (name, wire) in enumerate(tensors)
+            (name, f"{number}/{wire}" if fields.count(wire) > 1 else wire)
+            for number, (name, wire) in enumerate(tensors)
         ]
-        own = self._http(FORM)
-        if self._node.op_type == OPENAI_AUDIO and "filename" in fields:
-            own["file_name"] = "filename"
-        return tensors, {**own, "fields": json.dumps(constant), "audio_format": self._text_of("audio_format")}
-
-    def _model(self, tensors: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[list[str]]]:
-        """The model first: the input `model_name`, or else the attribute."""
-        given = next((name for name, wire in tensors if wire == "model_name"), None)
-        if given is not None:
-            return [(given, "model"), *(tensor for tensor in tensors if tensor[0] != given)], []
-        if not self._text_of("model_name"):
+        own = {**self._http(FORM), "audio_format": self._text_of("audio_format")}
+        if self._node.op_type != OPENAI_AUDIO:
+            return tensors, {**own, "fields": json.dumps([["deployment_id", self._text_of("model_name")]])}
+        if "file" not in fields:
+            raise self._refused("it has no input called file")
+        if "model_name" not in fields and not self._text_of("model_name"):
             raise self._refused("it has neither an input nor an attribute called model_name")
-        return tensors, [["model", self._text_of("model_name")]]
+        own["fields"] = json.dumps([["model", self._text_of("model_name")]])
+        named = {"file_name": "filename", "model_field": "model_name"}
+        return tensors, {**own, **{attribute: field for attribute, field in named.items() if field in fields}}
 
     def _http(self, protocol: str) -> dict[str, Any]:
         endpoint, query = self._endpoint(protocol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,6 +21,8 @@ from onnxhybrid import library
 from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.library import attributes, protocols
+from onnxhybrid.model import request_groups
+from onnxhybrid.model.batching import cut_problem, listed
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.functions import key_of
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
@@ -28,6 +31,7 @@ from onnxhybrid.model.remote_spec import (
     DOMAIN,
     RemoteSpec,
     attributes_of,
+    blobs_of,
     gives_results,
     is_remote,
     option_names,
@@ -36,6 +40,9 @@ from onnxhybrid.model.remote_spec import (
 from onnxhybrid.model.secret_texts import is_secret, may_be_secret
 
 _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
+
+_SCHEMELESS = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]+)?(?:[/?][^@]*)?")
+"""A host, perhaps with a port and a path, and no login, which a message must not repeat."""
 
 _FEW = 16  # a tensor with more strings is a vocabulary, not a setting
 
@@ -140,17 +147,19 @@ def _names(graph: GraphProto, outer: tuple[set[str], ...], where: str, *, nested
 
 
 def _remote_nodes(nodes: Iterable[NodeProto]) -> Iterator[Finding]:
-    """OH301 and OH303: each remote node can be read, and its endpoint holds no credential."""
+    """OH301, OH303, OH306, OH322, OH323: each remote node can be read, and gives only what is its to give."""
     for node in filter(is_remote, nodes):
         try:
             spec = RemoteSpec.of(node)
-            flaws = list(_attribute_problems(node, spec))
+            flaws = [("OH301", flaw) for flaw in _attribute_problems(node, spec)]
+            if spec.protocol in protocols():
+                flaws += request_groups.problems(attributes_of(node), option_names(node), spec.protocol)
         except ValueError as problem:
             yield Finding("OH301", str(problem), _label(node))
             continue
         if flaw := endpoint_problem(spec.protocol, spec.endpoint):
             yield Finding(*flaw, _label(node))
-        yield from (Finding("OH301", flaw, _label(node)) for flaw in flaws)
+        yield from (Finding(*flaw, _label(node)) for flaw in flaws)
         wanted = result_count(node, spec)
         if len(node.output) != wanted:
             yield Finding("OH301", f"it has {len(node.output)} outputs and names {wanted}", _label(node))
@@ -162,11 +171,26 @@ def _attribute_problems(node: NodeProto, spec: RemoteSpec) -> Iterator[str]:
     for name, row in attributes().items():
         if "least" in row and not row["least"] <= values.get(name, row["default"]) <= row["most"]:
             yield f"attribute {name!r} is {values[name]}, not from {row['least']} to {row['most']}"
+    if spec.protocol in protocols() and (problem := _cut_problem(node, spec)):
+        yield problem
     protocol = protocols().get(spec.protocol, {"required": (), "required_options": ()})
     needed = {*protocol["required"], *(name for name in protocol["required_options"] if name not in inputs)}
     for name in sorted(needed):
         if not values.get(name) or not isinstance(values[name], bytes):
             yield f"attribute {name!r} is missing, without which {spec.protocol} makes no request"
+
+
+def _cut_problem(node: NodeProto, spec: RemoteSpec) -> str | None:
+    """Why no session cuts the batch of a node as it says."""
+    values = attributes_of(node)
+    batch = values.get("batch", 0)
+    if not isinstance(batch, int):
+        return "attribute 'batch' is no int"
+    inputs, outputs = (
+        listed(names, values.get(attribute))
+        for names, attribute in ((spec.inputs, "input_shapes"), (spec.outputs, "output_shapes"))
+    )
+    return cut_problem(spec.protocol, batch, inputs, outputs, blobs_of(node))
 
 
 def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
@@ -175,13 +199,26 @@ def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
     if protocol not in table:
         return "OH301", f"the protocol {protocol!r} is not known; there are {', '.join(table)}"
     found = library.endpoint(endpoint)
-    if "problem" in found:
-        return "OH303" if found["login"] else "OH301", f"the endpoint {found['problem']}"
     schemes = table[protocol]["schemes"]
+    if "problem" in found:
+        code = "OH303" if found["login"] else "OH301"
+        return code, _spelled(endpoint, schemes) or f"the endpoint {found['problem']}"
     if found["scheme"] not in schemes:
         place = f"the endpoint at {found['host']!r}"
         return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and {place} has another scheme"
     return None
+
+
+def _spelled(endpoint: str, schemes: list[str]) -> str | None:
+    """What to write instead of an endpoint that lacks nothing but its scheme."""
+    if not _SCHEMELESS.fullmatch(endpoint):
+        return None
+    found = library.endpoint(f"https://{endpoint}")
+    if "problem" in found:
+        return None
+    scheme = schemes[0] if found["loopback"] else schemes[-1]
+    written = f"{scheme}://{str(found['shown']).partition('://')[2]}"
+    return f"the endpoint has no scheme: write {written!r}, say"
 
 
 def _remote_types(graphs: Iterable[GraphProto]) -> Iterator[Finding]:

@@ -77,8 +77,12 @@ def _described(node: NodeProto) -> dict[str, object]:
         "sends": list(spec.inputs),
         "receives": list(spec.outputs),
         "auth": spec.auth,
+        **({"auth_scheme": spec.auth_scheme} if spec.auth_scheme else {}),
+        **({"headers": dict(spec.headers)} if spec.headers else {}),
         "timeout": spec.timeout,
         "connect_timeout": spec.connect_timeout,
+        # Absent where none is set, as in files from before there was one.
+        **({} if spec.attempt_timeout is None else {"attempt_timeout": spec.attempt_timeout}),
         "retries": spec.retries,
         "on_error": spec.on_error,
     }

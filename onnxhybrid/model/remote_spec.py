@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from onnx import NodeProto, helper
 
 from onnxhybrid import library
-from onnxhybrid.model.tensor_spec import TensorSpec
+from onnxhybrid.model.request_groups import HEADERS, given_at_run_time, headers_of
+from onnxhybrid.model.tensor_spec import Dim, TensorSpec
 
 DOMAIN = "ai.onnxhybrid"
 """The operator domain of the remote nodes."""
 
 INVOKE = "Invoke"
 """The operator type of a remote call."""
+
+OPTIONAL_INPUTS = "optional_inputs"
+"""The attribute that names inputs that may be left out, of the protocols that have it."""
 
 BEGIN = "Begin"
 """The operator type of a remote call that goes on while other nodes run; its one output is a ticket."""
@@ -25,6 +30,9 @@ AWAIT = "Await"
 
 CANCEL = "Cancel"
 """The operator type that drops the call of a ticket."""
+
+BYTES_TENSORS = "bytes_tensors"
+"""The attribute that says which tensors are bytes within an element of BYTES: name -> shape there, as JSON."""
 
 FLAGS = (TensorSpec("ok", "bool", ()), TensorSpec("status", "int64", ()), TensorSpec("error", "str", ()))
 """The last outputs of a call whose `on_error` is "flag"."""
@@ -41,7 +49,10 @@ class RemoteSpec:
         model, version: what the server calls the model; an empty version is the server's choice.
         inputs, outputs: the tensors' names on the wire.
         auth: `none`, `input`, or `credential:NAME`.
+        auth_scheme: how the token is carried: `bearer`, `api-key`, or empty for the protocol's own way.
+        headers: each header of its requests with what it holds: `input`, `credential:NAME` or `text:VALUE`.
         timeout, connect_timeout: seconds; the first covers all attempts together.
+        attempt_timeout: seconds for one attempt; None for as long as the call.
         retries: how often a call that is safe to repeat is repeated.
         on_error: `raise` or `flag`.
     """
@@ -56,14 +67,31 @@ class RemoteSpec:
     auth: str
     timeout: float
     connect_timeout: float
+    attempt_timeout: float | None
     retries: int
     on_error: str
+    auth_scheme: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def credential(self) -> str | None:
         """The name of the credential that the call sends; None if it sends none."""
         kind, _, name = self.auth.partition(":")
         return name if kind == "credential" else None
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The names of all credentials that the call sends, as its token and in headers."""
+        held = [value.partition(":") for _, value in self.headers]
+        names = [self.credential, *(name for kind, _, name in held if kind == "credential")]
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    @property
+    def shown(self) -> str:
+        """The endpoint for people: with stars for the values of its query, which may be keys."""
+        return (
+            str(library.endpoint(self.endpoint).get("shown", self.endpoint)) if "?" in self.endpoint else self.endpoint
+        )
 
     @classmethod
     def of(cls, node: NodeProto) -> RemoteSpec:
@@ -89,8 +117,11 @@ class RemoteSpec:
             auth=_auth(values),
             timeout=_integer(values, "timeout_ms") / 1000,
             connect_timeout=_integer(values, "connect_timeout_ms") / 1000,
+            attempt_timeout=_integer(values, "attempt_timeout_ms") / 1000 or None,
             retries=_integer(values, "retries"),
             on_error=_on_error(values),
+            auth_scheme=_auth_scheme(values),
+            headers=_headers(node, values),
         )
 
 
@@ -111,6 +142,18 @@ def result_count(node: NodeProto, spec: RemoteSpec) -> int:
     return len(spec.outputs) + (len(FLAGS) if spec.on_error == "flag" else 0)
 
 
+def blobs_of(node: NodeProto) -> frozenset[str]:
+    """The tensors of a remote node, by their names on the wire, that are elements of BYTES there.
+
+    A malformed attribute names none: the library refuses the node.
+    """
+    try:
+        shapes = json.loads(attributes_of(node).get(BYTES_TENSORS, "{}"))
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset(shapes if isinstance(shapes, dict) else ())
+
+
 def option_names(node: NodeProto) -> tuple[str, ...]:
     """The options of the node's protocol that are inputs of the node.
 
@@ -119,6 +162,30 @@ def option_names(node: NodeProto) -> tuple[str, ...]:
     """
     values = attributes_of(node)
     return _names(values, "option_names") if values.get("option_names") else ()
+
+
+def omissible_inputs(nodes: Iterable[NodeProto]) -> dict[str, Dim]:
+    """The tensors that remote calls take as inputs that may be left out, with the first size that each has otherwise.
+
+    A graph declares no fixed size of them, since their defaults have none. A malformed node has no such input.
+    """
+    sizes: dict[str, Dim] = {}
+    for node in filter(is_remote, nodes):
+        values = attributes_of(node)
+        if not values.get(OPTIONAL_INPUTS):
+            continue
+        try:
+            names, optional = _names(values, "input_names"), _names(values, OPTIONAL_INPUTS)
+            shapes = json.loads(_text({"input_shapes": b"[]", **values}, "input_shapes") or "[]")
+        except (ValueError, RecursionError):  # a stranger's text may be deep
+            continue
+        travelling = list(node.input)[len(node.input) - len(names) :]
+        known = shapes if isinstance(shapes, list) and shapes else [None] * len(names)
+        firsts = [shape[0] if isinstance(shape, list) and shape else None for shape in known]
+        sizes |= {
+            tensor: first for name, tensor, first in zip(names, travelling, firsts, strict=False) if name in optional
+        }
+    return sizes
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:
@@ -167,6 +234,21 @@ def _auth(values: dict[str, Any]) -> str:
     if auth not in ("none", "input") and not (kind == "credential" and name):
         raise ValueError(f"attribute 'auth' is none, input or credential:NAME, not {auth!r}")
     return auth
+
+
+def _auth_scheme(values: dict[str, Any]) -> str:
+    scheme = _text({"auth_scheme": b"", **values}, "auth_scheme")
+    if scheme not in ("", "bearer", "api-key"):
+        raise ValueError(f"attribute 'auth_scheme' is bearer or api-key, not {scheme!r}")
+    return scheme
+
+
+def _headers(node: NodeProto, values: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    held = [
+        (name, f"text:{value}" if isinstance(value, str) else f"credential:{value['credential']}")
+        for name, value in headers_of(values).items()
+    ]
+    return (*held, *((name, "input") for name in given_at_run_time(option_names(node), HEADERS)))
 
 
 def _on_error(values: dict[str, Any]) -> str:

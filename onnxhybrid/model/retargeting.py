@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from onnx import ModelProto, NodeProto, helper
 
+from onnxhybrid import library
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.graphs import all_nodes
@@ -31,7 +32,7 @@ def retarget(model: ModelProto, urls: Mapping[str, str]) -> None:
     for node, spec in calls:
         base = max((url for url in urls if _covers(url, spec.endpoint)), key=len, default=None)
         if base is not None:
-            moved[spec.endpoint] = _checked(spec, _joined(urls[base], spec.endpoint[len(base.rstrip("/")) :]))
+            moved[spec.endpoint] = _checked(spec, _joined(urls[base], _rest(spec.endpoint, base)))
             _set_endpoint(node, moved[spec.endpoint])
     move_parts(model, moved)
 
@@ -47,11 +48,22 @@ def _readable(model: ModelProto) -> Iterator[NodeProto]:
 
 def _covers(url: str, endpoint: str) -> bool:
     """Whether the endpoint is the URL, or goes on from its path."""
-    return (endpoint.rstrip("/") + "/").startswith(url.rstrip("/") + "/")
+    return endpoint == url or (_base(endpoint) + "/").startswith(url.rstrip("/") + "/")
+
+
+def _rest(endpoint: str, url: str) -> str:
+    """What the endpoint's path has more than the URL's."""
+    return endpoint.partition("?")[0][len(_base(url)) :]
+
+
+def _base(url: str) -> str:
+    """The URL up to its query, which belongs to the host that it was made for."""
+    return url.partition("?")[0].rstrip("/")
 
 
 def _joined(base: str, path: str) -> str:
-    return base.rstrip("/") + path if path.strip("/") else base
+    url, mark, query = base.partition("?")
+    return url.rstrip("/") + path + mark + query if path.strip("/") else base
 
 
 def _checked(spec: RemoteSpec, endpoint: str) -> str:
@@ -68,6 +80,7 @@ def _set_endpoint(node: NodeProto, endpoint: str) -> None:
 
 
 def _nowhere(url: str, endpoints: list[str]) -> ModelError:
-    near = difflib.get_close_matches(url, endpoints, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"its calls go to {', '.join(map(repr, endpoints)) or 'nowhere'}"
+    known = [str(library.endpoint(endpoint).get("shown", endpoint)) for endpoint in endpoints]
+    near = difflib.get_close_matches(url, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"its calls go to {', '.join(map(repr, known)) or 'nowhere'}"
     return ModelError("OH116", f"no remote call of the model goes to {url!r}; {hint}")

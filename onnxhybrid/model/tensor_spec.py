@@ -23,7 +23,8 @@ class TensorSpec:
         name: the tensor's name.
         dtype: a numpy dtype or its name (`float32`, `float16`, `bfloat16`, `str`, …); kept as the name.
         shape: sizes (0 or more), names of sizes, and None for a size that is not known; None for an unknown rank.
-        optional: whether the input has a default and may be left out. It takes no part in comparisons.
+        optional: whether the input has a default and may be left out; of a remote model, whether the server takes
+            requests without it. It takes no part in comparisons.
 
     Raises:
         ModelError: OH110, one of them is malformed.

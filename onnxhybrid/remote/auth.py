@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.tensor_spec import Input
@@ -16,14 +16,19 @@ class Credential:
 
     Args:
         name: letters, digits, `_`, `-` and `.`, such as `yolo`.
+        scheme: how auth carries it: "bearer" for `Authorization: Bearer …`, "api-key" for the header `api-key`,
+            or None for the protocol's own way. A token of Entra ID for Azure OpenAI is "bearer".
 
     Raises:
-        ModelError: OH304, the name has other characters.
+        ModelError: OH304, the name has other characters, or the scheme is none of these.
     """
 
     name: str
+    scheme: Literal["bearer", "api-key"] | None = None
 
     def __post_init__(self) -> None:
+        if self.scheme not in (None, "bearer", "api-key"):
+            raise ModelError("OH304", "a credential's scheme is 'bearer', 'api-key' or None, the protocol's own")
         if not is_credential_name(self.name):
             raise ModelError("OH304", "a credential's name has 1 to 64 letters, digits, '_', '-' and '.'")
 

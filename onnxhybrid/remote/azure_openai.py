@@ -1,6 +1,7 @@
-"""Remote models of Azure OpenAI: the OpenAI API at a deployment's path, with an `api-key`.
+"""Remote models of Azure OpenAI: the OpenAI API at a deployment's path or under `/openai/v1`, with a key or a token.
 
-Source: https://learn.microsoft.com/azure/ai-services/openai/reference.
+Source: https://learn.microsoft.com/azure/ai-services/openai/reference, and of `v1`
+https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle.
 """
 
 from __future__ import annotations
@@ -9,21 +10,25 @@ from typing import Any
 
 from onnxhybrid.model.model import Model
 from onnxhybrid.remote import openai
+from onnxhybrid.remote.groups import Fields
+from onnxhybrid.remote.invoke import builder
 from onnxhybrid.remote.openai import Integer, Number, Service, Text
 from onnxhybrid.remote.options import text
 
 
+@builder
 def azure_openai_audio(
     resource_url: str,
     deployment: Text,
     *,
     api_version: str,
     audio_format: Text = "wav",
-    response_format: Text = "text",
+    response_format: Text = "json",
     language: Text | None = None,
     prompt: Text | None = None,
     temperature: Number | None = None,
     translate: bool = False,
+    extra: Fields | None = None,
     **common: Any,
 ) -> Model:
     """Speech to text on Azure OpenAI: `oh.remote.openai_audio` at a deployment.
@@ -31,12 +36,15 @@ def azure_openai_audio(
     Args:
         resource_url: the resource's URL, `https://name.openai.azure.com`.
         deployment: the deployment's name.
-        api_version: the version of the API, such as `2024-10-21`.
-        audio_format, response_format, language, prompt, temperature, translate: as for `oh.remote.openai_audio`.
-        **common: as there, with auth `oh.Credential("azure_openai")` by default.
+        api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
+            deployment is the model that the body names.
+        audio_format, response_format, language, prompt, temperature, translate, extra: as for
+            `oh.remote.openai_audio`.
+        **common: as there, with auth `oh.Credential("azure_openai")` by default, a key; a token of Entra ID is
+            `oh.Credential("azure_openai", scheme="bearer")`.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
     given = {
         "model": deployment,
@@ -46,9 +54,10 @@ def azure_openai_audio(
         "prompt": prompt,
         "temperature": temperature,
     }
-    return openai.audio(_service(resource_url, api_version), given, translate, common)
+    return openai.audio(_service(resource_url, api_version, extra), given, translate, common)
 
 
+@builder
 def azure_openai_chat(
     resource_url: str,
     deployment: Text,
@@ -57,7 +66,9 @@ def azure_openai_chat(
     system: Text | None = None,
     temperature: Number | None = None,
     max_tokens: Integer | None = None,
+    max_completion_tokens: Integer | None = None,
     raw: bool = False,
+    extra: Fields | None = None,
     **common: Any,
 ) -> Model:
     """Chat completions on Azure OpenAI: `oh.remote.openai_chat` at a deployment.
@@ -65,35 +76,53 @@ def azure_openai_chat(
     Args:
         resource_url: the resource's URL, `https://name.openai.azure.com`.
         deployment: the deployment's name.
-        api_version: the version of the API, such as `2024-10-21`.
-        system, temperature, max_tokens, raw: as for `oh.remote.openai_chat`.
-        **common: as there, with auth `oh.Credential("azure_openai")` by default.
+        api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
+            deployment is the model that the body names.
+        system, temperature, max_tokens, max_completion_tokens, raw, extra: as for `oh.remote.openai_chat`.
+        **common: as there, with auth `oh.Credential("azure_openai")` by default, a key; a token of Entra ID is
+            `oh.Credential("azure_openai", scheme="bearer")`.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
-    given = {"model": deployment, "system": system, "temperature": temperature, "max_tokens": max_tokens}
-    return openai.chat(_service(resource_url, api_version), given, raw, common)
+    given = {
+        "model": deployment,
+        "system": system,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "max_completion_tokens": max_completion_tokens,
+    }
+    return openai.chat(_service(resource_url, api_version, extra), given, raw, common)
 
 
+@builder
 def azure_openai_embeddings(
-    resource_url: str, deployment: Text, *, api_version: str, dimensions: Integer | None = None, **common: Any
+    resource_url: str,
+    deployment: Text,
+    *,
+    api_version: str,
+    dimensions: Integer | None = None,
+    encoding_format: Text | None = "base64",
+    extra: Fields | None = None,
+    **common: Any,
 ) -> Model:
     """Embeddings on Azure OpenAI: `oh.remote.openai_embeddings` at a deployment.
 
     Args:
         resource_url: the resource's URL, `https://name.openai.azure.com`.
         deployment: the deployment's name.
-        api_version: the version of the API, such as `2024-10-21`.
-        dimensions: as for `oh.remote.openai_embeddings`.
-        **common: as there, with auth `oh.Credential("azure_openai")` by default.
+        api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
+            deployment is the model that the body names.
+        dimensions, encoding_format, extra: as for `oh.remote.openai_embeddings`.
+        **common: as there, with auth `oh.Credential("azure_openai")` by default, a key; a token of Entra ID is
+            `oh.Credential("azure_openai", scheme="bearer")`.
 
     Raises:
-        ModelError: OH301, OH303 or OH304, an argument is wrong.
+        ModelError: OH301, OH303, OH304, OH322, OH323 or OH325, an argument is wrong.
     """
-    given = {"model": deployment, "dimensions": dimensions}
-    return openai.embeddings(_service(resource_url, api_version), given, common)
+    given = {"model": deployment, "dimensions": dimensions, "encoding_format": encoding_format}
+    return openai.embeddings(_service(resource_url, api_version, extra), given, common)
 
 
-def _service(resource_url: str, api_version: str) -> Service:
-    return Service("azure_openai", resource_url, text("api_version", api_version))
+def _service(resource_url: str, api_version: str, extra: Fields | None) -> Service:
+    return Service("azure_openai", resource_url, text("api_version", api_version), extra)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from onnxhybrid import library
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model.batching import cut_problem
 from onnxhybrid.model.check import endpoint_problem
+from onnxhybrid.model.keywords import known_keywords, require_known
 from onnxhybrid.model.model import Model
-from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE
+from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, OPTIONAL_INPUTS, blobs_of
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
+from onnxhybrid.remote.groups import Headers, check_headers, checked_headers, header_inputs, headers_attribute
+from onnxhybrid.remote.omission import absences, leaveable, omissible
 from onnxhybrid.remote.options import Options
+from onnxhybrid.remote.own_paths import own_path_problem
 
 OnError = Literal["raise", "flag"]
+_P = ParamSpec("_P")
 
 DAY = 86_400.0
 
@@ -39,22 +45,37 @@ class CallSettings:
     """
 
     auth: Auth = None
+    headers: Headers | None = None
     timeout: float = field(default_factory=lambda: library.default("timeout_ms") / 1000)
     connect_timeout: float = field(default_factory=lambda: library.default("connect_timeout_ms") / 1000)
+    attempt_timeout: float | None = None
     retries: int = field(default_factory=lambda: library.default("retries"))
+    batch: int | None = None
     on_error: OnError = field(default_factory=lambda: library.default("on_error"))
     name: str | None = None
 
     def __post_init__(self) -> None:
         checked(self.auth)
+        object.__setattr__(self, "headers", checked_headers(self.headers))
         _seconds("timeout", self.timeout)
         _seconds("connect_timeout", self.connect_timeout)
+        if self.attempt_timeout is not None:
+            _seconds("attempt_timeout", self.attempt_timeout)
         if not isinstance(self.retries, int) or isinstance(self.retries, bool) or not 0 <= self.retries <= 100:
             raise ModelError("OH304", f"retries is an int from 0 to 100, not {self.retries!r}")
+        if self.batch is not None and (
+            not isinstance(self.batch, int) or isinstance(self.batch, bool) or not 0 < self.batch < 2**32
+        ):
+            raise ModelError("OH304", f"batch is an int from 1, the rows of one request, or None, not {self.batch!r}")
         if self.on_error not in ("raise", "flag"):
             raise ModelError("OH304", f"on_error is 'raise' or 'flag', not {self.on_error!r}")
         if self.name is not None and not is_name(self.name):
             raise ModelError("OH304", f"name is a non-empty text or None, not {self.name!r}")
+
+    @property
+    def scheme(self) -> str:
+        """How the token is carried; empty for the protocol's own way."""
+        return (self.auth.scheme or "") if isinstance(self.auth, Credential) else ""
 
     @classmethod
     def of(cls, common: Mapping[str, Any], **defaults: Any) -> CallSettings:
@@ -63,20 +84,28 @@ class CallSettings:
         Raises:
             ModelError: OH303 or OH304, there is no such setting, or one has a value that it cannot have.
         """
-        if unknown := sorted(set(common) - set(cls.__dataclass_fields__)):
-            known = ", ".join(cls.__dataclass_fields__)
-            raise ModelError("OH304", f"there is no argument {unknown[0]!r}; there are {known}, and the builder's own")
+        require_known("a builder", common, cls.__dataclass_fields__)
         return cls(**{**defaults, **common})
 
     def attributes(self) -> dict[str, str | int]:
-        """These settings as attributes of the node."""
+        """These settings as attributes of the node; what is given at run time is none."""
+        scheme, headers = self.scheme, headers_attribute(self.headers or {})
         return {
             "auth": _auth(self.auth),
+            **({"auth_scheme": scheme} if scheme else {}),
+            **({"headers": headers} if headers else {}),
             "timeout_ms": _milliseconds(self.timeout),
             "connect_timeout_ms": _milliseconds(self.connect_timeout),
+            "attempt_timeout_ms": 0 if self.attempt_timeout is None else _milliseconds(self.attempt_timeout),
             "retries": self.retries,
+            **({"batch": self.batch} if self.batch else {}),
             "on_error": self.on_error,
         }
+
+
+def builder(function: Callable[_P, Model]) -> Callable[_P, Model]:
+    """A decorator of builders: an argument that neither the builder nor `CallSettings` has is told with a near one."""
+    return known_keywords(*CallSettings.__dataclass_fields__)(function)
 
 
 @dataclass(frozen=True)
@@ -85,7 +114,7 @@ class Target:
 
     Raises:
         ModelError: OH301, the endpoint is no base URL of the protocol, or the model has no name; OH303, the endpoint
-            holds a credential.
+            holds a credential; OH325, it holds the protocol's own path.
     """
 
     protocol: str
@@ -102,19 +131,22 @@ class Target:
                 raise ModelError("OH301", f"{what} is {kind}, not {type(value).__name__ if value else value!r}")
         if problem := endpoint_problem(self.protocol, self.endpoint):
             raise ModelError(*problem)
+        if instead := own_path_problem(self.protocol, self.endpoint):
+            raise ModelError("OH325", instead)
 
 
 def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The inputs and outputs that the server says the model has.
 
-    Where the token is given at run time only, the server is asked without one.
+    Where the token is given at run time only, the server is asked without one; likewise a header.
 
     Raises:
         RemoteError: the server could not be asked.
     """
+    check_headers(settings.headers or {}, target.protocol, settings.scheme)
     request = {**vars(target), **settings.attributes()}
-    for name in ("retries", "on_error"):
-        del request[name]
+    for name in ("retries", "batch", "on_error"):
+        request.pop(name, None)
     if isinstance(settings.auth, Input):
         request["auth"] = "none"
     answer = library.Scope({}).describe(request)
@@ -132,16 +164,22 @@ def invoke(
 
     Raises:
         ModelError: OH110, a description is malformed; OH301, two tensors have one name, or the protocol has no form for
-            one.
+            one; OH322, a header cannot be sent.
     """
     _carried(target.protocol, (*inputs, *outputs))
-    token, options = _token(settings.auth), options or Options()
+    omissible(target.protocol, inputs)
+    headers = settings.headers or {}
+    check_headers(headers, target.protocol, settings.scheme)
+    token, options = _token(settings.auth), (options or Options()).plus(header_inputs(headers))
     if not outputs:
         raise ModelError("OH301", "a remote model has at least one output")
-    public = (*((token,) if token else ()), *options.inputs, *inputs)
+    public = (*((token,) if token else ()), *options.inputs, *map(leaveable, inputs))
     results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
     node = _node(target, inputs, outputs, settings, options)
+    named = [[(spec.name, spec.shape) for spec in tensors] for tensors in (inputs, outputs)]
+    if problem := cut_problem(target.protocol, settings.batch or 0, *named, blobs_of(node)):
+        raise ModelError("OH304", problem)
     node.input.extend(spec.name for spec in public)
     node.output.extend(spec.name for spec in results)
     graph = helper.make_graph(
@@ -149,7 +187,7 @@ def invoke(
         node.name,
         [spec.to_value_info() for spec in public],
         [_result(spec, settings.on_error) for spec in results],
-        options.defaults,
+        [*options.defaults, *absences(inputs)],
     )
     return Model(_model(graph), {})
 
@@ -169,6 +207,8 @@ def _node(
     attributes: dict[str, Any] = {**vars(target), **settings.attributes(), **options.attributes}
     if options.names:
         attributes["option_names"] = json.dumps(options.names)
+    if left_out := [spec.name for spec in inputs if spec.optional]:
+        attributes[OPTIONAL_INPUTS] = json.dumps(left_out)
     return helper.make_node(
         INVOKE,
         [],
@@ -219,7 +259,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _specs(rows: Sequence[dict[str, object]]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(row["name"], row["dtype"], row["shape"]) for row in rows)  # type: ignore[arg-type]
+    return tuple(TensorSpec(**row) for row in rows)  # type: ignore[arg-type]
 
 
 def specs(given: object) -> tuple[TensorSpec, ...]:

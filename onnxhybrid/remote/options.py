@@ -15,6 +15,7 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.editing import as_dtype
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
+from onnxhybrid.remote.groups import fields
 
 Attribute = str | int | float
 
@@ -36,26 +37,54 @@ class Options:
     defaults: tuple[TensorProto, ...] = ()
 
     @classmethod
-    def of(cls, protocol: str, given: Mapping[str, object], **constant: str) -> Options:
+    def of(
+        cls,
+        protocol: str,
+        given: Mapping[str, object],
+        *,
+        extra: object = None,
+        parameters: object = None,
+        **constant: str,
+    ) -> Options:
         """The options of one node.
 
         Args:
             protocol: the protocol, whose table says which options there are and of which dtype.
             given: option -> a value, an `oh.Input`, or None for one that is not sent.
+            extra, parameters: further fields by names that no table has, a value or an `oh.Input` each.
             **constant: text attributes that are never inputs.
 
         Raises:
-            ModelError: OH304, a value is of another kind than its option.
+            ModelError: OH304, a value is of another kind than its option, or none that can be sent; OH323, a further
+                field is one that the protocol sends itself.
         """
         dtypes: dict[str, str] = library.protocols()[protocol]["options"]
-        inputs = {name: value for name, value in given.items() if isinstance(value, Input)}
-        specs = {name: TensorSpec(value.name or name, dtypes[name], (1,)) for name, value in inputs.items()}
+        inputs = {name: (value, dtypes[name]) for name, value in given.items() if isinstance(value, Input)}
         values = {name: value for name, value in given.items() if value is not None and name not in inputs}
-        return cls(
-            {**constant, **{name: _constant(name, dtypes[name], value) for name, value in values.items()}},
-            tuple(inputs),
-            tuple(specs.values()),
-            tuple(_default(specs[name], value.default) for name, value in inputs.items() if value.default is not None),
+        attributes: dict[str, Attribute] = {
+            name: _constant(name, dtypes[name], value) for name, value in values.items()
+        }
+        for group, named in (("extra", extra), ("parameters", parameters)):
+            text, more = fields(protocol, group, named)
+            attributes.update({group: text} if text else {})
+            inputs.update(more)
+        return cls({**constant, **attributes}).plus(inputs)
+
+    def plus(self, inputs: Mapping[str, tuple[Input, str]]) -> Options:
+        """These options and more that are inputs: the name among the options -> the input and its dtype.
+
+        Raises:
+            ModelError: OH304, a default is of another kind than its input.
+        """
+        specs = {
+            name: TensorSpec(value.name or name.partition(".")[2] or name, dtype, (1,))
+            for name, (value, dtype) in inputs.items()
+        }
+        defaults = (
+            _default(specs[name], value.default) for name, (value, _) in inputs.items() if value.default is not None
+        )
+        return Options(
+            self.attributes, (*self.names, *inputs), (*self.inputs, *specs.values()), (*self.defaults, *defaults)
         )
 
 
@@ -96,6 +125,8 @@ def _constant(name: str, dtype: str, value: object) -> Attribute:
     """A value as the attribute of an option of `dtype`: str, int64, or float32, which has to be finite."""
     if dtype == "str" and is_text(value):
         return value
+    if dtype == "bool" and isinstance(value, (bool, np.bool_)):
+        return bool(value)
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if dtype == "int64" and whole and -(2**63) <= int(value) < 2**63:  # type: ignore[call-overload]
         return int(value)  # type: ignore[call-overload, no-any-return]
@@ -106,7 +137,7 @@ def _constant(name: str, dtype: str, value: object) -> Attribute:
     raise ModelError("OH304", f"{name} is {_KINDS[dtype]} or an oh.Input, not {value!r}")
 
 
-_KINDS = {"str": "a string", "int64": "an int", "float32": "a finite number"}
+_KINDS = {"str": "a string", "bool": "True or False", "int64": "an int", "float32": "a finite number"}
 
 
 def _default(spec: TensorSpec, value: Any) -> TensorProto:

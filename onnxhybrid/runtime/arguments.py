@@ -95,7 +95,8 @@ def misfit(
         called = inputs[name].removeprefix("tensor(").removesuffix(")")
         wanted = _OTHERS.get(called, called)
         if given is not None and inputs[name].startswith("tensor(") and given != wanted:
-            return f"the input {name!r} takes {wanted}, and the array holds {given}"
+            way = "; of bytes it is numpy.frombuffer(data, numpy.uint8)" if (given, wanted) == ("str", "uint8") else ""
+            return f"the input {name!r} takes {wanted}, and the array holds {given}{way}"
     unknown = [name for name in output_names or () if name not in outputs]
     return f"the model has no output {unknown[0]!r}; it gives {_listed(outputs)}" if unknown else None
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from onnxhybrid.runtime import values
+from onnxhybrid.runtime.texts import exact, text_inputs
 
 Computation = Callable[
     [onnxruntime.InferenceSession, Sequence[str] | None, Mapping[str, Any], onnxruntime.RunOptions], Sequence[Any]
@@ -21,6 +22,27 @@ _ARRAYS = frozenset({np.ndarray})
 
 def computation(session: onnxruntime.InferenceSession) -> Computation:
     """The computation of a session, which does not hold the session: it is freed with its last user.
+
+    It raises OH543 for a feed that should be text and is none.
+    """
+    way = _way(session)
+    texts = text_inputs([*session.get_inputs(), *session.get_overridable_initializers()])
+    if not texts:
+        return way
+
+    def run(
+        session: onnxruntime.InferenceSession,
+        output_names: Sequence[str] | None,
+        feeds: Mapping[str, Any],
+        run_options: onnxruntime.RunOptions,
+    ) -> Sequence[Any]:
+        return way(session, output_names, exact(feeds, texts), run_options)
+
+    return run
+
+
+def _way(session: onnxruntime.InferenceSession) -> Computation:
+    """The shortest way that the session's own types and providers allow.
 
     `InferenceSession.run` checks the feeds and the state of providers in Python, which takes longer than all else that
     ONNX Runtime does for a small model. They are left out where it is plain that each would pass.

@@ -28,7 +28,7 @@ def require_found(calls: Iterable[RemoteSpec], given: Collection[str]) -> None:
         CredentialError: OH510, a call names a credential that is neither given nor in the environment, and one is given
             that no call names.
     """
-    named = {call.credential: call for call in calls if call.credential is not None}
+    named = {name: call for call in calls for name in call.credentials}
     unused = sorted(set(given) - set(named))
     missing = [name for name in named if name not in given and not _in_environment(name)]
     if not unused or not missing:

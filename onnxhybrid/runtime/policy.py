@@ -10,10 +10,10 @@ from typing import Any
 
 from onnxhybrid.errors import Error
 from onnxhybrid.model.texts import is_text
+from onnxhybrid.runtime import client_certificate
 from onnxhybrid.runtime.ceilings import Ceilings
+from onnxhybrid.runtime.client_certificate import ClientCertificate
 from onnxhybrid.runtime.paths import path_of
-
-_PATHS = (str, os.PathLike)
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,13 @@ class Policy:
             it -> price of a request, "*" for all others; with a cost, a model without a price is refused.
         breaker: "failures" in a row (5) of an origin after which nothing is sent to it for "pause" seconds (30.0), then
             one probe. None for never.
-        ca_file: a PEM file of authorities that are trusted beside the system's.
-        client_certificate: the PEM files of the certificate and the key that servers may ask for.
+        ca_file: a PEM file of authorities that are trusted beside the system's; a server's own certificate in it is
+            trusted for the names that it holds.
+        client_certificate: the PEM files of the certificate and the key that servers may ask for; where the key is
+            encrypted, its passphrase behind them: a str, an `oh.Secret`, or a callable that is called when the session
+            opens. It is printed nowhere.
+        send_external_data: whether remote calls may be given what lies in files beside the model: OH580. None allows
+            those that are named after the model, and, the whole of it, after the tensor; with `Policy.strict` none.
         ceilings: what a file may ask for; `Policy.strict` sets it. With it, private and loopback addresses are called
             only where allow names them, and the environment gives neither credentials nor a client's certificate.
 
@@ -50,7 +55,8 @@ class Policy:
     budget: Mapping[str, Any] | None = None
     breaker: Mapping[str, float] | None = None
     ca_file: str | os.PathLike[str] | None = None
-    client_certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None
+    client_certificate: ClientCertificate | None = None
+    send_external_data: bool | None = None
     ceilings: Ceilings | None = None
 
     @classmethod
@@ -82,7 +88,7 @@ class Policy:
                 does not see the model, leaves that to you.
             max_response_bytes: bytes of an answer's body.
             max_concurrency: requests under way to one origin.
-            others: as of a Policy: deny, budget, breaker, ca_file, client_certificate.
+            others: as of a Policy: deny, budget, breaker, ca_file, client_certificate, send_external_data.
 
         Raises:
             Error: OH530, an argument is of another kind.
@@ -101,21 +107,19 @@ class Policy:
         _check_count("max_response_bytes", self.max_response_bytes)
         if self.max_concurrency is not None:
             _check_count("max_concurrency", self.max_concurrency, most=1 << 20)
+        if not isinstance(self.send_external_data, (bool, type(None))):
+            raise Error("OH530", f"send_external_data is True, False or None, not {self.send_external_data!r}")
         if self.ceilings is not None and not isinstance(self.ceilings, Ceilings):
             raise Error("OH530", f"ceilings are those of Policy.strict, not {self.ceilings!r}")
         _check_budget(self.budget)
         _check_breaker(self.breaker)
-        pair = self.client_certificate
-        if pair is not None and (not isinstance(pair, Sequence) or isinstance(pair, _PATHS) or len(pair) != 2):
-            raise Error("OH530", "client_certificate is a pair: the certificate's file and the key's file")
-        self._files()
+        path_of("ca_file", self.ca_file)
+        object.__setattr__(self, "client_certificate", client_certificate.sealed(self.client_certificate))
 
-    def _files(self) -> dict[str, Any]:
-        pair = self.client_certificate
-        return {
-            "ca_file": path_of("ca_file", self.ca_file),
-            "client_certificate": pair and [path_of("client_certificate", path) for path in pair],
-        }
+    @property
+    def sends(self) -> bool | None:
+        """`send_external_data`, with what holds where it is None."""
+        return False if self.send_external_data is None and self.ceilings is not None else self.send_external_data
 
     def config(self) -> dict[str, Any]:
         """The policy as the operator library reads it."""
@@ -126,7 +130,8 @@ class Policy:
             "max_concurrency": self.max_concurrency,
             "budget": None if self.budget is None else _plain(self.budget),
             "breaker": None if self.breaker is None else {"failures": 5, "pause": 30.0, **self.breaker},
-            **self._files(),
+            "ca_file": path_of("ca_file", self.ca_file),
+            "client_certificate": client_certificate.config(self.client_certificate),
             **({} if self.ceilings is None else {"strict": self.ceilings.config()}),
         }
 

@@ -6,7 +6,7 @@ returns instead of raising, and is left before anything is raised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from onnxhybrid.errors import Error
@@ -14,7 +14,7 @@ from onnxhybrid.model.texts import is_text
 from onnxhybrid.remote.auth import is_credential_name
 from onnxhybrid.runtime.secret import Secret
 
-Credentials = Mapping[str, str | Secret]
+Credentials = Mapping[str, str | Callable[[], str] | Secret]
 
 
 class Sealed:
@@ -53,9 +53,9 @@ class Sealed:
             if not is_credential_name(name):
                 # It is not repeated: it could be the token, where name and token are mixed up.
                 return "credentials maps names to tokens; a name has 1 to 64 letters, digits, '_', '-' and '.'"
-            if not isinstance(value, Secret) and not is_text(value):
+            if not isinstance(value, Secret) and not is_text(value) and not callable(value):
                 what = "text with broken Unicode" if isinstance(value, str) else type(value).__name__
-                return f"credentials maps names to tokens; a token is a str or an oh.Secret, not {what}"
+                return f"credentials maps names to tokens; a token is a str, a callable or an oh.Secret, not {what}"
             self.secrets[name] = value if isinstance(value, Secret) else Secret(value)
         return None
 

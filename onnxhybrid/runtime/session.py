@@ -24,6 +24,7 @@ from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.run_future import RunFuture, apart, is_main_thread, quiet
 from onnxhybrid.runtime.scope import attach, lock, make_scope
 from onnxhybrid.runtime.sealing import Credentials, Sealed
+from onnxhybrid.runtime.sending import require_unsent
 from onnxhybrid.runtime.source import source_of
 from onnxhybrid.runtime.statistics import NodeStats, parsed
 
@@ -34,7 +35,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
     """Runs a Model, or the file of one, with ONNX Runtime. Any number of threads may use it at once.
 
     It is an `onnxruntime.InferenceSession`: each method of the installed release works, with its arguments and results.
-    What those methods raise where a model is opened or run is an `oh.Error` with a code.
+    What those methods raise where a model is opened or run is an `oh.Error` with a code. Texts alone it takes
+    otherwise: str, and bytes of UTF-8, are passed on to the last byte, and what is no text is refused.
 
     It needs no closing: what it holds is freed with it. Where a graph uses operators of onnxruntime-extensions, their
     library is registered too.
@@ -52,7 +54,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
         CredentialError: OH510, a remote node sends a credential that is neither given nor in the environment, and one
             is given that no node sends: a name was mistyped.
-        PolicyDenied: OH524, the graph is larger than a strict policy allows.
+        PolicyDenied: OH524, the graph is larger than a strict policy allows; OH580, it would send a file.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
             refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
             onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
@@ -78,6 +80,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         if isinstance(policy, Policy) and policy.ceilings is not None:
             model_or_path = policy.ceilings.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)
+        if source.model is not None:
+            require_unsent(source.model, policy if isinstance(policy, Policy) else None)
         self._options, self._operators, self._weights = options, source.operators, source.weights
         self._loops = source.loops
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
@@ -123,7 +127,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
 
         Args:
             output_names: the outputs to compute; None or empty for all.
-            input_feed: input -> array; bfloat16 and float8 tensors are arrays of ml_dtypes' dtypes.
+            input_feed: input -> array; bfloat16 and float8 tensors are arrays of ml_dtypes' dtypes, texts arrays of
+                dtype U, S or StringDType, or of objects that are str, or bytes of UTF-8.
             run_options: ONNX Runtime's options for this run.
 
         Returns:
@@ -131,7 +136,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
 
         Raises:
             RemoteError: a remote call failed; see its subclasses.
-            Error: OH540, ONNX Runtime refused, for example a feed of another type.
+            Error: OH540, ONNX Runtime refused, for example a feed of another type; OH543, a feed for an input of texts
+                holds something else.
         """
         check_arguments(output_names, input_feed, run_options)
         if self._loops and is_main_thread():

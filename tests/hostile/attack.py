@@ -1,6 +1,7 @@
 """A program that does everything with hostile files, from a number on: attack.py FOLDER FIRST STEP [NAME].
 
-It tells what it is about to do, so that whoever started it knows what ended it.
+Without arguments it does so with each file whose path it is told in a line, and says END after each. It tells what it
+is about to do, so that whoever started it knows what ended it.
 """
 
 from __future__ import annotations
@@ -63,10 +64,22 @@ def step(name: str, operation: str, work: Callable[[], object]) -> None:
         print(f"SLOW {name} | {operation} | {took:.1f}", flush=True)
 
 
-def main(folder: Path, first: int, stride: int, only: str | None = None) -> None:
+def bound() -> None:
+    """Hold the process to its limits."""
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def serve() -> None:
+    bound()
+    for line in sys.stdin:
+        attacked(Path(line.rstrip("\n")), "file")
+        print("END", flush=True)
+
+
+def main(folder: Path, first: int, stride: int, only: str | None = None) -> None:
+    bound()
     for number, (name, make) in enumerate(corpus()):
         if number < first or (number - first) % stride or (only and name != only):
             continue
@@ -80,4 +93,4 @@ def main(folder: Path, first: int, stride: int, only: str | None = None) -> None
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:5])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:5]) if sys.argv[1:] else serve()

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Call;
+use super::batch::Requests;
 use super::prepared::{Expected, Invocation};
 use super::taped::Recalled;
 use super::task::Task;
 use crate::failure::{Code, Failure, Problem};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::runtime::{Ended, wait};
-use crate::transport::{Limits, Request, Response};
+use crate::transport::{Limits, Response};
 
 impl Call {
     /// Sends the request and returns at once. The deadline counts from now; a failure is told when the call is finished.
@@ -19,7 +20,7 @@ impl Call {
         let limits = self.limits(started);
         let progress = match self.recall(&invocation, inputs) {
             Recalled::Known(outcome) => Progress::Recalled(outcome),
-            Recalled::Unknown(key) => match self.prepare(&invocation, token, inputs) {
+            Recalled::Unknown(key) => match self.prepare(&invocation, token, inputs, limits.deadline) {
                 Ok((requests, expected)) => Progress::UnderWay(UnderWay {
                     answer: self.spawn(&invocation, requests, limits, started),
                     expected,
@@ -34,12 +35,12 @@ impl Call {
     fn spawn(
         self: &Arc<Self>,
         invocation: &Arc<Invocation>,
-        requests: Vec<Request>,
+        requests: Requests<'_>,
         limits: Limits,
         started: Instant,
     ) -> Answers {
         let (call, invocation) = (self.clone(), invocation.clone());
-        let requests: Vec<_> = requests.into_iter().map(Request::into_owned).collect();
+        let requests = requests.into_owned();
         Task::spawn(async move {
             let exchange = call.exchange(requests, &limits, &invocation);
             let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;

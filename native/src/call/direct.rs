@@ -29,8 +29,8 @@ impl Call {
         token: Option<&InputTensor>,
         inputs: &[InputTensor],
     ) -> Result<Vec<OutputTensor>, Problem> {
-        let (requests, mut expected) = self.prepare(invocation, token, inputs)?;
         let limits = self.limits(started);
+        let (requests, mut expected) = self.prepare(invocation, token, inputs, limits.deadline)?;
         let answered = wait(limits.deadline, self.exchange(requests, &limits, invocation));
         let responses = answered.unwrap_or_else(|ended| Err(self.ended(ended)))?;
         self.answer(&mut expected, &responses, limits.deadline)

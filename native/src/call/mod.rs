@@ -3,12 +3,16 @@
 //! It is prepared once for each node. Then either the thread that makes a call waits for it, or the call is begun on the
 //! runtime and finished later, by whoever has its ticket.
 
+mod batch;
 mod begun;
 mod direct;
+mod forms;
 mod prepared;
+mod secrets;
 mod taped;
 mod task;
 pub mod tickets;
 
 pub use begun::Begun;
 pub use prepared::Call;
+pub use secrets::keys;

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::batch::{Cut, Requests};
+use super::secrets::{keys, token_secret};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
-use crate::protocol::{Asked, Batch, Protocol};
+use crate::protocol::{Asked, Batch, Protocol, headers};
 use crate::run::bounds::{self, Beyond};
 use crate::session::credential::{Secret, check_clear};
 use crate::session::policy::Policy;
 use crate::session::scope::Scope;
+use crate::session::spoken::Spoken;
 use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
-use crate::tensor::{InputData, InputTensor, OutputTensor};
+use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::runtime::Ended;
-use crate::transport::{Limits, Peer, Request, Response, Tally, Watch, send, side_by_side};
+use crate::transport::{Limits, Peer, Response, Tally, Watch, side_by_side};
 
 /// Requests of one call that are under way at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -23,9 +26,13 @@ const SIDE_BY_SIDE: usize = 16;
 pub struct Call {
     pub(super) node: Node,
     pub(super) scope: Arc<Scope>,
-    peer: Arc<Peer>,
-    protocol: Box<dyn Protocol>,
+    pub(super) peer: Arc<Peer>,
+    /// What is known of the server, those of other nodes included.
+    pub(super) spoken: Arc<Spoken>,
+    pub(super) protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
+    /// Keys in the query of the endpoint.
+    keys: Vec<Secret>,
     pub(super) watch: Watch,
 }
 
@@ -39,6 +46,7 @@ pub(super) struct Expected {
     /// The sizes that the inputs give to names.
     sizes: Sizes,
     asked: Asked,
+    cut: Option<Cut>,
 }
 
 impl Call {
@@ -49,7 +57,8 @@ impl Call {
         let protocol = node.prepare()?;
         let stats = scope.node_stats(&node.name, &peer);
         let watch = scope.watch(&node);
-        Ok(Self { node, scope, peer, protocol, stats, watch })
+        let (spoken, keys) = (scope.spoken(&node.endpoint), keys(&node.endpoint));
+        Ok(Self { node, scope, peer, spoken, protocol, stats, keys, watch })
     }
 
     /// The node.
@@ -70,7 +79,11 @@ impl Call {
     /// The status of a call that gave these outputs: 0 where there was no row to ask for, and so no answer.
     pub fn status(&self, outputs: &[OutputTensor]) -> u16 {
         let empty = outputs.first().is_some_and(|output| output.shape.first() == Some(&0));
-        if empty && self.node.protocol.batch != Batch::Request { 0 } else { self.protocol.success() }
+        if empty && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row) {
+            0
+        } else {
+            self.protocol.success()
+        }
     }
 
     /// Counts a call that is over.
@@ -96,13 +109,13 @@ impl Call {
 
     /// The problem with its text fit to be shown.
     pub(super) fn blot(&self, mut problem: Problem, invocation: &Invocation) -> Problem {
-        problem.message = self.scope.masks().with(invocation.tally.secret.get()).quote(&problem.message);
+        problem.message = self.scope.masks().with(invocation.tally.secrets()).quote(&problem.message);
         problem
     }
 
     /// A failure of this node.
     pub fn failure(&self, problem: Problem, attempts: u32) -> Failure {
-        Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.text.clone(), attempts }
+        Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.shown.clone(), attempts }
     }
 
     /// Keeps a failure for the host's log.
@@ -113,13 +126,14 @@ impl Call {
         failure
     }
 
-    /// The requests, and what their answers have to fit.
+    /// The requests, which are made until `deadline` at most, and what their answers have to fit.
     pub(super) fn prepare<'a>(
         &self,
         invocation: &Invocation,
         token: Option<&InputTensor>,
         inputs: &'a [InputTensor<'a>],
-    ) -> Result<(Vec<Request<'a>>, Expected), Problem> {
+        deadline: Instant,
+    ) -> Result<(Requests<'a>, Expected), Problem> {
         self.peer.check()?;
         if let Some(token) = token {
             let token = token_secret(token)?;
@@ -135,8 +149,11 @@ impl Call {
         if self.scope.policy().budget.is_some() {
             invocation.tally.ask_for(&self.models(tensors, &asked));
         }
-        let requests = self.requests(tensors, &asked)?;
-        Ok((requests, Expected { sizes, asked }))
+        let headers = self.node.headers.of(&asked.options)?;
+        let mut requests = self.in_form(deadline, || self.requests(tensors, &asked))?;
+        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
+        let cut = requests.cut;
+        Ok((requests, Expected { sizes, asked, cut }))
     }
 
     /// The names of the model that requests ask for: what is really sent, never how the node is called.
@@ -155,7 +172,7 @@ impl Call {
     ) -> Result<Vec<OutputTensor>, Problem> {
         let most = self.scope.policy().max_response_bytes;
         match bounds::within(deadline, most, || self.outputs(expected, responses)) {
-            Ok(outcome) => outcome.map_err(|problem| shortened(problem).or_status(self.protocol.success())),
+            Ok(outcome) => outcome.map_err(|problem| problem.shortened().or_status(self.protocol.success())),
             Err(Beyond::Deadline) => Err(self.ended(Ended::Deadline)),
             Err(Beyond::Run) => Err(self.ended(Ended::Cancelled)),
             Err(Beyond::Memory) => {
@@ -170,73 +187,55 @@ impl Call {
         Ok(Asked { options: self.node.options.with(&self.node.option_inputs, options)?, rows })
     }
 
-    /// One request, or one for each row; none where the service takes no empty batch.
-    fn requests<'a>(&self, tensors: &'a [InputTensor<'a>], asked: &Asked) -> Result<Vec<Request<'a>>, Problem> {
-        if asked.rows == 0 && self.node.protocol.batch != Batch::Request {
-            return Ok(Vec::new());
-        }
-        if self.node.protocol.batch != Batch::Row {
-            return Ok(vec![self.protocol.request(tensors, asked)?]);
-        }
-        if tensors.iter().any(|tensor| tensor.rows() != asked.rows) {
-            return Err(Problem::new(Code::Input, "the inputs differ in their number of rows"));
-        }
-        let request = |row| {
-            let tensors: Vec<_> = tensors.iter().map(|tensor| tensor.row(row)).collect();
-            self.protocol.request(&tensors, asked).map_err(|problem| of_row(problem, row, asked.rows))
-        };
-        (0..asked.rows).map(request).collect()
-    }
-
     /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
     pub(super) async fn exchange(
         &self,
-        mut requests: Vec<Request<'_>>,
+        mut requests: Requests<'_>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Vec<Response>, Problem> {
-        if requests.is_empty() {
+        if requests.list.is_empty() {
             return Ok(Vec::new());
         }
         if let Auth::Credential(name) = &self.node.auth {
             let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
-            let header = self.node.protocol.authentication.header(secret);
-            for request in &mut requests {
+            let header = self.node.authentication.header(secret);
+            for request in &mut requests.list {
                 request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
             }
         }
-        if let [only] = requests.as_slice() {
+        let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
+        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
+        secrets.extend_from_slice(&self.keys);
+        let _ = invocation.tally.others.set(secrets);
+        if let [only] = requests.list.as_slice() {
             return Ok(vec![self.one(only, limits, invocation).await?]);
         }
-        let mut answers = Vec::with_capacity(requests.len());
-        for row in 0..requests.len() {
-            answers.push(self.row(row, &requests, limits, invocation));
+        let mut answers = Vec::with_capacity(requests.list.len());
+        for index in 0..requests.list.len() {
+            answers.push(self.one_of(index, &requests, limits, invocation));
         }
         side_by_side(answers, SIDE_BY_SIDE).await
     }
 
-    async fn row(
+    async fn one_of(
         &self,
-        row: usize,
-        of: &[Request<'_>],
+        index: usize,
+        requests: &Requests<'_>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
-        self.one(&of[row], limits, invocation).await.map_err(|problem| of_row(problem, row, of.len()))
-    }
-
-    async fn one(&self, request: &Request<'_>, limits: &Limits, invocation: &Invocation) -> Result<Response, Problem> {
-        let response = send(&self.peer, request, limits, &invocation.tally).await?;
-        self.protocol.check(&response)?;
-        Ok(response)
+        let answer = self.one(&requests.list[index], limits, invocation).await;
+        answer.map_err(|problem| requests.problem(index, problem))
     }
 
     pub(super) fn limits(&self, started: Instant) -> Limits {
         Limits {
             deadline: started + self.node.timeout,
             connect_timeout: self.node.connect_timeout,
+            attempt_timeout: self.node.attempt_timeout,
             retries: self.node.retries,
             max_response_bytes: self.scope.policy().max_response_bytes,
         }
@@ -255,6 +254,9 @@ impl Call {
     fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
         let mut sizes = Sizes::unknown(self.node.shape_names);
         for (declared, input) in self.node.inputs.iter().zip(inputs) {
+            if self.node.optional.is_left_out(declared, input) {
+                continue;
+            }
             if !self.node.protocol.datatypes.iter().any(|(element, _)| *element == input.element) {
                 let message = format!(
                     "input \"{}\" is {}, which {} lacks",
@@ -270,12 +272,11 @@ impl Call {
     }
 
     fn outputs(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
-        let Expected { sizes, asked } = expected;
-        let outputs = match responses {
-            [] => return Ok(self.node.emptied()),
-            [only] => self.protocol.outputs(only, asked)?,
-            several => self.stacked(several, asked)?,
-        };
+        let Expected { sizes, asked, cut } = expected;
+        if responses.is_empty() {
+            return Ok(self.node.emptied());
+        }
+        let outputs = self.joined(responses, *cut, asked)?;
         self.fit(sizes, &outputs)?;
         Ok(outputs)
     }
@@ -285,39 +286,6 @@ impl Call {
             sizes.fit(&declared.shape, &output.shape, Code::OutputShape, || format!("output \"{}\"", declared.name))
         })
     }
-
-    /// The rows' outputs, each put together.
-    fn stacked(&self, responses: &[Response], asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
-        let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
-        for (row, response) in responses.iter().enumerate() {
-            let outputs = self.protocol.outputs(response, asked);
-            let outputs = outputs.map_err(|problem| of_row(problem, row, responses.len()))?;
-            columns.iter_mut().zip(outputs).for_each(|(column, output)| column.push(output));
-        }
-        let unfit = || Problem::new(Code::OutputShape, "the answers to the rows differ in their shapes");
-        columns.iter().map(|rows| OutputTensor::stack(rows).ok_or_else(unfit)).collect()
-    }
-}
-
-/// Bytes of a message that are kept. Far fewer are shown, but secrets are masked in it first: half of one would not be
-/// found.
-const MESSAGE: usize = 1 << 20;
-
-/// The problem with a message that is no burden: it may quote an answer.
-fn shortened(mut problem: Problem) -> Problem {
-    if problem.message.len() > MESSAGE {
-        problem.message.truncate(problem.message.floor_char_boundary(MESSAGE));
-        problem.message.shrink_to_fit();
-    }
-    problem
-}
-
-/// Says which of several rows a problem befell.
-fn of_row(mut problem: Problem, row: usize, rows: usize) -> Problem {
-    if rows > 1 {
-        problem.message = format!("row {row}: {}", problem.message);
-    }
-    problem
 }
 
 impl Invocation {
@@ -335,13 +303,4 @@ fn bounded(mut node: Node, policy: &Policy) -> Node {
         node.retries = node.retries.min(strict.max_retries);
     }
     node
-}
-
-fn token_secret(token: &InputTensor) -> Result<Secret, Problem> {
-    let malformed = || Problem::new(Code::CredentialMalformed, "the token input is not exactly one string");
-    let InputData::Text(strings) = &token.data else { return Err(malformed()) };
-    if strings.starts.len() != 1 {
-        return Err(malformed());
-    }
-    Secret::new(strings.content.clone())
 }

@@ -43,7 +43,7 @@ impl Call {
             attempts: invocation.tally.attempts(),
             outcome: outcome.map_err(|problem| self.blot(problem, invocation)),
         };
-        let mask = self.scope.masks().with(invocation.tally.secret.get());
+        let mask = self.scope.masks().with(invocation.tally.secrets());
         record.keep(&key, &self.node.name, &answer, &mask)?;
         answer.outcome
     }

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::attributes::{AUTH, CONNECT_TIMEOUT, RETRIES, TIMEOUT};
-use crate::endpoint::Endpoint;
+use crate::attributes::{ATTEMPT_TIMEOUT, AUTH, AUTH_SCHEME, CONNECT_TIMEOUT, HEADERS, RETRIES, TIMEOUT};
+use crate::call::keys;
+use crate::endpoint::{Endpoint, Wire};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{self, Auth};
-use crate::protocol::spec::{Describe, Description, ProtocolSpec, TensorSpec};
+use crate::protocol::headers::{self, Headers};
+use crate::protocol::options::Options;
+use crate::protocol::spec::{Authentication, Describe, Description, OptionalNames, ProtocolSpec, TensorSpec};
 use crate::protocol::table;
 use crate::run::bounds;
-use crate::session::credential::Secret;
 use crate::session::scope::Scope;
 use crate::transport::runtime::block_on;
-use crate::transport::{Limits, Tally, send};
+use crate::transport::{Limits, Peer, Request, Tally, send};
 
 /// What the host asks: attributes as a node has them, with the same defaults.
 #[derive(Deserialize)]
@@ -31,9 +34,15 @@ struct Query {
     #[serde(default)]
     auth: Option<String>,
     #[serde(default)]
+    auth_scheme: Option<String>,
+    #[serde(default)]
+    headers: Option<String>,
+    #[serde(default)]
     timeout_ms: Option<u64>,
     #[serde(default)]
     connect_timeout_ms: Option<u64>,
+    #[serde(default)]
+    attempt_timeout_ms: Option<u64>,
     #[serde(default)]
     retries: Option<u32>,
 }
@@ -58,10 +67,20 @@ impl Query {
         }
     }
 
+    /// How the token is carried, and what is sent beside it. A header that is given at run time is not known.
+    fn headers(&self, protocol: &ProtocolSpec, wire: Wire) -> Result<(Authentication, Headers), Problem> {
+        let scheme = self.auth_scheme.as_deref().unwrap_or(AUTH_SCHEME.default);
+        let authentication = node::authentication(scheme, protocol)?;
+        let headers = self.headers.as_deref().unwrap_or(HEADERS.default);
+        let headers = Headers::parse(headers, &[], &[protocol.authentication, authentication], wire)?;
+        Ok((authentication, headers))
+    }
+
     fn limits(&self, scope: &Scope) -> Limits {
         Limits {
             deadline: Instant::now() + Duration::from_millis(TIMEOUT.or_default(self.timeout_ms)),
             connect_timeout: Duration::from_millis(CONNECT_TIMEOUT.or_default(self.connect_timeout_ms)),
+            attempt_timeout: node::attempt_timeout(ATTEMPT_TIMEOUT.or_default(self.attempt_timeout_ms)),
             retries: u32::try_from(RETRIES.or_default(self.retries.map(u64::from))).unwrap_or(u32::MAX),
             max_response_bytes: scope.policy().max_response_bytes,
         }
@@ -72,36 +91,62 @@ impl Query {
 pub fn describe(scope: &Arc<Scope>, query: &str) -> Result<Value, Failure> {
     let query: Query = serde_json::from_str(query)
         .map_err(|error| Failure::without_node(refused(format!("the request is malformed: {error}"))))?;
-    let (tally, mut secret) = (Tally::default(), None);
-    ask(scope, &query, &tally, &mut secret).map(|description| to_json(&description)).map_err(|mut problem| {
-        problem.message = scope.masks().with(secret.as_ref()).quote(&problem.message);
+    let tally = Tally::default();
+    ask(scope, &query, &tally).map(|told| to_json(&told)).map_err(|mut problem| {
+        problem.message = scope.masks().with(tally.secrets()).quote(&problem.message);
         // An endpoint that is malformed may hold a password.
-        let endpoint = Endpoint::parse(&query.endpoint).map(|endpoint| endpoint.text).unwrap_or_default();
+        let endpoint = Endpoint::parse(&query.endpoint).map(|endpoint| endpoint.shown).unwrap_or_default();
         Failure { problem, node: String::new(), endpoint, attempts: tally.attempts() }
     })
 }
 
-/// Asks the server; `secret` is then the token that was sent, if there was one.
-fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally, secret: &mut Option<Secret>) -> Result<Description, Problem> {
+/// What the server says, and the names of the inputs that may be left out.
+type Told = (Description, Vec<String>);
+
+/// Asks the server; `tally` has then what was sent that nobody may see.
+fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally) -> Result<Told, Problem> {
     let (protocol, describe) = described(&query.protocol)?;
     let endpoint = node::endpoint(&query.endpoint, protocol)?;
     let attributes = node::own_attributes(protocol, |name| query.text(name))?;
     let mut request = (describe.request)(&endpoint, &attributes)?;
-    let limits = query.limits(scope);
+    let (authentication, own_headers) = query.headers(protocol, endpoint.wire)?;
+    headers::set(&mut request.headers, &own_headers.of(&Options::default())?);
+    let (limits, mut headers) = (query.limits(scope), HeaderMap::new());
     let exchange = async {
         let peer = scope.peer(&endpoint)?;
         peer.check()?;
         if let Some(name) = query.credential()? {
-            let token = &*secret.insert(scope.secret(&name, &peer).await?);
-            let header = protocol.authentication.header(token).filter(|_| !token.is_empty());
-            request.headers.extend(header.map(|(name, value)| (Some(name), value)));
+            let token = scope.secret(&name, &peer).await?;
+            request.headers.extend(authentication.header(&token).map(|(name, value)| (Some(name), value)));
+            let _ = tally.secret.set(token);
         }
-        send(&peer, &request, &limits, tally).await
+        let (secret_headers, mut secrets) = scope.secret_headers(&own_headers, &peer).await?;
+        headers::set(&mut request.headers, &secret_headers);
+        secrets.extend(keys(&endpoint));
+        let _ = tally.others.set(secrets);
+        headers = request.headers.clone();
+        let response = send(&peer, &request, &limits, tally).await?;
+        Ok((peer, response))
     };
     let passed = || Problem::new(Code::Deadline, "no answer before the deadline");
-    let response = block_on(limits.deadline, exchange).unwrap_or_else(|| Err(passed()))?;
+    let (peer, response) = block_on(limits.deadline, exchange).unwrap_or_else(|| Err(passed()))?;
     let read = bounds::within(limits.deadline, limits.max_response_bytes, || (describe.description)(&response));
-    read.unwrap_or_else(|_| Err(passed()))
+    let description = read.unwrap_or_else(|_| Err(passed()))?;
+    let mut config = (describe.config)(&endpoint, &attributes)?;
+    config.headers = headers;
+    Ok((description, optional(&peer, &config, describe.optional, limits).unwrap_or_default()))
+}
+
+/// How long a server may take to say which inputs may be left out; without an answer none may.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The inputs that may be left out, where the server tells.
+fn optional(peer: &Peer, request: &Request, names: OptionalNames, limits: Limits) -> Option<Vec<String>> {
+    let deadline = limits.deadline.min(Instant::now() + PATIENCE);
+    let limits = Limits { retries: 0, deadline, ..limits };
+    let tally = Tally::default();
+    let response = block_on(deadline, send(peer, request, &limits, &tally))?.ok()?;
+    bounds::within(deadline, limits.max_response_bytes, || names(&response)).ok()?.ok()
 }
 
 /// The protocol called `name`, and how it asks for a model's interface.
@@ -111,13 +156,21 @@ fn described(name: &str) -> Result<(&'static ProtocolSpec, &'static Describe), P
     Ok((protocol, describe.ok_or_else(|| refused(format!("{} describes no model", protocol.name)))?))
 }
 
-fn to_json(description: &Description) -> Value {
-    json!({"inputs": specs(&description.inputs), "outputs": specs(&description.outputs)})
+fn to_json((description, optional): &Told) -> Value {
+    json!({"inputs": specs(&description.inputs, optional), "outputs": specs(&description.outputs, &[])})
 }
 
-fn specs(specs: &[TensorSpec]) -> Vec<Value> {
+fn specs(specs: &[TensorSpec], optional: &[String]) -> Vec<Value> {
     let size = |size: &i64| if *size < 0 { Value::Null } else { Value::from(*size) };
-    let spec = |spec: &TensorSpec| json!({"name": spec.name, "dtype": spec.element.name(), "shape": spec.shape.iter().map(size).collect::<Vec<_>>()});
+    let spec = |spec: &TensorSpec| {
+        let shape = spec.shape.as_ref().map(|shape| shape.iter().map(size).collect::<Vec<_>>());
+        json!({
+            "name": spec.name,
+            "dtype": spec.element.name(),
+            "shape": shape,
+            "optional": optional.contains(&spec.name),
+        })
+    };
     specs.iter().map(spec).collect()
 }
 

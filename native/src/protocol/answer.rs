@@ -1,12 +1,11 @@
 //! What protocols over HTTP ask of an answer: its status, its headers, and the server's words where it is no success.
 
-use http::HeaderValue;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
-
-use super::json::{entries, value};
+use super::told;
 use crate::failure::{Code, Problem};
 use crate::run::bounds::Beyond;
 use crate::transport::Response;
+use http::HeaderValue;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 
 /// Where reading ends before its end; whoever set its bounds tells why.
 impl From<Beyond> for Problem {
@@ -29,23 +28,48 @@ pub fn status_text(response: &Response) -> String {
     let message = server_message(response);
     let reason = response.status.canonical_reason().unwrap_or_default();
     let separator = if message.is_empty() { "" } else { ": " };
-    format!("the server answered {} {reason}{separator}{message}", response.status.as_u16())
+    let advice = &response.advice;
+    format!("the server answered {} {reason}{advice}{separator}{message}", response.status.as_u16())
 }
 
-/// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is.
+/// What the server says about its failure: the text of the usual JSON forms, otherwise the body as it is. A body in an
+/// encoding that is not read says nothing.
 pub fn server_message(response: &Response) -> String {
+    if let Some(Err(encoded)) = response.headers.get(CONTENT_ENCODING).map(|_| check_encoding(response)) {
+        return encoded.message;
+    }
     let body = response.body.join();
-    let told = std::str::from_utf8(&body).ok().and_then(message_in);
+    let told = std::str::from_utf8(&body).ok().and_then(told::message);
     told.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned())
 }
 
-/// The text of `{"error": "…"}`, `{"error": {"message": "…"}}` or `{"message": "…"}`.
-fn message_in(text: &str) -> Option<String> {
-    let string = |value: &str| serde_json::from_str(value).ok();
-    let found = entries(text, &["error", "message"]).ok()?;
-    match value(&found, 0) {
-        Some(error) => string(error).or_else(|| string(value(&entries(error, &["message"]).ok()?, 0)?)),
-        None => string(value(&found, 1)?),
+/// Refuses an answer that is encoded, a page for people, or called what neither JSON nor a text is. Any other type says
+/// nothing: services send JSON as text, as bytes and as nothing at all, and what a body holds decides.
+pub fn check_text(response: &Response) -> Result<(), Problem> {
+    check_encoding(response)?;
+    let mut types = response.headers.get_all(CONTENT_TYPE).iter().map(essence);
+    match types.find_map(|kind| Some((foreign(&kind)?, kind))) {
+        Some((what, kind)) => Err(answer(format!("it is {kind}, {what}"))),
+        None => Ok(()),
+    }
+}
+
+/// A content type in small letters, without its parameters.
+fn essence(value: &HeaderValue) -> String {
+    let value = value.as_bytes();
+    let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+    String::from_utf8_lossy(value[..end].trim_ascii()).to_ascii_lowercase()
+}
+
+/// What a content type stands for that is neither JSON nor a text.
+fn foreign(kind: &str) -> Option<&'static str> {
+    let (family, name) = kind.split_once('/').unwrap_or((kind, ""));
+    match family {
+        "" => Some("no content type"),
+        _ if name.starts_with("html") || name.starts_with("xhtml") => Some("a page for people"),
+        _ if name == "xml" || name.ends_with("+xml") => Some("a document"),
+        "image" | "audio" | "video" | "font" | "multipart" => Some("and no text"),
+        _ => None,
     }
 }
 
@@ -70,9 +94,19 @@ fn check_header(response: &Response, name: HeaderName, expected: &[&str], what: 
     }
 }
 
-/// Refuses an answer that is compressed, or encoded for its way in a manner that we did not ask for.
+/// Refuses an answer that is compressed in another way than those that the transport takes off, or encoded for its way
+/// in a manner that we did not ask for.
 pub fn check_encoding(response: &Response) -> Result<(), Problem> {
-    check_header(response, CONTENT_ENCODING, &["identity"], "is encoded as")?;
+    let values =
+        response.headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values: Vec<_> = values.collect();
+    let names = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    let names: Vec<_> = names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).collect();
+    if !names.is_empty() {
+        let (named, asked) = (names.join(", "), "it was asked for as it is (Accept-Encoding: identity)");
+        let message = format!("the answer is encoded as {named}, and one of gzip and deflate is read; {asked}");
+        return Err(Problem::new(Code::Answer, message));
+    }
     // What a transfer encoding other than chunks leaves behind is no body any more.
     check_header(response, TRANSFER_ENCODING, &["identity", "chunked"], "travels encoded as")
 }
@@ -84,13 +118,11 @@ pub fn answer(what: impl std::fmt::Display) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
-
     use super::*;
+    use bytes::Bytes;
 
     fn response(body: &'static str) -> Response {
-        Response { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()).into() }
+        Response { body: Bytes::from_static(body.as_bytes()).into(), ..Response::default() }
     }
 
     #[test]
@@ -98,7 +130,12 @@ mod tests {
         assert_eq!(server_message(&response(r#"{"error": "bad"}"#)), "bad");
         assert_eq!(server_message(&response(r#"{"error": {"message": "bad", "code": 1}}"#)), "bad");
         assert_eq!(server_message(&response(r#"{"message": "bad"}"#)), "bad");
-        assert_eq!(server_message(&response("plain")), "plain");
+        assert_eq!(server_message(&response(r#"{"detail": "Not Found"}"#)), "Not Found");
+        let missing = r#"{"detail": [{"type": "missing", "loc": ["body", "inputs", 0, "data"], "msg": "Field required"}, {"msg": "x"}]}"#;
+        assert_eq!(server_message(&response(missing)), "body.inputs.0.data: Field required; x");
+        for told in [r#"{"detail": [1]}"#, r#"{"detail": []}"#, "plain"] {
+            assert_eq!(server_message(&response(told)), told);
+        }
     }
 
     #[test]
@@ -112,6 +149,43 @@ mod tests {
         answer.headers.remove("content-encoding");
         answer.headers.insert("content-type", HeaderValue::from_static("text/html"));
         assert_eq!(check_content(&answer, &["application/json"]).unwrap_err().code, Code::Answer);
+    }
+
+    #[test]
+    fn what_may_be_json_or_text_passes_whatever_it_is_called() {
+        let passes = |types: &[&'static [u8]]| {
+            let mut answer = response("");
+            for value in types {
+                answer.headers.append("content-type", HeaderValue::from_bytes(value).unwrap());
+            }
+            check_text(&answer).is_ok()
+        };
+        assert!(passes(&[]) && passes(&[b"text/x", b"a/b"]));
+        for kind in [
+            &b"text/plain; charset=x"[..],
+            b"application/octet-stream",
+            b"application/problem+json; a=\"b,c\"",
+            b"json",
+            b"\xff",
+        ] {
+            assert!(passes(&[kind]), "{kind:?}");
+        }
+        for types in [
+            &[&b"text/html"[..]][..],
+            &[b" Text/HTML; charset=utf-8"],
+            &[b"text/html\xff"],
+            &[b"application/xhtml+xml"],
+            &[b"application/json", b"text/html"],
+            &[b"image/png"],
+            &[b"text/xml"],
+            &[b"application/soap+xml"],
+            &[b""],
+        ] {
+            assert!(!passes(types), "{types:?}");
+        }
+        let mut zipped = response("");
+        zipped.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        assert!(check_text(&zipped).is_err());
     }
 
     #[test]

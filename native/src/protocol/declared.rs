@@ -1,10 +1,11 @@
 //! What a node declares of its calls, as far as a protocol needs to know it.
 
-use super::options::{OptionSpec, Options};
+use super::options::{Group, OptionInput, Options};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
 use crate::shape::Shape;
+use crate::tensor::InputTensor;
 
 /// An input that a node declares.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,7 +25,40 @@ pub struct DeclaredOutput {
     pub element: ElementType,
     /// Its shape as far as it is known.
     pub shape: Shape,
+    /// Whether it is the one string of a tensor on the wire, as uint8.
+    pub is_blob: bool,
 }
+
+/// The inputs of a node that may be left out. In the graph each has an empty tensor as its default.
+#[derive(Clone, Debug, Default)]
+pub struct Optional(Vec<String>);
+
+impl Optional {
+    /// Reads the attribute `optional_inputs`: a JSON array of names among those of `inputs`, or nothing.
+    pub fn read(text: &str, inputs: &[DeclaredInput]) -> Result<Self, Problem> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let names: Vec<String> = serde_json::from_str(text)
+            .map_err(|_| malformed(format!("{OPTIONAL_INPUTS} is no JSON array of names")))?;
+        match names.iter().find(|name| !inputs.iter().any(|input| input.name == **name)) {
+            Some(unknown) => Err(malformed(format!("{OPTIONAL_INPUTS} names \"{unknown}\", which is no input"))),
+            None => Ok(Self(names)),
+        }
+    }
+
+    /// Whether `tensor`, what `input` was given, is its default. That has a size of 0 in each dimension: a batch without
+    /// a row has other sizes beside, and is sent.
+    pub fn is_left_out(&self, input: &DeclaredInput, tensor: &InputTensor) -> bool {
+        !self.0.is_empty()
+            && !tensor.shape.is_empty()
+            && tensor.shape.iter().all(|size| *size == 0)
+            && self.0.contains(&input.name)
+    }
+}
+
+/// The attribute that names the inputs that may be left out, of protocols that have it.
+pub const OPTIONAL_INPUTS: &str = "optional_inputs";
 
 /// The attributes of a node that only its protocol knows, by name. They are texts; those that are absent are empty.
 #[derive(Clone, Debug, Default)]
@@ -73,9 +107,11 @@ pub struct Declared<'a> {
     /// The options that are constant.
     pub options: &'a Options,
     /// The options that are inputs.
-    pub option_inputs: &'a [OptionSpec],
+    pub option_inputs: &'a [OptionInput],
     /// The inputs that travel.
     pub inputs: &'a [DeclaredInput],
+    /// Those of them that may be left out.
+    pub optional: &'a Optional,
     /// The outputs that travel.
     pub outputs: &'a [DeclaredOutput],
 }
@@ -83,8 +119,31 @@ pub struct Declared<'a> {
 impl Declared<'_> {
     /// Whether the option is given, as a constant or as an input.
     pub fn has_option(&self, name: &str) -> bool {
-        self.options.has(name) || self.option_inputs.iter().any(|option| option.name == name)
+        self.options.has(name) || self.option_inputs.iter().any(|option| option.name() == name)
     }
+
+    /// Whether an input gives something of `group`.
+    pub fn has_group(&self, group: Group) -> bool {
+        self.option_inputs.iter().any(|option| option.key(group).is_some())
+    }
+}
+
+/// Which inputs have rows where a batch is cut: those whose first size is open, and called like that of the others. `Err`
+/// where there is nothing to cut, or nothing that could be put together again. What is `whole` has no rows in any case.
+pub fn with_rows(
+    inputs: &[DeclaredInput],
+    outputs: &[DeclaredOutput],
+    whole: impl Fn(&str) -> bool,
+) -> Result<Vec<bool>, Problem> {
+    let mut cut = inputs.iter().filter(|input| !whole(&input.name)).map(|input| &input.shape);
+    let Some(leading) = cut.find(|shape| shape.shares_rows(shape)) else {
+        return Err(malformed("a batch is cut into rows, and no input has a first size that is left open"));
+    };
+    if let Some(other) = outputs.iter().find(|output| whole(&output.name) || !output.shape.shares_rows(leading)) {
+        let what = "a batch is cut into rows, which by its declared first size are not those of output";
+        return Err(malformed(format!("{what} \"{}\"", other.name)));
+    }
+    Ok(inputs.iter().map(|input| !whole(&input.name) && input.shape.shares_rows(leading)).collect())
 }
 
 #[cfg(test)]
@@ -98,6 +157,7 @@ pub(super) mod tests {
         pub options: Options,
         inputs: Vec<DeclaredInput>,
         outputs: Vec<DeclaredOutput>,
+        optional: Optional,
     }
 
     impl Parts {
@@ -107,6 +167,7 @@ pub(super) mod tests {
                 name: (*name).into(),
                 element: *element,
                 shape: Shape::UNKNOWN,
+                is_blob: false,
             };
             Self {
                 endpoint: Endpoint::parse(endpoint).unwrap(),
@@ -114,6 +175,7 @@ pub(super) mod tests {
                 options: Options::default(),
                 inputs: inputs.iter().map(input).collect(),
                 outputs: outputs.iter().map(output).collect(),
+                optional: Optional::default(),
             }
         }
 
@@ -125,6 +187,7 @@ pub(super) mod tests {
                 options: &self.options,
                 option_inputs: &[],
                 inputs: &self.inputs,
+                optional: &self.optional,
                 outputs: &self.outputs,
             }
         }

@@ -82,7 +82,7 @@ pub fn check(response: &Response) -> Result<(), Problem> {
     let name = STATUSES.get(usize::from(number)).copied().unwrap_or("an unknown status");
     let message = message_of(&response.headers);
     let separator = if message.is_empty() { "" } else { ": " };
-    Err(failed(number, format!("the server answered {number} {name}{separator}{message}")))
+    Err(failed(number, format!("the server answered {number} {name}{}{separator}{message}", response.advice)))
 }
 
 /// The one message of an answer that passed [`check`].
@@ -95,14 +95,13 @@ pub fn message(response: &Response) -> Result<Cursor<'_>, Problem> {
     let cut = |length| Problem::new(Code::CutShort, format!("the answer ended early: {length} bytes of a message"));
     let total = body.len();
     let [compressed, length @ ..] = body.array::<PREFIX>().ok_or_else(|| cut(total))?;
-    if compressed != 0 {
-        return Err(answer("it is compressed, for which nobody asked".into()));
-    }
     let length = u32::from_be_bytes(length) as usize;
     let message = body.take(length).ok_or_else(|| cut(total))?;
-    match body.len() {
-        0 => Ok(message),
-        more => Err(answer(format!("{more} bytes follow it"))),
+    match (body.len(), compressed) {
+        (0, 0) => Ok(message),
+        // What the transport could decompress is so no longer.
+        (0, _) => Err(answer(format!("its first byte is {compressed}, not 0 or 1"))),
+        (more, _) => Err(answer(format!("{more} bytes follow it"))),
     }
 }
 
@@ -149,7 +148,12 @@ mod tests {
             (http::HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
         });
         let body = Bytes::copy_from_slice(body).into();
-        Response { status: StatusCode::from_u16(status).unwrap(), headers: headers.collect(), body }
+        Response {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.collect(),
+            body,
+            ..Response::default()
+        }
     }
 
     fn problem(status: u16, headers: &[(&'static str, &str)]) -> Problem {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -17,7 +18,7 @@ pub(super) const MAX_ITEMS: usize = 1 << 16;
 /// value as it stands there. Of a key that comes more often than twice two are kept.
 pub(super) fn entries<'a>(text: &'a str, names: &[&str]) -> serde_json::Result<Vec<(usize, &'a RawValue)>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let entries = deserializer.deserialize_map(Object { names })?;
+    let entries = deserializer.deserialize_map(Wanted { names })?;
     deserializer.end()?;
     Ok(entries)
 }
@@ -37,14 +38,14 @@ pub(super) fn reported_error(text: &str) -> Option<&str> {
     entries(text, &["error"]).ok().and_then(|entries| not_null(&entries, 0))
 }
 
-struct Object<'n> {
+struct Wanted<'n> {
     names: &'n [&'n str],
 }
 
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Visitor<'de> for Object<'_> {
+impl<'de> Visitor<'de> for Wanted<'_> {
     type Value = Vec<(usize, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,6 +65,30 @@ impl<'de> Visitor<'de> for Object<'_> {
             }
         }
         Ok(entries)
+    }
+}
+
+/// A struct that is a JSON object. Whatever is derived takes a list of its fields, too, which no protocol means.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+struct Fields<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
     }
 }
 
@@ -139,6 +164,25 @@ mod tests {
         assert_eq!(reported_error(r#"{"error": null, "error": 2}"#), Some("2"));
         for text in [r#"{"error": null}"#, "{}", "[]", "error"] {
             assert_eq!(reported_error(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        #[derive(Debug, Deserialize)]
+        struct Text<'a> {
+            #[serde(borrow)]
+            text: Cow<'a, str>,
+            #[serde(borrow, default)]
+            raw: Option<&'a RawValue>,
+        }
+        let read = |json| serde_json::from_str::<Object<Text>>(json).map(|Object(read)| read);
+        let whole = read(r#"{"more": [1], "text": "a", "raw": [2]}"#).unwrap();
+        assert_eq!((&*whole.text, whole.raw.map(RawValue::get)), ("a", Some("[2]")));
+        assert_eq!(read(r#"{"text": "a", "raw": null}"#).unwrap().raw.map(RawValue::get), None);
+        assert!(serde_json::from_str::<Text>(r#"["a", 1]"#).is_ok());
+        for json in [r#"["a"]"#, r#"["a", 1]"#, "[]", r#""a""#, "null", r#"{"text": "a", "text": "b"}"#] {
+            assert!(read(json).is_err(), "{json}");
         }
     }
 

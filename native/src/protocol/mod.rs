@@ -6,18 +6,23 @@
 mod answer;
 mod azureml;
 pub mod declared;
+pub mod groups;
 mod grpc;
+pub mod headers;
 mod json;
 mod kserve;
 mod legacy;
 mod multipart;
 mod nested;
 mod openai;
+mod option;
 pub mod options;
 pub mod protobuf;
 pub mod spec;
 pub mod table;
+mod told;
 mod triton_grpc;
 mod triton_http;
 
+pub use kserve::blobs;
 pub use spec::{Asked, Batch, Protocol, ProtocolSpec};

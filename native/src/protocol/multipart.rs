@@ -4,8 +4,13 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
 use http::HeaderValue;
+use serde_json::value::RawValue;
 
+use super::groups::Entries;
 use crate::transport::Body;
+
+/// How deeply a value may be nested.
+const MAX_DEPTH: usize = 8;
 
 /// A form that is being written.
 pub(super) struct Form<'a> {
@@ -30,6 +35,34 @@ impl<'a> Form<'a> {
         self.part(&format!("name=\"{}\"\r\n", escaped(name)));
         self.text.extend_from_slice(value.as_ref());
         self.text.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds a value that is JSON as the official clients of OpenAI do: a list as the repeated field `name[]`, the entries of
+    /// an object as `name[key]`; null is no field.
+    pub(super) fn json(&mut self, name: &str, value: &str) {
+        self.nested(name, value, 0);
+    }
+
+    /// What is nested too deeply for any service, or no proper object, is a field as it is written.
+    fn nested(&mut self, name: &str, value: &str, depth: usize) {
+        match value.as_bytes().first() {
+            Some(b'[') if depth < MAX_DEPTH => {
+                let items: Vec<Box<RawValue>> = serde_json::from_str(value).unwrap_or_default();
+                items.iter().for_each(|item| self.nested(&format!("{name}[]"), item.get(), depth + 1));
+            }
+            Some(b'{') if depth < MAX_DEPTH => match serde_json::from_str(value) {
+                Ok(Entries::<Box<RawValue>>(entries)) => {
+                    let nest = |(key, value): &(String, Box<RawValue>)| {
+                        self.nested(&format!("{name}[{key}]"), value.get(), depth + 1);
+                    };
+                    entries.iter().for_each(nest);
+                }
+                Err(_) => self.field(name, value),
+            },
+            Some(b'"') => self.field(name, serde_json::from_str::<String>(value).unwrap_or_default()),
+            Some(b'n') | None => {}
+            Some(_) => self.field(name, value),
+        }
     }
 
     /// Adds a file, whose bytes are sent from where they are.
@@ -78,6 +111,21 @@ mod tests {
              Content-Type: audio/wav\r\n\r\n\0\r\n\r\n--{boundary}--\r\n"
         );
         assert_eq!(body.join(), expected);
+    }
+
+    #[test]
+    fn a_value_that_is_json_becomes_fields_with_brackets() {
+        let mut form = Form::new();
+        form.json("a", r#"["word", {"b": 1.50}, null, [true]]"#);
+        form.json("c", r#"{"type": "vad\n", "x": {"y": false}}"#);
+        form.json("deep", &format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)));
+        let text = String::from_utf8(form.text.clone()).unwrap();
+        for (name, value) in
+            [("a[]", "word"), ("a[][b]", "1.50"), ("a[][]", "true"), ("c[type]", "vad\n"), ("c[x][y]", "false")]
+        {
+            assert!(text.contains(&format!("name=\"{name}\"\r\n\r\n{value}\r\n")), "{name}");
+        }
+        assert_eq!(text.matches(&form.boundary).count(), 6);
     }
 
     #[test]

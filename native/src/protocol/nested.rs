@@ -28,6 +28,7 @@ pub(super) fn size_hint(tensor: &InputTensor) -> usize {
     match &tensor.data {
         InputData::Raw(bytes) => bytes.len() / tensor.element.size().max(1) * NUMBER,
         InputData::Text(strings) => strings.content.len() + 4 * strings.starts.len(),
+        InputData::Blob(bytes) => bytes.len() + 4,
     }
 }
 
@@ -62,14 +63,17 @@ fn write_empty(body: &mut Vec<u8>, shape: &[i64]) {
 fn write_elements(body: &mut Vec<u8>, tensor: &InputTensor) -> Result<(), &'static str> {
     let mut lists = Lists::new(&tensor.shape);
     match &tensor.data {
-        InputData::Text(strings) => strings.iter().try_for_each(|string| {
-            let text = std::str::from_utf8(string).map_err(|_| "a string that is no UTF-8")?;
-            lists.element(body, |body| json(body, text))
-        }),
+        InputData::Text(strings) => strings.iter().try_for_each(|string| write_string(body, &mut lists, string)),
+        InputData::Blob(string) => write_string(body, &mut lists, string),
         InputData::Raw(bytes) => bytes
             .chunks_exact(tensor.element.size().max(1))
             .try_for_each(|bytes| lists.element(body, |body| number(body, tensor.element, bytes))),
     }
+}
+
+fn write_string(body: &mut Vec<u8>, lists: &mut Lists, string: &[u8]) -> Result<(), &'static str> {
+    let text = std::str::from_utf8(string).map_err(|_| "a string that is no UTF-8, which JSON cannot carry")?;
+    lists.element(body, |body| json(body, text))
 }
 
 /// Opens and closes the lists around elements in row-major order.
@@ -98,11 +102,12 @@ impl Lists {
         if self.written > 0 {
             body.push(b',');
         }
+        let before = body.len();
         self.brackets(body, b'[');
         write(body)?;
         self.written += 1;
         self.brackets(body, b']');
-        Ok(())
+        bounds::hold(body.len() - before).map_err(|_| "more than there is time or room for")
     }
 
     /// Writes a bracket for each dimension that begins or ends behind the elements written so far.
@@ -159,7 +164,8 @@ fn finite(value: f32) -> Result<f32, &'static str> {
 pub(super) fn read(text: &str, declared: &DeclaredOutput) -> Result<OutputTensor, Problem> {
     let mut nested = Nested::new(text, declared.element);
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Level { nested: &mut nested, depth: 0 }.deserialize(&mut deserializer).map_err(|error| {
+    let read = Level { nested: &mut nested, depth: 0 }.deserialize(&mut deserializer);
+    read.and_then(|()| deserializer.end()).map_err(|error| {
         let code = match (nested.ragged, error.classify()) {
             (true, _) => Code::OutputShape,
             (false, Category::Data) => Code::OutputType,

@@ -9,6 +9,7 @@ use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::Problem;
 use crate::session::credential::Secret;
+use crate::session::spoken::Form;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -34,8 +35,31 @@ pub trait Protocol: Send + Sync {
         200
     }
 
+    /// The two forms of its requests, where it has two; [`Protocol::request`] then gives them in bytes.
+    fn forms(&self) -> Option<&dyn Forms> {
+        None
+    }
+
     /// The outputs in the body of a success, one for each of the node's output names, of their declared types.
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem>;
+}
+
+/// Two forms of one protocol: tensors in bytes, or as JSON, which all of its servers understand.
+pub trait Forms: Send + Sync {
+    /// The form that the node names; `None` leaves it to the server.
+    fn chosen(&self) -> Option<Form>;
+
+    /// The form of a request.
+    fn form(&self, request: &Request) -> Form;
+
+    /// A request in bytes as one in JSON; `Err` if JSON cannot carry what it holds.
+    fn to_json(&self, request: &Request) -> Result<Request<'static>, Problem>;
+
+    /// Asks the server of a request in which form it takes tensors.
+    fn question(&self, request: &Request) -> Request<'static>;
+
+    /// The form that the answer names; `None` where it is no answer to the question.
+    fn told(&self, response: &Response) -> Option<Form>;
 }
 
 /// What one call asks for beside its tensors; it is kept until the answer has been read.
@@ -50,9 +74,11 @@ pub struct Asked {
 /// What a batch becomes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Batch {
-    /// One request.
+    /// One request, which cannot be cut: what is sent has no rows.
+    Whole,
+    /// One request, or one for each slice of its rows.
     Request,
-    /// One request, and none for an empty batch, which the service would refuse.
+    /// The same, and none for an empty batch, which the service would refuse.
     Filled,
     /// A request for each row, side by side.
     Row,
@@ -62,6 +88,7 @@ impl Batch {
     /// As the protocol table shows it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Whole => "whole",
             Self::Request | Self::Filled => "request",
             Self::Row => "row",
         }
@@ -78,6 +105,16 @@ pub enum Authentication {
 }
 
 impl Authentication {
+    /// What the attribute `auth_scheme` calls; `None` for an unknown one. An empty text is the protocol's own.
+    pub fn parse(scheme: &str, own: Self) -> Option<Self> {
+        match scheme {
+            "" => Some(own),
+            "bearer" => Some(Self::Bearer),
+            "api-key" => Some(Self::ApiKey),
+            _ => None,
+        }
+    }
+
     /// As the protocol table shows it.
     pub fn name(self) -> &'static str {
         match self {
@@ -105,8 +142,8 @@ pub struct TensorSpec {
     pub name: String,
     /// The type of the elements.
     pub element: ElementType,
-    /// The dimensions.
-    pub shape: Vec<i64>,
+    /// The dimensions; `None` where even their number is not told.
+    pub shape: Option<Vec<i64>>,
 }
 
 /// A model's interface as its server describes it.
@@ -124,7 +161,14 @@ pub struct Describe {
     pub request: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
     /// Reads the answer; an error status is refused as it is for a call.
     pub description: fn(&Response) -> Result<Description, Problem>,
+    /// The question after it, for the model's configuration; servers need not answer it.
+    pub config: fn(&Endpoint, &OwnAttributes) -> Result<Request<'static>, Problem>,
+    /// Reads which inputs may be left out.
+    pub optional: OptionalNames,
 }
+
+/// Reads the names of the inputs that may be left out.
+pub type OptionalNames = fn(&Response) -> Result<Vec<String>, Problem>;
 
 /// One row of the protocol table.
 pub struct ProtocolSpec {
@@ -142,6 +186,9 @@ pub struct ProtocolSpec {
     pub options: &'static [OptionSpec],
     /// The options of these that a node must have, as an attribute or as an input.
     pub required_options: &'static [&'static str],
+    /// Fields that neither `extra` nor `parameters` may name, since the protocol sends them itself or could not read the
+    /// answer, and what says them instead. A `*` at the end stands for whatever follows.
+    pub own_fields: &'static [(&'static str, &'static str)],
     /// Element types that can travel, with their names on the wire.
     pub datatypes: &'static [(ElementType, &'static str)],
     /// What a batch becomes.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::spec::ProtocolSpec;
-use super::{azureml, legacy, openai, triton_grpc, triton_http};
+use super::{azureml, headers, legacy, openai, triton_grpc, triton_http};
 use crate::attributes;
 
 /// Every protocol that the library speaks.
@@ -14,6 +14,7 @@ pub static PROTOCOLS: &[ProtocolSpec] = &[
     triton_grpc::SPEC,
     openai::audio::OPENAI,
     openai::chat::OPENAI,
+    openai::responses::OPENAI,
     openai::embeddings::OPENAI,
     openai::audio::AZURE,
     openai::chat::AZURE,
@@ -28,12 +29,13 @@ pub fn find(name: &str) -> Option<&'static ProtocolSpec> {
     PROTOCOLS.iter().find(|spec| spec.name == name)
 }
 
-/// `{"attributes": …, "protocols": …}`: the attributes that every node has, and a row for each protocol. The builders
-/// and the documentation are made from it.
+/// `{"attributes": …, "protocols": …, "refused_headers": …}`: the attributes that every node has, a row for each protocol,
+/// and the headers that no node gives. The builders and the documentation are made from it.
 pub fn json() -> &'static str {
     static TABLE: LazyLock<String> = LazyLock::new(|| {
         let rows: Map<_, _> = PROTOCOLS.iter().map(|spec| (spec.name.to_owned(), row(spec))).collect();
-        json!({"attributes": attributes::json(), "protocols": rows}).to_string()
+        let refused: Map<_, _> = headers::REFUSED.iter().map(|(name, why)| ((*name).to_owned(), json!(why))).collect();
+        json!({"attributes": attributes::json(), "protocols": rows, "refused_headers": refused}).to_string()
     });
     &TABLE
 }
@@ -43,6 +45,7 @@ fn row(spec: &ProtocolSpec) -> Value {
         spec.datatypes.iter().map(|(element, name)| (element.name().to_owned(), json!(name))).collect();
     let options: Map<_, _> =
         spec.options.iter().map(|option| (option.name.to_owned(), json!(option.kind.element().name()))).collect();
+    let own_fields: Map<_, _> = spec.own_fields.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
     json!({
         "schemes": spec.schemes,
         "authentication": spec.authentication.name(),
@@ -50,6 +53,7 @@ fn row(spec: &ProtocolSpec) -> Value {
         "required": spec.required,
         "options": options,
         "required_options": spec.required_options,
+        "own_fields": own_fields,
         "dtypes": dtypes,
         "batch": spec.batch.name(),
         "describes": spec.describe.is_some(),

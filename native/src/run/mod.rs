@@ -2,4 +2,5 @@
 
 pub mod bounds;
 pub mod forks;
+pub mod places;
 pub mod running;

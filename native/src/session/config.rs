@@ -9,9 +9,9 @@ use serde::Deserialize;
 use crate::failure::{Code, Problem};
 use crate::session::breaker::BreakerConfig;
 use crate::session::budget::{Budget, BudgetConfig};
-use crate::session::credential::{Credential, Resolver, Secret, Source, parse_hosts};
+use crate::session::credential::{Credential, Provider, Resolver, Secret, Source, parse_hosts};
 use crate::session::policy::{Policy, Strict};
-use crate::session::trust::{ClientCertificate, Trust};
+use crate::session::trust::{ClientCertificate, Passphrase, Trust};
 
 /// A scope's configuration.
 #[derive(Default, Deserialize)]
@@ -49,10 +49,17 @@ pub(super) struct PolicyConfig {
     budget: Option<BudgetConfig>,
     breaker: Option<BreakerConfig>,
     ca_file: Option<String>,
-    /// The files of the certificate and of its key.
-    client_certificate: Option<(String, String)>,
+    client_certificate: Option<CertificateConfig>,
     /// What a file from a stranger may ask for.
     strict: Option<StrictConfig>,
+}
+
+/// The files of a client's certificate and of its key, and what the key is encrypted with.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CertificateConfig {
+    Plain(String, String),
+    Encrypted(String, String, String),
 }
 
 /// Ceilings for what a file may ask for.
@@ -87,13 +94,23 @@ impl CredentialConfig {
     fn credential(self, name: &str, resolver: Option<&Arc<dyn Resolver>>) -> Result<Credential, Problem> {
         let source = match (self.value, self.resolver, resolver) {
             (Some(value), false, _) => Source::Value(Secret::new(value.into_bytes())?),
-            (None, true, Some(resolver)) => Source::Resolver(resolver.clone()),
+            (None, true, Some(resolver)) => Source::Resolver(Provider::new(resolver.clone())),
             (None, true, None) => {
                 return Err(malformed(format!("the credential \"{name}\" wants a resolver, and none was given")));
             }
             _ => return Err(malformed(format!("the credential \"{name}\" needs either a value or a resolver"))),
         };
         Ok(Credential { source, hosts: self.hosts.map(|hosts| parse_hosts(&hosts)).transpose()? })
+    }
+}
+
+impl CertificateConfig {
+    fn certificate(self) -> ClientCertificate {
+        let (certificate, key, passphrase) = match self {
+            Self::Plain(certificate, key) => (certificate, key, None),
+            Self::Encrypted(certificate, key, passphrase) => (certificate, key, Some(Passphrase::new(passphrase))),
+        };
+        ClientCertificate::new(certificate, key, None).with_passphrase(passphrase)
     }
 }
 
@@ -113,7 +130,7 @@ impl PolicyConfig {
             breaker.check().map_err(|what| malformed(what.into()))?;
         }
         policy.breaker = self.breaker;
-        let client = self.client_certificate.map(|(certificate, key)| ClientCertificate::new(certificate, key, None));
+        let client = self.client_certificate.map(CertificateConfig::certificate);
         let trust = Trust::new(self.ca_file.map(Into::into), client)?;
         policy.trust = Arc::new(if self.strict.is_some() { trust.without_environment() } else { trust });
         policy.strict = self.strict.map(|strict| Strict {

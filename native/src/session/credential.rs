@@ -7,7 +7,12 @@ use zeroize::Zeroizing;
 
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem, quote};
+use crate::run::places::{Places, occupy};
 use crate::session::entry::Entry;
+
+/// Questions to the host at a time: of a session, and for one credential.
+const OF_SESSION: usize = 128;
+const OF_CREDENTIAL: usize = 64;
 
 /// A token; it is never printed, and this copy of it is cleared when it is dropped. Those that are on their way, in a
 /// header and in the buffers of a connection, are not.
@@ -50,13 +55,52 @@ pub trait Resolver: Send + Sync {
     fn resolve(&self, name: &str) -> Result<Vec<u8>, String>;
 }
 
+/// Who is asked for one credential.
+pub struct Provider {
+    resolver: Arc<dyn Resolver>,
+    places: Places,
+}
+
+impl Provider {
+    /// Asks `resolver`.
+    pub fn new(resolver: Arc<dyn Resolver>) -> Arc<Self> {
+        Arc::new(Self { resolver, places: Places::new(OF_CREDENTIAL) })
+    }
+}
+
+/// Asks for the credentials of one session.
+pub struct Asking(Places);
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self(Places::new(OF_SESSION))
+    }
+}
+
+impl Asking {
+    /// What `provider` says of the credential `name`; waits for a place among the questions, too.
+    pub async fn ask(&self, provider: &Provider, name: &str) -> Result<Secret, Problem> {
+        let (resolver, called) = (provider.resolver.clone(), name.to_owned());
+        let answer = occupy(&provider.places, &self.0, move || resolver.resolve(&called)).await;
+        let failed = |text: &str| {
+            let message = format!("the provider of the credential \"{name}\" failed: {}", quote(text));
+            Problem::new(Code::CredentialProvider, message)
+        };
+        match answer {
+            Ok(Ok(value)) => Secret::new(value),
+            Ok(Err(text)) => Err(failed(&text)),
+            Err(_) => Err(failed("it panicked")),
+        }
+    }
+}
+
 /// Where a credential's value comes from.
 #[derive(Clone)]
 pub enum Source {
     /// Given once.
     Value(Secret),
     /// Asked for at every use.
-    Resolver(Arc<dyn Resolver>),
+    Resolver(Arc<Provider>),
 }
 
 /// A credential.
@@ -103,17 +147,6 @@ impl Credential {
         match &self.source {
             Source::Value(secret) => Some(secret),
             Source::Resolver(_) => None,
-        }
-    }
-}
-
-/// Asks `resolver`; it blocks for as long as that takes.
-pub fn ask(resolver: &dyn Resolver, name: &str) -> Result<Secret, Problem> {
-    match resolver.resolve(name) {
-        Ok(value) => Secret::new(value),
-        Err(text) => {
-            let message = format!("the provider of the credential \"{name}\" failed: {}", quote(&text));
-            Err(Problem::new(Code::CredentialProvider, message))
         }
     }
 }

@@ -47,9 +47,10 @@ impl Masks {
     }
 
     /// What takes out these tokens and a call's `own`.
-    pub fn with(&self, own: Option<&Secret>) -> Mask {
+    pub fn with<'a>(&self, own: impl IntoIterator<Item = &'a Secret>) -> Mask {
         let known = lock(&self.0);
-        Mask(own.into_iter().chain(&*known).filter(|token| !token.is_empty()).flat_map(Needle::all).collect())
+        let own = own.into_iter().filter(|token| !token.is_empty()).flat_map(Needle::all);
+        Mask(own.chain(known.iter().filter(|token| !token.is_empty()).flat_map(Needle::all)).collect())
     }
 }
 

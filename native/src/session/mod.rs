@@ -11,6 +11,7 @@ pub mod masking;
 pub mod official;
 pub mod policy;
 pub mod scope;
+pub mod spoken;
 pub mod stats;
 pub mod tape;
 pub mod trust;

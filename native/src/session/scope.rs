@@ -4,18 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, Weak};
 
+use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::endpoint::{Endpoint, Origin, Wire};
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
+use crate::protocol::headers::Headers;
 use crate::session::config::Config;
-use crate::session::credential::{Credential, Resolver, Secret, Source, ask};
+use crate::session::credential::{Asking, Credential, Resolver, Secret, Source};
 use crate::session::events::Events;
 use crate::session::masking::Masks;
 use crate::session::official;
 use crate::session::policy::Policy;
+use crate::session::spoken::Spoken;
 use crate::session::stats::NodeStats;
 use crate::session::tape::Tape;
 use crate::transport::{Environment, Names, Peer, Watch};
@@ -27,8 +30,11 @@ pub struct Scope {
     credentials: HashMap<String, Credential>,
     policy: Arc<Policy>,
     names: Arc<Names>,
+    asking: Asking,
     /// Those of nodes that are still there.
     peers: Mutex<HashMap<Address, Weak<Peer>>>,
+    /// What is known of servers by their base URLs; those of nodes that are still there.
+    spoken: Mutex<HashMap<String, Weak<Spoken>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
     events: Option<Arc<Events>>,
@@ -79,7 +85,7 @@ impl Scope {
             events: self.events.clone(),
             masks: self.masks.clone(),
             node: node.name.as_str().into(),
-            endpoint: node.endpoint.text.as_str().into(),
+            endpoint: node.endpoint.shown.as_str().into(),
             traceparent: None,
         }
     }
@@ -104,6 +110,18 @@ impl Scope {
             *peer = Arc::downgrade(&made);
             made
         }))
+    }
+
+    /// What is known of the form of tensors that the server at `endpoint` takes.
+    pub fn spoken(&self, endpoint: &Endpoint) -> Arc<Spoken> {
+        let mut servers = lock(&self.spoken);
+        servers.retain(|_, server| server.strong_count() > 0);
+        let server = servers.entry(endpoint.text.clone()).or_default();
+        server.upgrade().unwrap_or_else(|| {
+            let made = Arc::default();
+            *server = Arc::downgrade(&made);
+            made
+        })
     }
 
     /// The counters of the node called `name`.
@@ -132,7 +150,10 @@ impl Scope {
             None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
         };
         credential.check_host(name, origin, peer.allows_in_clear())?;
-        let secret = Self::current(credential.source, name).await?;
+        let secret = match credential.source {
+            Source::Value(secret) => secret,
+            Source::Resolver(provider) => self.asking.ask(&provider, name).await?,
+        };
         if secret.is_empty() {
             // Without it the call would go out as nobody's, for example while a file is written anew.
             return Err(Problem::new(Code::CredentialMalformed, format!("the credential \"{name}\" is empty")));
@@ -141,17 +162,15 @@ impl Scope {
         Ok(secret)
     }
 
-    async fn current(source: Source, name: &str) -> Result<Secret, Problem> {
-        match source {
-            Source::Value(secret) => Ok(secret),
-            Source::Resolver(resolver) => {
-                let name = name.to_owned();
-                let asked = tokio::task::spawn_blocking(move || ask(&*resolver, &name)).await;
-                asked.unwrap_or_else(|_| {
-                    Err(Problem::new(Code::CredentialProvider, "the credential's provider panicked"))
-                })
-            }
+    /// The headers that hold credentials, for the origin of `peer` alone, and what these are.
+    pub async fn secret_headers(&self, headers: &Headers, peer: &Peer) -> Result<(HeaderMap, Vec<Secret>), Problem> {
+        let (mut held, mut secrets) = (HeaderMap::new(), Vec::new());
+        for (header, credential) in headers.credentials() {
+            let secret = self.secret(credential, peer).await?;
+            held.extend(headers.secret(header, &secret).map(|value| (header.clone(), value)));
+            secrets.push(secret);
         }
+        Ok((held, secrets))
     }
 }
 

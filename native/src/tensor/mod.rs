@@ -7,7 +7,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::element::ElementType;
 
 /// A tensor that a call sends; numeric data stays where ONNX Runtime keeps it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct InputTensor<'a> {
     /// The type of the elements.
     pub element: ElementType,
@@ -18,16 +18,18 @@ pub struct InputTensor<'a> {
 }
 
 /// The elements of an [`InputTensor`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum InputData<'a> {
     /// Fixed-size elements in native byte order.
     Raw(&'a [u8]),
     /// Strings.
     Text(Strings),
+    /// A string that lies where ONNX Runtime keeps it: all the bytes of another tensor.
+    Blob(&'a [u8]),
 }
 
 /// The strings of an input tensor, side by side in one buffer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Strings {
     /// All the bytes.
     pub content: Vec<u8>,
@@ -145,6 +147,16 @@ impl Chunks {
     }
 }
 
+/// The pieces, each of which can be dropped once it is read.
+impl IntoIterator for Chunks {
+    type Item = Bytes;
+    type IntoIter = std::vec::IntoIter<Bytes>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl From<Bytes> for Chunks {
     fn from(bytes: Bytes) -> Self {
         let mut chunks = Self::default();
@@ -177,6 +189,18 @@ impl PackedStrings {
             count += 1;
         }
         Ok(Self { packed, count })
+    }
+
+    /// The one string of `packed`, whatever its bytes are; `None` where it is cut short or not the only one.
+    pub fn only(packed: &Bytes) -> Option<Bytes> {
+        let mut rest = packed.as_ref();
+        let string = split_string(&mut rest)?;
+        rest.is_empty().then(|| packed.slice_ref(string))
+    }
+
+    /// The strings as they are packed.
+    pub fn packed(&self) -> &Bytes {
+        &self.packed
     }
 
     /// How many strings there are.
@@ -259,6 +283,14 @@ mod tests {
             let parsed = PackedStrings::parse(made.packed.clone()).unwrap();
             prop_assert_eq!(parsed.len(), items.len());
             prop_assert!(parsed.iter().eq(items.iter().map(String::as_bytes)));
+        }
+
+        #[test]
+        fn an_only_string_is_found_and_no_other(items in proptest::collection::vec(any::<Vec<u8>>(), 0..3)) {
+            let packed: Vec<u8> =
+                items.iter().flat_map(|item| [&(item.len() as u32).to_le_bytes()[..], item].concat()).collect();
+            let only = PackedStrings::only(&Bytes::from(packed.clone())).map(|only| only.to_vec());
+            prop_assert_eq!(only, if let [only] = items.as_slice() { Some(only.clone()) } else { None });
         }
 
         #[test]

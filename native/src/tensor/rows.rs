@@ -1,5 +1,7 @@
 //! A batch taken apart into its rows, and results put together again.
 
+use std::ops::Range;
+
 use bytes::{BufMut, BytesMut};
 
 use super::{InputData, InputTensor, OutputData, OutputTensor, PackedStrings, Strings};
@@ -11,31 +13,34 @@ impl InputTensor<'_> {
         self.shape.first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0))
     }
 
-    /// Row `index` of [`Self::rows`], as a tensor of one row.
-    pub fn row(&self, index: usize) -> InputTensor<'_> {
-        let (rows, mut shape) = (self.rows(), self.shape.clone());
+    /// Some of its [`Self::rows`]; a scalar is its own only row.
+    pub fn slice(&self, rows: Range<usize>) -> InputTensor<'_> {
+        let (all, mut shape) = (self.rows(), self.shape.clone());
         if let Some(first) = shape.first_mut() {
-            *first = 1;
+            *first = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         }
         let data = match &self.data {
             InputData::Raw(bytes) => {
-                let size = bytes.len() / rows.max(1);
-                InputData::Raw(&bytes[index * size..(index + 1) * size])
+                let size = bytes.len() / all.max(1);
+                InputData::Raw(&bytes[rows.start * size..rows.end * size])
             }
-            InputData::Text(strings) => InputData::Text(strings.row(index, rows)),
+            InputData::Text(strings) => {
+                let size = strings.starts.len() / all.max(1);
+                InputData::Text(strings.slice(rows.start * size..rows.end * size))
+            }
+            InputData::Blob(bytes) => InputData::Blob(bytes),
         };
         InputTensor { element: self.element, shape, data }
     }
 }
 
 impl Strings {
-    fn row(&self, index: usize, rows: usize) -> Self {
-        let size = self.starts.len() / rows.max(1);
-        let (first, next) = (index * size, (index + 1) * size);
+    fn slice(&self, strings: Range<usize>) -> Self {
         let start = |string: usize| self.starts.get(string).copied().unwrap_or(self.content.len());
+        let (first, end) = (start(strings.start), start(strings.end));
         Self {
-            content: self.content[start(first)..start(next)].to_vec(),
-            starts: self.starts[first..next].iter().map(|at| at - start(first)).collect(),
+            content: self.content[first..end].to_vec(),
+            starts: self.starts[strings].iter().map(|at| at - first).collect(),
         }
     }
 }
@@ -115,7 +120,7 @@ mod tests {
         assert_eq!(whole.rows(), 3);
         let rows: Vec<_> = (0..3)
             .map(|index| {
-                let row = whole.row(index);
+                let row = whole.slice(index..index + 1);
                 let InputData::Raw(bytes) = row.data else { panic!("strings") };
                 OutputTensor {
                     element: row.element,
@@ -133,7 +138,7 @@ mod tests {
     #[test]
     fn a_scalar_is_one_row() {
         let scalar = InputTensor { element: ElementType::Bool, shape: vec![], data: InputData::Raw(&[1]) };
-        assert_eq!((scalar.rows(), scalar.row(0).shape.len()), (1, 0));
+        assert_eq!((scalar.rows(), scalar.slice(0..1).shape.len()), (1, 0));
     }
 
     #[test]
@@ -155,7 +160,7 @@ mod tests {
             };
             let rows: Vec<_> = (0..whole.rows())
                 .map(|index| {
-                    let InputData::Text(row) = whole.row(index).data else { panic!("numbers") };
+                    let InputData::Text(row) = whole.slice(index..index + 1).data else { panic!("numbers") };
                     OutputTensor::text(std::str::from_utf8(row.iter().next().unwrap()).unwrap())
                 })
                 .collect();

@@ -71,7 +71,7 @@ fn worked(outcome: &Result<Response, Trouble>) -> Option<bool> {
     match outcome {
         Ok(answer) if grpc::is_retryable(&answer.headers) => Some(false),
         Ok(answer) => Some(answer.status.as_u16() < 500 && !matches!(answer.status.as_u16(), 408 | 429)),
-        Err(Trouble::Unanswered(_)) => Some(false),
+        Err(Trouble::Unanswered(_) | Trouble::Silent(_)) => Some(false),
         Err(Trouble::Stale(_) | Trouble::Refused(_)) => None,
         Err(Trouble::Final(problem)) => match problem.code {
             Code::Policy | Code::Trust => None,
@@ -83,16 +83,15 @@ fn worked(outcome: &Result<Response, Trouble>) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, StatusCode};
+    use http::StatusCode;
 
     use super::*;
-    use crate::tensor::Chunks;
 
     #[test]
     fn the_clients_own_mistakes_do_not_speak_against_an_origin() {
         let answered = |status| {
             let status = StatusCode::from_u16(status).unwrap();
-            worked(&Ok(Response { status, headers: HeaderMap::new(), body: Chunks::default() }))
+            worked(&Ok(Response { status, ..Response::default() }))
         };
         let failed = |code| worked(&Err(Trouble::Final(Problem::new(code, ""))));
         assert!([200, 302, 400, 401, 404].into_iter().all(|status| answered(status) == Some(true)));

@@ -66,6 +66,11 @@ pub(super) fn is_retryable(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether the server says that all went well.
+pub(super) fn is_ok(headers: &HeaderMap) -> bool {
+    headers.get(STATUS).is_some_and(|status| status.as_bytes() == b"0")
+}
+
 /// How long the server asks to wait before the next request.
 pub(super) fn pushback(headers: &HeaderMap) -> Option<Duration> {
     let millis = headers.get(PUSHBACK)?.to_str().ok()?.parse::<u32>().ok()?;
@@ -81,6 +86,7 @@ mod tests {
 
     use super::*;
     use crate::failure::Code;
+    use crate::transport::runtime::block_on;
     use crate::transport::{Limits, Tally};
 
     fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -123,13 +129,16 @@ mod tests {
     fn a_message_that_is_announced_as_too_large_is_refused_at_once() {
         let tally = Tally::default();
         let (connect_timeout, deadline) = (Duration::ZERO, Instant::now());
-        let limits = Limits { deadline, connect_timeout, retries: 0, max_response_bytes: 20 };
-        let mut reading = Reading::new(&limits, true, &tally);
+        let limits = Limits { deadline, connect_timeout, attempt_timeout: None, retries: 0, max_response_bytes: 20 };
+        let mut reading = Reading::new(&limits, true, None, &tally);
+        let add = |reading: &mut Reading, piece: &'static [u8]| {
+            block_on(deadline + Duration::from_secs(10), reading.add(Bytes::from_static(piece))).unwrap()
+        };
         for piece in [&b"\0\0"[..], b"\0\0"] {
-            reading.add(Bytes::from_static(piece)).unwrap();
+            add(&mut reading, piece).unwrap();
             assert!(check_length(&reading).is_ok());
         }
-        reading.add(Bytes::from_static(b"\x10")).unwrap();
+        add(&mut reading, b"\x10").unwrap();
         assert_eq!(check_length(&reading).unwrap_err().code, Code::TooLarge);
     }
 

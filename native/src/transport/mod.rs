@@ -1,10 +1,15 @@
 //! Requests and answers on their way: one deadline, safe retries, bounded bodies, pooled connections.
 
 mod admission;
+mod advice;
 mod alarm;
+mod attempt;
 mod body;
+mod coding;
 mod connect;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grpc;
 mod http1;
 mod http2;
@@ -24,6 +29,7 @@ mod socket;
 mod tally;
 mod tls;
 mod together;
+mod unpacking;
 mod watch;
 
 pub use body::Body;

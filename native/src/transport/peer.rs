@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::attempt::Attempt;
 use super::connect::connect;
 use super::connection::{Connection, Http};
 use super::io::BoxIo;
@@ -94,6 +95,11 @@ impl Peer {
         &self.origin
     }
 
+    /// What is spoken there.
+    pub(super) fn wire(&self) -> Wire {
+        self.wire
+    }
+
     /// Refuses a request that is larger than a strict policy allows.
     pub(super) fn check_size(&self, bytes: u64) -> Result<(), Problem> {
         match self.policy.strict.map(|strict| strict.max_request_bytes) {
@@ -131,13 +137,20 @@ impl Peer {
         tally: &Tally,
         fresh: bool,
     ) -> Result<Response, Trouble> {
+        let attempt = Attempt::begin(limits);
         let kept = if fresh { None } else { self.take().await };
         let is_kept = kept.is_some();
         let mut connection = match kept {
             Some(kept) => kept,
-            None => self.open(limits.connect_timeout).await?,
+            None => self.open(attempt.connect_timeout(limits)).await?,
         };
-        match self.exchange_on(&mut connection, request, limits, tally).await {
+        let outcome = attempt.within(self.exchange_on(&mut connection, request, limits, tally)).await;
+        match outcome {
+            // It may lead nowhere, or bring that answer to another request.
+            Err(Trouble::Silent(_)) => {
+                lock(&self.idle).retain(|kept| !kept.is_same(&connection));
+                outcome
+            }
             // A connection that lives on has refused this request alone.
             Err(Trouble::Unanswered(problem)) if is_kept && !connection.is_ready().await => {
                 Err(Trouble::Stale(problem))

@@ -1,7 +1,8 @@
-//! A body as it is read: counted, and never larger than allowed.
+//! A body as it is read: counted, decompressed, and never larger than allowed.
 
 use bytes::{Bytes, BytesMut};
 
+use super::coding::{self, Coding, Decoder};
 use super::{Limits, Tally};
 use crate::failure::{Code, Problem};
 use crate::tensor::Chunks;
@@ -18,7 +19,13 @@ pub(super) struct Reading<'a> {
     limit: u64,
     good: bool,
     tally: &'a Tally,
+    /// Bytes that came.
+    came: u64,
+    /// Bytes that are kept, of which there may be more.
     length: u64,
+    /// Bytes that count among those of the call.
+    held: u64,
+    decoder: Option<Decoder>,
     chunks: Chunks,
     /// Small pieces that came behind the chunks.
     small: BytesMut,
@@ -26,11 +33,12 @@ pub(super) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// Begins the body of an answer: of a good one, which has the limit together with the other answers of its call, or
-    /// of an error, of which only the beginning is quoted.
-    pub(super) fn new(limits: &Limits, good: bool, tally: &'a Tally) -> Self {
+    /// of an error, of which only the beginning is quoted. What is compressed is kept as it was before.
+    pub(super) fn new(limits: &Limits, good: bool, coding: Option<Coding>, tally: &'a Tally) -> Self {
         let most = limits.max_response_bytes;
         let limit = if good { most } else { most.min(MAX_ERROR_BYTES) };
-        Self { limit, good, tally, length: 0, chunks: Chunks::default(), small: BytesMut::new() }
+        let (chunks, small) = (Chunks::default(), BytesMut::new());
+        Self { limit, good, tally, came: 0, length: 0, held: 0, decoder: coding.map(Decoder::new), chunks, small }
     }
 
     /// Refuses a body whose announced length is too large.
@@ -49,14 +57,33 @@ impl<'a> Reading<'a> {
 
     /// Bytes to read next: as many as may still come, and where there are none one more, which shows that it is too large.
     pub(super) fn room(&self) -> u64 {
-        if self.length < self.limit { self.limit - self.length } else { 1 }
+        if self.came < self.limit { self.limit - self.came } else { 1 }
     }
 
     /// Adds a piece; the one that makes the body too large is not kept.
-    pub(super) fn add(&mut self, piece: Bytes) -> Result<(), Problem> {
+    pub(super) async fn add(&mut self, mut piece: Bytes) -> Result<(), Problem> {
+        self.came += piece.len() as u64;
+        self.expect(self.came)?;
+        let Some(mut decoder) = self.decoder.take() else { return self.keep(piece) };
+        while decoder.has_more(&piece) {
+            let step = Bytes::copy_from_slice(decoder.step(&mut piece)?);
+            self.keep(step)?;
+            coding::pause().await;
+        }
+        self.decoder = Some(decoder);
+        Ok(())
+    }
+
+    /// Refuses a body that ended before what is compressed in it did.
+    pub(super) fn end(&self) -> Result<(), Problem> {
+        self.decoder.as_ref().map_or(Ok(()), Decoder::finish)
+    }
+
+    fn keep(&mut self, piece: Bytes) -> Result<(), Problem> {
         self.length += piece.len() as u64;
         self.expect(self.length)?;
         if self.good {
+            self.held += piece.len() as u64;
             self.expect(self.tally.hold(piece.len() as u64))?;
         }
         if piece.len() < KEPT {
@@ -77,8 +104,17 @@ impl<'a> Reading<'a> {
 
     /// The body.
     pub(super) fn finish(mut self) -> Chunks {
-        self.chunks.push(self.small.freeze());
-        self.chunks
+        self.held = 0; // from now on by the body's owner
+        let mut chunks = std::mem::take(&mut self.chunks);
+        chunks.push(self.small.split().freeze());
+        chunks
+    }
+}
+
+/// A body that is given up takes no part in the limit any more: another attempt reads it again.
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.tally.release(self.held);
     }
 }
 
@@ -89,15 +125,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::transport::runtime::block_on;
 
     fn limits(max_response_bytes: u64) -> Limits {
-        Limits { deadline: Instant::now(), connect_timeout: Duration::ZERO, retries: 0, max_response_bytes }
+        Limits {
+            deadline: Instant::now(),
+            connect_timeout: Duration::ZERO,
+            attempt_timeout: None,
+            retries: 0,
+            max_response_bytes,
+        }
+    }
+
+    /// What a future gives that never waits.
+    fn wait<T>(future: impl Future<Output = T>) -> T {
+        block_on(Instant::now() + Duration::from_secs(10), future).unwrap()
     }
 
     fn read(pieces: &[Vec<u8>]) -> Chunks {
         let tally = Tally::default();
-        let mut reading = Reading::new(&limits(u64::MAX), true, &tally);
-        pieces.iter().for_each(|piece| reading.add(Bytes::copy_from_slice(piece)).unwrap());
+        let mut reading = Reading::new(&limits(u64::MAX), true, None, &tally);
+        pieces.iter().for_each(|piece| wait(reading.add(Bytes::copy_from_slice(piece))).unwrap());
         reading.finish()
     }
 
@@ -109,9 +157,9 @@ mod tests {
     #[test]
     fn the_piece_that_makes_a_body_too_large_is_not_kept() {
         let tally = Tally::default();
-        let mut reading = Reading::new(&limits(3), true, &tally);
-        assert!(reading.add(Bytes::from_static(b"abc")).is_ok());
-        assert_eq!(reading.add(Bytes::from_static(b"d")).unwrap_err().code, Code::TooLarge);
+        let mut reading = Reading::new(&limits(3), true, None, &tally);
+        assert!(wait(reading.add(Bytes::from_static(b"abc"))).is_ok());
+        assert_eq!(wait(reading.add(Bytes::from_static(b"d"))).unwrap_err().code, Code::TooLarge);
         assert_eq!((reading.first::<3>(), reading.first::<4>()), (Some(*b"abc"), None));
         assert_eq!(reading.finish().join(), &b"abc"[..]);
     }
@@ -119,8 +167,13 @@ mod tests {
     #[test]
     fn the_answers_of_a_call_have_one_limit_together() {
         let (tally, limits) = (Tally::default(), limits(3));
-        let read = |good, piece| Reading::new(&limits, good, &tally).add(Bytes::from_static(piece));
-        assert!(read(true, b"ab").is_ok() && read(false, b"abc").is_ok());
+        let read = |good, piece| {
+            let mut reading = Reading::new(&limits, good, None, &tally);
+            wait(reading.add(Bytes::from_static(piece))).map(|()| reading)
+        };
+        drop(read(true, b"abc").unwrap()); // one that is given up has no part in it
+        read(true, b"ab").unwrap().finish();
+        assert!(read(false, b"abc").is_ok());
         assert!(read(true, b"ab").is_err());
     }
 

@@ -31,7 +31,7 @@ impl Request<'_> {
 }
 
 /// An answer, whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
@@ -39,6 +39,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body as it came.
     pub body: Chunks,
+    /// What an answer that is no success says of the next request, as the end of "the server answered 503"; often nothing.
+    pub advice: String,
 }
 
 impl Response {
@@ -55,10 +57,19 @@ pub struct Limits {
     pub deadline: Instant,
     /// How long one connection may take to be made.
     pub connect_timeout: Duration,
+    /// How long one attempt may take, its connection included; `None` for as long as the call.
+    pub attempt_timeout: Option<Duration>,
     /// Requests after the first.
     pub retries: u32,
     /// Bytes that the bodies of a call's answers may have.
     pub max_response_bytes: u64,
+}
+
+impl Limits {
+    /// The time until the deadline.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
 }
 
 /// Why an exchange brought no answer.
@@ -68,6 +79,9 @@ pub(crate) enum Trouble {
     Unanswered(Problem),
     /// The same, on a connection that was kept from before: it may have ended before the request came.
     Stale(Problem),
+    /// There was no whole answer within the time of an attempt. Whoever set that time wants the request sent again, on
+    /// another connection: this one may lead nowhere.
+    Silent(Problem),
     /// The server refused the request unread, and takes others on the same connection.
     Refused(Problem),
     /// Trying again would be of no use, or not safe.
@@ -80,6 +94,7 @@ impl From<Trouble> for Problem {
             Trouble::Unanswered(problem)
             | Trouble::Stale(problem)
             | Trouble::Refused(problem)
+            | Trouble::Silent(problem)
             | Trouble::Final(problem) => problem,
         }
     }

@@ -1,12 +1,12 @@
 //! Sending with repeats: as often as it is safe, of use, and within the limits.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use super::grpc;
 use super::peer::Peer;
 use super::request::{Limits, Request, Response, Trouble};
 use super::retry::{self, Backoff, is_retryable};
 use super::tally::Tally;
+use super::{advice, grpc};
 use crate::failure::Problem;
 
 /// Sends `request` until an answer comes that is not worth a retry, or the limits are reached.
@@ -16,7 +16,8 @@ use crate::failure::Problem;
 /// the budget has to allow them. No pause is begun that would end after the deadline. A request that is under way then is
 /// for the caller to drop.
 pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-    let (mut backoff, mut before, mut retries, mut replaced, mut refused) = (Backoff::default(), None, 0, false, 0);
+    let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
+    let (mut replaced, mut refused, mut fresh) = (false, 0, false);
     loop {
         let mut place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
@@ -24,11 +25,12 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
             Err(problem) => return before.unwrap_or(Err(problem)),
         };
         let attempt = tally.attempted();
-        let outcome = peer.exchange(request, limits, tally, replaced).await;
+        let outcome = peer.exchange(request, limits, tally, fresh).await;
         place.settle(&outcome);
         drop(place);
         let mut wait = Duration::ZERO;
-        let in_time = |pause: &Duration| Instant::now() + *pause < limits.deadline;
+        let in_time = |pause: &Duration| *pause < limits.left();
+        fresh |= matches!(&outcome, Err(Trouble::Stale(_) | Trouble::Silent(_)));
         if matches!(&outcome, Err(Trouble::Stale(_))) && !replaced {
             replaced = true;
         } else if let Some(pause) = brief(&outcome, refused).filter(in_time) {
@@ -36,12 +38,12 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
         } else {
             match pause(&outcome, &mut backoff).filter(in_time) {
                 Some(pause) if retries < limits.retries => wait = pause,
-                _ => return outcome.map_err(Problem::from),
+                _ => return outcome.map(|answer| advised(answer, peer, request, limits)).map_err(Problem::from),
             }
             retries += 1;
         }
         tally.retried(attempt, &outcome);
-        before = Some(outcome.map_err(Problem::from));
+        before = Some(outcome.map(|answer| advised(answer, peer, request, limits)).map_err(Problem::from));
         tokio::time::sleep(wait).await;
     }
 }
@@ -60,11 +62,26 @@ fn brief(outcome: &Result<Response, Trouble>, refused: u32) -> Option<Duration> 
 /// How long to wait before the request is sent again; `None` where that is not safe, or of no use.
 fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<Duration> {
     match outcome {
-        Ok(answer) if is_retryable(answer.status) => {
-            Some(backoff.pause(retry::retry_after(&answer.headers, SystemTime::now())))
+        Ok(answer) if retry::is_unwanted(&answer.headers) => None,
+        Ok(answer) if is_retryable(answer.status) => Some(backoff.after_answer(advice::asked(&answer.headers))),
+        // A server of gRPC that says when means it, also where it says "at once".
+        Ok(answer) if grpc::is_retryable(&answer.headers) => {
+            Some(grpc::pushback(&answer.headers).unwrap_or_else(|| backoff.after_answer(None)))
         }
-        Ok(answer) if grpc::is_retryable(&answer.headers) => Some(backoff.pause(grpc::pushback(&answer.headers))),
-        Err(Trouble::Unanswered(_) | Trouble::Stale(_) | Trouble::Refused(_)) => Some(backoff.pause(None)),
+        Err(Trouble::Unanswered(_) | Trouble::Stale(_) | Trouble::Silent(_) | Trouble::Refused(_)) => {
+            Some(backoff.without_answer())
+        }
         _ => None,
     }
+}
+
+/// The answer with what it says of the next request, if it is no success.
+fn advised(answer: Response, peer: &Peer, request: &Request<'_>, limits: &Limits) -> Response {
+    if answer.status.as_u16() == 200 && !grpc::is_retryable(&answer.headers) {
+        return answer;
+    }
+    let left = limits.left();
+    let advice =
+        advice::of_wait(&answer, left) + &advice::of_redirect(&answer, peer.origin(), peer.wire(), &request.path);
+    Response { advice, ..answer }
 }

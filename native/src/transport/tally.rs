@@ -21,6 +21,8 @@ pub struct Tally {
     price: OnceLock<Nanos>,
     /// The token that they carry, so that no message can show it.
     pub secret: OnceLock<Secret>,
+    /// What else of them nobody may see: credentials in headers, keys in the query.
+    pub others: OnceLock<Vec<Secret>>,
     held: AtomicU64,
     /// What goes along with the call's requests.
     pub watch: Watch,
@@ -50,6 +52,11 @@ impl Tally {
         self.retries.store(attempts.saturating_sub(1), Ordering::Relaxed);
     }
 
+    /// All that no message may show.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secret.get().into_iter().chain(self.others.get().into_iter().flatten())
+    }
+
     /// Requests that were tried.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
@@ -77,7 +84,7 @@ impl Tally {
 
     /// Counts a request that is tried again after this outcome of the attempt.
     pub(super) fn retried(&self, attempt: u32, outcome: &Result<Response, Trouble>) {
-        self.watch.repeated(attempt, outcome, self.secret.get());
+        self.watch.repeated(attempt, outcome, self.secrets());
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -89,6 +96,11 @@ impl Tally {
     /// Counts bytes of bodies that are kept until the call has all its answers, and gives how many there are.
     pub(super) fn hold(&self, bytes: u64) -> u64 {
         self.held.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    /// Counts bytes of bodies that are kept no longer.
+    pub(super) fn release(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Counts bytes of an answer's body.

@@ -13,7 +13,7 @@ use super::connect::refused;
 use super::io::Io;
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
-use crate::session::trust::Trust;
+use crate::session::trust::{self, Trust};
 
 /// Encrypts `stream` and checks the server's certificate against the origin's host.
 pub(super) async fn encrypt<S: Io>(stream: S, origin: &Origin, trust: &Trust) -> Result<TlsStream<S>, Trouble> {
@@ -35,7 +35,13 @@ async fn shake_hands<S: Io>(
     let name = server_name(host)
         .ok_or_else(|| Trouble::Final(Problem::new(Code::Connect, format!("{host} is no name that TLS knows"))))?;
     let connected = TlsConnector::from(config).connect(name, stream).await;
-    connected.map_err(|error| Trouble::Final(refused(&format!("{host} by TLS"), &error)))
+    connected.map_err(|error| {
+        let mut problem = refused(&format!("{host} by TLS"), &error);
+        if let Some(advice) = error.get_ref().and_then(|error| error.downcast_ref()).and_then(trust::advice) {
+            problem.message.extend(["; ", advice]);
+        }
+        Trouble::Final(problem)
+    })
 }
 
 fn server_name(host: &Host<String>) -> Option<ServerName<'static>> {

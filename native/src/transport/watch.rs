@@ -62,7 +62,12 @@ impl Watch {
     }
 
     /// Keeps the failure of an attempt that will be repeated. Of what a server said only the status is told.
-    pub(super) fn repeated(&self, attempt: u32, outcome: &Result<Response, Trouble>, token: Option<&Secret>) {
+    pub(super) fn repeated<'a>(
+        &self,
+        attempt: u32,
+        outcome: &Result<Response, Trouble>,
+        secrets: impl Iterator<Item = &'a Secret>,
+    ) {
         let Some(events) = &self.events else { return };
         let mut problem = match outcome {
             Ok(answer) => {
@@ -75,10 +80,11 @@ impl Watch {
                 Trouble::Unanswered(problem)
                 | Trouble::Stale(problem)
                 | Trouble::Refused(problem)
+                | Trouble::Silent(problem)
                 | Trouble::Final(problem),
             ) => problem.clone(),
         };
-        problem.message = self.masks.with(token).quote(&problem.message);
+        problem.message = self.masks.with(secrets).quote(&problem.message);
         let (node, endpoint) = (self.node.to_string(), self.endpoint.to_string());
         events.add(&Failure { problem, node, endpoint, attempts: attempt });
     }

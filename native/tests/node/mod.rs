@@ -33,8 +33,18 @@ pub fn call(url: &str, config: &str, integers: &[(&'static str, i64)], auth: &st
     Call::new(node(url, integers, auth), scope).unwrap()
 }
 
+/// The node at `url` that has these headers.
+pub fn call_with_headers(url: &str, config: &str, headers: &str) -> Call {
+    let scope = Arc::new(Scope::from_json(config, None).unwrap());
+    Call::new(parsed(url, &[], "none", headers), scope).unwrap()
+}
+
 /// The node at `url`.
 pub fn node(url: &str, integers: &[(&'static str, i64)], auth: &str) -> Node {
+    parsed(url, integers, auth, "")
+}
+
+fn parsed(url: &str, integers: &[(&'static str, i64)], auth: &str, headers: &str) -> Node {
     let mut fields = Fields::default();
     for (name, text) in [
         ("protocol", if url.starts_with("grpc") { "triton.grpc" } else { "triton.http" }),
@@ -45,6 +55,7 @@ pub fn node(url: &str, integers: &[(&'static str, i64)], auth: &str) -> Node {
         ("input_shapes", "[[\"n\"]]"),
         ("output_shapes", "[[\"n\"]]"),
         ("auth", auth),
+        ("headers", headers),
     ] {
         fields.texts.insert(name, text.into());
     }

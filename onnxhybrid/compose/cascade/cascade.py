@@ -25,6 +25,7 @@ from onnxhybrid.compose.judge.verdict import verdict_of
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, align, newest
+from onnxhybrid.model.keywords import known_keywords
 from onnxhybrid.model.tensor_spec import TensorSpec
 
 _CASCADE = Combinator("cascade", branches=True)
@@ -32,6 +33,7 @@ _ROWS_OPSET = 14
 _REPORTS = ["accepted", "score"]
 
 
+@known_keywords()
 def cascade(
     local: Model, remote: Model, accept: Model, *, rows: bool = False, speculate: bool = False, report: bool = False
 ) -> Model:

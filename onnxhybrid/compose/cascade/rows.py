@@ -8,6 +8,7 @@ from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.types import Declared, mismatch, shared_sizes, weaker
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.model.dtypes import FLOATS, INTEGERS, is_container
+from onnxhybrid.model.remote_spec import omissible_inputs
 from onnxhybrid.model.tensor_spec import Dim, Shape
 
 _CARRIED = {"bool", "str", "undefined", *FLOATS, *INTEGERS}
@@ -92,9 +93,17 @@ class _Sizes:
 
 
 def _inputs_with_rows(sizes: _Sizes, local: Part, remote: Part, answers: Answers) -> list[str]:
-    open_ended = {n: sizes.first(value) for n, value in remote.inputs.items() if _is_open_ended(value, local)}
+    omissible = omissible_inputs(remote.model.skeleton.graph.node)
+    candidates = [(n, value) for n, value in remote.inputs.items() if not isinstance(omissible.get(n), int)]
+    open_ended = {n: sizes.first(value) for n, value in candidates if _is_open_ended(value, local)}
     batch = _batch(open_ended, sizes, remote, answers)
     chosen = [name for name, size in open_ended.items() if size is None or batch is None or size == batch]
+    if omitted := next((name for name in chosen if name in omissible), None):
+        raise _unclear(
+            remote.inputs[omitted],
+            "may be left out and would be cut to the refused rows, of which an input that is left out has none; "
+            "describe it without optional=True, or leave it out of inputs=",
+        )
     if not chosen:
         raise _no_rows(remote)
     for value in remote.inputs.values():

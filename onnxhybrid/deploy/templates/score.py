@@ -1,7 +1,8 @@
 """The scoring script of the model beside it: `init` is called once, `run` for each request.
 
 A request is {"data": …} for a model with one input and one output, answered by {"result": …}, or an object with the
-inputs by name, answered by the outputs by name. What cannot be answered gives {"error": …}.
+inputs by name, answered by the outputs by name. What cannot be answered gives {"error": …}: with status 400 where the
+request is at fault, and 500 where the model failed.
 """
 
 import json
@@ -9,6 +10,11 @@ import logging
 import os
 
 import numpy as np
+
+try:
+    from azureml_inference_server_http.api.aml_response import AMLResponse
+except ImportError:  # `run` is called by hand, where no server is installed: there is no status
+    AMLResponse = None
 
 MODEL = "model.onnx"
 LOG = logging.getLogger(__name__)
@@ -30,28 +36,35 @@ def run(raw_data):
         request = json.loads(raw_data)
         if not isinstance(request, dict):
             raise ValueError('the request is no JSON object, such as {"data": [[1, 2]]}')
-        if set(request) == {"data"} and "data" not in inputs:
-            return {"result": _run_single(request["data"])}
-        return _run(request)
+        is_data = set(request) == {"data"} and "data" not in inputs
+        feeds = _feeds(_named(request["data"]) if is_data else request)
+    except (ValueError, RecursionError) as problem:
+        return _refused(400, problem)
+    try:
+        answer = {name: _listed(name, array) for name, array in zip(outputs, session.run(outputs, feeds))}
     except Exception as problem:  # the caller gets every failure as JSON
-        LOG.exception("the request could not be answered")
-        return {"error": str(problem)}
+        LOG.exception("the model failed")
+        return _refused(500, problem)
+    return {"result": answer[outputs[0]]} if is_data else answer
 
 
-def _run_single(data):
+def _refused(status, problem):
+    answer = {"error": str(problem)}
+    return answer if AMLResponse is None else AMLResponse(answer, status, json_str=True)
+
+
+def _named(data):
     required = _required()
     if len(required) != 1 or len(outputs) != 1:
         raise ValueError(f'{{"data": …}} is for one input and one output; send {sorted(inputs)} by name')
-    (result,) = _run({required[0]: data}).values()
-    return result
+    return {required[0]: data}
 
 
-def _run(request):
+def _feeds(request):
     unknown, missing = sorted(set(request) - set(inputs)), sorted(set(_required()) - set(request))
     if unknown or missing:
         raise ValueError(f"the inputs are {sorted(inputs)}; unknown: {unknown}, missing: {missing}")
-    feeds = {name: _array(inputs[name], value) for name, value in request.items()}
-    return {name: _listed(name, array) for name, array in zip(outputs, session.run(outputs, feeds))}
+    return {name: _array(inputs[name], value) for name, value in request.items()}
 
 
 def _required():
@@ -72,9 +85,20 @@ def _array(argument, value):
             raise ValueError("not all are texts")
         if given.size and given.dtype.kind not in _TAKEN[dtype.kind]:
             raise ValueError(f"they are {given.dtype}")
-        return _exact(given, dtype) if given.size else np.zeros(_empty(given, argument.shape), dtype)
+        array = _exact(given, dtype) if given.size else np.zeros(_empty(given, argument.shape), dtype)
+        return _fitted(array, argument.shape)
     except (ValueError, TypeError, OverflowError) as problem:
         raise ValueError(f"{argument.name} is no nested list of {element}: {problem}") from None
+
+
+def _fitted(array, declared):
+    """The array, if it has the sizes that the input declares; one that declares none takes any."""
+    fixed = [size if isinstance(size, int) else None for size in declared]
+    if fixed and (
+        len(fixed) != array.ndim or any(size not in (None, given) for size, given in zip(fixed, array.shape))
+    ):
+        raise ValueError(f"its shape is {list(array.shape)}, and the input's {declared}")
+    return array
 
 
 def _exact(given, dtype):

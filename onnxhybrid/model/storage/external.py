@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from onnx import ModelProto, NodeProto, TensorProto
@@ -100,7 +101,9 @@ def _source(tensor: TensorProto, itself: Path | bytes, files: Files | None) -> S
             )
         offset, length = (_number(entries.get(key, "0")) for key in ("offset", "length"))
         path, size = files.find(location), _length(tensor, length)
-        return InFile.of(path, offset, size, tensor=tensor.name, stray=not files.is_own(location, tensor.name))
+        source = InFile.of(path, offset, size, tensor=tensor.name)
+        own = files.is_own(location, tensor.name, whole=source.is_whole)
+        return source if own else replace(source, stray=True)
     except ValueError as problem:
         raise ModelError("OH107", f"the data of {tensor.name!r} has no valid place: {problem}") from None
 

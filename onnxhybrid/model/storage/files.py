@@ -36,10 +36,14 @@ class Files:
             self._known[location] = self._found(location)
         return self._known[location]
 
-    def is_own(self, location: str, tensor: str) -> bool:
-        """Whether a file is named after the model, or after the tensor whose data it is."""
+    def is_own(self, location: str, tensor: str, *, whole: bool) -> bool:
+        """Whether a file is named after the model; or after the tensor whose data it is, the whole of it.
+
+        Whoever writes a model names its tensors as well, but knows no stranger's files, nor how long they are.
+        """
         name = Path(location).name
-        return name in (tensor, re.sub(r"[^\w.-]", "_", tensor)) or self._own.fullmatch(name) is not None
+        of_tensor = whole and name in (tensor, re.sub(r"[^\w.-]", "_", tensor))
+        return of_tensor or self._own.fullmatch(name) is not None
 
     def _found(self, location: str) -> Path:
         if any(part.startswith(".") and part.strip(".") for part in location.replace(os.sep, "/").split("/")):

@@ -88,7 +88,7 @@ class InFile:
         offset, length: the span, in bytes.
         stamp: what tells a changed file.
         tensor: the tensor whose data it is, where the file is another than the model itself; otherwise None.
-        stray: whether that is named after neither the model nor the tensor whose data it is.
+        stray: whether that is named after neither the model nor the tensor whose data it is, the whole of it.
     """
 
     path: str
@@ -99,7 +99,7 @@ class InFile:
     stray: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, path: Path, offset: int, length: int, *, tensor: str | None = None, stray: bool = False) -> InFile:
+    def of(cls, path: Path, offset: int, length: int, *, tensor: str | None = None) -> InFile:
         """The span of the file at `path`.
 
         Raises:
@@ -108,7 +108,12 @@ class InFile:
         stamp = _stamp(path)
         if offset < 0 or length < 0 or offset + length > stamp[0]:
             raise ModelError("OH107", f"{path} has {stamp[0]} bytes; weights are said to lie at {offset}+{length}")
-        return cls(str(path), offset, length, stamp, tensor, stray)
+        return cls(str(path), offset, length, stamp, tensor)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the span is the whole file."""
+        return (self.offset, self.length) == (0, self.stamp[0])
 
     @property
     def key(self) -> str:

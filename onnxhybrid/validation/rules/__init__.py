@@ -27,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     branches.shared_weights,
     remote.protected_tokens,
     remote.protected_data,
+    remote.keys_in_urls,
     remote.patience,
     remote.outputs_used,
     remote.flags_read,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from onnx import NodeProto, TensorProto
 
@@ -19,26 +20,51 @@ _Finder = Callable[[TensorProto], str | None]
 
 def named_files(subject: Subject) -> Iterator[Finding]:
     """OH320: external data is named after the model, or after the tensor whose data it is."""
-    strays = {source.path for source in subject.model.weights.values() if isinstance(source, InFile) and source.stray}
-    for path in sorted(strays):
+    for path in sorted(_strays(subject)):
         yield Finding("OH320", f"the data is read from {path}, which is named after neither the model nor a tensor")
 
 
 def files_sent(subject: Subject) -> Iterator[Finding]:
     """OH321: no remote call is given what lies in a file beside the model, and nothing else."""
+    for sending in sendings(subject):
+        yield Finding("OH321", f"it is sent what lies in the file {sending.path}", place(sending.node, sending.scope))
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A node that sends what lies in a file, and whether that is named after neither the model nor a tensor."""
+
+    node: NodeProto
+    scope: Scope
+    path: str
+    stray: bool
+
+
+def sendings(subject: Subject) -> Iterator[Sending]:
+    """The nodes that are given what lies in a file beside the model, as it is or mixed with other constants.
+
+    Of a file that is named after neither the model nor a tensor it is whatever was made of it.
+    """
     if not (file := _files(subject.model.weights)):
         return
-    senders = _senders(subject)
+    senders, strays = _senders(subject), _strays(subject)
     sent: dict[int, dict[str, str]] = {}
+    fixed: dict[int, set[str]] = {}
     for scope in subject.scopes:
         tables = [sent[id(outer)] for outer in scope.around if outer is not scope]
         tables.insert(0, sent.setdefault(id(scope), dict(_given(scope, file))))
+        constants = [fixed[id(outer)] for outer in scope.around if outer is not scope]
+        constants.insert(0, fixed.setdefault(id(scope), set(scope.constants)))
         for node in scope.nodes:
             found = _found(captured([node]), tables) or _inside(node, file)
-            if found and (is_remote(node) or (node.domain, node.op_type) in senders):
-                yield Finding("OH321", f"it is sent what lies in the file {found}", place(node, scope))
-            if found and (_is_stray(found, subject) or all(_found([name], tables) for name in node.input if name)):
+            is_fixed = all(any(name in names for names in (*tables, *constants)) for name in _read_by(node))
+            sends = is_remote(node) or (node.domain, node.op_type) in senders
+            if found and sends:
+                yield Sending(node, scope, found, found in strays)
+            if found and (found in strays or is_fixed):
                 tables[0].update(dict.fromkeys(node.output, found))
+            if is_fixed and not sends:
+                constants[0].update(node.output)
 
 
 def _given(scope: Scope, file: _Finder) -> Iterator[tuple[str, str]]:
@@ -49,6 +75,11 @@ def _given(scope: Scope, file: _Finder) -> Iterator[tuple[str, str]]:
     for node in scope.nodes:
         if is_standard(node, "Constant") and (path := _inside(node, file)):
             yield from ((name, path) for name in node.output)
+
+
+def _read_by(node: NodeProto) -> set[str]:
+    """What a node reads, but for what is made within it."""
+    return captured([node]) - {name for inner in nodes_of([node]) if inner is not node for name in inner.output} - {""}
 
 
 def _inside(node: NodeProto, file: _Finder) -> str | None:
@@ -75,9 +106,10 @@ def _found(names: Iterable[str], tables: Iterable[dict[str, str]]) -> str | None
     return next((table[name] for name in names for table in tables if name in table), None)
 
 
-def _is_stray(path: str, subject: Subject) -> bool:
+def _strays(subject: Subject) -> frozenset[str]:
+    """The files that are named after neither the model nor a tensor."""
     sources = subject.model.weights.values()
-    return any(isinstance(source, InFile) and source.stray and source.path == path for source in sources)
+    return frozenset(source.path for source in sources if isinstance(source, InFile) and source.stray)
 
 
 def _senders(subject: Subject) -> set[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -34,7 +35,7 @@ def told_truly(subject: Subject) -> Iterator[Finding]:
         named = set(_endpoints(_parsed(metadata[PARTS])))
         for call in calls:
             if "endpoint" in call and call["endpoint"] not in named:
-                text = f"the node {call['node']!r} calls {call['endpoint']!r}, and no part is said to call it"
+                text = f"the node {call['node']!r} calls {_shown(call['endpoint'])!r}, and no part is said to call it"
                 yield Finding("OH315", text, f"the metadata entry {PARTS!r}")
 
 
@@ -60,7 +61,7 @@ def _differences(said: Iterable[_Call], calls: Iterable[_Call]) -> Iterator[str]
             if call is None:
                 yield f"it tells of a call by the node {node!r}, which makes none"
             elif claim is None:
-                yield f"it does not tell that the node {node!r} calls {call.get('endpoint')!r}"
+                yield f"it does not tell that the node {node!r} calls {_shown(call.get('endpoint'))!r}"
             else:
                 yield from _contradictions(node, claim, call)
 
@@ -76,7 +77,12 @@ def _by_node(calls: Iterable[_Call]) -> dict[object, list[_Call]]:
 def _contradictions(node: object, claim: _Call, call: _Call) -> Iterator[str]:
     """The keys of which both speak, and differently: what another release left out or added is no lie."""
     for key in (key for key in call if key in claim and claim[key] != call[key]):
-        yield f"it says {key} {claim[key]!r} of the node {node!r}, whose own is {call[key]!r}"
+        yield f"it says {key} {_shown(claim[key])!r} of the node {node!r}, whose own is {_shown(call[key])!r}"
+
+
+def _shown(value: object) -> object:
+    """A value without the query of a URL, in which a key may stand."""
+    return re.sub(r"\?.*", "?…", value) if isinstance(value, str) and "://" in value else value
 
 
 def _endpoints(tree: Any) -> Iterator[object]:

@@ -19,15 +19,23 @@ LONG = 600.0
 def protected_tokens(subject: Subject) -> Iterator[Finding]:
     """OH305: no token travels over plain http, but to this machine."""
     for node, remote in _remotes(subject):
-        if remote.auth != "none" and _is_open(remote):
-            yield Finding("OH305", f"a token travels unencrypted to {remote.endpoint}", label(node))
+        if _sends_token(remote) and _is_open(remote):
+            yield Finding("OH305", f"a token travels unencrypted to {remote.shown}", label(node))
 
 
 def protected_data(subject: Subject) -> Iterator[Finding]:
     """OH307: no data travels over plain http, but to this machine; where a token does, OH305 says it."""
     for node, remote in _remotes(subject):
-        if remote.auth == "none" and _is_open(remote):
-            yield Finding("OH307", f"data travels unencrypted to {remote.endpoint}", label(node))
+        if not _sends_token(remote) and _is_open(remote):
+            yield Finding("OH307", f"data travels unencrypted to {remote.shown}", label(node))
+
+
+def keys_in_urls(subject: Subject) -> Iterator[Finding]:
+    """OH324: no key stands in the query of an endpoint, which is part of the file."""
+    for node, remote in _remotes(subject):
+        if keys := library.endpoint(remote.endpoint).get("keys"):
+            listed = ", ".join(map(repr, keys))
+            yield Finding("OH324", f"the query of its endpoint holds what looks like a key: {listed}", label(node))
 
 
 def patience(subject: Subject) -> Iterator[Finding]:
@@ -61,6 +69,10 @@ def no_loops(subject: Subject) -> Iterator[Finding]:
         loop = next((owner for owner in scope.owners if is_standard(owner, "Loop", "Scan", "SequenceMap")), None)
         if loop is not None:
             yield Finding("OH311", f"it calls out in each iteration of the {loop.op_type} {loop.name!r}", label(node))
+
+
+def _sends_token(remote: RemoteSpec) -> bool:
+    return remote.auth != "none" or bool(remote.credentials)
 
 
 def _remotes(subject: Subject) -> Iterator[tuple[NodeProto, RemoteSpec]]:

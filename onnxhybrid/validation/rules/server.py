@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.errors import Error
 from onnxhybrid.library import protocols
 from onnxhybrid.model import RemoteSpec, TensorSpec
-from onnxhybrid.model.remote_spec import BEGIN
+from onnxhybrid.model.remote_spec import BEGIN, blobs_of
 from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.invoke import CallSettings, Target, describe
 from onnxhybrid.validation.subject import Scope, Subject, label
@@ -34,8 +35,12 @@ def agrees(subject: Subject) -> Iterator[Finding]:
             ("input", remote.inputs, travelling, taken),
             ("output", remote.outputs, results, given),
         )
+        blobs = blobs_of(node)
         for side, names, tensors, specs in sides:
-            for text in _differences(side, names, [_dtype(name, scope) for name in tensors], specs):
+            declared = [_dtype(tensor, scope) for tensor in tensors]
+            # A flag has no name on the wire.
+            sent = ["str" if name in blobs else dtype for name, dtype in zip(names, declared, strict=False)]
+            for text in _differences(side, names, sent, specs):
                 yield Finding("OH312", text, label(node))
         for spec in taken:
             if spec.name not in remote.inputs and not spec.optional:
@@ -43,9 +48,17 @@ def agrees(subject: Subject) -> Iterator[Finding]:
 
 
 def _asked(remote: RemoteSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    auth = Credential(remote.credential) if remote.credential else None
-    settings = CallSettings(auth=auth, timeout=remote.timeout, connect_timeout=remote.connect_timeout)
+    scheme: Any = remote.auth_scheme or None
+    auth = Credential(remote.credential, scheme) if remote.credential else None
+    headers = {name: _header(value) for name, value in remote.headers if value != "input"}
+    seconds = {name: getattr(remote, name) for name in ("timeout", "connect_timeout", "attempt_timeout")}
+    settings = CallSettings(auth=auth, headers=headers, **seconds)
     return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), settings)
+
+
+def _header(value: str) -> str | Credential:
+    kind, _, text = value.partition(":")
+    return Credential(text) if kind == "credential" else text
 
 
 def _differences(

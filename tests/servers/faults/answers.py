@@ -6,9 +6,10 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from tests.servers.faults.fault import SECRET, VALUE, Fault, Good, answered, ends
-from tests.servers.faults.wire import LATE, NO_ANSWER, STATUS, TOO_LARGE, always
+from tests.servers.faults.wire import CUT, LATE, NO_ANSWER, STATUS, TOO_LARGE, always
 
 LIMIT = 1_000_000
 """Bytes that the sessions of the tests let an answer have."""
@@ -89,20 +90,42 @@ HEADERS = [
     Fault("a content type beyond ASCII", _typed("text/html\xff"), ends(NO_ANSWER)),
     Fault("a second content type", lambda good: answered(good, more="Content-Type: text/html\r\n"), ends(NO_ANSWER)),
     Fault("a page to log in", lambda good: answered(good, b"<html>log in</html>", kind="text/html"), ends(NO_ANSWER)),
-    Fault("gzip", _encoded("gzip", gzip.compress), ends(NO_ANSWER)),
-    Fault("deflate", _encoded("deflate", zlib.compress), ends(NO_ANSWER)),
+    Fault("gzip", _encoded("gzip", gzip.compress), ends(VALUE)),
+    Fault("gzip in two", _encoded("x-gzip", lambda body: gzip.compress(body) + gzip.compress(b"")), ends(VALUE)),
+    Fault("gzip cut short", _encoded("gzip", lambda body: gzip.compress(body)[:-1]), ends(CUT)),
+    Fault("gzip with another sum", _encoded("gzip", lambda body: gzip.compress(body)[:-8] + bytes(8)), ends(NO_ANSWER)),
+    Fault("gzip and more", _encoded("gzip", lambda body: gzip.compress(body) + b"more"), ends(NO_ANSWER)),
+    Fault("gzip in gzip", _encoded("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))), ends(NO_ANSWER)),
+    Fault("deflate", _encoded("deflate", zlib.compress), ends(VALUE)),
+    Fault("deflate without a head", _encoded("deflate", lambda body: zlib.compress(body)[2:-4]), ends(VALUE)),
+    Fault("an encoding that is not read", _encoded("br"), ends(NO_ANSWER)),
     Fault("gzip in name only", _encoded("gzip"), ends(NO_ANSWER)),
-    Fault("gzip in capitals", _encoded("GZIP", gzip.compress), ends(NO_ANSWER)),
+    Fault("gzip in capitals", _encoded("GZIP", gzip.compress), ends(VALUE)),
     Fault("gzip, unsaid", _encoded("", gzip.compress), ends(NO_ANSWER)),
-    Fault("a bomb", _encoded("gzip", lambda _: gzip.compress(bytes(20_000_000))), ends(NO_ANSWER)),
+    Fault("a bomb", _encoded("gzip", lambda _: gzip.compress(bytes(20_000_000))), ends(TOO_LARGE)),
     Fault("an encoding that nobody knows", _encoded("rot13"), ends(NO_ANSWER)),
     Fault("an encoding beyond ASCII", _encoded("gz\xffip"), ends(NO_ANSWER)),
-    Fault("no encoding, and gzip", _encoded("identity\r\nContent-Encoding: gzip", gzip.compress), ends(NO_ANSWER)),
+    Fault("no encoding, and gzip", _encoded("identity\r\nContent-Encoding: gzip", gzip.compress), ends(VALUE)),
     Fault("no encoding, said aloud", _encoded("Identity"), ends(VALUE)),
     Fault("cookies", lambda good: answered(good, more="Set-Cookie: a=b\r\n" * 20), ends(VALUE)),
     Fault("a connection to be closed", lambda good: answered(good, more="Connection: close\r\n"), ends(VALUE),
           then="close"),
 ]  # fmt: skip
+
+
+def _bytes_and_text(expected: str) -> list[Fault]:
+    """The right body under types that may hold anything."""
+    return [
+        Fault(f"the right body as {kind}", _typed(kind), ends(expected))
+        for kind in ("application/octet-stream", "text/plain", "application/x-y", "text/plain\r\nContent-Type: a/b")
+    ]
+
+
+TYPES_OF_JSON = _bytes_and_text(VALUE)
+"""Of a protocol whose JSON shows what it is, whatever it is called."""
+
+TYPES_OF_TEXT = _bytes_and_text(VALUE)[:2]
+"""Of a text, which nothing else tells from other things."""
 
 SIZES = [
     Fault("a terabyte, as announced", lambda good: answered(good)[:-1].replace(b"Length: ", b"Length: 1099511627776"),
@@ -120,7 +143,21 @@ def _behind(key: bytes) -> Callable[[Good], bytes]:
     return _changed(lambda body: body.replace(b"{", b"{" + key + b", ", 1))
 
 
+def _listed(value: Any, depth: int) -> Any:
+    """A JSON value whose objects, down to a depth, are the lists of their values."""
+    if isinstance(value, dict):
+        values = [_listed(item, depth - 1) for item in value.values()]
+        return values if depth > 0 else dict(zip(value, values, strict=True))
+    return [_listed(item, depth) for item in value] if isinstance(value, list) else value
+
+
+def _lists(depth: int) -> Callable[[Good], bytes]:
+    return _changed(lambda body: json.dumps(_listed(json.loads(body), depth)).encode())
+
+
 JSON = [
+    Fault("a list of an object's values for the object", _lists(1), ends(*_UNFIT)),
+    Fault("a list of values for each object", _lists(99), ends(*_UNFIT)),
     Fault("an empty body", _instead(b""), ends(NO_ANSWER)),
     Fault("a body of spaces", _instead(b" " * 1000), ends(NO_ANSWER)),
     Fault("null", _instead(b"null"), ends(NO_ANSWER)),
@@ -129,6 +166,10 @@ JSON = [
     Fault("an empty list", _instead(b"[]"), ends(NO_ANSWER)),
     Fault("an empty object", _instead(b"{}"), ends(NO_ANSWER)),
     Fault("an error with status 200", _instead(f'{{"error": {{"message": "{SECRET}"}}}}'.encode()), ends(NO_ANSWER)),
+    Fault("an error that calls itself one", _instead(b'{"object": "error", "message": "no", "code": 404}'),
+          ends(NO_ANSWER)),
+    Fault("a detail and nothing else", _instead(b'{"detail": [{"msg": "field required"}]}'), ends(NO_ANSWER)),
+    Fault("an empty error beside the answer", _behind(b'"error": null'), ends(VALUE)),
     Fault("brackets the wrong way round", _instead(b"}{"), ends(NO_ANSWER)),
     Fault("fifty thousand brackets", _instead(b"[" * 50_000), ends(*_UNFIT)),
     Fault("fifty thousand brackets within", _behind(b'"zz": ' + b"[" * 50_000 + b"]" * 50_000), ends(VALUE, *_UNFIT)),

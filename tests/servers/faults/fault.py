@@ -77,12 +77,12 @@ def ends(*expected: str) -> frozenset[str]:
 
 
 @contextlib.contextmanager
-def faulty_server(fault: Fault, good: Good, *, grpc: bool = False) -> Iterator[str]:
-    """The address of a server whose first connection meets the fault; every other request is answered well."""
+def faulty_server(fault: Fault, good: Good, *, grpc: bool = False, always: bool = False) -> Iterator[str]:
+    """The address of a server whose first connection meets the fault, or each; other requests are answered well."""
     turn = itertools.count()
 
     def talk(plain: socket.socket) -> None:
-        first = next(turn) == 0
+        first = always or next(turn) == 0
         with _secured(plain, fault, grpc=grpc, first=first) as connection:
             speech = http2.Speech(connection) if grpc else _Speech(connection)
             if first:

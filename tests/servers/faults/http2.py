@@ -63,6 +63,8 @@ class Speech:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._greeted = False
+        self.heard = b""
+        """The payload of the last frame of data."""
 
     def head(self) -> int:
         """The stream of the next request, once its headers have come; 0 at the connection's end."""
@@ -78,7 +80,8 @@ class Speech:
             self.connection.sendall(frame(SETTINGS, 0, 0))
         while len(head := self._exactly(9)) == 9:
             length, kind, flags, stream = int.from_bytes(head[:3], "big"), head[3], head[4], head[5:]
-            self._exactly(length)
+            payload = self._exactly(length)
+            self.heard = payload if kind == DATA and payload else self.heard
             if kind == SETTINGS and not flags & ACK:
                 self.connection.sendall(frame(SETTINGS, ACK, 0))
             if enough(kind, flags):

@@ -117,12 +117,34 @@ TEXT = [
     Fault("two texts", _text('{"text": "right", "text": "wrong"}'), ends(NO_ANSWER)),
     Fault("half a surrogate in the text", _text('{"text": "\\ud800"}'), ends(NO_ANSWER)),
     Fault("the token for a text's key", _json({SECRET: "x"}), ends(NO_ANSWER)),
+    Fault("a bare text", lambda good: answered(good, b"right", kind="text/plain"), ends(VALUE)),
+    Fault("a bare text that is called JSON", _text("right"), ends(NO_ANSWER)),
+    Fault("a list as plain text", lambda good: answered(good, b'["right"]', kind="text/plain"), ends(NO_ANSWER)),
+    Fault("a text and an error", _json({"text": "right", "error": {"message": f"no {SECRET}"}}), ends(NO_ANSWER)),
 ]
+
+
+def _as(kind: str, body: bytes) -> Callable[[Good], bytes]:
+    return lambda good: answered(good, body, kind=kind)
+
 
 PLAIN = [
     Fault("a text in latin-1", lambda good: answered(good, b"\xe9"), ends(NO_ANSWER)),
+    Fault(
+        "a text beyond ASCII that says latin-1", _as("text/plain; charset=latin-1", "\xe9".encode()), ends(NO_ANSWER)
+    ),
     Fault("a text that says latin-1", lambda good: answered(good, kind="text/plain; charset=latin-1"), ends(NO_ANSWER)),
-    Fault("JSON for a text", lambda good: answered(good, b"{}", kind="application/json"), ends(NO_ANSWER)),
+    Fault("JSON with the text", _as("application/json", b'{"text": "right", "usage": {"seconds": 9}}'), ends(VALUE)),
+    Fault("JSON with the text as plain text", lambda good: answered(good, b'{"text": "right"}'), ends(VALUE)),
+    Fault("the text as a JSON string", _as("application/json", b'"right"'), ends(VALUE)),
+    Fault("the bare text, called JSON", _as("application/json", b"right"), ends(VALUE)),
+    Fault("JSON for a text", _as("application/json", b"{}"), ends(NO_ANSWER)),
+    Fault("a list for a text", _as("application/json", b'["right"]'), ends(NO_ANSWER)),
+    Fault("a list as plain text", lambda good: answered(good, b'["right"]'), ends(NO_ANSWER)),
+    Fault("a number for a text", _as("application/json", b"5"), ends(NO_ANSWER)),
+    Fault("an error as plain text", lambda good: answered(good, b'{"error": "no"}'), ends(NO_ANSWER)),
+    Fault("an error as JSON", _as("application/json", b'{"detail": "no"}'), ends(NO_ANSWER)),
+    Fault("a page as plain text", lambda good: answered(good, b"<!DOCTYPE html><p>log in"), ends(NO_ANSWER)),
     Fault("half a character", lambda good: answered(good, b"r\xc3"), ends(NO_ANSWER)),
     Fault("an overlong character", lambda good: answered(good, b"\xc0\xaf"), ends(NO_ANSWER)),
     Fault("a surrogate in UTF-8", lambda good: answered(good, b"\xed\xa0\x80"), ends(NO_ANSWER)),
@@ -141,13 +163,61 @@ CHAT = [
     Fault("a message of null", _choice(None), ends(NO_ANSWER)),
     Fault("a message without content", _choice({"role": "assistant"}), ends(NO_ANSWER)),
     Fault("a content of null", _choice({"content": None}), ends(NO_ANSWER)),
-    Fault("a content in parts", _choice({"content": [{"type": "text", "text": "right"}]}), ends(NO_ANSWER)),
+    Fault("a content in parts", _choice({"content": [{"type": "text", "text": "ri"}, {"type": "text", "text": "ght"}]}),
+          ends(VALUE)),
+    Fault("a content in parts behind its reasoning",
+          _choice({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+                               {"type": "text", "text": "right"}]}), ends(VALUE)),
+    Fault("a content of reasoning alone", _choice({"content": [{"type": "thinking", "thinking": []}]}),
+          ends(NO_ANSWER)),
+    Fault("a content in texts", _choice({"content": ["right"]}), ends(NO_ANSWER)),
+    Fault("a content in lists", _choice({"content": [["text", "right"]]}), ends(NO_ANSWER)),
+    Fault("a part that is a number", _choice({"content": [{"type": "text", "text": 5}]}), ends(NO_ANSWER)),
+    Fault("a part that refuses", _choice({"content": [{"type": "refusal", "refusal": SECRET}]}), ends(NO_ANSWER)),
+    Fault("a text as older servers give it", _json({"choices": [{"index": 0, "text": "right"}]}), ends(VALUE)),
+    Fault("a content that is empty at the limit", _json({"choices": [{"message": {"content": ""},
+          "finish_reason": "length"}]}), ends(NO_ANSWER)),
+    Fault("a content that was filtered", _json({"choices": [{"finish_reason": "content_filter",
+          "content_filter_results": {"hate": {"filtered": True, "severity": "high"}}}]}), ends(NO_ANSWER)),
+    Fault("an error beside the choices", _json({"choices": [{"message": {"content": "right"}}],
+          "error": {"message": f"no {SECRET}", "code": 502}}), ends(NO_ANSWER)),
+    Fault("an error of the choice", _json({"choices": [{"message": {"content": "half"},
+          "error": {"message": f"no {SECRET}"}}]}), ends(NO_ANSWER)),
+    Fault("an empty refusal", _choice({"content": "right", "refusal": ""}), ends(VALUE)),
     Fault("a content that is a number", _choice({"content": 5}), ends(NO_ANSWER)),
     Fault("a refusal with the token", _choice({"content": None, "refusal": f"not {SECRET}"}), ends(NO_ANSWER)),
     Fault("calls of tools", _choice({"content": None, "tool_calls": [{"id": "x"}]}), ends(NO_ANSWER)),
     Fault("a piece of a stream", _json({"choices": [{"index": 0, "delta": {"content": "right"}}]}), ends(NO_ANSWER)),
     Fault("two contents", _text('{"choices":[{"message":{"content":"right","content":"wrong"}}]}'), ends(NO_ANSWER)),
     Fault("half a surrogate in the content", _text('{"choices":[{"message":{"content":"\\udfff"}}]}'), ends(NO_ANSWER)),
+]  # fmt: skip
+
+
+def _responded(*content: object, **more: object) -> Callable[[Good], bytes]:
+    message = {"type": "message", "role": "assistant", "content": list(content)}
+    return _json({"object": "response", "status": "completed", "error": None, "output": [message], **more})
+
+
+def _said(text: object, kind: str = "output_text") -> dict[str, object]:
+    return {"type": kind, "text": text, "annotations": []}
+
+
+RESPONSES = [
+    Fault("no output", _json({"status": "completed"}), ends(NO_ANSWER)),
+    Fault("an output of null", _json({"status": "completed", "output": None}), ends(NO_ANSWER)),
+    Fault("an output of nothing", _json({"status": "completed", "output": []}), ends(NO_ANSWER)),
+    Fault("an output that is a text", _json({"output": "right"}), ends(NO_ANSWER)),
+    Fault("reasoning alone", _json({"output": [{"type": "reasoning", "content": [_said("right")]}]}), ends(NO_ANSWER)),
+    Fault("a text in pieces", _responded(_said("ri"), _said("no", "text"), _said("ght")), ends(VALUE)),
+    Fault("a text that is a number", _responded(_said(5)), ends(NO_ANSWER)),
+    Fault("a text in a list", _responded(["output_text", "right"]), ends(NO_ANSWER)),
+    Fault("a refusal", _responded({"type": "refusal", "refusal": f"not {SECRET}"}), ends(NO_ANSWER)),
+    Fault("half a response", _responded(_said("ri"), status="incomplete",
+          incomplete_details={"reason": "max_output_tokens"}), ends(NO_ANSWER)),
+    Fault("a response that failed", _responded(_said("right"), status="failed",
+          error={"code": "server_error", "message": f"no {SECRET}"}), ends(NO_ANSWER)),
+    Fault("a response that is under way", _responded(_said("right"), status="in_progress"), ends(NO_ANSWER)),
+    Fault("no status", _responded(_said("right"), status=None), ends(VALUE)),
 ]  # fmt: skip
 
 
@@ -171,7 +241,16 @@ EMBEDDINGS = [
     Fault("an index out of range", _vectors(_vector(0, _ONE), _vector(7, _TWO)), ends(NO_ANSWER)),
     Fault("a negative index", _vectors(_vector(0, _ONE), _vector(-1, _TWO)), ends(NO_ANSWER)),
     Fault("an index of text", _vectors(_vector("0", _ONE), _vector("1", _TWO)), ends(NO_ANSWER)),
-    Fault("no index", _vectors({"embedding": _ONE}, {"embedding": _TWO}), ends(NO_ANSWER)),
+    Fault("no index", _vectors({"embedding": _ONE}, {"embedding": _TWO}), ends(VALUE)),
+    Fault("no index where it is 0", _vectors({"embedding": _ONE}, _vector(1, _TWO)), ends(VALUE)),
+    Fault("no index where it is 1", _vectors(_vector(0, _ONE), {"embedding": _TWO}), ends(NO_ANSWER)),
+    Fault("an index of null", _vectors(_vector(None, _ONE), _vector(None, _TWO)), ends(VALUE)),
+    Fault("an index with a fraction of zero", _vectors(_vector(1.0, _TWO), _vector(0.0, _ONE)), ends(VALUE)),
+    Fault("an index with a fraction", _vectors(_vector(0.5, _ONE), _vector(1, _TWO)), ends(NO_ANSWER)),
+    Fault("vectors of both forms", _vectors(_vector(0, _ONE), _vector(1, [3, 4e0])), ends(VALUE)),
+    Fault("vectors in lists", _vectors([0, _ONE], [1, _TWO]), ends(NO_ANSWER)),
+    Fault("vectors and an error", _json({"data": [_vector(0, _ONE), _vector(1, _TWO)], "error": SECRET}),
+          ends(NO_ANSWER)),
     Fault("vectors of two lengths", _vectors(_vector(0, _ONE), _vector(1, _TWO[:8])), ends(NO_ANSWER, SHAPE)),
     Fault("vectors of no length", _vectors(_vector(0, ""), _vector(1, "")), ends(SHAPE)),
     Fault("base64 of three bytes", _vectors(_vector(0, "AAAA"), _vector(1, "AAAA")), ends(SHAPE)),

@@ -29,7 +29,7 @@ fn floats(values: &'static [u8]) -> InputTensor<'static> {
 
 fn response(body: impl Into<Vec<u8>>) -> Response {
     let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into() }
+    Response { status: StatusCode::OK, headers, body: Bytes::from(body.into()).into(), ..Response::default() }
 }
 
 fn read(protocol: &dyn Protocol, body: &str) -> Result<Vec<OutputTensor>, Problem> {
@@ -77,6 +77,8 @@ fn a_missing_or_doubled_output_is_refused() {
         r#"{"y": [1], "z": ["a"], "y": [1]}"#,
         "[1]",
         "1",
+        r#"[{"y": 1}]"#,
+        r#"[{"y": 1, "z": "a"}, 2]"#,
         "",
         "\"\"",
         r#""{\"y\": [1]""#,
@@ -103,17 +105,110 @@ fn an_error_of_the_script_is_a_failure_in_its_words() {
     assert!(read(&*error, r#"{"error": [0.5]}"#).is_ok());
 }
 
+/// What the input x and two columns become in each form.
+#[test]
+fn a_request_has_the_form_of_its_service() {
+    let rows = [1f32, 2.0].map(f32::to_ne_bytes).concat();
+    let column = || InputTensor { element: ElementType::Float32, shape: vec![2], data: InputData::Raw(&rows) };
+    let texts = || InputTensor {
+        element: ElementType::String,
+        shape: vec![2, 1],
+        data: InputData::Text(["a", "b\""].into_iter().collect()),
+    };
+    let float = [("y", ElementType::Float32)];
+    let body = |form, inputs: &[&str], tensors: &[InputTensor]| {
+        let request = prepared(form, inputs, &float).unwrap().request(tensors, &Asked::default()).unwrap();
+        serde_json::from_slice::<Value>(&request.body.join()).unwrap()
+    };
+    let table = json!({"columns": ["x", "w\"1"], "data": [[1.0, "a"], [2.0, "b\""]]});
+    let indexed = json!({"columns": ["x", "w\"1"], "index": [0, 1], "data": [[1.0, "a"], [2.0, "b\""]]});
+    let named = json!({"x": [1.0, 2.0], "w\"1": [["a"], ["b\""]]});
+    for (form, one, two) in [
+        ("", json!({"x": [1.0, 2.0]}), named.clone()),
+        ("mlflow", json!({"inputs": [1.0, 2.0]}), json!({"inputs": named})),
+        ("input_data", json!({"input_data": [1.0, 2.0]}), json!({"input_data": named})),
+        (
+            "dataframe_split",
+            json!({"dataframe_split": {"columns": ["x"], "data": [[1.0], [2.0]]}}),
+            json!({"dataframe_split": table}),
+        ),
+        (
+            "input_data_split",
+            json!({"input_data": {"columns": ["x"], "index": [0, 1], "data": [[1.0], [2.0]]}}),
+            json!({"input_data": indexed}),
+        ),
+    ] {
+        assert_eq!(body(form, &["x"], &[column()]), one, "{form}");
+        assert_eq!(body(form, &["x", "w\"1"], &[column(), texts()]), two, "{form}");
+    }
+}
+
+#[test]
+fn a_table_has_columns_of_as_many_rows() {
+    let split = prepared("dataframe_split", &["x", "w"], &[("y", ElementType::Float32)]).unwrap();
+    let matrix = InputTensor { element: ElementType::Float32, shape: vec![1, 2], data: InputData::Raw(&[0; 8]) };
+    for wrong in [floats(&[0; 8]), matrix] {
+        assert_eq!(split.request(&[floats(&[0; 4]), wrong], &Asked::default()).unwrap_err().code, Code::Input);
+    }
+    assert_eq!(
+        split.request(&[floats(&[]), floats(&[])], &Asked::default()).unwrap().body.join(),
+        r#"{"dataframe_split":{"columns":["x","w"],"data":[]}}"#
+    );
+}
+
+#[test]
+fn one_output_may_come_bare_or_under_the_key_of_its_service() {
+    let one = |form| prepared(form, &["x"], &[("y", ElementType::Float32)]).unwrap();
+    let cases = ["named", "data", "mlflow", "input_data", "dataframe_split", "input_data_split"].map(|form| {
+        let key = if form == "data" { "result" } else { "predictions" };
+        let keyed = format!(r#"{{"{key}": [1, 2.5]}}"#);
+        (form, if form == "named" { "[1,2.5]".into() } else { keyed })
+    });
+    for (form, keyed) in cases {
+        for body in [" [1, 2.5]", "\"[1, 2.5]\"", r#"{"y": [1, 2.5]}"#, r#"[{"y": 1}, {"y": 2.5}]"#, &keyed] {
+            let outputs = read(&*one(form), body).unwrap();
+            assert_eq!(outputs[0].shape, [2], "{form} {body}");
+            let OutputData::Raw(chunks) = &outputs[0].data else { panic!("strings") };
+            assert_eq!(chunks.join(), [1f32.to_ne_bytes(), 2.5f32.to_ne_bytes()].concat());
+        }
+        assert_eq!(read(&*one(form), "2").unwrap()[0].shape.len(), 0);
+        for wrong in ["", "[1, 2", "[1] 2", "{}", "null", r#"{"error": "x"}"#, r#"{"predictions": {"x": 1}}"#] {
+            let expected = if wrong == "null" { Code::OutputType } else { Code::Answer };
+            assert_eq!(read(&*one(form), wrong).unwrap_err().code, expected, "{form} {wrong}");
+        }
+    }
+}
+
+#[test]
+fn several_outputs_come_by_name_or_by_row() {
+    let mlflow = prepared("mlflow", &["x"], &[("y", ElementType::Float32), ("z", ElementType::String)]).unwrap();
+    for body in [
+        r#"{"predictions": {"z": ["a", "b"], "y": [1, 2]}}"#,
+        r#"{"predictions": [{"y": 1, "z": "a"}, {"z": "b", "y": 2, "more": null}]}"#,
+        r#"{"y": [1, 2], "z": ["a", "b"]}"#,
+        r#"[{"y": 1, "z": "a"}, {"y": 2, "z": "b"}]"#,
+    ] {
+        let outputs = read(&*mlflow, body).unwrap();
+        assert_eq!((outputs[0].shape.as_slice(), outputs[1].shape.as_slice()), (&[2][..], &[2][..]), "{body}");
+    }
+    for body in [r#"{"predictions": [1, 2]}"#, r#"{"predictions": [{"y": 1}]}"#, r#"[{"y": 1, "z": "a", "y": 2}]"#] {
+        assert_eq!(read(&*mlflow, body).unwrap_err().code, Code::Answer, "{body}");
+    }
+}
+
 #[test]
 fn the_form_data_has_one_input_and_one_output() {
     let float = [("y", ElementType::Float32)];
     assert_eq!(prepared("data", &["x", "w"], &float).err().unwrap().code, Code::Node);
     assert_eq!(prepared("other", &["x"], &float).err().unwrap().code, Code::Node);
+    assert_eq!(prepared("mlflow", &[], &float).err().unwrap().code, Code::Node);
 }
 
 proptest! {
     #[test]
     fn arbitrary_answers_never_panic(body in any::<String>()) {
         let _ = read(&*named(), &body);
-        let _ = read(&*named(), &Value::from(body).to_string());
+        let _ = read(&*named(), &Value::from(body.as_str()).to_string());
+        let _ = read(&*data(), &format!("{{\"result\": [{body}]}}"));
     }
 }

@@ -165,6 +165,10 @@ impl<'de> Visitor<'de> for Collector<'_> {
         self.float(value).ok_or_else(|| self.misfit(value))
     }
 
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Err(E::custom("null, by which servers mean NaN and infinities alike: only bytes (binary=True) tell which"))
+    }
+
     fn visit_str<E: Error>(mut self, value: &str) -> Result<(), E> {
         self.text(value).ok_or_else(|| self.misfit("a text"))
     }
@@ -208,6 +212,15 @@ mod tests {
         assert_eq!(bytes("[70000]", ElementType::Float16), None);
         assert_eq!(bytes("[1e39]", ElementType::Float32), None);
         assert_eq!(bytes("[1e999]", ElementType::Float64), None);
+    }
+
+    #[test]
+    fn null_is_refused_with_what_it_may_mean() {
+        assert!(read_error("[null]").contains("binary=True"));
+    }
+
+    fn read_error(text: &str) -> String {
+        read(text, ElementType::Float32).unwrap_err().to_string()
     }
 
     #[test]

@@ -3,13 +3,22 @@
 //! Source: the open inference protocol, <https://github.com/kserve/open-inference-protocol>.
 
 pub mod binary;
+pub mod blobs;
 pub mod json_data;
 pub mod metadata;
+pub mod optional;
 pub mod output;
 
 use std::borrow::Cow;
 
 use crate::element::ElementType;
+
+/// Parameters of a request that no node gives: they say how the answer is framed, or belong to the server.
+pub const OWN_PARAMETERS: &[(&str, &str)] = &[
+    ("binary_data*", "nothing, since the form of the tensors is the protocol's"),
+    ("headers", "the argument headers"),
+    ("triton_*", "nothing, since these names belong to the server"),
+];
 
 /// Every datatype, by its element type.
 pub const DATATYPES: &[(ElementType, &str)] = &[

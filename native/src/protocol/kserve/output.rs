@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::blobs;
 use super::json_data::{Elements, STRING};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
@@ -38,6 +39,7 @@ pub struct Checked<'a> {
     pub element: ElementType,
     shape: Vec<i64>,
     count: usize,
+    is_blob: bool,
 }
 
 impl Head<'_> {
@@ -49,10 +51,13 @@ impl Head<'_> {
 
     /// Checks type and shape.
     pub fn check(&self, declared: &DeclaredOutput) -> Result<Checked<'_>, Problem> {
-        let element = super::element(&self.datatype).filter(|element| *element == declared.element);
+        let wanted = if declared.is_blob { ElementType::String } else { declared.element };
+        let element = super::element(&self.datatype).filter(|element| *element == wanted);
         let element = element.ok_or_else(|| {
-            let (title, datatype, name) = (self.title(), &self.datatype, declared.element.name());
-            Problem::new(Code::OutputType, format!("output \"{title}\" is {datatype}, but {name} is declared"))
+            let (title, datatype, name) = (self.title(), &self.datatype, wanted.name());
+            let holds_bytes = wanted == ElementType::UInt8 && super::element(datatype) == Some(ElementType::String);
+            let way = if holds_bytes { blobs::way(title) } else { String::new() };
+            Problem::new(Code::OutputType, format!("output \"{title}\" is {datatype}, but {name} is declared{way}"))
         })?;
         if self.shape.len() > MAX_RANK {
             let message = format!("output \"{}\" has {} dimensions", self.title(), self.shape.len());
@@ -61,7 +66,7 @@ impl Head<'_> {
         let shape: Option<Vec<i64>> = self.shape.iter().map(|size| i64::try_from(*size).ok()).collect();
         let counted = shape.and_then(|shape| element_count(&shape).map(|count| (shape, count)));
         let (shape, count) = counted.ok_or_else(|| self.misfit("no tensor can have it"))?;
-        Ok(Checked { head: self, element, shape, count })
+        Ok(Checked { head: self, element, shape, count, is_blob: declared.is_blob })
     }
 
     fn misfit(&self, what: &str) -> Problem {
@@ -112,14 +117,32 @@ impl Checked<'_> {
 
     /// The tensor that was read from nested lists, whose own shape must be the one that the response states.
     pub fn same_shape(self, tensor: OutputTensor) -> Result<OutputTensor, Problem> {
-        if tensor.shape == self.shape { Ok(tensor) } else { Err(self.misfit(&format!("lists of {:?}", tensor.shape))) }
+        if tensor.shape != self.shape {
+            return Err(self.misfit(&format!("lists of {:?}", tensor.shape)));
+        }
+        match &tensor.data {
+            OutputData::Text(strings) if self.is_blob => self.blob(strings.packed()),
+            _ => Ok(tensor),
+        }
+    }
+
+    /// The one string of `packed` as a tensor of its bytes.
+    fn blob(self, packed: &Bytes) -> Result<OutputTensor, Problem> {
+        let only = PackedStrings::only(packed).filter(|_| self.count == 1);
+        let bytes = only.ok_or_else(|| self.misfit("not exactly one string came, whose bytes are declared"))?;
+        let shape = vec![i64::try_from(bytes.len()).unwrap_or(i64::MAX)];
+        Ok(OutputTensor { element: ElementType::UInt8, shape, data: OutputData::Raw(bytes.into()) })
     }
 
     fn strings(self, packed: Bytes, admits: impl FnMut(usize) -> Option<()>) -> Result<OutputTensor, Problem> {
+        if self.is_blob {
+            return self.blob(&packed);
+        }
         let strings = PackedStrings::parse_with(packed, admits).map_err(|error| match error {
             PackedError::Length(index) => self.misfit(&format!("string {index} is cut short")),
             PackedError::Encoding(index) => {
-                answer(format!("string {index} of output \"{}\" is no UTF-8", self.title()))
+                let (title, way) = (self.title(), blobs::way(self.title()));
+                answer(format!("string {index} of output \"{title}\" is no UTF-8{way}"))
             }
             PackedError::Refused => self.misfit("it takes too long or too much memory"),
         })?;

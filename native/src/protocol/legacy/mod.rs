@@ -40,7 +40,7 @@ fn one_string<'a>(name: &str, tensor: &'a InputTensor) -> Result<&'a [u8], Probl
             Code::Input,
             format!("the input \"{name}\" holds {} strings, not one", strings.starts.len()),
         )),
-        InputData::Raw(_) => {
+        InputData::Raw(_) | InputData::Blob(_) => {
             Err(Problem::new(Code::Input, format!("the input \"{name}\" is {}, not str", tensor.element.name())))
         }
     }
@@ -72,7 +72,12 @@ mod tests {
 
     fn read(kind: &'static str, content: impl Into<Vec<u8>>) -> Result<String, Code> {
         let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
-        let response = Response { status: StatusCode::OK, headers, body: Bytes::from(content.into()).into() };
+        let response = Response {
+            status: StatusCode::OK,
+            headers,
+            body: Bytes::from(content.into()).into(),
+            ..Response::default()
+        };
         let outputs = body(&response).map_err(|problem| problem.code)?;
         let OutputData::Text(strings) = &outputs[0].data else { panic!("numbers") };
         Ok(String::from_utf8(strings.iter().next().unwrap().to_vec()).unwrap())

@@ -8,6 +8,7 @@ use super::{body, one_string, path, post};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
 use crate::protocol::declared::Declared;
+use crate::protocol::json::Object;
 use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
@@ -21,8 +22,9 @@ pub(in crate::protocol) const SPEC: ProtocolSpec = ProtocolSpec {
     required: &[],
     options: &[],
     required_options: &[],
+    own_fields: &[],
     datatypes: &[(ElementType::String, "string")],
-    batch: Batch::Request,
+    batch: Batch::Whole,
     prepare,
     describe: None,
 };
@@ -52,7 +54,10 @@ impl Protocol for Text {
             model: String,
         }
         let text = inputs.first().and_then(|tensor| one_string(&self.name, tensor).ok());
-        text.and_then(|text| serde_json::from_slice::<Body>(text).ok()).map(|body| body.model).into_iter().collect()
+        text.and_then(|text| serde_json::from_slice::<Object<Body>>(text).ok())
+            .map(|Object(body)| body.model)
+            .into_iter()
+            .collect()
     }
 
     fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {

@@ -5,7 +5,7 @@ use super::*;
 use crate::shape::ShapeParser;
 
 fn declared(element: ElementType, shape: Value) -> DeclaredOutput {
-    DeclaredOutput { name: "y".into(), element, shape: ShapeParser::default().parse(&shape).unwrap() }
+    DeclaredOutput { name: "y".into(), element, shape: ShapeParser::default().parse(&shape).unwrap(), is_blob: false }
 }
 
 fn text(element: ElementType, shape: &[i64], data: InputData) -> Result<String, Code> {

@@ -1,11 +1,8 @@
 //! `openai.audio`: one file to one text, transcribed or translated.
 
-use serde::Deserialize;
-
-use super::{Service, json_body, parse, whole};
+use super::{MODEL, STREAM, Service, transcript};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
-use crate::protocol::answer::{answer, check_content};
 use crate::protocol::declared::Declared;
 use crate::protocol::multipart::Form;
 use crate::protocol::options::OptionSpec;
@@ -18,7 +15,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
     name: "openai.audio",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["task"],
+    attributes: &["task", "extra"],
     required: &[],
     options: &[
         OptionSpec::text("model"),
@@ -29,8 +26,17 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
         OptionSpec::float("temperature"),
     ],
     required_options: &["model"],
+    own_fields: &[
+        MODEL,
+        STREAM,
+        ("file", "the input file, and the argument audio_format"),
+        ("response_format", "the argument response_format"),
+        ("language", "the argument language"),
+        ("prompt", "the argument prompt"),
+        ("temperature", "the argument temperature"),
+    ],
     datatypes: &[(ElementType::UInt8, "file"), (ElementType::String, "text")],
-    batch: Batch::Request,
+    batch: Batch::Whole,
     prepare,
     describe: None,
 };
@@ -39,7 +45,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
 pub(in crate::protocol) const AZURE: ProtocolSpec = ProtocolSpec {
     name: "azure_openai.audio",
     authentication: Authentication::ApiKey,
-    attributes: &["task", "api_version"],
+    attributes: &["task", "extra", "api_version"],
     required: &["api_version"],
     ..OPENAI
 };
@@ -58,9 +64,6 @@ const FORMATS: &[(&str, &str)] = &[
     ("wav", "audio/wav"),
     ("webm", "audio/webm"),
 ];
-
-/// What services call the types of the answers that are text.
-const TEXT: &[&str] = &["text/plain", "text/vtt", "text/srt", "application/x-subrip", "application/srt"];
 
 /// Fields that are sent as they are.
 const TEXT_FIELDS: [&str; 4] = ["model", "response_format", "language", "prompt"];
@@ -89,7 +92,6 @@ impl Protocol for Audio {
             _ => return Err(Problem::new(Code::Input, "the input is no uint8 tensor with the bytes of an audio file")),
         };
         asked.options.required("model")?;
-        Format::of(asked)?;
         let extension = extension(asked.options.text("audio_format").unwrap_or("wav"))?;
         let mut form = Form::new();
         for name in TEXT_FIELDS {
@@ -98,6 +100,9 @@ impl Protocol for Audio {
         if let Some(temperature) = asked.options.float("temperature") {
             form.field("temperature", format!("{temperature:?}"));
         }
+        for (name, value) in self.service.extra.of(asked) {
+            form.json(name, &value);
+        }
         let kind = FORMATS.iter().find(|(name, _)| *name == extension).map_or("application/octet-stream", |row| row.1);
         form.file("file", &format!("audio.{extension}"), kind, file);
         let (body, kind) = form.finish();
@@ -105,36 +110,8 @@ impl Protocol for Audio {
     }
 
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
-        let text = match Format::of(asked)? {
-            Format::Json => json_text(response)?,
-            Format::VerboseJson => verbose_json(response)?,
-            Format::Text => plain_text(response)?,
-        };
-        Ok(vec![OutputTensor::text(&text)])
-    }
-}
-
-/// What the answer holds.
-enum Format {
-    /// An object whose `text` is the output.
-    Json,
-    /// An object that is the output.
-    VerboseJson,
-    /// The output.
-    Text,
-}
-
-impl Format {
-    fn of(asked: &Asked) -> Result<Self, Problem> {
-        match asked.options.text("response_format").unwrap_or("json") {
-            "json" => Ok(Self::Json),
-            "verbose_json" => Ok(Self::VerboseJson),
-            "text" | "srt" | "vtt" => Ok(Self::Text),
-            other => {
-                let message = format!("response_format \"{other}\" is none of json, text, srt, verbose_json, vtt");
-                Err(Problem::new(Code::Input, message))
-            }
-        }
+        let format = asked.options.text("response_format").unwrap_or("json");
+        transcript::read(format, response).map(|text| vec![OutputTensor::text(&text)])
     }
 }
 
@@ -145,50 +122,12 @@ fn extension(format: &str) -> Result<&str, Problem> {
     Err(Problem::new(Code::Input, "audio_format is no file name extension of up to 16 letters and digits"))
 }
 
-fn json_text(response: &Response) -> Result<String, Problem> {
-    #[derive(Deserialize)]
-    struct Transcription {
-        text: String,
-    }
-    parse::<Transcription>(&json_body(response)?, response).map(|transcription| transcription.text)
-}
-
-fn verbose_json(response: &Response) -> Result<String, Problem> {
-    #[derive(Deserialize)]
-    struct Verbose {
-        #[serde(rename = "text")]
-        _text: String,
-    }
-    let body = json_body(response)?;
-    parse::<Verbose>(&body, response)?;
-    whole(&body, response)
-}
-
-fn plain_text(response: &Response) -> Result<String, Problem> {
-    check_content(response, TEXT)?;
-    let charset = response.header("content-type").and_then(charset).unwrap_or("utf-8");
-    if !["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known)) {
-        return Err(answer(format!("its characters are {charset}, not utf-8")));
-    }
-    let body = response.body.join();
-    String::from_utf8(body.into()).map_err(|_| answer("it is no UTF-8"))
-}
-
-fn charset(kind: &str) -> Option<&str> {
-    let parameters = kind.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
-    let mut charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
-    charsets.next().map(|(_, value)| value.trim().trim_matches('"'))
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
-    use super::super::tests::{asked, prepared, response};
+    use super::super::tests::{asked, prepared};
     use super::*;
     use crate::protocol::declared::tests::Parts;
     use crate::protocol::options::Options;
-    use crate::tensor::OutputData;
 
     fn transcription() -> Box<dyn Protocol> {
         prepared(&OPENAI, [], ElementType::String).unwrap()
@@ -196,14 +135,6 @@ mod tests {
 
     fn file(bytes: &[u8]) -> [InputTensor<'_>; 1] {
         [InputTensor { element: ElementType::UInt8, shape: vec![bytes.len() as i64], data: InputData::Raw(bytes) }]
-    }
-
-    fn read(format: &'static str, response: &Response) -> Result<String, Code> {
-        let options = Options::from_iter([("response_format", format)]);
-        let outputs = transcription().outputs(response, &Asked { options, rows: 1 });
-        let outputs = outputs.map_err(|problem| problem.code)?;
-        let OutputData::Text(strings) = &outputs[0].data else { panic!("numbers") };
-        Ok(String::from_utf8(strings.iter().next().unwrap().to_vec()).unwrap())
     }
 
     #[test]
@@ -243,9 +174,7 @@ mod tests {
     #[test]
     fn options_that_cannot_be_are_refused() {
         let protocol = transcription();
-        for (name, value) in
-            [("audio_format", "wav\"\r\nX: y"), ("audio_format", "../x"), ("response_format", "xml"), ("model", "")]
-        {
+        for (name, value) in [("audio_format", "wav\"\r\nX: y"), ("audio_format", "../x"), ("model", "")] {
             let options = if name == "model" {
                 Options::from_iter([(name, value)])
             } else {
@@ -256,52 +185,5 @@ mod tests {
         }
         let floats = InputTensor { element: ElementType::Float32, shape: vec![0], data: InputData::Raw(&[]) };
         assert_eq!(protocol.request(&[floats], &asked(1)).unwrap_err().code, Code::Input);
-    }
-
-    #[test]
-    fn each_response_format_has_its_text() {
-        assert_eq!(read("json", &response("application/json", r#"{"text": "hé"}"#)), Ok("hé".into()));
-        let verbose = r#"{"text": "a", "segments": []}"#;
-        assert_eq!(read("verbose_json", &response("application/json", verbose)), Ok(verbose.into()));
-        assert_eq!(read("text", &response("text/plain; charset=utf-8", "hé\n")), Ok("hé\n".into()));
-        for (format, kind) in [("srt", "text/plain"), ("srt", "application/x-subrip"), ("vtt", "text/vtt")] {
-            assert_eq!(read(format, &response(kind, "1\n00:00 --> 00:01\na\n")), Ok("1\n00:00 --> 00:01\na\n".into()));
-        }
-    }
-
-    #[test]
-    fn another_answer_is_no_text() {
-        for (format, kind, body) in [
-            ("json", "application/json", "{}"),
-            ("json", "application/json", r#"{"text": null}"#),
-            ("json", "application/json", r#"{"text": "a", "text": "b"}"#),
-            ("json", "application/json", r#"{"error": {"message": "busy"}}"#),
-            ("json", "text/plain", r#"{"text": "a"}"#),
-            ("verbose_json", "application/json", "[]"),
-            ("verbose_json", "application/json", r#"{"error": {"message": "busy"}}"#),
-            ("text", "text/html", "<html>"),
-            ("text", "application/json", r#"{"text": "a"}"#),
-            ("text", "text/plain; charset=iso-8859-1", "a"),
-        ] {
-            assert_eq!(read(format, &response(kind, body)), Err(Code::Answer), "{format} {body}");
-        }
-        assert_eq!(read("text", &response("text/plain", b"\xff".to_vec())), Err(Code::Answer));
-        assert_eq!(read("json", &response("application/json", b"{\"text\": \"\xff\"}".to_vec())), Err(Code::Answer));
-    }
-
-    proptest! {
-        #[test]
-        fn arbitrary_answers_never_panic(body in proptest::collection::vec(any::<u8>(), 0..100)) {
-            for (format, kind) in [("json", "application/json"), ("verbose_json", "application/json"), ("text", "text/plain")] {
-                let _ = read(format, &response(kind, body.clone()));
-            }
-        }
-
-        #[test]
-        fn any_text_comes_back(text in any::<String>()) {
-            let body = serde_json::json!({"text": text}).to_string();
-            prop_assert_eq!(read("json", &response("application/json", body)), Ok(text.clone()));
-            prop_assert_eq!(read("srt", &response("text/plain", text.clone())), Ok(text));
-        }
     }
 }

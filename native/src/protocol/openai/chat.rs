@@ -1,15 +1,14 @@
 //! `openai.chat`: a prompt to a completion, for each row of a batch.
 
 use http::HeaderValue;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Service, json_body, parse, strings, whole};
+use super::{MODEL, STREAM, Service, choice, one_prompt, whole, with_body};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
-use crate::protocol::answer::answer;
 use crate::protocol::declared::Declared;
-use crate::protocol::json::{First, entries};
-use crate::protocol::options::OptionSpec;
+use crate::protocol::json::entries;
+use crate::protocol::options::{Group, OptionSpec};
 use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::{Request, Response};
@@ -19,15 +18,24 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
     name: "openai.chat",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &["form"],
+    attributes: &["form", "extra"],
     required: &[],
     options: &[
         OptionSpec::text("model"),
         OptionSpec::text("system"),
         OptionSpec::float("temperature"),
         OptionSpec::integer("max_tokens"),
+        OptionSpec::integer("max_completion_tokens"),
     ],
     required_options: &["model"],
+    own_fields: &[
+        MODEL,
+        STREAM,
+        ("messages", "the input prompt, and the argument system"),
+        ("temperature", "the argument temperature"),
+        ("max_tokens", "the argument max_tokens"),
+        ("max_completion_tokens", "the argument max_completion_tokens"),
+    ],
     datatypes: &[(ElementType::String, "string")],
     batch: Batch::Row,
     prepare,
@@ -38,7 +46,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
 pub(in crate::protocol) const AZURE: ProtocolSpec = ProtocolSpec {
     name: "azure_openai.chat",
     authentication: Authentication::ApiKey,
-    attributes: &["form", "api_version"],
+    attributes: &["form", "extra", "api_version"],
     required: &["api_version"],
     ..OPENAI
 };
@@ -57,6 +65,12 @@ fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
         "raw" => true,
         _ => return Err(malformed("the form is neither text nor raw")),
     };
+    if raw && (!node.attributes.text("extra").is_empty() || node.has_group(Group::Extra)) {
+        return Err(malformed("a raw prompt is the whole body, and extra has no place in it"));
+    }
+    if node.has_option("max_tokens") && node.has_option("max_completion_tokens") {
+        return Err(malformed("max_tokens and max_completion_tokens are one limit under two names"));
+    }
     Ok(Box::new(Chat { service: Service::new(node, ElementType::String)?, raw }))
 }
 
@@ -68,6 +82,8 @@ struct Body<'a> {
     temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -78,10 +94,7 @@ struct Message<'a> {
 
 impl Protocol for Chat {
     fn request(&self, inputs: &[InputTensor], asked: &Asked) -> Result<Request<'static>, Problem> {
-        let prompt = match inputs.first().map(strings).transpose()?.as_deref() {
-            Some([prompt]) => *prompt,
-            _ => return Err(Problem::new(Code::Input, "the input has more dimensions than that of its rows")),
-        };
+        let prompt = one_prompt(inputs)?;
         if self.raw {
             return self.raw_request(prompt, asked);
         }
@@ -91,14 +104,14 @@ impl Protocol for Chat {
             messages: system.into_iter().chain([Message { role: "user", content: prompt }]).collect(),
             temperature: asked.options.float("temperature"),
             max_tokens: asked.options.integer("max_tokens"),
+            max_completion_tokens: asked.options.integer("max_completion_tokens"),
         };
         self.service.post_json(&OPERATION, asked, &body)
     }
 
     fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
-        let body = json_body(response)?;
-        let text = if self.raw { whole(&body, response)? } else { content(&body, response)? };
-        Ok(vec![OutputTensor::text(&text)])
+        let read = |body: &str| if self.raw { whole(body, "choices") } else { choice::text(body) };
+        with_body(response, read).map(|text| vec![OutputTensor::text(&text)])
     }
 }
 
@@ -110,31 +123,6 @@ impl Chat {
             }
             Err(_) => Err(Problem::new(Code::Input, "a raw prompt is no JSON object")),
         }
-    }
-}
-
-fn content(body: &[u8], response: &Response) -> Result<String, Problem> {
-    #[derive(Deserialize)]
-    struct Completion {
-        choices: First<Choice, 1>,
-    }
-    #[derive(Deserialize)]
-    struct Choice {
-        message: Reply,
-    }
-    #[derive(Deserialize)]
-    struct Reply {
-        #[serde(default)]
-        content: Option<String>,
-        #[serde(default)]
-        refusal: Option<String>,
-    }
-    let completion: Completion = parse(body, response)?;
-    let first = completion.choices.0.into_iter().next().ok_or_else(|| answer("it has no choices"))?;
-    match first.message {
-        Reply { refusal: Some(refusal), .. } => Err(answer(format!("the model refused: {refusal}"))),
-        Reply { content: Some(content), .. } => Ok(content),
-        Reply { content: None, .. } => Err(answer("the first choice has no content")),
     }
 }
 
@@ -198,10 +186,73 @@ mod tests {
 
     #[test]
     fn the_content_of_the_first_choice_is_the_text() {
-        assert_eq!(read(TEXT, completion(json!({"role": "assistant", "content": "hé"}))).unwrap(), "hé");
-        assert_eq!(read(TEXT, completion(json!({"content": "", "refusal": null}))).unwrap(), "");
+        for (message, text) in [
+            (json!({"role": "assistant", "content": "hé"}), "hé"),
+            (json!({"content": "", "refusal": null}), ""),
+            (json!({"content": "x", "refusal": "", "reasoning_content": "hm", "tool_calls": []}), "x"),
+            (
+                json!({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "4"}, {"text": "2"}]}),
+                "42",
+            ),
+        ] {
+            assert_eq!(read(TEXT, completion(message.clone())).unwrap(), text, "{message}");
+        }
         let body = completion(json!({"content": "x"}));
         assert_eq!(read(RAW, body.clone()).unwrap(), body);
+        for form in [TEXT, RAW] {
+            let marked = format!("\u{feff}  {body}\n");
+            assert_eq!(read(form, marked).unwrap().trim(), if form == RAW { body.as_str() } else { "x" });
+        }
+        assert_eq!(read(TEXT, r#"{"choices": [{"text": "older", "index": 0}]}"#).unwrap(), "older");
+    }
+
+    #[test]
+    fn an_empty_text_is_one_where_the_model_was_done() {
+        for reason in [json!("stop"), json!(null), json!("eos"), json!(5)] {
+            let body = json!({"choices": [{"message": {"content": ""}, "finish_reason": reason}]});
+            assert_eq!(read(TEXT, body.to_string()).unwrap(), "", "{reason}");
+        }
+        for reason in ["length", "content_filter"] {
+            let of = |content: &str| {
+                let choice = json!({"message": {"content": content}, "finish_reason": reason});
+                read(TEXT, json!({"choices": [choice]}).to_string())
+            };
+            assert_eq!(of("cut").unwrap(), "cut");
+            for nothing in ["", "\n\n"] {
+                assert!(of(nothing).unwrap_err().message.contains(reason));
+            }
+        }
+    }
+
+    #[test]
+    fn why_there_is_no_content_is_told() {
+        let hate = json!({"hate": {"filtered": true, "severity": "high"}});
+        for (choice, words) in [
+            (
+                json!({"message": {"content": null, "reasoning_content": "hm"}, "finish_reason": "length"}),
+                &["length", "reasoning"][..],
+            ),
+            (json!({"message": {"content": null, "reasoning": "hm"}, "finish_reason": "stop"}), &["stop", "reasoning"]),
+            (json!({"message": {}, "finish_reason": "length"}), &["length", "tokens"]),
+            (json!({"message": {}, "finish_reason": "content_filter"}), &["content_filter"]),
+            (
+                json!({"finish_reason": "content_filter", "content_filter_results": hate}),
+                &["content_filter", "hate (high)"],
+            ),
+            (
+                json!({"message": {"content": null, "tool_calls": [{"id": "x"}]}, "finish_reason": "tool_calls"}),
+                &["tool_calls", "tool"],
+            ),
+            (json!({"message": {"content": [{"type": "thinking"}]}, "finish_reason": "odd"}), &["odd"]),
+            (json!({"message": {"content": null}}), &["no finish_reason"]),
+            (json!({"message": {"content": null, "refusal": "no way"}}), &["no way"]),
+            (json!({"message": {"content": [{"type": "refusal", "refusal": "no way"}]}}), &["no way"]),
+            (json!({"message": {"content": "half"}, "error": {"code": 502, "message": "lost"}}), &["lost"]),
+        ] {
+            let problem = read(TEXT, json!({"choices": [choice]}).to_string()).unwrap_err();
+            assert_eq!(problem.code, Code::Answer, "{choice}");
+            assert!(words.iter().all(|word| problem.message.contains(word)), "{}", problem.message);
+        }
     }
 
     #[test]
@@ -211,20 +262,50 @@ mod tests {
             r#"{"choices": []}"#.into(),
             r#"{"choices": null}"#.into(),
             r#"{"choices": [{}]}"#.into(),
+            r#"{"choices": [[{"content": "x"}]]}"#.into(),
+            r#"{"choices": [{"message": ["x"]}]}"#.into(),
+            r#"[[{"message": {"content": "x"}}]]"#.into(),
             completion(json!({"content": null})),
             completion(json!({"content": ["x"]})),
+            completion(json!({"content": []})),
+            completion(json!({"content": {"text": "x"}})),
             completion(json!({"tool_calls": []})),
             "null".into(),
             String::new(),
         ] {
             assert_eq!(read(TEXT, body.clone()).unwrap_err().code, Code::Answer, "{body}");
         }
-        let refusal = read(TEXT, completion(json!({"content": null, "refusal": "no way"}))).unwrap_err();
-        assert!(refusal.message.contains("no way"));
+        let stream = read(TEXT, ": PROCESSING\n\ndata: {}\n\n").unwrap_err();
+        assert!(stream.message.contains("stream"), "{}", stream.message);
+    }
+
+    #[test]
+    fn a_failure_with_status_200_is_told() {
         for form in [TEXT, RAW] {
-            let failed = read(form, r#"{"error": {"message": "overloaded"}}"#).unwrap_err();
-            assert!(failed.code == Code::Answer && failed.message.contains("overloaded"), "{}", failed.message);
+            for body in [
+                r#"{"error": {"message": "overloaded"}}"#.to_owned(),
+                r#"{"error": "overloaded", "choices": [{"message": {"content": "x"}}]}"#.into(),
+                r#"{"object": "error", "message": "overloaded", "code": 404}"#.into(),
+                r#"{"detail": "overloaded"}"#.into(),
+                r#"{"code": 5, "message": "overloaded"}"#.into(),
+            ] {
+                let failed = read(form, body).unwrap_err();
+                assert!(failed.code == Code::Answer && failed.message.contains("overloaded"), "{}", failed.message);
+            }
+            let body = r#"{"error": null, "message": "ok", "choices": [{"message": {"content": "{\"error\": 1}"}}]}"#;
+            assert_eq!(read(form, body).unwrap(), if form == RAW { body } else { r#"{"error": 1}"# });
         }
+    }
+
+    #[test]
+    fn the_limit_of_today_s_models_has_a_name_of_its_own() {
+        let options = Options::from_iter([("model", "m")]).and_integer("max_completion_tokens", 7);
+        let request = chat(TEXT).request(&[texts(&["hi"])], &Asked { options, rows: 1 }).unwrap();
+        let body: Value = serde_json::from_slice(&request.body.join()).unwrap();
+        assert_eq!((&body["max_completion_tokens"], body.get("max_tokens")), (&json!(7), None));
+        let mut parts = Parts::new("http://h/v1", &["x"], &[("y", ElementType::String)]);
+        parts.options = Options::default().and_integer("max_tokens", 1).and_integer("max_completion_tokens", 1);
+        assert_eq!(prepare(&parts.declared()).err().unwrap().code, Code::Node);
     }
 
     #[test]

@@ -1,22 +1,13 @@
 //! `openai.embeddings`: a batch of texts to their vectors, float32 as base64 on the wire.
 
-use std::borrow::Cow;
+use serde::Serialize;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
-use super::{Service, json_body, parse, strings};
+use super::{MODEL, STREAM, Service, strings, vectors, with_body};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem};
-use crate::protocol::answer::answer;
 use crate::protocol::declared::Declared;
-use crate::protocol::kserve::json_data::{self, Elements};
-use crate::protocol::kserve::little_endian;
 use crate::protocol::options::OptionSpec;
 use crate::protocol::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
-use crate::run::bounds;
 use crate::tensor::{InputTensor, OutputData, OutputTensor};
 use crate::transport::{Request, Response};
 
@@ -25,10 +16,17 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
     name: "openai.embeddings",
     schemes: &["http", "https"],
     authentication: Authentication::Bearer,
-    attributes: &[],
+    attributes: &["extra"],
     required: &[],
-    options: &[OptionSpec::text("model"), OptionSpec::integer("dimensions")],
+    options: &[OptionSpec::text("model"), OptionSpec::integer("dimensions"), OptionSpec::text("encoding_format")],
     required_options: &["model"],
+    own_fields: &[
+        MODEL,
+        STREAM,
+        ("input", "the input text"),
+        ("encoding_format", "the argument encoding_format"),
+        ("dimensions", "the argument dimensions"),
+    ],
     datatypes: &[(ElementType::String, "string"), (ElementType::Float32, "base64")],
     batch: Batch::Filled,
     prepare,
@@ -39,7 +37,7 @@ pub(in crate::protocol) const OPENAI: ProtocolSpec = ProtocolSpec {
 pub(in crate::protocol) const AZURE: ProtocolSpec = ProtocolSpec {
     name: "azure_openai.embeddings",
     authentication: Authentication::ApiKey,
-    attributes: &["api_version"],
+    attributes: &["extra", "api_version"],
     required: &["api_version"],
     ..OPENAI
 };
@@ -56,7 +54,8 @@ fn prepare(node: &Declared) -> Result<Box<dyn Protocol>, Problem> {
 struct Body<'a> {
     model: &'a str,
     input: Vec<&'a str>,
-    encoding_format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_format: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dimensions: Option<i64>,
 }
@@ -70,33 +69,17 @@ impl Protocol for Embeddings {
         let body = Body {
             model: asked.options.required("model")?,
             input: texts,
-            encoding_format: "base64",
+            encoding_format: encoding(asked)?,
             dimensions: asked.options.integer("dimensions"),
         };
         self.service.post_json(&["embeddings"], asked, &body)
     }
 
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
-        let body = json_body(response)?;
-        let list: List = parse(&body, response)?;
-        let mut elements = Elements { count: 0, bytes: Vec::new() };
-        for (row, item) in in_order(&list.data, asked.rows)?.into_iter().enumerate() {
-            bounds::step()?;
-            let before = elements.bytes.len();
-            item.read(&mut elements)?;
-            let values = &elements.bytes;
-            // The first vector says how wide the others are.
-            if values.len() - before != values.len() / (row + 1) {
-                return Err(unfit("the embeddings differ in length".into()));
-            }
-            if values.is_empty() {
-                return Err(unfit("the embeddings are empty".into()));
-            }
-        }
-        let values = elements.bytes;
-        let width = values.len() / 4 / asked.rows.max(1);
+        let (values, width) = with_body(response, |body| vectors::read(body, asked.rows))?;
         if let Some(dimensions) = asked.options.integer("dimensions").filter(|asked| *asked != width as i64) {
-            return Err(unfit(format!("an embedding has {width} dimensions, not {dimensions}")));
+            let message = format!("an embedding has {width} dimensions, not {dimensions}");
+            return Err(Problem::new(Code::OutputShape, message));
         }
         let shape = vec![asked.rows as i64, width as i64];
         let data = OutputData::Raw(bytes::Bytes::from(values).into());
@@ -104,60 +87,27 @@ impl Protocol for Embeddings {
     }
 }
 
-#[derive(Deserialize)]
-struct List<'a> {
-    #[serde(borrow)]
-    data: Vec<Item<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    index: u64,
-    #[serde(borrow)]
-    embedding: &'a RawValue,
-}
-
-impl Item<'_> {
-    /// Appends the vector's bytes: base64 of little-endian float32, or a list of numbers.
-    fn read(&self, elements: &mut Elements) -> Result<(), Problem> {
-        let malformed = |what: &str| answer(format!("embedding {} is {what}", self.index));
-        let text = self.embedding.get();
-        if text.starts_with('"') {
-            #[derive(Deserialize)]
-            struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-            let Text(text) = serde_json::from_str(text).map_err(|_| malformed("no text"))?;
-            let bytes = STANDARD.decode(text.as_bytes()).map_err(|_| malformed("no base64"))?;
-            if bytes.len() % 4 != 0 {
-                return Err(unfit(format!("embedding {} has {} bytes, no float32 values", self.index, bytes.len())));
-            }
-            elements.bytes.extend_from_slice(&little_endian(&bytes, 4));
-        } else {
-            let read = json_data::read_into(elements, text, ElementType::Float32);
-            read.map_err(|_| malformed("no list of numbers"))?;
+/// How the vectors are asked for: as base64 unless another form is given, or `none`, which leaves it to the service.
+/// Both forms are read, whichever was asked for.
+fn encoding(asked: &Asked) -> Result<Option<&'static str>, Problem> {
+    if !asked.options.has("encoding_format") {
+        return Ok(Some("base64"));
+    }
+    match asked.options.text("encoding_format") {
+        Some("base64") => Ok(Some("base64")),
+        Some("float") => Ok(Some("float")),
+        None | Some("none") => Ok(None),
+        Some(other) => {
+            let message = format!("encoding_format \"{other}\" is none of base64, float, none");
+            Err(Problem::new(Code::Input, message))
         }
-        Ok(())
-    }
-}
-
-fn unfit(message: String) -> Problem {
-    Problem::new(Code::OutputShape, message)
-}
-
-/// The items by their index, each of which is there once.
-fn in_order<'a, 'b>(items: &'a [Item<'b>], rows: usize) -> Result<Vec<&'a Item<'b>>, Problem> {
-    if items.len() != rows {
-        return Err(unfit(format!("{} embeddings came in answer to {rows} texts", items.len())));
-    }
-    let mut ordered: Vec<_> = items.iter().collect();
-    ordered.sort_unstable_by_key(|item| item.index);
-    match ordered.iter().enumerate().find(|(row, item)| *row as u64 != item.index) {
-        Some((row, _)) => Err(answer(format!("embedding {row} is missing"))),
-        None => Ok(ordered),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -200,11 +150,50 @@ mod tests {
     }
 
     #[test]
+    fn the_form_of_the_vectors_is_asked_for_as_the_node_says() {
+        let sent = |format: Option<&'static str>| {
+            let given = format.map(|format| ("encoding_format", format));
+            let options = Options::from_iter([("model", "m")].into_iter().chain(given).collect::<Vec<_>>());
+            let request = embeddings().request(&[texts(&["a"])], &Asked { options, rows: 1 });
+            let body = request.map_err(|problem| problem.code)?.body.join();
+            Ok(serde_json::from_slice::<Value>(&body).unwrap().get("encoding_format").cloned())
+        };
+        for (format, expected) in [
+            (None, Some("base64")),
+            (Some("base64"), Some("base64")),
+            (Some("float"), Some("float")),
+            (Some("none"), None),
+            (Some(""), None),
+        ] {
+            assert_eq!(sent(format), Ok(expected.map(Value::from)), "{format:?}");
+        }
+        assert_eq!(sent(Some("int8")), Err(Code::Input));
+    }
+
+    #[test]
     fn vectors_come_in_the_order_of_their_index_as_base64_or_lists() {
         let body = list(&[(1, json!([3, 4.5])), (0, base64(&[1.0, -2.0]))]);
         assert_eq!(read(body, 2), Ok((vec![2, 2], vec![1.0, -2.0, 3.0, 4.5])));
         let escaped = r#"{"data": [{"index": 0, "embedding": "\u0041ACAPw=="}]}"#;
         assert_eq!(read(escaped, 1), Ok((vec![1, 1], vec![1.0])));
+    }
+
+    #[test]
+    fn vectors_without_an_index_come_in_their_order() {
+        let of = |indices: &[&str]| {
+            let item = |(value, index): (usize, &&str)| format!(r#"{{"embedding": [{value}e0]{index}}}"#);
+            let items: Vec<_> = indices.iter().enumerate().map(item).collect();
+            let body = format!(r#"{{"data": [{}], "error": null, "usage": null}}"#, items.join(","));
+            read(body, indices.len()).map(|(_, values)| values)
+        };
+        let at = [r#", "index": 0"#, r#", "index": 1"#, r#", "index": 2.0"#];
+        assert_eq!(of(&["", "", ""]), Ok(vec![0.0, 1.0, 2.0]));
+        assert_eq!(of(&[r#", "index": null"#, ""]), Ok(vec![0.0, 1.0]));
+        assert_eq!(of(&["", at[1], at[2]]), Ok(vec![0.0, 1.0, 2.0]));
+        assert_eq!(of(&[at[2], "", at[1]]), Ok(vec![1.0, 2.0, 0.0]));
+        for mixed in [&["", at[0]][..], &["", "", at[1]], &["", "", at[2]], &["", at[2]], &[at[0], at[0]]] {
+            assert_eq!(of(mixed), Err(Code::Answer), "{mixed:?}");
+        }
     }
 
     #[test]
@@ -219,13 +208,26 @@ mod tests {
             (vec![(0, one()), (0, one())], 2, Code::Answer),
             (vec![(0, one()), (u64::MAX, one())], 2, Code::Answer),
             (vec![(0, json!("?"))], 1, Code::Answer),
+            (vec![(0, json!("AACAPw"))], 1, Code::Answer),
+            (vec![(0, json!("AACAPx=="))], 1, Code::Answer),
+            (vec![(0, json!("AACAPw==\n"))], 1, Code::Answer),
             (vec![(0, json!(null))], 1, Code::Answer),
             (vec![(0, json!({"x": 1}))], 1, Code::Answer),
             (vec![(0, json!(["a"]))], 1, Code::Answer),
         ] {
             assert_eq!(read(list(&items), rows), Err(code), "{items:?}");
         }
-        for body in ["{}", "[]", r#"{"data": [{"embedding": "AACAPw=="}]}"#, r#"{"error": {"message": "no"}}"#] {
+        for body in [
+            "{}",
+            "[]",
+            r#"[[{"index": 0, "embedding": [1]}]]"#,
+            r#"{"data": [[0, [1]]]}"#,
+            r#"{"data": [{"index": "0", "embedding": [1]}]}"#,
+            r#"{"data": [{"index": -1, "embedding": [1]}]}"#,
+            r#"{"data": [{"index": 0.5, "embedding": [1]}]}"#,
+            r#"{"error": {"message": "no"}}"#,
+            r#"{"error": {"message": "no"}, "data": [{"index": 0, "embedding": [1]}]}"#,
+        ] {
             assert_eq!(read(body, 1), Err(Code::Answer), "{body}");
         }
     }

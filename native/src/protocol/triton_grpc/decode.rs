@@ -78,7 +78,7 @@ pub(super) fn metadata(message: Cursor) -> Result<Description, Problem> {
 
 fn spec(value: Value) -> Result<TensorSpec, Problem> {
     let tensor = Tensor::read(value.length()?)?;
-    kserve::metadata::spec(tensor.name.into_owned(), &tensor.datatype, tensor.shape)
+    kserve::metadata::spec(tensor.name.into_owned(), &tensor.datatype, Some(tensor.shape))
 }
 
 fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), Problem> {

@@ -53,13 +53,14 @@ impl Template {
         Self { head, inputs: inputs.iter().map(|input| Input::new(&input.name)).collect() }
     }
 
-    /// The message behind its gRPC prefix.
-    pub(super) fn fill(&self, tensors: &[InputTensor]) -> Result<Vec<u8>, Problem> {
+    /// The message behind its gRPC prefix; `parameters` are fields of it.
+    pub(super) fn fill(&self, tensors: &[InputTensor], parameters: &[u8]) -> Result<Vec<u8>, Problem> {
         let pairs = || self.inputs.iter().zip(tensors);
         let sizes: Vec<Measured> = pairs().map(|(input, tensor)| input.measure(tensor)).collect::<Result<_, _>>()?;
         let fields = sizes.iter().map(|size| field_size(size.description) + field_size(size.data));
-        let mut body = grpc::begin(self.head.len() + fields.sum::<usize>())?;
+        let mut body = grpc::begin(self.head.len() + parameters.len() + fields.sum::<usize>())?;
         body.extend_from_slice(&self.head);
+        body.extend_from_slice(parameters);
         for ((input, tensor), size) in pairs().zip(&sizes) {
             input.describe(&mut body, tensor, size);
         }
@@ -107,8 +108,12 @@ mod tests {
 
     fn template(inputs: &[&str], outputs: &[&str]) -> Template {
         let input = |name: &&str| DeclaredInput { name: (*name).into(), shape: Shape::UNKNOWN };
-        let output =
-            |name: &&str| DeclaredOutput { name: (*name).into(), element: ElementType::Float32, shape: Shape::UNKNOWN };
+        let output = |name: &&str| DeclaredOutput {
+            name: (*name).into(),
+            element: ElementType::Float32,
+            shape: Shape::UNKNOWN,
+            is_blob: false,
+        };
         let inputs: Vec<_> = inputs.iter().map(input).collect();
         Template::new("m", "1", &inputs, &outputs.iter().map(output).collect::<Vec<_>>())
     }
@@ -129,7 +134,7 @@ mod tests {
             InputTensor { element: ElementType::Int16, shape: vec![1, 300], data: InputData::Raw(&[1, 0, 2, 0]) };
         let strings: InputData = InputData::Text(["a", "", "b\0c"].into_iter().collect());
         let text = InputTensor { element: ElementType::String, shape: vec![3], data: strings };
-        let body = template(&["x", "t"], &["z"]).fill(&[numbers, text]).unwrap();
+        let body = template(&["x", "t"], &["z"]).fill(&[numbers, text], &[]).unwrap();
         assert_eq!(body[..5], [&[0][..], &u32::try_from(body.len() - 5).unwrap().to_be_bytes()].concat());
         let message = fields(&body[5..]);
         assert_eq!(message[0], (1, b"m".to_vec()));
@@ -147,7 +152,7 @@ mod tests {
     fn empty_and_scalar_tensors_have_their_contents_too() {
         let empty = InputTensor { element: ElementType::Float32, shape: vec![0, 4], data: InputData::Raw(&[]) };
         let scalar = InputTensor { element: ElementType::Bool, shape: vec![], data: InputData::Raw(&[1]) };
-        let message = fields(&template(&["e", "s"], &[]).fill(&[empty, scalar]).unwrap()[5..]);
+        let message = fields(&template(&["e", "s"], &[]).fill(&[empty, scalar], &[]).unwrap()[5..]);
         assert_eq!(fields(&message[2].1)[2], (3, vec![0, 4]));
         assert_eq!(fields(&message[3].1)[2], (3, vec![]));
         assert_eq!(message[4..], [(7, vec![]), (7, vec![1])]);
@@ -165,7 +170,7 @@ mod tests {
                 .iter()
                 .map(|_| InputTensor { element: ElementType::UInt8, shape: shape.clone(), data: InputData::Raw(&data) })
                 .collect();
-            let body = template(&names, &names).fill(&tensors).unwrap();
+            let body = template(&names, &names).fill(&tensors, &[]).unwrap();
             prop_assert_eq!(body.len(), body.capacity());
             let raw: Vec<_> = fields(&body[5..]).into_iter().filter(|field| field.0 == 7).collect();
             prop_assert_eq!(raw, vec![(7, data.clone()); names.len()]);

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::failure::{Code, Problem};
 use crate::protocol::answer::check_content;
 use crate::protocol::declared::DeclaredOutput;
-use crate::protocol::json::{First, List};
+use crate::protocol::json::{First, List, Object};
 use crate::protocol::kserve::output::{Checked, Head, MAX_RANK, Outputs, answer};
 use crate::protocol::protobuf::Cursor;
 use crate::protocol::{kserve, nested};
@@ -26,7 +26,7 @@ pub(super) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
-    outputs: List<Output<'a>>,
+    outputs: List<Object<Output<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct Output<'a> {
     datatype: Cow<'a, str>,
     shape: Shape,
     #[serde(default)]
-    parameters: Option<Parameters>,
+    parameters: Option<Object<Parameters>>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
 }
@@ -54,14 +54,13 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
     let length = header_length(response)?;
     let mut body = Cursor::new(&response.body);
     let header = body.take(length).unwrap_or(body).to_text().map_err(|_| answer("its JSON header is no UTF-8"))?;
-    let header: Header =
-        serde_json::from_str(&header).map_err(|error| answer(format!("its JSON header is malformed: {error}")))?;
+    let Object(header): Object<Header> = serde_json::from_str(&header).map_err(|error| malformed(&header, &error))?;
     let mut outputs = Outputs::new(declared);
-    for output in header.outputs.0 {
+    for Object(output) in header.outputs.0 {
         bounds::step()?;
         let Output { name, datatype, shape: First(shape), parameters, data: json } = output;
         let head = Head { name, datatype, shape };
-        let data = binary(&mut body, &head, parameters.and_then(|parameters| parameters.binary_data_size))?;
+        let data = binary(&mut body, &head, parameters.and_then(|Object(parameters)| parameters.binary_data_size))?;
         let Some(index) = outputs.position(&head.name) else { continue };
         let data = data.map(Cursor::to_chunks);
         outputs.put(index, tensor(head.check(&declared[index])?, &declared[index], data, json)?)?;
@@ -72,6 +71,13 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
     }
 }
 
+/// The problem of a header that is no JSON. Triton writes numbers into it that JSON has no form for.
+fn malformed(header: &str, error: &serde_json::Error) -> Problem {
+    let is_infinite = ["NaN", "Infinity"].iter().any(|word| header.contains(word));
+    let hint = if is_infinite { "; NaN and infinities have no form in JSON, and come with binary=True" } else { "" };
+    answer(format!("its JSON header is malformed: {error}{hint}"))
+}
+
 fn tensor(
     output: Checked,
     declared: &DeclaredOutput,
@@ -80,7 +86,9 @@ fn tensor(
 ) -> Result<OutputTensor, Problem> {
     match (binary, json.map(RawValue::get)) {
         (Some(binary), None) => output.binary(binary),
-        (None, Some(json)) if is_nested(json) => output.same_shape(nested::read(json, declared)?),
+        (None, Some(json)) if is_nested(json) => {
+            output.same_shape(nested::read(json, &kserve::blobs::on_wire(declared))?)
+        }
         (None, Some(json)) => {
             let elements = kserve::json_data::read(json, output.element)
                 .map_err(|error| answer(format!("the data of output \"{}\" are malformed: {error}", output.title())))?;

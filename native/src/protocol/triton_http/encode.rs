@@ -13,7 +13,7 @@ use crate::transport::Body;
 /// The parts of the JSON header that are the same for every request of a node.
 pub(super) struct Template {
     inputs: Vec<Input>,
-    /// From the end of the inputs to the end of the header.
+    /// From the end of the inputs to that of the outputs, before what the call adds and the header ends.
     tail: Vec<u8>,
 }
 
@@ -32,12 +32,16 @@ impl Template {
             outputs.iter().map(|output| json!({"name": output.name, "parameters": {"binary_data": true}})).collect();
         Self {
             inputs: inputs.iter().map(Input::new).collect(),
-            tail: format!("],\"outputs\":{}}}", json!(wanted)).into_bytes(),
+            tail: format!("],\"outputs\":{}", json!(wanted)).into_bytes(),
         }
     }
 
-    /// The body, and the length of its JSON header.
-    pub(super) fn fill<'a>(&self, tensors: &[InputTensor<'a>]) -> Result<(Body<'a>, usize), Problem> {
+    /// The body with these parameters of the request, a JSON object, and the length of its JSON header.
+    pub(super) fn fill<'a>(
+        &self,
+        tensors: &[InputTensor<'a>],
+        parameters: Option<&str>,
+    ) -> Result<(Body<'a>, usize), Problem> {
         let sizes: Vec<usize> = self
             .inputs
             .iter()
@@ -55,6 +59,10 @@ impl Template {
             input.write_header(&mut body, tensor, *size);
         }
         body.extend_from_slice(&self.tail);
+        for part in parameters.map_or([""; 2], |parameters| [",\"parameters\":", parameters]) {
+            body.extend_from_slice(part.as_bytes());
+        }
+        body.push(b'}');
         let header_length = body.len();
         Ok((kserve::binary::body(body, tensors), header_length))
     }
@@ -89,8 +97,12 @@ mod tests {
     fn template(inputs: &[&str], outputs: &[&str]) -> Template {
         let inputs: Vec<_> =
             inputs.iter().map(|name| DeclaredInput { name: (*name).into(), shape: Shape::UNKNOWN }).collect();
-        let output =
-            |name: &&str| DeclaredOutput { name: (*name).into(), element: ElementType::Float32, shape: Shape::UNKNOWN };
+        let output = |name: &&str| DeclaredOutput {
+            name: (*name).into(),
+            element: ElementType::Float32,
+            shape: Shape::UNKNOWN,
+            is_blob: false,
+        };
         Template::new(&inputs, &outputs.iter().map(output).collect::<Vec<_>>())
     }
 
@@ -100,7 +112,7 @@ mod tests {
             InputTensor { element: ElementType::Int16, shape: vec![1, 2], data: InputData::Raw(&[1, 0, 2, 0]) };
         let strings: InputData = InputData::Text(["a", "", "b\0c"].into_iter().collect());
         let text = InputTensor { element: ElementType::String, shape: vec![3], data: strings };
-        let (body, length) = template(&["x\"y", "t"], &["z"]).fill(&[numbers, text]).unwrap();
+        let (body, length) = template(&["x\"y", "t"], &["z"]).fill(&[numbers, text], None).unwrap();
         let body = body.join();
         let header: Value = serde_json::from_slice(&body[..length]).unwrap();
         assert_eq!(
@@ -120,7 +132,7 @@ mod tests {
     fn empty_and_scalar_tensors_are_described_too() {
         let empty = InputTensor { element: ElementType::Float32, shape: vec![0, 4], data: InputData::Raw(&[]) };
         let scalar = InputTensor { element: ElementType::Bool, shape: vec![], data: InputData::Raw(&[1]) };
-        let (body, length) = template(&["e", "s"], &[]).fill(&[empty, scalar]).unwrap();
+        let (body, length) = template(&["e", "s"], &[]).fill(&[empty, scalar], None).unwrap();
         let body = body.join();
         let header: Value = serde_json::from_slice(&body[..length]).unwrap();
         assert_eq!(header["inputs"][0]["shape"], json!([0, 4]));

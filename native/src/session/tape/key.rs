@@ -19,7 +19,12 @@ pub fn of(node: &Node, inputs: &[InputTensor]) -> String {
     }
     // Constant options are few and hold no tensors, so that their textual form will do. Records name the type so.
     print.add(format!("Settings({:?})", node.options.values()).as_bytes());
-    node.option_inputs.iter().for_each(|option| print.add(option.name.as_bytes()));
+    node.option_inputs.iter().for_each(|option| print.add(option.name().as_bytes()));
+    // Of the headers that hold credentials neither name nor value: whose call it was says nothing of what was asked.
+    for (name, value) in node.headers.constant() {
+        print.add(name.as_str().as_bytes());
+        print.add(value.as_bytes());
+    }
     print.add(b"outputs");
     for output in &node.outputs {
         print.add(output.name.as_bytes());
@@ -32,7 +37,7 @@ pub fn of(node: &Node, inputs: &[InputTensor]) -> String {
 }
 
 /// The first eight bytes of a text's hash.
-pub(super) fn check(text: &str) -> String {
+pub fn check(text: &str) -> String {
     hex(&ring::digest::digest(&SHA256, text.as_bytes()).as_ref()[..8])
 }
 
@@ -50,7 +55,7 @@ impl Print {
         self.0.update(&(tensor.shape.len() as u64).to_le_bytes());
         tensor.shape.iter().for_each(|size| self.0.update(&size.to_le_bytes()));
         match &tensor.data {
-            InputData::Raw(bytes) => self.add(bytes),
+            InputData::Raw(bytes) | InputData::Blob(bytes) => self.add(bytes),
             InputData::Text(strings) => strings.iter().for_each(|string| self.add(string)),
         }
     }

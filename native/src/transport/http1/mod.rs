@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 
 use self::head::{Head, Length};
 use self::outgoing::Outgoing;
+use super::coding::Coding;
 use super::io::{BoxIo, cut_short, lost};
 use super::reading::Reading;
 use super::{Body, Limits, Response, Tally, Trouble, sleep};
@@ -76,16 +77,16 @@ impl Http1 {
     ) -> Result<Response, Trouble> {
         self.open = false; // unless the exchange ends well
         let mut exchange = Exchange { connection: self, outgoing: Outgoing::new(head, body) };
-        let Head { status, headers, length, keeps } = exchange.head().await?;
+        let Head { status, mut headers, length, keeps } = exchange.head().await?;
         let good = status.as_u16() == 200;
-        let mut reading = Reading::new(limits, good, tally);
-        let outcome = exchange.body(length, &mut reading).await;
+        let mut reading = Reading::new(limits, good, Coding::take(&mut headers), tally);
+        let outcome = exchange.body(length, &mut reading).await.and_then(|()| reading.end());
         let again = keeps && outcome.is_ok() && exchange.outgoing.is_sent();
         self.open = again;
         match outcome {
             Err(problem) if good => Err(Trouble::Final(problem.with_status(200))),
             // The text of an error is quoted as far as it came, and as far as the limit allows.
-            _ => Ok(Response { status, headers, body: reading.finish() }),
+            _ => Ok(Response { status, headers, body: reading.finish(), ..Response::default() }),
         }
     }
 }
@@ -157,7 +158,7 @@ impl Exchange<'_> {
         while left > 0 {
             let most = left.min(reading.room());
             let ended = self.gather(most, reading).await?;
-            left -= self.add(most, reading)?;
+            left -= self.add(most, reading).await?;
             if ended && left > 0 {
                 return Err(cut_short(&closed()));
             }
@@ -185,10 +186,10 @@ impl Exchange<'_> {
     }
 
     /// Adds what is in the buffer, at most `most` bytes, to the body; how many it were.
-    fn add(&mut self, most: u64, reading: &mut Reading<'_>) -> Result<u64, Problem> {
+    async fn add(&mut self, most: u64, reading: &mut Reading<'_>) -> Result<u64, Problem> {
         let piece = self.take(most);
         let length = piece.len() as u64;
-        reading.add(piece)?;
+        reading.add(piece).await?;
         Ok(length)
     }
 
@@ -261,7 +262,7 @@ impl Exchange<'_> {
         loop {
             let most = reading.room();
             let ended = self.gather(most, reading).await?;
-            self.add(most, reading)?;
+            self.add(most, reading).await?;
             if ended {
                 return Ok(());
             }

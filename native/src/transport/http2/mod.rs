@@ -10,8 +10,10 @@ use h2::client::{Builder, SendRequest};
 use h2::{Reason, RecvStream};
 
 use self::driver::Driver;
+use super::coding::Coding;
 use super::io::{BoxIo, cause, cut_short, lost};
 use super::reading::Reading;
+use super::unpacking::unpack;
 use super::{Limits, Response, Tally, Trouble, grpc};
 use crate::endpoint::Wire;
 use crate::failure::{Code, Problem};
@@ -95,7 +97,7 @@ async fn perform(
         let _ = stream.send_data(body, true);
     }
     let (head, mut body) = answer.await.map_err(unanswered)?.into_parts();
-    let mut response = Response { status: head.status, headers: head.headers, body: Default::default() };
+    let mut response = Response { status: head.status, headers: head.headers, ..Response::default() };
     let outcome = read(&mut body, wire, &mut response, limits, tally).await;
     outcome.map_err(|problem| match wire {
         Wire::Http => Trouble::Final(problem.with_status(response.status.as_u16())),
@@ -114,8 +116,11 @@ async fn read(
     tally: &Tally,
 ) -> Result<(), Problem> {
     let good = response.status.as_u16() == 200;
-    let mut reading = Reading::new(limits, good, tally);
-    let outcome = read_body(body, good && wire == Wire::Grpc, &mut reading).await;
+    let message = good && wire == Wire::Grpc;
+    // gRPC compresses messages, never the body that they are in.
+    let coding = if message { None } else { Coding::take(&mut response.headers) };
+    let mut reading = Reading::new(limits, good, coding, tally);
+    let outcome = read_body(body, message, &mut reading).await.and_then(|()| reading.end());
     response.body = reading.finish();
     match outcome {
         // The text of an error is quoted as far as it came, and as far as the limit allows.
@@ -125,6 +130,7 @@ async fn read(
     let trailers = body.trailers().await.map_err(|error| cut_short(&error))?;
     if wire == Wire::Grpc {
         grpc::fold(&mut response.headers, trailers, &response.body);
+        unpack(response, limits, tally).await?;
     }
     Ok(())
 }
@@ -135,7 +141,7 @@ async fn read_body(body: &mut RecvStream, message: bool, reading: &mut Reading<'
         // A connection that is gone needs no room.
         let _ = body.flow_control().release_capacity(piece.len());
         reading.received(piece.len());
-        reading.add(piece)?;
+        reading.add(piece).await?;
         if message {
             grpc::check_length(reading)?;
         }

@@ -1,6 +1,8 @@
 //! Proxies that the environment names: HTTP ones, reached with or without TLS, and SOCKS 5.
 
 mod environment;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod login;
 mod socks;
 
@@ -228,6 +230,7 @@ fn of_proxy(trouble: Trouble) -> Trouble {
         Trouble::Unanswered(problem) | Trouble::Stale(problem) | Trouble::Refused(problem) => {
             Trouble::Unanswered(told(problem))
         }
+        Trouble::Silent(problem) => Trouble::Silent(told(problem)),
         Trouble::Final(problem) => Trouble::Final(told(problem)),
     }
 }

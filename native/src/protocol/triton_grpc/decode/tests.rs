@@ -12,6 +12,7 @@ fn declared(outputs: &[(&str, ElementType)]) -> Vec<DeclaredOutput> {
         name: (*name).into(),
         element: *element,
         shape: Shape::UNKNOWN,
+        is_blob: false,
     };
     outputs.iter().map(output).collect()
 }
@@ -61,6 +62,23 @@ fn raw(tensor: &OutputTensor) -> Vec<u8> {
 fn typed(datatype: &str, element: ElementType, shape: &[i64], contents: &[u8]) -> Result<Vec<u8>, Code> {
     let message = described("y", datatype, shape, Some(contents));
     decode(&message, &[("y", element)]).map(|outputs| raw(&outputs[0])).map_err(|problem| problem.code)
+}
+
+#[test]
+fn the_one_string_of_a_blob_comes_out_as_its_bytes() {
+    let mut declared = declared(&[("y", ElementType::UInt8)]);
+    declared[0].is_blob = true;
+    let raw_contents = [described("y", "BYTES", &[1, 1], None), field(6, b"\x03\0\0\0\xff\0\xd8")].concat();
+    let own_contents = described("y", "BYTES", &[1], Some(&field(8, b"\xff\0\xd8")));
+    for message in [raw_contents, own_contents] {
+        let found = &outputs(Cursor::new(&body(&message)), &declared).unwrap()[0];
+        assert_eq!(
+            (found.element, found.shape.as_slice(), raw(found)),
+            (ElementType::UInt8, &[3][..], b"\xff\0\xd8".to_vec())
+        );
+    }
+    let numbers = [described("y", "UINT8", &[1], None), field(6, b"a")].concat();
+    assert_eq!(outputs(Cursor::new(&body(&numbers)), &declared).unwrap_err().code, Code::OutputType);
 }
 
 #[test]
@@ -208,7 +226,7 @@ fn metadata_becomes_specs() {
     let tensor = [field(1, b"x"), field(2, b"FP16"), field(3, &varints(&[-1, 3]))].concat();
     let message = [field(1, b"m"), field(2, b"1"), field(3, b"python"), field(4, &tensor)].concat();
     let described = metadata(Cursor::new(&body(&message))).unwrap();
-    let spec = TensorSpec { name: "x".into(), element: ElementType::Float16, shape: vec![-1, 3] };
+    let spec = TensorSpec { name: "x".into(), element: ElementType::Float16, shape: Some(vec![-1, 3]) };
     assert_eq!(described, Description { inputs: vec![spec], outputs: vec![] });
     for tensor in [field(2, b"FP8"), [field(2, b"FP32"), field(3, &varints(&[-2]))].concat(), field(3, &[1; 70])] {
         assert_eq!(metadata(Cursor::new(&body(&field(5, &tensor)))).unwrap_err().code, Code::Answer);

@@ -13,6 +13,7 @@ fn declared(outputs: &[(&str, ElementType)]) -> Vec<DeclaredOutput> {
         name: (*name).into(),
         element: *element,
         shape: Shape::UNKNOWN,
+        is_blob: false,
     };
     outputs.iter().map(output).collect()
 }
@@ -25,7 +26,7 @@ fn response(header: &[u8], tail: &[u8]) -> Response {
     let (front, back) = tail.split_at(tail.len() / 3);
     body.push(Bytes::copy_from_slice(front));
     body.push(Bytes::copy_from_slice(back));
-    Response { status: StatusCode::OK, headers, body }
+    Response { status: StatusCode::OK, headers, body, ..Response::default() }
 }
 
 fn decode(header: &Value, tail: &[u8], wanted: &[(&str, ElementType)]) -> Result<Vec<OutputTensor>, Problem> {
@@ -49,6 +50,34 @@ fn binary(name: &str, datatype: &str, shape: impl Into<Value>, size: impl Into<V
 
 fn header(outputs: Vec<Value>) -> Value {
     json!({"model_name": "m", "model_version": "1", "outputs": outputs})
+}
+
+#[test]
+fn the_one_string_of_a_blob_comes_out_as_its_bytes() {
+    let mut declared = declared(&[("y", ElementType::UInt8)]);
+    declared[0].is_blob = true;
+    let read = |output: Value, tail: &[u8]| {
+        outputs(&response(header(vec![output]).to_string().as_bytes(), tail), &declared)
+            .map(|outputs| outputs[0].clone())
+    };
+    let jpeg = read(binary("y", "BYTES", vec![1, 1], 7), b"\x03\0\0\0\xff\0\xd8").unwrap();
+    assert_eq!(
+        (jpeg.element, jpeg.shape.as_slice(), raw(&jpeg)),
+        (ElementType::UInt8, &[3][..], b"\xff\0\xd8".to_vec())
+    );
+    for data in [json!(["\u{e9}\u{0}"]), json!([["\u{e9}\u{0}"]])] {
+        let shape = if data[0].is_array() { vec![1, 1] } else { vec![1] };
+        let text = read(json!({"name": "y", "datatype": "BYTES", "shape": shape, "data": data}), b"").unwrap();
+        assert_eq!(raw(&text), "\u{e9}\u{0}".as_bytes());
+    }
+    for (output, tail, code) in [
+        (binary("y", "BYTES", vec![2], 10), &b"\x01\0\0\0a\x01\0\0\0b"[..], Code::OutputShape),
+        (binary("y", "BYTES", vec![1], 10), b"\x01\0\0\0a\x01\0\0\0b", Code::OutputShape),
+        (binary("y", "BYTES", vec![1], 4), b"\x01\0\0\0", Code::OutputShape),
+        (binary("y", "UINT8", vec![1], 1), b"a", Code::OutputType),
+    ] {
+        assert_eq!(read(output, tail).unwrap_err().code, code);
+    }
 }
 
 #[test]

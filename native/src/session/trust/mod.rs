@@ -1,27 +1,38 @@
 //! Certificates beside the system's: authorities that are trusted too, and what a client shows of itself.
 //!
 //! They come from a policy's files, or from those that `ONNXHYBRID_CA_FILE`, `ONNXHYBRID_CLIENT_CERT`,
-//! `ONNXHYBRID_CLIENT_KEY` and `ONNXHYBRID_CLIENT_CERT_HOSTS` name. Files that change are read again.
+//! `ONNXHYBRID_CLIENT_KEY` (with `ONNXHYBRID_CLIENT_KEY_PASSPHRASE`) and `ONNXHYBRID_CLIENT_CERT_HOSTS` name. Files that
+//! change are read again.
 
+mod key;
+mod pinned;
+
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use self::pinned::Pinned;
 use crate::endpoint::Origin;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::session::credential::parse_hosts;
 use crate::session::entry::Entry;
 
+pub use key::Passphrase;
+pub(crate) use pinned::advice;
+
 /// The files of a client's certificate and key, and the hosts that may see it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientCertificate {
     certificate: PathBuf,
     key: PathBuf,
+    passphrase: Option<Passphrase>,
     /// `None` for any endpoint of the session's model.
     hosts: Option<Vec<Entry>>,
 }
@@ -29,7 +40,13 @@ pub struct ClientCertificate {
 impl ClientCertificate {
     /// A certificate for `hosts`, or for any endpoint of the session's model.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>, hosts: Option<Vec<Entry>>) -> Self {
-        Self { certificate: certificate.into(), key: key.into(), hosts }
+        Self { certificate: certificate.into(), key: key.into(), passphrase: None, hosts }
+    }
+
+    /// The same, with what its key is encrypted with.
+    #[must_use]
+    pub fn with_passphrase(self, passphrase: Option<Passphrase>) -> Self {
+        Self { passphrase, ..self }
     }
 
     fn is_for(&self, origin: &Origin) -> bool {
@@ -53,6 +70,7 @@ pub struct Trust {
 struct Files {
     ca_file: Option<(PathBuf, SystemTime)>,
     client: Option<[(PathBuf, SystemTime); 2]>,
+    passphrase: Option<Passphrase>,
 }
 
 /// Configurations that are kept: with and without a client's certificate, and some from before a change.
@@ -119,8 +137,9 @@ impl Trust {
 
 impl Files {
     fn stamped(ca_file: Option<&Path>, client: Option<&ClientCertificate>) -> Result<Self, Problem> {
+        let passphrase = client.and_then(|client| client.passphrase.clone());
         let client = client.map(|client| Ok::<_, Problem>([stamp(&client.certificate)?, stamp(&client.key)?]));
-        Ok(Self { ca_file: ca_file.map(stamp).transpose()?, client: client.transpose()? })
+        Ok(Self { ca_file: ca_file.map(stamp).transpose()?, client: client.transpose()?, passphrase })
     }
 
     fn is_some(&self) -> bool {
@@ -130,21 +149,22 @@ impl Files {
     fn load(&self) -> Result<Arc<ClientConfig>, Problem> {
         let authorities = self.ca_file.as_ref().map(|(path, _)| certificates(path)).transpose()?;
         let client = self.client.as_ref().map(|[(certificate, _), (key, _)]| {
-            // The error of a key's file could quote it.
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|_| unusable(key, "holds no private key in PEM"))?;
+            let key = key::read(key, self.passphrase.as_ref()).map_err(|what| unusable(key, &what))?;
             Ok::<_, Problem>((certificates(certificate)?, key))
         });
         configured(authorities.unwrap_or_default(), client.transpose()?)
     }
 }
 
-/// The roots of the system, with those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name; empty if there are none.
-fn system_roots() -> RootCertStore {
-    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+/// The roots of the system, with those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name; empty if there are none. Where these
+/// are set, the certificates themselves come along: somebody chose them.
+fn system_roots() -> (RootCertStore, Vec<CertificateDer<'static>>) {
+    static ROOTS: OnceLock<(RootCertStore, Vec<CertificateDer<'static>>)> = OnceLock::new();
     let load = || {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        roots
+        let (mut roots, certificates) = (RootCertStore::empty(), rustls_native_certs::load_native_certs().certs);
+        let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().any(|name| variable(name).is_some());
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        (roots, if chosen { certificates } else { Vec::new() })
     };
     ROOTS.get_or_init(load).clone()
 }
@@ -160,18 +180,21 @@ fn configured(
     added: Vec<CertificateDer<'static>>,
     client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 ) -> Result<Arc<ClientConfig>, Problem> {
-    let mut roots = system_roots();
-    roots.add_parsable_certificates(added);
+    let (mut roots, mut trusted) = system_roots();
+    roots.add_parsable_certificates(added.iter().cloned());
+    trusted.extend(added);
     if roots.is_empty() {
         let message = "the system has no root certificates; set SSL_CERT_FILE or ONNXHYBRID_CA_FILE to a file of them";
         return Err(Problem::new(Code::Connect, message));
     }
-    let unusable = |error: rustls::Error| Problem::new(Code::Trust, format!("TLS cannot be set up: {error}"));
+    let unusable = |error: &dyn Error| Problem::new(Code::Trust, format!("TLS cannot be set up: {error}"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+    let verifier = Arc::new(Pinned { webpki: webpki.map_err(|error| unusable(&error))?, trusted });
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(unusable)?.with_root_certificates(roots);
+    let config = config.map_err(|error| unusable(&error))?.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = match client {
-        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(unusable)?,
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))?,
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -189,7 +212,10 @@ fn from_environment(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Option
     let hosts = variable("ONNXHYBRID_CLIENT_CERT_HOSTS").unwrap_or_default();
     let hosts = hosts.to_string_lossy();
     let hosts: Vec<_> = hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).collect();
-    Ok(Some(ClientCertificate::new(certificate, key, Some(parse_hosts(&hosts)?))))
+    let passphrase =
+        variable("ONNXHYBRID_CLIENT_KEY_PASSPHRASE").and_then(|text| text.into_os_string().into_string().ok());
+    let certificate = ClientCertificate::new(certificate, key, Some(parse_hosts(&hosts)?));
+    Ok(Some(certificate.with_passphrase(passphrase.map(Passphrase::new))))
 }
 
 fn stamp(path: &Path) -> Result<(PathBuf, SystemTime), Problem> {

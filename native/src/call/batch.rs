@@ -1,0 +1,144 @@
+//! A batch as requests (one, one for each row, or one for each slice of rows), and the answers put together again.
+
+use std::ops::Range;
+
+use super::Call;
+use crate::failure::{Code, Problem};
+use crate::protocol::{Asked, Batch};
+use crate::tensor::{InputTensor, OutputTensor};
+use crate::transport::{Request, Response};
+
+/// How the rows of a call are spread over its requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Cut {
+    rows: usize,
+    /// Rows of one request; the last may have fewer.
+    each: usize,
+}
+
+impl Cut {
+    fn requests(self) -> usize {
+        self.rows.div_ceil(self.each)
+    }
+
+    fn range(self, request: usize) -> Range<usize> {
+        let first = request * self.each;
+        first..(first + self.each).min(self.rows)
+    }
+
+    /// Says which rows a problem of one request befell.
+    fn problem(self, request: usize, mut problem: Problem) -> Problem {
+        let range = self.range(request);
+        let place = if range.len() == 1 {
+            format!("row {}", range.start)
+        } else {
+            format!("rows {} to {}", range.start, range.end - 1)
+        };
+        if self.rows > 1 {
+            problem.message = format!("{place}: {}", problem.message);
+        }
+        problem
+    }
+}
+
+/// The requests of one call, and how its rows are spread over them: `None` where one request carries them all.
+pub(super) struct Requests<'a> {
+    pub(super) list: Vec<Request<'a>>,
+    pub(super) cut: Option<Cut>,
+}
+
+impl Requests<'_> {
+    /// The same, with nothing lent.
+    pub(super) fn into_owned(self) -> Requests<'static> {
+        Requests { list: self.list.into_iter().map(Request::into_owned).collect(), cut: self.cut }
+    }
+
+    /// The problem of the request at `index`, with the rows that it befell.
+    pub(super) fn problem(&self, index: usize, problem: Problem) -> Problem {
+        match self.cut {
+            Some(cut) => cut.problem(index, problem),
+            None => problem,
+        }
+    }
+}
+
+impl Call {
+    /// The requests of a call; none where the service takes no empty batch.
+    pub(super) fn requests<'a>(&self, tensors: &'a [InputTensor<'a>], asked: &Asked) -> Result<Requests<'a>, Problem> {
+        if asked.rows == 0 && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row) {
+            return Ok(Requests { list: Vec::new(), cut: None });
+        }
+        let Some(cut) = self.cut(tensors, asked)? else {
+            return Ok(Requests { list: vec![self.protocol.request(tensors, asked)?], cut: None });
+        };
+        let request = |index| {
+            let range = cut.range(index);
+            let asked = Asked { rows: range.len(), ..asked.clone() };
+            let slice = |(index, tensor): (usize, &'a InputTensor<'a>)| {
+                if self.has_rows(index, tensor) { tensor.slice(range.clone()) } else { tensor.clone() }
+            };
+            let tensors: Vec<_> = tensors.iter().enumerate().map(slice).collect();
+            self.protocol.request(&tensors, &asked).map_err(|problem| cut.problem(index, problem))
+        };
+        let list: Result<_, _> = (0..cut.requests()).map(request).collect();
+        Ok(Requests { list: list?, cut: Some(cut) })
+    }
+
+    /// How the rows are spread; `None` where one request carries them all.
+    fn cut(&self, tensors: &[InputTensor], asked: &Asked) -> Result<Option<Cut>, Problem> {
+        let with_rows = tensors.iter().enumerate().filter(|(index, tensor)| self.has_rows(*index, tensor));
+        let mut counts = with_rows.map(|(_, tensor)| tensor.rows());
+        let cut = match (self.node.protocol.batch, self.node.batch) {
+            (Batch::Row, _) => Cut { rows: asked.rows, each: 1 },
+            (_, Some(most)) => Cut { rows: counts.clone().next().unwrap_or(0), each: most },
+            (_, None) => return Ok(None),
+        };
+        if self.node.protocol.batch != Batch::Row && cut.rows <= cut.each {
+            return Ok(None);
+        }
+        match counts.any(|count| count != cut.rows) {
+            true => Err(Problem::new(Code::Input, "the inputs differ in their number of rows")),
+            false => Ok(Some(cut)),
+        }
+    }
+
+    fn has_rows(&self, input: usize, tensor: &InputTensor) -> bool {
+        let left_out = || self.node.optional.is_left_out(&self.node.inputs[input], tensor);
+        self.node.protocol.batch == Batch::Row
+            || self.node.with_rows.get(input).is_some_and(|has_rows| *has_rows && !left_out())
+    }
+
+    /// The outputs in the answers to all requests of a call.
+    pub(super) fn joined(
+        &self,
+        responses: &[Response],
+        cut: Option<Cut>,
+        asked: &Asked,
+    ) -> Result<Vec<OutputTensor>, Problem> {
+        let Some(cut) = cut else {
+            return responses.first().map_or_else(|| Ok(Vec::new()), |only| self.protocol.outputs(only, asked));
+        };
+        let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
+        for (request, response) in responses.iter().enumerate() {
+            let asked = Asked { rows: cut.range(request).len(), ..asked.clone() };
+            let outputs = self.protocol.outputs(response, &asked).and_then(|outputs| self.whole(outputs, asked.rows));
+            let outputs = outputs.map_err(|problem| cut.problem(request, problem))?;
+            columns.iter_mut().zip(outputs).for_each(|(column, output)| column.push(output));
+        }
+        let unfit = || Problem::new(Code::OutputShape, "the answers to the rows differ in their shapes");
+        columns.iter().map(|rows| OutputTensor::stack(rows).ok_or_else(unfit)).collect()
+    }
+
+    /// The outputs of one request, if they have as many rows as it had.
+    fn whole(&self, outputs: Vec<OutputTensor>, rows: usize) -> Result<Vec<OutputTensor>, Problem> {
+        let unfit = |output: &OutputTensor| output.shape.first().is_none_or(|size| usize::try_from(*size) != Ok(rows));
+        match outputs.iter().position(unfit) {
+            Some(index) if self.node.protocol.batch != Batch::Row => {
+                let (name, shape) = (&self.node.outputs[index].name, &outputs[index].shape);
+                let message = format!("output \"{name}\" has shape {shape:?}, and {rows} rows were asked for");
+                Err(Problem::new(Code::OutputShape, message))
+            }
+            _ => Ok(outputs),
+        }
+    }
+}

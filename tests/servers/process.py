@@ -1,0 +1,54 @@
+"""A server that tests run as a process of its own: waiting until it answers, and ending it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+class ServerError(RuntimeError):
+    """The server did not start; the message ends with its log."""
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return once `url` is answered.
+
+    Raises:
+        ServerError: the process ended, or did not answer in time.
+    """
+    # A proxy of the environment has no business between two ends of one machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, OSError), opener.open(url, timeout=1):
+            return
+        time.sleep(0.05)
+    raise ServerError(f"{url} did not become ready; its server's log:\n{log.read_text(errors='replace')}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server gently, then the whole of its process group in any case."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

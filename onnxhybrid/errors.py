@@ -30,7 +30,7 @@ class Error(Exception):
         self.code = code
         self.message = message
         # Python 3.11 and later end a traceback with it; the message itself stays as short as programs want it.
-        self.__notes__ = [f'What it means and what to do: onnxhybrid.explain("{code}")']
+        self.__notes__ = [f'What it means and what to do: oh.explain("{code}")']
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, self.__dict__))

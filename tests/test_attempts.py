@@ -61,7 +61,8 @@ def test_a_server_is_asked_about_its_model_by_the_same_rules() -> None:
     }
     with swallowing(1, json.dumps({"name": "m", **tensors}).encode()) as server:
         model = oh.remote.triton(server.url, "m", attempt_timeout=0.2, retries=1)
-    assert (model.inputs[0].name, len(server.requests)) == ("x", 2)
+    # The last one asks for the model's configuration.
+    assert (model.inputs[0].name, len(server.requests)) == ("x", 3)
 
 
 def test_a_file_says_the_time_of_an_attempt_where_there_is_one() -> None:

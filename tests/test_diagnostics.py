@@ -145,7 +145,7 @@ def test_a_traceback_ends_with_the_way_to_the_explanation() -> None:
         oh.TensorSpec("x", "no dtype", ())
     except oh.Error as error:
         shown = "".join(traceback.format_exception(error)).rstrip()
-        assert shown.endswith(f'onnxhybrid.explain("{error.code}")')
+        assert shown.endswith(f'oh.explain("{error.code}")')
         assert str(error) == f"[{error.code}] {error.message}"
     else:
         pytest.fail("it was no error")

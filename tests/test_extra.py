@@ -125,7 +125,8 @@ def test_an_input_of_extra_is_a_field_of_the_form(dialect: Dialect) -> None:
 
 
 OWN = {
-    "chat": ["model", "messages", "temperature", "max_tokens"],
+    "chat": ["model", "messages", "temperature", "max_tokens", "max_completion_tokens"],
+    "responses": ["model", "input", "instructions", "max_output_tokens"],
     "embeddings": ["model", "input", "encoding_format", "dimensions"],
     "audio": ["model", "file", "language", "prompt", "temperature", "response_format"],
 }

@@ -243,7 +243,8 @@ def test_a_loop_ends_where_one_of_its_calls_fails(count: int, failing: int | Non
     behaviours = [BAD if number == failing else GOOD for number in range(1, 5)]
     with raw_server(in_turn(itertools.chain(behaviours, itertools.repeat(GOOD)))) as server:
         ours = results(oh.fallback(looped(server.url), _for_the_loop(), report=True), m=np.array(count))
-        asked = len(server.requests)
+        # After a failure the server is asked once which form of tensors it takes.
+        asked = sum(request.startswith(b"POST") for request in server.requests)
     failed = failing is not None and failing <= count
     assert bool(ours["fallback_used"]) == failed
     assert asked == (failing if failed else count)

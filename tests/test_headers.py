@@ -268,7 +268,8 @@ def test_the_question_for_metadata_carries_the_headers_that_are_known(monkeypatc
         report = oh.validate(model, online=True)
         asked = server.requests
     assert [spec.name for spec in model.inputs] == ["tenant", "x"]
-    assert [request.path for request in asked] == ["/v2/models/adder"] * 2
+    # Each time it is asked for the optional inputs, too.
+    assert [request.path for request in asked] == ["/v2/models/adder", "/v2/models/adder/config"] * 2
     for request in asked:
         assert (request.host, request.headers["x-key"], request.headers["api-key"]) == ("h.example", KEY, KEY)
         assert "x-tenant" not in request.headers

@@ -353,7 +353,7 @@ WORDS = {
 @pytest.mark.parametrize("body", WORDS)
 def test_a_refusal_is_told_in_the_servers_words(body: str) -> None:
     refusal = answer(body.encode(), status="422 Unprocessable Entity")
-    told = pytest.raises(oh.RemoteStatusError, match=f"Unprocessable Entity: {WORDS[body]}$")
+    told = pytest.raises(oh.RemoteStatusError, match=f"Unprocessable Entity: {WORDS[body]}\n")
     with raw_server(refusal) as server, told:
         run(remote(server.url, binary=False), x=X)
 

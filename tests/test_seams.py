@@ -229,17 +229,17 @@ def test_a_shape_that_a_part_refuses_alone_is_refused_behind_another_part(dtype:
     taken: tuple[tuple[int, ...], ...] = ((3, 4), (0, 4), (1, 4))
     refused: tuple[tuple[int, ...], ...] = ((4, 3), (4,), (), (1, 3, 4), (2, 2, 2), (0, 5), (8,))
     for shape in taken:
-        np.testing.assert_array_equal(composed(chained, {"x": np.zeros(shape, _numpy(dtype))}, level)["z"], shape)
+        np.testing.assert_array_equal(composed(chained, {"x": _blank(shape, dtype)}, level)["z"], shape)
     for shape in refused:
         with pytest.raises(oh.Error) as caught:
-            composed(chained, {"x": np.zeros(shape, _numpy(dtype))}, level)
+            composed(chained, {"x": _blank(shape, dtype)}, level)
         assert caught.value.code == "OH548"
         assert "'y' of the part 'first'" in str(caught.value)
         assert "'second', which takes" in str(caught.value)
 
 
-def _numpy(dtype: str) -> Any:
-    return object if dtype == "str" else dtype
+def _blank(shape: tuple[int, ...], dtype: str) -> Any:
+    return np.full(shape, "", object) if dtype == "str" else np.zeros(shape, dtype)
 
 
 @given(

@@ -9,14 +9,12 @@ use crate::attributes::{self, Required, Text};
 use crate::element::ElementType;
 use crate::endpoint::Endpoint;
 use crate::failure::{Problem, malformed};
-use crate::protocol::declared::{
-    Declared, DeclaredInput, DeclaredOutput, OPTIONAL_INPUTS, Optional, OwnAttributes, with_rows,
-};
+use crate::protocol::declared::{Declared, DeclaredInput, DeclaredOutput, OPTIONAL_INPUTS, Optional, OwnAttributes};
 use crate::protocol::headers::Headers;
 use crate::protocol::options::{OptionInput, Options};
-use crate::protocol::spec::{Authentication, Batch, Protocol, ProtocolSpec};
+use crate::protocol::spec::{Authentication, Protocol, ProtocolSpec};
 use crate::protocol::table;
-use crate::protocol::{blobs, groups};
+use crate::protocol::{cutting, groups};
 use crate::shape::{Shape, ShapeParser};
 use crate::tensor::OutputTensor;
 
@@ -130,7 +128,8 @@ impl Node {
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
         let outputs = reader.outputs(&mut shapes, &signature.outputs, flag)?;
-        let (batch, with_rows) = cut(attributes, (protocol, &own), &inputs, &outputs)?;
+        let batch = attributes::BATCH.read(attributes)?;
+        let (batch, with_rows) = cutting::cut(protocol, &own, batch, (&inputs, &outputs))?;
         Ok(Self {
             name: signature.name,
             protocol,
@@ -193,25 +192,6 @@ pub fn endpoint(text: &str, protocol: &ProtocolSpec) -> Result<Endpoint, Problem
 pub fn authentication(scheme: &str, protocol: &ProtocolSpec) -> Result<Authentication, Problem> {
     let unknown = || malformed(format!("auth_scheme \"{scheme}\" is neither bearer nor api-key"));
     Authentication::parse(scheme, protocol.authentication).ok_or_else(unknown)
-}
-
-/// Rows of one request at most, and which inputs have them.
-fn cut(
-    attributes: &dyn Attributes,
-    (protocol, own): (&ProtocolSpec, &OwnAttributes),
-    inputs: &[DeclaredInput],
-    outputs: &[DeclaredOutput],
-) -> Result<(Option<usize>, Vec<bool>), Problem> {
-    let most = usize::try_from(attributes::BATCH.read(attributes)?).unwrap_or(usize::MAX);
-    match protocol.batch {
-        _ if most == 0 => Ok((None, Vec::new())),
-        Batch::Whole => Err(malformed(format!("batch is {most}, and what {} sends has no rows", protocol.name))),
-        Batch::Row => Ok((None, Vec::new())),
-        Batch::Request | Batch::Filled => {
-            let is_blob = |name: &str| blobs::names(own.text(blobs::ATTRIBUTE), name);
-            Ok((Some(most), with_rows(inputs, outputs, is_blob)?))
-        }
-    }
 }
 
 /// Reads the attributes that `protocol` has of its own.

@@ -62,6 +62,11 @@ impl Shape {
         }
     }
 
+    /// Whether its first size and that of `other` are called the same.
+    pub fn has_rows_of(&self, other: &Self) -> bool {
+        matches!((self.leading(), other.leading()), (Some(Dimension::Named(own)), Some(Dimension::Named(theirs))) if own == theirs)
+    }
+
     /// The first dimension; `None` of a scalar.
     fn leading(&self) -> Option<Dimension> {
         self.0.as_ref().map_or(Some(Dimension::Any), |dimensions| dimensions.first().copied())

@@ -1,6 +1,6 @@
 """Whether the batch of a remote call can be cut into slices, each a request of its own.
 
-The library has the same rules (`native/src/protocol/declared.rs`), which decide when a session opens.
+The library has the same rules (`native/src/protocol/cutting.rs`), which decide when a session opens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-//! OpenAI's transcriptions, chat completions and embeddings.
+//! OpenAI's transcriptions, chat completions, responses and embeddings.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -12,7 +12,8 @@ static NODES: LazyLock<Vec<Node>> = LazyLock::new(|| {
     let audio = |form| node("openai.audio", &[String], &[("response_format", form)]);
     let chat = |form| node("openai.chat", &[String], &[("form", form)]);
     let embeddings = node("openai.embeddings", &[Float32], &[]);
-    vec![audio("json"), audio("verbose_json"), audio("text"), chat(""), chat("raw"), embeddings]
+    let responses = node("openai.responses", &[String], &[]);
+    vec![responses, audio("json"), audio("verbose_json"), audio("text"), chat(""), chat("raw"), embeddings]
 });
 
 fuzz_target!(|data: &[u8]| NODES.iter().for_each(|node| check(node, data)));

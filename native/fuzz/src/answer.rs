@@ -38,7 +38,7 @@ pub fn answered(data: &[u8], piece: usize) -> Response {
     for part in pieces(data.get(end + 2..).unwrap_or_default(), piece) {
         body.push(Bytes::copy_from_slice(part));
     }
-    Response { status, headers, body }
+    Response { status, headers, body, ..Response::default() }
 }
 
 /// Reads the answer as `node` does, in one piece and in several.

@@ -1,66 +1,11 @@
 //! A batch as requests (one, one for each row, or one for each slice of rows), and the answers put together again.
 
-use std::ops::Range;
-
 use super::Call;
+use super::requests::{Cut, Requests};
 use crate::failure::{Code, Problem};
 use crate::protocol::{Asked, Batch};
 use crate::tensor::{InputTensor, OutputTensor};
-use crate::transport::{Request, Response};
-
-/// How the rows of a call are spread over its requests.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Cut {
-    rows: usize,
-    /// Rows of one request; the last may have fewer.
-    each: usize,
-}
-
-impl Cut {
-    fn requests(self) -> usize {
-        self.rows.div_ceil(self.each)
-    }
-
-    fn range(self, request: usize) -> Range<usize> {
-        let first = request * self.each;
-        first..(first + self.each).min(self.rows)
-    }
-
-    /// Says which rows a problem of one request befell.
-    fn problem(self, request: usize, mut problem: Problem) -> Problem {
-        let range = self.range(request);
-        let place = if range.len() == 1 {
-            format!("row {}", range.start)
-        } else {
-            format!("rows {} to {}", range.start, range.end - 1)
-        };
-        if self.rows > 1 {
-            problem.message = format!("{place}: {}", problem.message);
-        }
-        problem
-    }
-}
-
-/// The requests of one call, and how its rows are spread over them: `None` where one request carries them all.
-pub(super) struct Requests<'a> {
-    pub(super) list: Vec<Request<'a>>,
-    pub(super) cut: Option<Cut>,
-}
-
-impl Requests<'_> {
-    /// The same, with nothing lent.
-    pub(super) fn into_owned(self) -> Requests<'static> {
-        Requests { list: self.list.into_iter().map(Request::into_owned).collect(), cut: self.cut }
-    }
-
-    /// The problem of the request at `index`, with the rows that it befell.
-    pub(super) fn problem(&self, index: usize, problem: Problem) -> Problem {
-        match self.cut {
-            Some(cut) => cut.problem(index, problem),
-            None => problem,
-        }
-    }
-}
+use crate::transport::Response;
 
 impl Call {
     /// The requests of a call; none where the service takes no empty batch.

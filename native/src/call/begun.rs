@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Call;
-use super::batch::Requests;
 use super::prepared::{Expected, Invocation};
+use super::requests::Requests;
 use super::taped::Recalled;
 use super::task::Task;
 use crate::failure::{Code, Failure, Problem};

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use http::header::CONTENT_TYPE;
 
 use super::Call;
-use super::batch::Requests;
 use super::prepared::Invocation;
+use super::requests::Requests;
 use crate::failure::{Code, Problem};
 use crate::protocol::spec::Forms;
 use crate::run::bounds::{self, Beyond};

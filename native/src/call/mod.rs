@@ -8,6 +8,7 @@ mod begun;
 mod direct;
 mod forms;
 mod prepared;
+mod requests;
 mod secrets;
 mod taped;
 mod task;

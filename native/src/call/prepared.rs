@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch::{Cut, Requests};
+use super::requests::{Cut, Requests};
 use super::secrets::{keys, token_secret};
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};

@@ -90,11 +90,15 @@ impl Protocol for Score {
         Ok(Request { method: Method::POST, path: self.path.clone(), headers, body })
     }
 
-    fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+    fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         check_content(response, &["application/json"])?;
         let body = response.body.join();
         let text = std::str::from_utf8(&body).map_err(|_| results::answer("it is no UTF-8"))?;
-        results::read(&unquoted(text), self.form, &self.outputs)
+        let is_of_rows = |output: &DeclaredOutput, rows: i64| {
+            let counts = self.inputs.first().is_some_and(|input| output.shape.has_rows_of(&input.shape));
+            !counts || usize::try_from(rows) == Ok(asked.rows)
+        };
+        results::read(&unquoted(text), self.form, &self.outputs, is_of_rows)
     }
 }
 

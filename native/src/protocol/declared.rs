@@ -128,24 +128,6 @@ impl Declared<'_> {
     }
 }
 
-/// Which inputs have rows where a batch is cut: those whose first size is open, and called like that of the others. `Err`
-/// where there is nothing to cut, or nothing that could be put together again. What is `whole` has no rows in any case.
-pub fn with_rows(
-    inputs: &[DeclaredInput],
-    outputs: &[DeclaredOutput],
-    whole: impl Fn(&str) -> bool,
-) -> Result<Vec<bool>, Problem> {
-    let mut cut = inputs.iter().filter(|input| !whole(&input.name)).map(|input| &input.shape);
-    let Some(leading) = cut.find(|shape| shape.shares_rows(shape)) else {
-        return Err(malformed("a batch is cut into rows, and no input has a first size that is left open"));
-    };
-    if let Some(other) = outputs.iter().find(|output| whole(&output.name) || !output.shape.shares_rows(leading)) {
-        let what = "a batch is cut into rows, which by its declared first size are not those of output";
-        return Err(malformed(format!("{what} \"{}\"", other.name)));
-    }
-    Ok(inputs.iter().map(|input| !whole(&input.name) && input.shape.shares_rows(leading)).collect())
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod azureml;
+pub mod cutting;
 pub mod declared;
 pub mod groups;
 mod grpc;
@@ -24,5 +25,4 @@ mod told;
 mod triton_grpc;
 mod triton_http;
 
-pub use kserve::blobs;
 pub use spec::{Asked, Batch, Protocol, ProtocolSpec};

@@ -1,8 +1,9 @@
 //! What a server says of a failure, in the forms that services have for it.
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{First, entries, not_null, value};
+use super::json::{First, List, entries, not_null, value};
 
 /// Where services put what went wrong, in the order in which it is looked for: OpenAI's and Azure's own, FastAPI's, and
 /// those of gateways and of others who speak the same API.
@@ -109,8 +110,29 @@ fn in_object(json: &str, depth: u8) -> Option<String> {
         (Some(title), Some(message)) if title != message => format!("{title}: {message}"),
         _ => (0..SENTENCES.len()).find_map(said)?,
     };
+    let told = match place(json) {
+        Some(place) => format!("{place}: {told}"),
+        None => told,
+    };
     let details = details(json);
     Some(if details.is_empty() { told } else { format!("{told} ({})", details.join(", ")) })
+}
+
+/// Where in the request the fault is, as FastAPI tells it: `"loc": ["body", "inputs", 0]`.
+fn place(json: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Step {
+        Name(String),
+        Index(u64),
+    }
+    let found = entries(json, &["loc"]).ok()?;
+    let steps: List<Step> = serde_json::from_str(value(&found, 0)?).ok()?;
+    let steps = steps.0.into_iter().map(|step| match step {
+        Step::Name(name) => name,
+        Step::Index(index) => index.to_string(),
+    });
+    Some(steps.collect::<Vec<_>>().join(".")).filter(|place| !place.is_empty())
 }
 
 /// What Azure tells beside its message: the code of the inner error, and what its filter found.

@@ -15,7 +15,13 @@ use crate::failure::{Code, Problem};
 /// An answer that comes in pieces of so many bytes: its status, its headers and its body; or a code.
 pub fn http1(bytes: &[u8], piece: usize) -> Result<(u16, String, Vec<u8>), Code> {
     let deadline = Instant::now() + Duration::from_secs(600);
-    let limits = Limits { deadline, connect_timeout: Duration::ZERO, retries: 0, max_response_bytes: 1 << 20 };
+    let limits = Limits {
+        deadline,
+        connect_timeout: Duration::ZERO,
+        attempt_timeout: None,
+        retries: 0,
+        max_response_bytes: 1 << 20,
+    };
     let mut connection = Http1::new(Box::new(join(Pieces::of(bytes, piece), sink())));
     let (body, tally) = (Body::default(), Tally::default());
     let answer = block_on(deadline, connection.exchange(b"GET / HTTP/1.1\r\n\r\n", &body, &limits, &tally));

@@ -20,10 +20,16 @@ const ERROR: &str = "error";
 /// Reads the outputs in the JSON `text` of a success.
 ///
 /// An object holds them by name, or all of them under the form's own key. What is no object is the one output there is;
-/// a list of objects is a table by rows, as MLflow writes it.
-pub(super) fn read(text: &str, form: Form, declared: &[DeclaredOutput]) -> Result<Vec<OutputTensor>, Problem> {
+/// a list of objects is a table by rows, as MLflow writes it. `is_of_rows` says whether so many rows are as many as were
+/// asked for, where an output has these.
+pub(super) fn read(
+    text: &str,
+    form: Form,
+    declared: &[DeclaredOutput],
+    is_of_rows: impl Fn(&DeclaredOutput, i64) -> bool,
+) -> Result<Vec<OutputTensor>, Problem> {
     if !text.trim_start().starts_with('{') {
-        return values(text, declared);
+        return bare(text, declared, is_of_rows);
     }
     let own = form.result_key();
     let names: Vec<_> = declared.iter().map(|output| output.name.as_str()).collect();
@@ -37,6 +43,25 @@ pub(super) fn read(text: &str, form: Form, declared: &[DeclaredOutput]) -> Resul
         Some(key) if found.iter().any(|(index, _)| *index == 0) => values(one(&found, 0, key)?, declared),
         Some(key) if found.is_empty() => Err(answer(format!("\"{key}\" is missing"))),
         own => by_name(&found, usize::from(own.is_some()), declared),
+    }
+}
+
+/// Outputs of which nothing but type, rank and rows says that they are a result, and no other JSON.
+fn bare(
+    text: &str,
+    declared: &[DeclaredOutput],
+    is_of_rows: impl Fn(&DeclaredOutput, i64) -> bool,
+) -> Result<Vec<OutputTensor>, Problem> {
+    let outputs = values(text, declared).map_err(|problem| answer(problem.message))?;
+    let fits = |output: &OutputTensor, declared: &DeclaredOutput| {
+        let rank = declared.shape.rank().unwrap_or(output.shape.len());
+        rank == output.shape.len() && output.shape.first().is_none_or(|size| is_of_rows(declared, *size))
+    };
+    match outputs.iter().zip(declared).find(|(output, declared)| !fits(output, declared)) {
+        None => Ok(outputs),
+        Some((output, declared)) => {
+            Err(answer(format!("it is bare, and as output \"{}\" of shape {:?}", declared.name, output.shape)))
+        }
     }
 }
 

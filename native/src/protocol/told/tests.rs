@@ -13,7 +13,7 @@ fn what_went_wrong_is_found_in_the_forms_of_many_services() {
         (json!({"detail": "busy"}), "busy"),
         (
             json!({"detail": [{"loc": ["body", "model"], "msg": "field required"}, {"msg": "bad"}]}),
-            "field required; bad",
+            "body.model: field required; bad",
         ),
         (json!({"statusCode": 401, "message": "busy"}), "busy"),
         (json!({"error_code": 17, "error_msg": "busy"}), "busy"),

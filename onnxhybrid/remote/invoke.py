@@ -177,8 +177,8 @@ def invoke(
     results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
     node = _node(target, inputs, outputs, settings, options)
-    named = [[(spec.name, spec.shape) for spec in tensors] for tensors in (inputs, outputs)]
-    if problem := cut_problem(target.protocol, settings.batch or 0, *named, blobs_of(node)):
+    taken, given = ([(spec.name, spec.shape) for spec in tensors] for tensors in (inputs, outputs))
+    if problem := cut_problem(target.protocol, settings.batch or 0, taken, given, blobs_of(node)):
         raise ModelError("OH304", problem)
     node.input.extend(spec.name for spec in public)
     node.output.extend(spec.name for spec in results)

@@ -1,0 +1,132 @@
+"""Stand-ins on loopback for servers as their documents have them: what they take, refuse and answer."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import email
+import email.policy
+import http
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tests.servers.heard import Heard, heard
+from tests.servers.raw import RawServer, answer, raw_server
+
+VECTOR = [0.25, -0.5]
+"""What every stand-in makes of a text."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: a status and a body, which is JSON unless it is bytes."""
+
+    status: int
+    body: Any
+    kind: str = "application/json"
+    more: str = ""
+
+
+Answering = Callable[[Heard], Reply]
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A server: an answer for each `METHOD /path?query`, one for all other paths, and one for who is not let in."""
+
+    routes: Mapping[str, Answering]
+    missing: Reply
+    admits: Callable[[Heard], bool] = field(default=lambda _: True)
+    refusal: Reply = field(default_factory=lambda: Reply(401, b""))
+
+    def reply(self, request: bytes) -> Reply:
+        """What the server answers."""
+        asked, method = heard(request), request.split(b" ", 1)[0].decode()
+        if not self.admits(asked):
+            return self.refusal
+        route = self.routes.get(f"{method} {asked.path}")
+        return self.missing if route is None else route(asked)
+
+
+@contextlib.contextmanager
+def serving(stand_in: StandIn) -> Iterator[RawServer]:
+    """Serve on a free loopback port until the block ends."""
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        said = stand_in.reply(request)
+        body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+        status = f"{said.status} {http.HTTPStatus(said.status).phrase}"
+        answer(body, status=status, kind=said.kind, more=said.more)(connection, request)
+
+    with raw_server(behave) as server:
+        yield server
+
+
+def with_header(name: str, value: str) -> Callable[[Heard], bool]:
+    """Whether a request has this header."""
+    return lambda asked: asked.headers.get(name) == value
+
+
+def embedded(asked: Heard, **more: Any) -> Reply:
+    """OpenAI's answer to a request for embeddings: floats, or base64 where that is asked for."""
+    request = json.loads(asked.body)
+    packed = base64.b64encode(np.array(VECTOR, "<f4").tobytes()).decode()
+    vector = packed if request.get("encoding_format") == "base64" else VECTOR
+    data = [{"object": "embedding", "index": row, "embedding": vector} for row in range(len(request["input"]))]
+    usage = {"prompt_tokens": 6, "total_tokens": 6}
+    return Reply(200, {"object": "list", "data": data, "model": request["model"], "usage": usage, **more})
+
+
+def form_of(asked: Heard) -> dict[str, bytes]:
+    """The fields of a multipart form."""
+    head = f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + asked.body, policy=email.policy.HTTP)
+    fields = {}
+    for part in message.iter_parts():  # type: ignore[attr-defined]
+        fields[str(part.get_param("name", header="content-disposition"))] = part.get_payload(decode=True)
+    return fields
+
+
+_DTYPES = {"FP32": "<f4", "INT64": "<i8"}
+
+
+def tensors_of(asked: Heard) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A KServe v2 request: its JSON, and each input as an array, or as the bytes that came for BYTES."""
+    size = int(asked.headers.get("inference-header-content-length", len(asked.body)))
+    head, rest = json.loads(asked.body[:size]), asked.body[size:]
+    tensors = {}
+    for tensor in head["inputs"]:
+        if "data" in tensor:
+            values = np.array(tensor["data"], _DTYPES[tensor["datatype"]]).reshape(tensor["shape"])
+        else:
+            length = tensor["parameters"]["binary_data_size"]
+            raw, rest = rest[:length], rest[length:]
+            bytes_alone = tensor["datatype"] == "BYTES"
+            values = raw if bytes_alone else np.frombuffer(raw, _DTYPES[tensor["datatype"]]).reshape(tensor["shape"])
+        tensors[tensor["name"]] = values
+    return head, tensors
+
+
+def inferred(head: dict[str, Any], name: str, datatype: str, values: np.ndarray[Any, Any], **more: Any) -> Reply:
+    """A KServe v2 answer of one output: in bytes where the request asks for them, and else in JSON."""
+    wanted = next((output for output in head.get("outputs", ()) if output["name"] == name), {})
+    output: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": datatype}
+    if not wanted.get("parameters", {}).get("binary_data"):
+        return Reply(200, {**more, "outputs": [{**output, "data": values.ravel().tolist()}]})
+    raw = values.astype(_DTYPES[datatype]).tobytes()
+    text = json.dumps({**more, "outputs": [{**output, "parameters": {"binary_data_size": len(raw)}}]}).encode()
+    framing = f"Inference-Header-Content-Length: {len(text)}\r\n"
+    return Reply(200, text + raw, kind="application/octet-stream", more=framing)
+
+
+def section(page: str, title: str) -> str:
+    """The Python of the section with this title."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return "".join(re.findall(r"```python\n(.*?)```", found[1], re.DOTALL))

@@ -1,9 +1,8 @@
-"""The calls of docs/servers.md, as the page has them, to servers that take, refuse and answer what their documents say."""
+"""The calls of docs/servers.md, to servers that take, refuse and answer what their documents say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,11 +10,11 @@ import numpy as np
 import pytest
 
 import onnxhybrid as oh
+from tests.documented import built, code
 from tests.servers import documented_openai as openai
 from tests.servers import documented_tensors as tensors
-from tests.servers.documented import VECTOR, StandIn, section, serving
+from tests.servers.documented import VECTOR, StandIn, serving
 
-PAGE = (Path(__file__).parent.parent / "docs" / "servers.md").read_text(encoding="utf-8")
 WRONG = "wrong-0123456789abcdef"
 PROMPT, TEXT = {"prompt": np.array(["hi"], object)}, {"text": np.array(["a", "b"], object)}
 FILE = {"file": np.frombuffer(b"RIFF", np.uint8)}
@@ -26,7 +25,7 @@ PERSONS = {"age": np.array([19.0, 33.0]), "sex": np.array([1.0, 0.0])}
 class Call:
     """A model of the page, who answers it, and what comes of it.
 
-    It is refused in these words with a wrong key, or, where `edit` is given, with one text of its code in another's place.
+    It is refused in these words with a wrong key; where `edit` is given, with the right key and code that is changed so.
     """
 
     section: str
@@ -95,7 +94,9 @@ CALLS = (
         "batch size 33 > maximum allowed batch size 32",
         (", batch=32", ""),
     ),
-    Call("NIM", "chat", openai.NIM, PROMPT, ["Hi"], "`absent` does not exist", ("meta/llama-3.1-8b-instruct", "absent")),
+    Call(
+        "NIM", "chat", openai.NIM, PROMPT, ["Hi"], "`absent` does not exist", ("meta/llama-3.1-8b-instruct", "absent")
+    ),
     Call(
         "NIM",
         "queries",
@@ -106,14 +107,33 @@ CALLS = (
         ('extra={"input_type": "query"},', ""),
     ),
     Call("LiteLLM", "chat", openai.LITELLM, PROMPT, ["Hello from the gateway"], "Invalid proxy server token"),
+    Call("LiteLLM", "behind", openai.LITELLM, PROMPT, ["Hello from the gateway"], "Invalid proxy server token"),
     Call("OpenAI", "chat", openai.OPENAI, PROMPT, ["Hello! How can I assist you today?"], "Incorrect API key"),
-    Call("OpenAI", "answers", openai.OPENAI, PROMPT, ["In a peaceful grove beneath a silver moon"], "Incorrect API key"),
+    Call(
+        "OpenAI", "answers", openai.OPENAI, PROMPT, ["In a peaceful grove beneath a silver moon"], "Incorrect API key"
+    ),
     Call("OpenAI", "vectors", openai.OPENAI, TEXT, [VECTOR] * 2, "Incorrect API key"),
     Call("OpenAI", "spoken", openai.OPENAI, FILE, ["Imagine the wildest idea"], "Incorrect API key"),
     Call("Azure OpenAI", "chat", openai.AZURE_OPENAI, PROMPT, ["Yes"], "invalid subscription key or wrong"),
-    Call("Azure OpenAI", "chat", openai.AZURE_OPENAI, PROMPT, ["Yes"], "deployment for this resource does not exist", ("gpt-4o", "absent")),
+    Call(
+        "Azure OpenAI",
+        "chat",
+        openai.AZURE_OPENAI,
+        PROMPT,
+        ["Yes"],
+        "deployment for this resource does not exist",
+        ("gpt-4o", "absent"),
+    ),
     Call("Azure OpenAI", "spoken", openai.AZURE_OPENAI, FILE, ["A text"], "invalid subscription key or wrong"),
-    Call("Azure AI Foundry", "chat", openai.FOUNDRY, PROMPT, ["Yes"], "deployment for this resource does not exist", ("gpt-4.1-nano", "absent")),
+    Call(
+        "Azure AI Foundry",
+        "chat",
+        openai.FOUNDRY,
+        PROMPT,
+        ["Yes"],
+        "deployment for this resource does not exist",
+        ("gpt-4.1-nano", "absent"),
+    ),
     Call("Azure AI Foundry", "chat", openai.FOUNDRY, PROMPT, ["Yes"], "invalid subscription key or wrong"),
     Call("Azure AI Foundry", "answers", openai.FOUNDRY, PROMPT, ["Hello!"], "invalid subscription key or wrong"),
     Call(
@@ -149,31 +169,27 @@ def title(call: Call) -> str:
     return f"{call.section}: {call.variable}, {call.words}"
 
 
-def answered(call: Call, code: str, key: str) -> Any:
+def answered(call: Call, python: str, key: str) -> Any:
     """What comes of the model that this code builds, moved to the stand-in."""
-    names: dict[str, Any] = {"oh": oh}
-    exec(code, names)
-    model: oh.Model = names[call.variable]
-    (remote,) = model.remotes
-    there = urlsplit(remote.endpoint)
     with serving(call.server) as server:
-        moved = model.retarget({f"{there.scheme}://{there.netloc}": server.url})
+        model = built(python, call.variable, server.url)
         secret = oh.Secret(key, hosts=[urlsplit(server.url).netloc])
-        session = oh.Session(moved, credentials=dict.fromkeys(remote.credentials, secret))
+        names = (name for remote in model.remotes for name in remote.credentials)
+        session = oh.Session(model, credentials=dict.fromkeys(names, secret))
         return session.run(None, call.feeds)[0].tolist()
 
 
 @pytest.mark.parametrize("call", CALLS, ids=title)
 def test_the_call_of_the_page_is_answered_as_the_server_documents(call: Call) -> None:
-    assert answered(call, section(PAGE, call.section), openai.KEY) == call.value
+    assert answered(call, code(call.section), openai.KEY) == call.value
 
 
 @pytest.mark.parametrize("call", CALLS, ids=title)
 def test_a_refusal_is_told_in_the_words_that_the_server_documents(call: Call) -> None:
-    code, key = section(PAGE, call.section), WRONG
+    python, key = code(call.section), WRONG
     if call.edit is not None:
-        assert call.edit[0] in code
-        code, key = code.replace(*call.edit), openai.KEY
+        assert call.edit[0] in python
+        python, key = python.replace(*call.edit), openai.KEY
     with pytest.raises(oh.RemoteStatusError) as caught:
-        answered(call, code, key)
+        answered(call, python, key)
     assert call.words in str(caught.value)

@@ -8,7 +8,6 @@ import email
 import email.policy
 import http
 import json
-import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -86,11 +85,9 @@ def embedded(asked: Heard, **more: Any) -> Reply:
 def form_of(asked: Heard) -> dict[str, bytes]:
     """The fields of a multipart form."""
     head = f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode()
-    message = email.message_from_bytes(head + asked.body, policy=email.policy.HTTP)
-    fields = {}
-    for part in message.iter_parts():  # type: ignore[attr-defined]
-        fields[str(part.get_param("name", header="content-disposition"))] = part.get_payload(decode=True)
-    return fields
+    parts = email.message_from_bytes(head + asked.body, policy=email.policy.HTTP).iter_parts()
+    named = ((str(part.get_param("name", header="content-disposition")), part) for part in parts)
+    return {name: bytes(part.get_payload(decode=True)) for name, part in named}  # type: ignore[arg-type]
 
 
 _DTYPES = {"FP32": "<f4", "INT64": "<i8"}
@@ -100,22 +97,21 @@ def tensors_of(asked: Heard) -> tuple[dict[str, Any], dict[str, Any]]:
     """A KServe v2 request: its JSON, and each input as an array, or as the bytes that came for BYTES."""
     size = int(asked.headers.get("inference-header-content-length", len(asked.body)))
     head, rest = json.loads(asked.body[:size]), asked.body[size:]
-    tensors = {}
+    tensors: dict[str, Any] = {}
     for tensor in head["inputs"]:
+        name, shape, dtype = tensor["name"], tensor["shape"], _DTYPES.get(tensor["datatype"])
         if "data" in tensor:
-            values = np.array(tensor["data"], _DTYPES[tensor["datatype"]]).reshape(tensor["shape"])
-        else:
-            length = tensor["parameters"]["binary_data_size"]
-            raw, rest = rest[:length], rest[length:]
-            bytes_alone = tensor["datatype"] == "BYTES"
-            values = raw if bytes_alone else np.frombuffer(raw, _DTYPES[tensor["datatype"]]).reshape(tensor["shape"])
-        tensors[tensor["name"]] = values
+            tensors[name] = np.array(tensor["data"], dtype).reshape(shape)
+            continue
+        length = tensor["parameters"]["binary_data_size"]
+        raw, rest = rest[:length], rest[length:]
+        tensors[name] = raw if dtype is None else np.frombuffer(raw, dtype).reshape(shape)
     return head, tensors
 
 
 def inferred(head: dict[str, Any], name: str, datatype: str, values: np.ndarray[Any, Any], **more: Any) -> Reply:
     """A KServe v2 answer of one output: in bytes where the request asks for them, and else in JSON."""
-    wanted = next((output for output in head.get("outputs", ()) if output["name"] == name), {})
+    wanted: dict[str, Any] = next((output for output in head.get("outputs", ()) if output["name"] == name), {})
     output: dict[str, Any] = {"name": name, "shape": list(values.shape), "datatype": datatype}
     if not wanted.get("parameters", {}).get("binary_data"):
         return Reply(200, {**more, "outputs": [{**output, "data": values.ravel().tolist()}]})
@@ -123,10 +119,3 @@ def inferred(head: dict[str, Any], name: str, datatype: str, values: np.ndarray[
     text = json.dumps({**more, "outputs": [{**output, "parameters": {"binary_data_size": len(raw)}}]}).encode()
     framing = f"Inference-Header-Content-Length: {len(text)}\r\n"
     return Reply(200, text + raw, kind="application/octet-stream", more=framing)
-
-
-def section(page: str, title: str) -> str:
-    """The Python of the section with this title."""
-    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    assert found, title
-    return "".join(re.findall(r"```python\n(.*?)```", found[1], re.DOTALL))

@@ -1,4 +1,4 @@
-"""Stand-ins for servers of the OpenAI API as their documents have them; the bodies are those documents' own, cut short."""
+"""Stand-ins for servers of the OpenAI API, as their documents have them; the bodies are those of the documents."""
 
 from __future__ import annotations
 
@@ -102,7 +102,12 @@ def _nim(asked: Heard) -> Reply:
     return embedded(asked)
 
 
-_NIM_UNKNOWN = {"object": "error", "message": "The model `absent` does not exist.", "type": "NotFoundError", "code": 404}
+_NIM_UNKNOWN = {
+    "object": "error",
+    "message": "The model `absent` does not exist.",
+    "type": "NotFoundError",
+    "code": 404,
+}
 NIM = StandIn(
     {
         "POST /v1/chat/completions": _for(
@@ -113,14 +118,15 @@ NIM = StandIn(
     missing=_NOT_FOUND,
 )
 
-# https://docs.litellm.ai/docs/proxy/api_key_auth; the refusal as in https://github.com/BerriAI/litellm/pull/39787
+# https://docs.litellm.ai/docs/proxy/api_key_auth, and `custom_litellm_api_key` of litellm/proxy/_types.py. The refusal is
+# reported by https://github.com/monarch-initiative/ontogpt/issues/516.
 LITELLM = StandIn(
     {"POST /v1/chat/completions": lambda _: Reply(200, _said("Hello from the gateway", model="gpt-4o"))},
     missing=_NOT_FOUND,
-    admits=_BEARER,
+    admits=lambda asked: _BEARER(asked) or asked.headers.get("x-litellm-api-key") == KEY,
     refusal=_error(
         401,
-        "Authentication Error, Invalid proxy server token passed. Received API Key = sk-...",
+        "Authentication Error, Invalid proxy server token passed. key=3990ab5a, not found in db.",
         type="token_not_found_in_db",
         param="key",
         code="401",
@@ -183,7 +189,7 @@ API_MANAGEMENT = StandIn(
     refusal=Reply(401, {"statusCode": 401, "message": "Access denied due to invalid subscription key."}),
 )
 
-# https://docs.openvino.ai/2026/model-server/ovms_docs_rest_api_chat.html, …_embeddings.html and ovms_docs_security.html;
+# https://docs.openvino.ai/2026/model-server/ovms_docs_rest_api_chat.html, …_embeddings.html, ovms_docs_security.html;
 # the refusals are those of src/status.cpp, with the statuses of src/http_server.cpp.
 _OVMS_UNKNOWN = Reply(404, {"error": "Mediapipe graph definition with requested name is not found"})
 OVMS = StandIn(

@@ -1,4 +1,4 @@
-"""Stand-ins for servers of KServe v2 and of AzureML as their documents have them; the bodies are those documents' own."""
+"""Stand-ins for servers of KServe v2 and of AzureML, as their documents have them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from tests.servers.documented_openai import KEY
 from tests.servers.heard import Heard
 
 
-# https://kserve.github.io/website/docs/model-serving/predictive-inference/frameworks/sklearn and python/kserve/errors.py
+# https://kserve.github.io/website/docs/model-serving/predictive-inference/frameworks/sklearn; the refusal is that of
+# python/kserve/kserve/errors.py, and Istio's gateway knows a service by its host.
 def _iris(asked: Heard) -> Reply:
     head, tensors = tensors_of(asked)
     rows = len(tensors["input-0"])
     output = {"data": [1] * rows, "datatype": "INT64", "name": "predict", "parameters": None, "shape": [rows]}
-    return Reply(200, {"id": head.get("id"), "model_name": "sklearn-iris", "model_version": "v1.0.0", "outputs": [output]})
+    return Reply(
+        200, {"id": head.get("id"), "model_name": "sklearn-iris", "model_version": "v1.0.0", "outputs": [output]}
+    )
 
 
 KSERVE = StandIn(
@@ -27,8 +30,9 @@ KSERVE = StandIn(
 )
 
 
-# https://docs.openvino.ai/2026/model-server/ovms_docs_rest_api_kfs.html and ovms_docs_binary_input_kfs.html: BYTES are encoded
-# images, each with its length before it; outputs come in bytes where `binary_data` is asked for. The refusal: src/status.cpp.
+# https://docs.openvino.ai/2026/model-server/ovms_docs_rest_api_kfs.html and ovms_docs_binary_input_kfs.html: BYTES are
+# encoded images, each with its length before it; outputs come in bytes where `binary_data` is asked for. The
+# refusals are those of src/status.cpp.
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF"
 
 
@@ -37,7 +41,9 @@ def _resnet(asked: Heard) -> Reply:
     image = tensors["0"]
     if isinstance(image, bytes) and image != len(JPEG).to_bytes(4, "little") + JPEG:
         return Reply(400, {"error": "Image parsing failed"})
-    return inferred(head, "1463", "FP32", np.arange(1000, dtype=np.float32)[None], model_name="resnet", model_version="1")
+    return inferred(
+        head, "1463", "FP32", np.arange(1000, dtype=np.float32)[None], model_name="resnet", model_version="1"
+    )
 
 
 OVMS_TENSORS = StandIn(
@@ -46,8 +52,8 @@ OVMS_TENSORS = StandIn(
 )
 
 
-# https://learn.microsoft.com/azure/machine-learning/how-to-deploy-with-triton (its client is tritonclient.http with a bearer
-# token) and …/how-to-safely-rollout-online-endpoints (the header). The refusal is reported by
+# https://learn.microsoft.com/azure/machine-learning/how-to-deploy-with-triton, whose client is tritonclient.http with a
+# bearer token, and …/how-to-safely-rollout-online-endpoints for the header. The refusal is reported by
 # https://github.com/MicrosoftDocs/azure-docs/issues/98265.
 def _densenet(asked: Heard) -> Reply:
     head, _ = tensors_of(asked)

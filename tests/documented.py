@@ -12,12 +12,17 @@ import onnxhybrid as oh
 PAGE = Path(__file__).parent.parent / "docs" / "servers.md"
 
 
-def code(title: str) -> str:
-    """The Python of the page's section with this title."""
+def text(title: str) -> str:
+    """The page's section with this title."""
     page, heading = PAGE.read_text(encoding="utf-8"), rf"^## {re.escape(title)}\n"
     found = re.search(heading + r"(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     assert found, title
-    return "".join(re.findall(r"```python\n(.*?)```", found[1], re.DOTALL))
+    return found[1]
+
+
+def code(title: str) -> str:
+    """The Python of a section."""
+    return "".join(re.findall(r"```python\n(.*?)```", text(title), re.DOTALL))
 
 
 def built(python: str, variable: str, url: str) -> oh.Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import onnxhybrid as oh
-from tests.documented import built, code
+from tests.documented import PAGE, built, code, text
 from tests.servers import documented_openai as openai
 from tests.servers import documented_tensors as tensors
 from tests.servers.documented import VECTOR, StandIn, serving
@@ -25,7 +26,7 @@ PERSONS = {"age": np.array([19.0, 33.0]), "sex": np.array([1.0, 0.0])}
 class Call:
     """A model of the page, who answers it, and what comes of it.
 
-    It is refused in these words with a wrong key; where `edit` is given, with the right key and code that is changed so.
+    It is refused in these words with a wrong key; where `edit` is given, with the right key and code that is changed.
     """
 
     section: str
@@ -76,7 +77,15 @@ CALLS = (
     ),
     Call("OpenVINO Model Server", "gte", openai.OVMS, TEXT, [VECTOR] * 2, "invalid or missing api-key"),
     Call("vLLM", "llama", openai.VLLM, PROMPT, ["Hello!"], "Unauthorized"),
-    Call("vLLM", "llama", openai.VLLM, PROMPT, ["Hello!"], "`absent` does not exist", ("Nous", "absent")),
+    Call(
+        "vLLM",
+        "llama",
+        openai.VLLM,
+        PROMPT,
+        ["Hello!"],
+        "`absent` does not exist",
+        ("NousResearch/Meta-Llama-3-8B-Instruct", "absent"),
+    ),
     Call("vLLM", "spoken", openai.VLLM, FILE, [" Mary had a little lamb"], "Unauthorized"),
     Call("vLLM", "vectors", openai.VLLM, TEXT, [VECTOR] * 2, "Unauthorized"),
     Call("llama.cpp", "chat", openai.LLAMA_CPP, PROMPT, ["An exception"], "Invalid API Key"),
@@ -161,8 +170,22 @@ CALLS = (
         [np.linspace(0, 1, 1000, dtype=np.float32).tolist()],
         "key_auth_access_denied",
     ),
+    Call(
+        "AzureML, Triton",
+        "densenet",
+        tensors.AZUREML_TRITON,
+        {"data_0": np.zeros((1, 3, 224, 224), np.float32)},
+        [np.linspace(0, 1, 1000, dtype=np.float32).tolist()],
+        "404",
+        ('"blue"', '"green"'),
+    ),
     Call("API Management", "chat", openai.API_MANAGEMENT, PROMPT, ["Yes"], "invalid subscription key"),
 )
+
+
+def anchor(heading: str) -> str:
+    """What a link to a section says, as GitHub has it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def title(call: Call) -> str:
@@ -193,3 +216,20 @@ def test_a_refusal_is_told_in_the_words_that_the_server_documents(call: Call) ->
     with pytest.raises(oh.RemoteStatusError) as caught:
         answered(call, python, key)
     assert call.words in str(caught.value)
+
+
+def test_every_row_of_the_table_has_a_section_whose_call_is_tested_and_a_document() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| [")]
+    sections = set(re.findall(r"^## (.*)$", page, re.MULTILINE))
+    assert {row[0].split("](#")[1].rstrip(")") for row in rows} == {anchor(title) for title in sections}
+    assert [row[0] for row in rows if "](https://" not in row[-1]] == []
+    real = {title for title in sections if "test_the_call_of_the_page_is_answered" in text(title)}
+    assert sections == real | {call.section for call in CALLS}
+
+
+def test_every_model_of_the_page_is_called() -> None:
+    called = {(call.section, call.variable) for call in CALLS}
+    for title in {call.section for call in CALLS}:
+        built_here = re.findall(r"^(\w+) = oh\.remote\.", code(title), re.MULTILINE)
+        assert [name for name in built_here if (title, name) not in called] == [], title

@@ -37,10 +37,10 @@ Answering = Callable[[Heard], Reply]
 
 @dataclass(frozen=True)
 class StandIn:
-    """A server: an answer for each `METHOD /path?query`, one for all other paths, and one for who is not let in."""
+    """A server: what answers each `METHOD /path?query`, what all other paths, and what who is not let in gets."""
 
     routes: Mapping[str, Answering]
-    missing: Reply
+    missing: Reply | Answering
     admits: Callable[[Heard], bool] = field(default=lambda _: True)
     refusal: Reply = field(default_factory=lambda: Reply(401, b""))
 
@@ -49,8 +49,8 @@ class StandIn:
         asked, method = heard(request), request.split(b" ", 1)[0].decode()
         if not self.admits(asked):
             return self.refusal
-        route = self.routes.get(f"{method} {asked.path}")
-        return self.missing if route is None else route(asked)
+        said = self.routes.get(f"{method} {asked.path}", self.missing)
+        return said if isinstance(said, Reply) else said(asked)
 
 
 @contextlib.contextmanager
@@ -87,7 +87,7 @@ def form_of(asked: Heard) -> dict[str, bytes]:
     head = f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode()
     parts = email.message_from_bytes(head + asked.body, policy=email.policy.HTTP).iter_parts()
     named = ((str(part.get_param("name", header="content-disposition")), part) for part in parts)
-    return {name: bytes(part.get_payload(decode=True)) for name, part in named}  # type: ignore[arg-type]
+    return {name: bytes(part.get_payload(decode=True)) for name, part in named}
 
 
 _DTYPES = {"FP32": "<f4", "INT64": "<i8"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tests.servers.documented import Answering, Reply, StandIn, embedded, form_of, with_header
@@ -29,9 +30,14 @@ def _responded(text: str) -> dict[str, Any]:
     return {"id": "resp_682f", "object": "response", "status": "completed", "error": None, "output": [message]}
 
 
-def _for(model: str, reply: Reply, unknown: Reply) -> Answering:
-    """The reply to a JSON request that names the model, and what another name gets."""
-    return lambda asked: reply if json.loads(asked.body)["model"] == model else unknown
+def _for(model: str, reply: Reply, unknown: Callable[[str], Reply]) -> Answering:
+    """The reply to a JSON request that names the model, and what is made of another name."""
+
+    def respond(asked: Heard) -> Reply:
+        name = json.loads(asked.body)["model"]
+        return reply if name == model else unknown(name)
+
+    return respond
 
 
 # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, vllm/entrypoints/openai/server_utils.py (401)
@@ -43,14 +49,19 @@ def _vllm_transcript(asked: Heard) -> Reply:
     return Reply(200, {"text": " Mary had a little lamb", "usage": {"type": "duration", "seconds": 9}})
 
 
-_LLAMA = "NousResearch/Meta-Llama-3-8B-Instruct"
+def _vllm_unknown(name: str) -> Reply:
+    return _error(404, f"The model `{name}` does not exist.", type="NotFoundError", param="model", code=404)
+
+
+def _vllm_chat(asked: Heard) -> Reply:
+    if not isinstance(json.loads(asked.body).get("top_k"), int):
+        return _error(400, "1 validation error", type="Bad Request", param=None, code=400)
+    return _for("NousResearch/Meta-Llama-3-8B-Instruct", Reply(200, _said("Hello!")), _vllm_unknown)(asked)
+
+
 VLLM = StandIn(
     {
-        "POST /v1/chat/completions": lambda asked: (
-            Reply(200, _said("Hello!", model=_LLAMA))
-            if {"model": _LLAMA, "top_k": 50}.items() <= json.loads(asked.body).items()
-            else _error(404, "The model `absent` does not exist.", type="NotFoundError", param="model", code=404)
-        ),
+        "POST /v1/chat/completions": _vllm_chat,
         "POST /v1/audio/transcriptions": _vllm_transcript,
         "POST /v1/embeddings": embedded,
     },
@@ -70,12 +81,16 @@ LLAMA_CPP = StandIn(
     refusal=_error(401, "Invalid API Key", code=401, type="authentication_error"),
 )
 
+
 # https://docs.ollama.com/api/openai-compatibility and openai/openai.go, NewError
-_OLLAMA_UNKNOWN = _error(404, "model 'absent' not found", type="not_found_error", param=None, code=None)
+def _ollama_unknown(name: str) -> Reply:
+    return _error(404, f"model '{name}' not found", type="not_found_error", param=None, code=None)
+
+
 OLLAMA = StandIn(
     {
-        "POST /v1/chat/completions": _for("gpt-oss:20b", Reply(200, _said("This is a test.")), _OLLAMA_UNKNOWN),
-        "POST /v1/responses": _for("qwen3:8b", Reply(200, _responded("The sky is blue")), _OLLAMA_UNKNOWN),
+        "POST /v1/chat/completions": _for("gpt-oss:20b", Reply(200, _said("This is a test.")), _ollama_unknown),
+        "POST /v1/responses": _for("qwen3:8b", Reply(200, _responded("The sky is blue")), _ollama_unknown),
         "POST /v1/embeddings": embedded,
     },
     missing=Reply(404, b"404 page not found", kind="text/plain"),
@@ -94,32 +109,25 @@ def _tei(asked: Heard) -> Reply:
 TEI = StandIn({"POST /v1/embeddings": _tei}, missing=Reply(404, b""), admits=_BEARER)
 
 
-# https://docs.nvidia.com/nim/nemo-retriever/text-embedding/1.7.0/reference.html; the refusal is the one that
-# https://github.com/CherryHQ/cherry-studio/issues/16818 reports.
+# https://docs.nvidia.com/nim/nemo-retriever/text-embedding/1.7.0/reference.html, whose refusal is the one that
+# https://github.com/CherryHQ/cherry-studio/issues/16818 reports; chats are vLLM's, as
+# https://docs.nvidia.com/nim/large-language-models/latest/reference/api-reference.html says.
 def _nim(asked: Heard) -> Reply:
     if json.loads(asked.body).get("input_type") not in ("query", "passage"):
         return Reply(400, {"error": "'input_type' parameter is required for asymmetric models"})
     return embedded(asked)
 
 
-_NIM_UNKNOWN = {
-    "object": "error",
-    "message": "The model `absent` does not exist.",
-    "type": "NotFoundError",
-    "code": 404,
-}
 NIM = StandIn(
     {
-        "POST /v1/chat/completions": _for(
-            "meta/llama-3.1-8b-instruct", Reply(200, _said("Hi")), Reply(404, _NIM_UNKNOWN)
-        ),
+        "POST /v1/chat/completions": _for("meta/llama-3.1-8b-instruct", Reply(200, _said("Hi")), _vllm_unknown),
         "POST /v1/embeddings": _nim,
     },
     missing=_NOT_FOUND,
 )
 
-# https://docs.litellm.ai/docs/proxy/api_key_auth, and `custom_litellm_api_key` of litellm/proxy/_types.py. The refusal is
-# reported by https://github.com/monarch-initiative/ontogpt/issues/516.
+# https://docs.litellm.ai/docs/proxy/api_key_auth, and `custom_litellm_api_key` of litellm/proxy/_types.py. The refusal
+# is reported by https://github.com/monarch-initiative/ontogpt/issues/516.
 LITELLM = StandIn(
     {"POST /v1/chat/completions": lambda _: Reply(200, _said("Hello from the gateway", model="gpt-4o"))},
     missing=_NOT_FOUND,
@@ -168,8 +176,8 @@ AZURE_OPENAI = StandIn(
 )
 FOUNDRY = StandIn(
     {
-        "POST /openai/v1/chat/completions": _for("gpt-4.1-nano", Reply(200, _said("Yes")), _UNDEPLOYED),
-        "POST /openai/v1/responses": _for("gpt-4.1-nano", Reply(200, _responded("Hello!")), _UNDEPLOYED),
+        "POST /openai/v1/chat/completions": _for("gpt-4.1-nano", Reply(200, _said("Yes")), lambda _: _UNDEPLOYED),
+        "POST /openai/v1/responses": _for("gpt-4.1-nano", Reply(200, _responded("Hello!")), lambda _: _UNDEPLOYED),
     },
     missing=_error(404, "Resource not found", code="404"),
     admits=with_header("api-key", KEY),
@@ -194,7 +202,9 @@ API_MANAGEMENT = StandIn(
 _OVMS_UNKNOWN = Reply(404, {"error": "Mediapipe graph definition with requested name is not found"})
 OVMS = StandIn(
     {
-        "POST /v3/chat/completions": _for("llama3", Reply(200, _said("\n\nHow can I help you?")), _OVMS_UNKNOWN),
+        "POST /v3/chat/completions": _for(
+            "llama3", Reply(200, _said("\n\nHow can I help you?")), lambda _: _OVMS_UNKNOWN
+        ),
         "POST /v3/embeddings": embedded,
     },
     missing=Reply(404, {"error": "Invalid request URL"}),

@@ -24,7 +24,7 @@ def _iris(asked: Heard) -> Reply:
 
 KSERVE = StandIn(
     {"POST /v2/models/sklearn-iris/infer": _iris},
-    missing=Reply(404, {"error": "Model with name absent does not exist."}),
+    missing=lambda asked: Reply(404, {"error": f"Model with name {asked.path.split('/')[3]} does not exist."}),
     admits=lambda asked: asked.host == "sklearn-iris.kserve-test.example.com",
     refusal=Reply(404, b"", more="server: istio-envoy\r\n"),
 )
@@ -56,6 +56,8 @@ OVMS_TENSORS = StandIn(
 # bearer token, and …/how-to-safely-rollout-online-endpoints for the header. The refusal is reported by
 # https://github.com/MicrosoftDocs/azure-docs/issues/98265.
 def _densenet(asked: Heard) -> Reply:
+    if asked.headers.get("azureml-model-deployment") != "blue":
+        return Reply(404, b"")
     head, _ = tensors_of(asked)
     scores = np.linspace(0, 1, 1000, dtype=np.float32)[None]
     return inferred(head, "fc6_1", "FP32", scores, model_name="model_1", model_version="1")
@@ -65,8 +67,8 @@ _KEY = with_header("authorization", f"Bearer {KEY}")
 _DENIED = Reply(401, b"key_auth_access_denied", kind="text/plain")
 AZUREML_TRITON = StandIn(
     {"POST /v2/models/model_1/infer": _densenet},
-    missing=Reply(400, {"error": "Request for unknown model: 'absent' is not found"}),
-    admits=lambda asked: _KEY(asked) and asked.headers.get("azureml-model-deployment") == "blue",
+    missing=Reply(400, {"error": "Request for unknown model"}),
+    admits=_KEY,
     refusal=_DENIED,
 )
 

@@ -76,6 +76,7 @@ CALLS = (
         "invalid or missing api-key",
     ),
     Call("OpenVINO Model Server", "gte", openai.OVMS, TEXT, [VECTOR] * 2, "invalid or missing api-key"),
+    Call("OpenVINO Model Server", "spoken", openai.OVMS, FILE, ["A text"], "invalid or missing api-key"),
     Call("vLLM", "llama", openai.VLLM, PROMPT, ["Hello!"], "Unauthorized"),
     Call(
         "vLLM",
@@ -89,6 +90,7 @@ CALLS = (
     Call("vLLM", "spoken", openai.VLLM, FILE, [" Mary had a little lamb"], "Unauthorized"),
     Call("vLLM", "vectors", openai.VLLM, TEXT, [VECTOR] * 2, "Unauthorized"),
     Call("llama.cpp", "chat", openai.LLAMA_CPP, PROMPT, ["An exception"], "Invalid API Key"),
+    Call("llama.cpp", "answers", openai.LLAMA_CPP, PROMPT, ["A limerick"], "Invalid API Key"),
     Call("llama.cpp", "vectors", openai.LLAMA_CPP, TEXT, [VECTOR] * 2, "Invalid API Key"),
     Call("Ollama", "chat", openai.OLLAMA, PROMPT, ["This is a test."], "'absent' not found", ("gpt-oss:20b", "absent")),
     Call("Ollama", "poem", openai.OLLAMA, PROMPT, ["The sky is blue"], "'absent' not found", ("qwen3:8b", "absent")),

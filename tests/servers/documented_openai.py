@@ -74,6 +74,7 @@ VLLM = StandIn(
 LLAMA_CPP = StandIn(
     {
         "POST /v1/chat/completions": lambda _: Reply(200, _said("An exception", usage={"completion_tokens": 48})),
+        "POST /v1/responses": lambda _: Reply(200, _responded("A limerick")),
         "POST /v1/embeddings": embedded,
     },
     missing=_error(404, "File Not Found", code=404, type="not_found_error"),
@@ -197,8 +198,14 @@ API_MANAGEMENT = StandIn(
     refusal=Reply(401, {"statusCode": 401, "message": "Access denied due to invalid subscription key."}),
 )
 
+
 # https://docs.openvino.ai/2026/model-server/ovms_docs_rest_api_chat.html, …_embeddings.html, ovms_docs_security.html;
 # the refusals are those of src/status.cpp, with the statuses of src/http_server.cpp.
+def _ovms_transcript(asked: Heard) -> Reply:
+    form = form_of(asked)
+    return Reply(200, {"text": "A text"}) if {"model", "file"} <= form.keys() else _OVMS_UNKNOWN
+
+
 _OVMS_UNKNOWN = Reply(404, {"error": "Mediapipe graph definition with requested name is not found"})
 OVMS = StandIn(
     {
@@ -206,6 +213,7 @@ OVMS = StandIn(
             "llama3", Reply(200, _said("\n\nHow can I help you?")), lambda _: _OVMS_UNKNOWN
         ),
         "POST /v3/embeddings": embedded,
+        "POST /v3/audio/transcriptions": _ovms_transcript,
     },
     missing=Reply(404, {"error": "Invalid request URL"}),
     admits=_BEARER,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import onnxhybrid as oh
+from tests.documented import built, code
 from tests.servers.azureml import serve
 from tests.servers.process import free_port
 from tests.servers.raw import Behaviour, answer, raw_server
@@ -170,3 +171,10 @@ def test_a_form_that_does_not_fit_is_refused_at_the_line_that_gave_it() -> None:
 def test_the_credential_of_the_service_is_the_default() -> None:
     model = oh.remote.azureml("https://h/score", inputs=specs({"x": "int8"}), outputs=specs({"y": "int8"}))
     assert [remote.credential for remote in model.remotes] == ["azureml"]
+
+
+def test_the_call_of_the_page_is_answered(scoring_url: str) -> None:
+    model = built(code("AzureML, a script"), "score", scoring_url.removesuffix("/score"))
+    session = oh.Session(model, credentials={"azureml": "key-0123456789"})
+    (y,) = session.run(None, {"x": np.array([[1, 2]], np.float32)})
+    assert y.tolist() == [[2, 4]]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import onnxhybrid as oh
+from tests.documented import built, code
 from tests.servers import scoring
 from tests.servers.raw import answer, raw_server
 
@@ -84,3 +85,9 @@ def test_a_column_is_not_a_matrix(form: Any) -> None:
     inputs, outputs = [oh.TensorSpec("x", "float32", ("n", 3))], [oh.TensorSpec("y", "float32", ("n",))]
     with pytest.raises(oh.ModelError, match=rf"OH304.*{form}.*columns.*x: float32"):
         oh.remote.azureml("http://127.0.0.1:9", inputs=inputs, outputs=outputs, form=form)
+
+
+def test_the_call_of_the_page_is_answered(server: str) -> None:
+    model = built(code("MLflow"), "columns", f"{server}/columns")
+    (y,) = oh.Session(model).run(None, {"a": A, "b": B})
+    np.testing.assert_array_equal(y, A * 2 + [1, 2])

@@ -11,6 +11,7 @@ import tritonclient.grpc
 import tritonclient.http
 
 import onnxhybrid as oh
+from tests.documented import built, code
 from tests.servers.mlserver import MLServer, serve, unsupported
 
 Array = np.ndarray[Any, Any]
@@ -145,3 +146,8 @@ def test_what_json_cannot_say_is_refused_both_ways_and_grpc_carries_it(mlserver:
     with pytest.raises(oh.ProtocolError, match=r"OH504.*null"):
         run(remote(mlserver.http_url, "strange", "float32"), x=one)
     assert_same(run(remote(mlserver.grpc_url, "identity", "float32", ("IN_X", "OUT_X")), IN_X=nan), nan)
+
+
+def test_the_call_of_the_page_is_answered(mlserver: MLServer) -> None:
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert_same(run(built(code("MLServer"), "numbers", mlserver.http_url), x=x), x)

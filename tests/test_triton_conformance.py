@@ -19,6 +19,7 @@ from hypothesis.extra import numpy as arrays
 from onnx import TensorProto, helper
 
 import onnxhybrid as oh
+from tests.documented import built, code
 from tests.servers.triton import TritonServer
 
 Array = np.ndarray[Any, Any]
@@ -399,3 +400,9 @@ def test_texts_as_tritonclient_s_users_write_them_arrive(url: str, texts: list[s
     feed[0] = [text.encode() if as_bytes else text for text in texts]
     [answer] = run(identity(url, "BYTES", "str"), IN_BYTES=feed)
     assert answer.tolist() == [texts]
+
+
+def test_the_call_of_the_page_is_answered(triton: TritonServer) -> None:
+    model = built(code("Triton"), "addf", triton.http_url)
+    (z,) = run(model, X=np.array([1, 2], np.float32), Y=np.array([3, 4], np.float32))
+    assert z.tolist() == [4, 6]

@@ -11,27 +11,21 @@ import functools
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests import environments
+from tests.servers.process import free_ports, stop, wait_until_ready
 
 MODELS = Path(__file__).parent / "mlmodels"
 _LOCK = "mlserver"
 # Those that its wheel is for.
 INTERPRETERS = ((3, 12), (3, 11), (3, 10))
-START_SECONDS = 60.0
-STOP_SECONDS = 10.0
 
 DESCRIBED: dict[str, Any] = {
     "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 3], "parameters": {"content_type": "np"}}],
@@ -47,10 +41,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "strange": {"implementation": "kinds.Strange"},
     "described": {"implementation": "kinds.Numbers", **DESCRIBED},
 }
-
-
-class ServerError(RuntimeError):
-    """The server did not start; the message ends with its log."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +77,10 @@ def serve() -> Iterator[MLServer]:
         server = _configured(folder)
         process = _spawn(python, folder)
         try:
-            _wait_until_ready(process, server.http_url, folder / "server.log")
+            wait_until_ready(process, f"{server.http_url}/v2/health/ready", folder / "server.log")
             yield server
         finally:
-            _stop(process)
+            stop(process)
 
 
 def venv_path() -> Path:
@@ -110,7 +100,7 @@ def _interpreter() -> str | None:
 
 
 def _configured(folder: Path) -> MLServer:
-    http, grpc, metrics = _free_ports(3)
+    http, grpc, metrics = free_ports(3)
     settings = {"host": "127.0.0.1", "http_port": http, "grpc_port": grpc, "metrics_port": metrics}
     quiet = {"parallel_workers": 0, "debug": False, "metrics_dir": str(folder)}
     (folder / "settings.json").write_text(json.dumps(settings | quiet))
@@ -131,32 +121,3 @@ def _spawn(python: Path, folder: Path) -> subprocess.Popen[bytes]:
             env=os.environ | {"PYTHONPATH": str(MODELS)},
             start_new_session=True,  # so that what it starts ends with it
         )
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    # A proxy of the environment has no business between two ends of one machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, OSError), opener.open(f"{url}/v2/health/ready", timeout=1):
-            return
-        time.sleep(0.05)
-    raise ServerError(f"MLServer did not become ready; its log:\n{log.read_text(errors='replace')}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server gently, then the whole of its process group in any case."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

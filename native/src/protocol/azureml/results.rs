@@ -65,7 +65,10 @@ fn bare(
     match outputs.iter().zip(declared).find(|(output, declared)| !fits(output, declared)) {
         None => Ok(outputs),
         Some((output, declared)) => {
-            Err(answer(format!("it is bare, and as output \"{}\" of shape {:?}", declared.name, output.shape)))
+            let (name, shape) = (&declared.name, &output.shape);
+            Err(answer(format!(
+                "it is no object, and as output \"{name}\" has shape {shape:?}: other dimensions, or other rows than were asked for"
+            )))
         }
     }
 }

@@ -66,9 +66,8 @@ fn bare(
         None => Ok(outputs),
         Some((output, declared)) => {
             let (name, shape) = (&declared.name, &output.shape);
-            Err(answer(format!(
-                "it is no object, and as output \"{name}\" has shape {shape:?}: other dimensions, or other rows than were asked for"
-            )))
+            let why = "other dimensions, or other rows than were asked for";
+            Err(answer(format!("it is no object, and as output \"{name}\" has shape {shape:?}: {why}")))
         }
     }
 }

@@ -72,7 +72,7 @@ _RESPONSE = Good(b'{"id": "r", "object": "response", "status": "completed", "out
 
 DIALECTS = (
     Dialect("triton.http", _triton, {"x": X}, Y, Good(json.dumps({"outputs": [protocols.OUTPUT]}).encode()),
-            (*_JSON, *protocols.TRITON_HTTP)),
+            (*_JSON, *answers.TYPES_OF_JSON, *protocols.TRITON_HTTP)),
     Dialect("triton.grpc", _triton, {"x": X}, Y, messages.GOOD, (*wire.SOCKET, *wire.TLS, *grpc.FAULTS), "grpc"),
     Dialect("openai.audio", _openai(oh.remote.openai_audio), _FILE, _RIGHT, _TEXT,
             (*_JSON, *answers.TYPES_OF_JSON, *protocols.TEXT)),
@@ -85,9 +85,9 @@ DIALECTS = (
     Dialect("openai.embeddings", _openai(oh.remote.openai_embeddings), _TEXTS, Y, _EMBEDDED,
             (*_JSON, *answers.TYPES_OF_JSON, *protocols.EMBEDDINGS)),
     Dialect("azureml.score named", _scored("named"), {"x": X}, Y, Good(b'{"y": [[1, 2], [3, 4]]}'),
-            (*_JSON, *protocols.scored("y"))),
+            (*_JSON, *answers.TYPES_OF_JSON, *protocols.scored("y"))),
     Dialect("azureml.score data", _scored("data"), {"x": X}, Y, Good(b'{"result": [[1, 2], [3, 4]]}'),
-            (*_OTHER, *protocols.scored("result"))),
+            (*_OTHER, *answers.TYPES_OF_JSON, *protocols.scored("result"))),
     Dialect("azure_openai.audio", _azure(oh.remote.azure_openai_audio), _FILE, _RIGHT, _TEXT,
             (*_OTHER, *answers.TYPES_OF_JSON, *protocols.TEXT)),
     Dialect("azure_openai.chat", _azure(oh.remote.azure_openai_chat), _PROMPT, _RIGHT, _CHAT,

@@ -196,6 +196,24 @@ def test_a_number_that_is_not_finite_fails_the_call_before_anything_is_sent(dial
         assert server.requests == []
 
 
+UNSENT: dict[str, tuple[Any, str]] = {
+    "no name": ({"": 1}, "a name that is empty"),
+    "a number for a name": ({1: 2}, "a name that is no text, but int"),
+    "a number for a name inside": ({"x": [{1: 2}]}, "a name that is no text, but int"),
+    "an input inside": ({"x": {"y": [oh.Input()]}}, "an oh.Input inside it, which stands for a whole field"),
+    "bytes inside": ({"x": [1, {"y": b"secret"}]}, "one with bytes inside it"),
+    "bytes": ({"x": b"secret"}, "not bytes"),
+}
+
+
+@pytest.mark.parametrize("what", UNSENT)
+def test_what_json_has_no_form_for_is_named_wherever_it_stands(what: str) -> None:
+    given, told = UNSENT[what]
+    with pytest.raises(oh.ModelError, match=rf"OH304.*{told}") as caught:
+        oh.remote.openai_chat("m", extra=given)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_raw_prompt_has_no_place_for_extra() -> None:
     with pytest.raises(oh.ModelError, match=r"OH304.*extra"):
         oh.remote.openai_chat("m", raw=True, extra={"seed": 7})

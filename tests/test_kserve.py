@@ -413,6 +413,14 @@ def test_metadata_of_a_datatype_that_there_is_not_are_refused() -> None:
         described('{"name": "m", "inputs": [], "outputs": [{"name": "y", "datatype": "FP8", "shape": [1]}]}')
 
 
+@pytest.mark.parametrize("body", ['{"error": "no model m"}', '{"detail": "no model m"}'])
+def test_a_failure_that_comes_as_a_success_is_told_in_the_servers_words(body: str) -> None:
+    with pytest.raises(oh.ProtocolError, match=r"status 200: no model m; .*inputs= and outputs="):
+        described(body)
+    with raw_server(answer(body.encode())) as server, pytest.raises(oh.ProtocolError, match="status 200: no model m\n"):
+        run(remote(server.url), x=X)
+
+
 # -- Triton itself -----------------------------------------------------------------------------------------------------
 
 

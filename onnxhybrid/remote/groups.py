@@ -31,8 +31,10 @@ def checked_headers(headers: object) -> dict[str, str | Credential | Input]:
     """
     if headers is None:
         return {}
-    if not isinstance(headers, Mapping) or not all(is_text(name) for name in headers):
+    if not isinstance(headers, Mapping):
         raise ModelError("OH304", f"headers is a mapping such as {{'Host': 'example.com'}}, not {_kind(headers)}")
+    if unnamed := [name for name in headers if not is_text(name)]:
+        raise ModelError("OH304", f"headers has a name that is no text, but {_kind(unnamed[0])}")
     for name, value in headers.items():
         if not isinstance(value, (Credential, Input)) and not is_text(value):
             raise ModelError(
@@ -87,8 +89,11 @@ def fields(protocol: str, group: str, given: object) -> tuple[str, dict[str, tup
     """
     if given is None:
         return "", {}
-    if not isinstance(given, Mapping) or not all(is_name(name) for name in given):
+    if not isinstance(given, Mapping):
         raise ModelError("OH304", f"{group} is a mapping of names to values, such as {{'seed': 7}}, not {_kind(given)}")
+    if unnamed := [name for name in given if not is_name(name)]:
+        what = "is empty" if unnamed[0] == "" else f"is no text, but {_kind(unnamed[0])}"
+        raise ModelError("OH304", f"{group} has a name that {what}")
     for name in given:
         if problem := field_problem(protocol, group, name):
             raise ModelError(*problem)
@@ -110,8 +115,22 @@ def _value(group: str, name: str, value: object) -> object:
     whole = not isinstance(plain, int) or -(2**63) <= plain < 2**64
     if plain is _NONE or (group == "parameters" and not (single and whole)):
         kinds = "a bool, an int of 64 bits, a finite number, a text" if group == "parameters" else "a JSON value"
-        raise ModelError("OH304", f"{group}[{name!r}] is {kinds} or an oh.Input, not {_kind(value)}")
+        raise ModelError("OH304", f"{group}[{name!r}] is {kinds} or an oh.Input, not {_culprit(value)}")
     return plain
+
+
+def _culprit(value: object) -> str:
+    """What cannot be sent: a value itself, or what stands inside it and has no form in JSON."""
+    if isinstance(value, Mapping) and (unnamed := [name for name in value if not is_text(name)]):
+        return f"one with a name that is no text, but {_kind(unnamed[0])}"
+    parts = list(value.values()) if isinstance(value, Mapping) else value
+    wrong = [part for part in parts if _plain(part) is _NONE] if isinstance(parts, (list, tuple)) else []
+    if not wrong:
+        return _kind(value)
+    if isinstance(wrong[0], Input):
+        return "one with an oh.Input inside it, which stands for a whole field"
+    inner = _culprit(wrong[0])
+    return inner if inner.startswith("one with") else f"one with {inner} inside it"
 
 
 _NONE = object()

@@ -16,7 +16,10 @@ from onnxhybrid.remote.options import Options
 
 _GIVE = "; with inputs= and outputs= it is not asked"
 _PORT = "; Triton speaks HTTP (http://) at one port and gRPC (grpc://) at another"
-_HINTS = {**dict.fromkeys(("OH501", "OH502", "OH510", "OH511"), _GIVE), **dict.fromkeys(("OH504", "OH508"), _PORT)}
+_HINTS = {
+    **dict.fromkeys(("OH501", "OH502", "OH510", "OH511"), _GIVE),
+    **dict.fromkeys(("OH504", "OH508"), _PORT + _GIVE),
+}
 """What to do, by code, where the server had no say about the model."""
 
 

@@ -116,6 +116,11 @@ pub fn answer(what: impl std::fmt::Display) -> Problem {
     Problem::new(Code::Answer, format!("the answer is not what the service promises: {what}"))
 }
 
+/// The problem of a service that answers with success, and says that it failed.
+pub fn failed(told: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Answer, format!("the service reports a failure with status 200: {told}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

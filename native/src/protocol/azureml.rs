@@ -16,7 +16,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use self::form::Form;
-use super::answer::check_content;
+use super::answer::check_text;
 use super::declared::{Declared, DeclaredInput, DeclaredOutput};
 use super::options::OptionSpec;
 use super::spec::{Asked, Authentication, Batch, Protocol, ProtocolSpec};
@@ -91,7 +91,7 @@ impl Protocol for Score {
     }
 
     fn outputs(&self, response: &Response, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
-        check_content(response, &["application/json"])?;
+        check_text(response)?;
         let body = response.body.join();
         let text = std::str::from_utf8(&body).map_err(|_| results::answer("it is no UTF-8"))?;
         let is_of_rows = |output: &DeclaredOutput, rows: i64| {

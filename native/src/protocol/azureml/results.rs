@@ -40,8 +40,10 @@ pub(super) fn read(
         return Err(failed(error, text));
     }
     match own {
-        Some(key) if found.iter().any(|(index, _)| *index == 0) => values(one(&found, 0, key)?, declared),
-        Some(key) if found.is_empty() => Err(answer(format!("\"{key}\" is missing"))),
+        _ if found.is_empty() => Err(nothing_of(text, keys.first().copied().unwrap_or_default())),
+        Some(key) if found.iter().any(|(index, _)| *index == 0) => {
+            values(one(&found, 0, key).map_err(answer)?, declared)
+        }
         own => by_name(&found, usize::from(own.is_some()), declared),
     }
 }
@@ -52,7 +54,10 @@ fn bare(
     declared: &[DeclaredOutput],
     is_of_rows: impl Fn(&DeclaredOutput, i64) -> bool,
 ) -> Result<Vec<OutputTensor>, Problem> {
-    let outputs = values(text, declared).map_err(|problem| answer(problem.message))?;
+    let outputs = values(text, declared).map_err(|problem| match problem.code {
+        Code::OutputType | Code::OutputShape => answer(problem.message),
+        _ => problem,
+    })?;
     let fits = |output: &OutputTensor, declared: &DeclaredOutput| {
         let rank = declared.shape.rank().unwrap_or(output.shape.len());
         rank == output.shape.len() && output.shape.first().is_none_or(|size| is_of_rows(declared, *size))
@@ -60,9 +65,24 @@ fn bare(
     match outputs.iter().zip(declared).find(|(output, declared)| !fits(output, declared)) {
         None => Ok(outputs),
         Some((output, declared)) => {
-            Err(answer(format!("it is bare, and as output \"{}\" of shape {:?}", declared.name, output.shape)))
+            let (name, shape) = (&declared.name, &output.shape);
+            let why = "other dimensions, or other rows than were asked for";
+            Err(answer(format!("it is no object, and as output \"{name}\" has shape {shape:?}: {why}")))
         }
     }
+}
+
+/// The problem of an object in which nothing is that was looked for, `key` first: what it says of a failure, or which
+/// form it has.
+fn nothing_of(text: &str, key: &str) -> Problem {
+    if let Some(reported) = told::failure(text, key) {
+        return super::super::answer::failed(reported);
+    }
+    let others = [("result", "data"), ("predictions", "mlflow")];
+    let found = entries(text, &others.map(|(other, _)| other)).unwrap_or_default();
+    let hint = found.first().map(|(index, _)| others[*index]);
+    let hint = hint.map(|(other, form)| format!("; it holds \"{other}\", as form=\"{form}\" has it"));
+    answer(format!("\"{key}\" is missing{}", hint.unwrap_or_default()))
 }
 
 /// Outputs that are not in an object of their own: by name, as rows, or one alone.
@@ -89,8 +109,9 @@ fn by_name(
     before: usize,
     declared: &[DeclaredOutput],
 ) -> Result<Vec<OutputTensor>, Problem> {
-    let output =
-        |(index, output): (usize, &DeclaredOutput)| nested::read(one(found, before + index, &output.name)?, output);
+    let output = |(index, output): (usize, &DeclaredOutput)| {
+        nested::read(one(found, before + index, &output.name).map_err(answer)?, output)
+    };
     declared.iter().enumerate().map(output).collect()
 }
 
@@ -126,7 +147,7 @@ impl<'de> Visitor<'de> for Rows<'_> {
             bounds::hold(row.get().len()).map_err(A::Error::custom)?;
             let found = entries(row.get(), &names).map_err(A::Error::custom)?;
             for (index, (column, name)) in self.columns.iter_mut().zip(&names).enumerate() {
-                let value = one(&found, index, name).map_err(|problem| A::Error::custom(problem.message))?;
+                let value = one(&found, index, name).map_err(A::Error::custom)?;
                 if column.len() > 1 {
                     column.push(',');
                 }
@@ -137,12 +158,13 @@ impl<'de> Visitor<'de> for Rows<'_> {
     }
 }
 
-fn one<'a>(entries: &[(usize, &'a RawValue)], index: usize, key: &str) -> Result<&'a str, Problem> {
+/// The one value at `index`, which is called `key`; `Err` says what there is instead.
+fn one<'a>(entries: &[(usize, &'a RawValue)], index: usize, key: &str) -> Result<&'a str, String> {
     let mut found = entries.iter().filter(|(name, _)| *name == index);
     match (found.next(), found.next()) {
         (Some((_, value)), None) => Ok(value.get()),
-        (None, _) => Err(answer(format!("\"{key}\" is missing"))),
-        _ => Err(answer(format!("\"{key}\" came twice"))),
+        (None, _) => Err(format!("\"{key}\" is missing")),
+        _ => Err(format!("\"{key}\" came twice")),
     }
 }
 

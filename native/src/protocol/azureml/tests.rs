@@ -105,6 +105,22 @@ fn an_error_of_the_script_is_a_failure_in_its_words() {
     assert!(read(&*error, r#"{"error": [0.5]}"#).is_ok());
 }
 
+#[test]
+fn an_answer_that_holds_no_output_tells_why_or_which_form_it_has() {
+    for (body, told) in [
+        (r#"{"message": "no such model"}"#, "status 200: no such model"),
+        (r#"{"detail": "not ready"}"#, "status 200: not ready"),
+        (r#"{"result": [1]}"#, r#"it holds "result", as form="data" has it"#),
+        (r#"{"predictions": [1]}"#, r#"it holds "predictions", as form="mlflow" has it"#),
+        (r#"{"w": [1]}"#, r#"the answer is no scoring result: "y" is missing"#),
+    ] {
+        let problem = read(&*named(), body).unwrap_err();
+        assert!(problem.code == Code::Answer && problem.message.ends_with(told), "{}", problem.message);
+    }
+    let message = read(&*named(), r#"[{"y": 1, "z": "a"}, {"y": 2}]"#).unwrap_err().message;
+    assert_eq!(message.matches("no scoring result").count(), 1, "{message}");
+}
+
 /// What the input x and two columns become in each form.
 #[test]
 fn a_request_has_the_form_of_its_service() {

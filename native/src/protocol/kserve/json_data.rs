@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for Collector<'_> {
     }
 
     fn visit_f64<E: Error>(mut self, value: f64) -> Result<(), E> {
-        self.float(value).ok_or_else(|| self.misfit(value))
+        self.float(value).ok_or_else(|| self.misfit(format_args!("{value:?}")))
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {

@@ -17,7 +17,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use serde::Deserialize;
 
-use super::answer::{answer, check_text};
+use super::answer::{answer, check_text, failed};
 use super::declared::Declared;
 use super::groups::Fields;
 use super::json::{Object, entries};
@@ -151,11 +151,6 @@ fn whole(text: &str, promised: &str) -> Result<String, Problem> {
     let json = unmarked(text);
     entries(json, &[]).map_err(|problem| unread(json, &problem))?;
     told::failure(json, promised).map_or_else(|| Ok(json.to_owned()), |reported| Err(failed(reported)))
-}
-
-/// The problem of a service that answers with success, and says that it failed.
-fn failed(told: impl std::fmt::Display) -> Problem {
-    Problem::new(Code::Answer, format!("the service reports a failure with status 200: {told}"))
 }
 
 /// The problem of a model that does not want to answer.

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Code, Problem};
-use crate::protocol::answer::check_content;
+use crate::protocol::answer::{check_text, failed};
 use crate::protocol::declared::DeclaredOutput;
 use crate::protocol::json::{First, List, Object};
 use crate::protocol::kserve::output::{Checked, Head, MAX_RANK, Outputs, answer};
 use crate::protocol::protobuf::Cursor;
-use crate::protocol::{kserve, nested};
+use crate::protocol::{kserve, nested, told};
 use crate::run::bounds;
 use crate::tensor::{Chunks, OutputTensor};
 use crate::transport::Response;
@@ -50,11 +50,11 @@ struct Parameters {
 
 /// The declared outputs, in their declared order. Others that the server adds are skipped.
 pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Result<Vec<OutputTensor>, Problem> {
-    check_content(response, &["application/octet-stream", "application/json"])?;
+    check_text(response)?;
     let length = header_length(response)?;
     let mut body = Cursor::new(&response.body);
     let header = body.take(length).unwrap_or(body).to_text().map_err(|_| answer("its JSON header is no UTF-8"))?;
-    let Object(header): Object<Header> = serde_json::from_str(&header).map_err(|error| malformed(&header, &error))?;
+    let header = parsed(&header)?;
     let mut outputs = Outputs::new(declared);
     for Object(output) in header.outputs.0 {
         bounds::step()?;
@@ -68,6 +68,18 @@ pub(super) fn outputs(response: &Response, declared: &[DeclaredOutput]) -> Resul
     match body.len() {
         0 => outputs.finish(),
         more => Err(answer(format!("{more} bytes follow the last output"))),
+    }
+}
+
+/// The header in `text`, unless it says of itself that the server failed.
+fn parsed(text: &str) -> Result<Header<'_>, Problem> {
+    let read = serde_json::from_str::<Object<Header>>(text);
+    // A second reading is worth its time only where there may be something to find.
+    let reported = (read.is_err() || text.contains("error")).then(|| told::failure(text, "outputs")).flatten();
+    match (reported, read) {
+        (Some(reported), _) => Err(failed(reported)),
+        (None, Ok(Object(header))) => Ok(header),
+        (None, Err(error)) => Err(malformed(text, &error)),
     }
 }
 

@@ -11,12 +11,13 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 
 use self::decode::HEADER_LENGTH;
-use super::answer::{check_content, check_status};
+use super::answer::{check_status, check_text, failed};
 use super::declared::{Declared, DeclaredInput, DeclaredOutput, OPTIONAL_INPUTS, Optional, OwnAttributes};
 use super::groups::Fields;
 use super::kserve::{self, blobs::Blobs};
 use super::options::Group;
 use super::spec::{Asked, Authentication, Batch, Describe, Description, Forms, Protocol, ProtocolSpec};
+use super::told;
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Problem, malformed};
 use crate::session::spoken::Form;
@@ -165,8 +166,12 @@ fn optional_names(response: &Response) -> Result<Vec<String>, Problem> {
 
 fn metadata(response: &Response) -> Result<Description, Problem> {
     check_status(response)?;
-    let read =
-        check_content(response, &["application/json"]).and_then(|()| kserve::metadata::read(&response.body.join()));
+    let body = response.body.join();
+    let reported = || std::str::from_utf8(&body).ok().and_then(|text| told::failure(text, "inputs"));
+    let read = check_text(response).and_then(|()| match kserve::metadata::read(&body) {
+        Err(problem) => Err(reported().map_or(problem, failed)),
+        read => read,
+    });
     read.map_err(|problem| problem.with_status(200))
 }
 

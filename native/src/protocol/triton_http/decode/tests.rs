@@ -194,10 +194,27 @@ fn a_bool_is_zero_or_one() {
 }
 
 #[test]
-fn the_content_type_must_be_promised() {
+fn a_failure_that_comes_as_a_success_is_told_in_the_words_of_the_server() {
+    for text in [
+        r#"{"error": "the model is busy"}"#,
+        r#"{"error": {"message": "the model is busy"}}"#,
+        r#"{"message": "the model is busy"}"#,
+        r#"{"error": "the model is busy", "outputs": []}"#,
+    ] {
+        let problem = outputs(&response(text.as_bytes(), b""), &[]).unwrap_err();
+        assert_eq!(problem.code, Code::Answer);
+        assert!(problem.message.ends_with("status 200: the model is busy"), "{}", problem.message);
+    }
+    assert!(outputs(&response(br#"{"outputs": [], "error": null, "model_name": "error"}"#, b""), &[]).is_ok());
+}
+
+#[test]
+fn a_page_is_no_answer_and_any_other_type_says_nothing() {
     let mut html = response(br#"{"outputs": []}"#, b"");
     html.headers.insert("content-type", HeaderValue::from_static("text/html; charset=utf-8"));
     assert_eq!(outputs(&html, &[]).unwrap_err().code, Code::Answer);
+    html.headers.insert("content-type", HeaderValue::from_static("text/plain"));
+    assert!(outputs(&html, &[]).is_ok());
 }
 
 fn element_type() -> impl Strategy<Value = ElementType> {

@@ -9,6 +9,7 @@ mod direct;
 mod forms;
 mod prepared;
 mod secrets;
+mod servers;
 mod taped;
 mod task;
 pub mod tickets;

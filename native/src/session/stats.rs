@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Code;
 use crate::guard::lock;
+use crate::transport::Several;
 
 /// The counters of one node; shared by all threads that run it.
 #[derive(Debug, Default)]
@@ -63,8 +64,9 @@ impl NodeStats {
         let _ = counters.latency.record(micros.clamp(1, 3_600_000_000));
     }
 
-    /// The counters as JSON; `connections` is known to the origin, not to the node.
-    pub fn to_json(&self, connections: u64) -> Value {
+    /// The counters as JSON; `connections` is known to the origin, not to the node, and what each of several servers was
+    /// sent to those.
+    pub fn to_json(&self, connections: u64, several: Option<&Several>) -> Value {
         let counters = lock(&self.0);
         let errors: BTreeMap<_, _> = counters.errors.iter().map(|(code, count)| (code.as_str(), count)).collect();
         let seconds =
@@ -74,6 +76,7 @@ impl NodeStats {
             "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
             "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
             "connections": connections,
+            "endpoints": several.into_iter().flat_map(Several::sent).collect::<BTreeMap<_, _>>(),
         })
     }
 }
@@ -84,7 +87,7 @@ mod tests {
 
     #[test]
     fn without_a_call_there_are_no_quantiles() {
-        let value = NodeStats::default().to_json(0);
+        let value = NodeStats::default().to_json(0, None);
         assert_eq!((&value["calls"], &value["p50"]), (&json!(0), &Value::Null));
     }
 
@@ -95,7 +98,7 @@ mod tests {
             let latency = Duration::from_millis(millis);
             stats.add(&Sample { latency, retries: 1, bytes_out: 5, bytes_in: 7, error });
         }
-        let value = stats.to_json(4);
+        let value = stats.to_json(4, None);
         assert_eq!(value["errors"], json!({"OH503": 2}));
         assert_eq!((&value["retries"], &value["bytes_out"], &value["bytes_in"]), (&json!(3), &json!(15), &json!(21)));
         assert!((value["p50"].as_f64().unwrap() - 0.02).abs() < 1e-4);

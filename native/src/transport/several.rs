@@ -83,73 +83,69 @@ impl Several {
     /// A repeat goes to a server that was not yet asked, at once, since no pause helps there. Once all were asked it waits
     /// as one for a single server does. A kept connection that dies is replaced by one to the same server.
     pub async fn send(&self, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
-        let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
-        let mut asked = Asked(vec![false; self.servers.len()]);
-        let (mut again, mut replaced) = (None, false);
+        let mut course = Course::new(self.servers.len());
         loop {
-            let mut visit = again.take().map_or_else(|| self.visit(&mut asked), |index| self.visit_again(index));
-            visit.deadline = limits.deadline;
-            let (server, index) = (&self.servers[visit.index], visit.index);
+            let mut visit = self.visit(&mut course, limits.deadline);
+            let server = &self.servers[visit.index];
             let request = self.made_for(server, request)?;
             let mut place = match server.peer.admit(&request, limits, tally).await {
                 Ok(place) => place,
-                Err(problem) if problem.code == Code::Breaker && !asked.is_all() => {
-                    before.get_or_insert(Err(problem));
+                Err(problem) if problem.code == Code::Breaker && !course.were_all_asked() => {
+                    course.before.get_or_insert(Err(problem));
                     continue;
                 }
-                Err(problem) => return before.unwrap_or(Err(problem)),
+                // What a repeat is refused for says less than what it was to repeat.
+                Err(problem) => return course.before.unwrap_or(Err(problem)),
             };
-            let attempt = tally.attempted_at(index);
+            let attempt = tally.attempted_at(visit.index);
             server.sent.fetch_add(1, Ordering::Relaxed);
             let outcome = server.peer.exchange(&request, limits, tally, visit.fresh).await;
             place.settle(&outcome);
             drop(place);
             visit.settle(&outcome);
-            let mut wait = Duration::ZERO;
-            if matches!(&outcome, Err(Trouble::Stale(_))) && !replaced {
-                (again, replaced) = (Some(index), true);
-            } else {
-                match next(&outcome, &mut backoff, asked.is_all()) {
-                    Some(pause) if retries < limits.retries && pause < limits.left() => wait = pause,
-                    _ => {
-                        return outcome
-                            .map(|answer| advised(answer, &server.peer, &request, limits))
-                            .map_err(Problem::from);
-                    }
-                }
-                retries += 1;
-            }
+            let wait = course.repeat(&outcome, visit.index, limits);
             drop(visit);
-            tally.retried_at(attempt, &outcome, &server.endpoint.shown);
-            before = Some(outcome.map(|answer| advised(answer, &server.peer, &request, limits)).map_err(Problem::from));
+            if wait.is_some() {
+                tally.retried_at(attempt, &outcome, &server.endpoint.shown);
+            }
+            let told = outcome.map(|answer| advised(answer, &server.peer, &request, limits)).map_err(Problem::from);
+            let Some(wait) = wait else { return told };
+            course.before = Some(told);
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// The next server to be asked.
-    fn visit(&self, asked: &mut Asked) -> Visit<'_> {
-        if asked.is_all() {
-            asked.0.fill(false);
+    /// The next request: to the same server again, or to another.
+    fn visit(&self, course: &mut Course, deadline: Instant) -> Visit<'_> {
+        let again = course.again.take();
+        let (index, turn) = match again {
+            Some(index) => (index, self.servers[index].standing.force()),
+            None => self.choose(&mut course.asked),
+        };
+        let standing = &self.servers[index].standing;
+        Visit { standing, index, turn, fresh: again.is_some(), worked: None, rest: None, deadline }
+    }
+
+    /// The next server to be asked: one that was not yet asked and is not left alone, else the one that may be asked soonest.
+    fn choose(&self, asked: &mut [bool]) -> (usize, Turn) {
+        if asked.iter().all(|asked| *asked) {
+            asked.fill(false);
         }
         let now = Instant::now();
-        let open = |index: &usize| !asked.0[*index] && self.servers[*index].standing.is_open(now);
-        let mut open: Vec<usize> = (0..self.servers.len()).filter(open).collect();
+        let left = |index: &usize| !asked[*index];
+        let standing = |index: usize| &self.servers[index].standing;
+        let indices = 0..self.servers.len();
+        let mut open: Vec<usize> = indices.clone().filter(left).filter(|index| standing(*index).is_open(now)).collect();
         if self.order == Order::Spread {
             self.draw(&mut open);
         }
-        let entered = open.into_iter().find_map(|index| Some((index, self.servers[index].standing.enter(now)?)));
+        let entered = open.into_iter().find_map(|index| Some((index, standing(index).enter(now)?)));
         let (index, turn) = entered.unwrap_or_else(|| {
-            let left = (0..self.servers.len()).filter(|index| !asked.0[*index]);
-            let index = left.min_by_key(|index| self.servers[*index].standing.until()).unwrap_or_default();
-            (index, self.servers[index].standing.force())
+            let index = indices.filter(left).min_by_key(|index| standing(*index).until()).unwrap_or_default();
+            (index, standing(index).force())
         });
-        asked.0[index] = true;
-        Visit::new(&self.servers[index], index, turn)
-    }
-
-    fn visit_again(&self, index: usize) -> Visit<'_> {
-        let server = &self.servers[index];
-        Visit { fresh: true, ..Visit::new(server, index, server.standing.force()) }
+        asked[index] = true;
+        (index, turn)
     }
 
     /// Puts them in any order, of the first two the one before that has fewer requests under way.
@@ -164,12 +160,41 @@ impl Several {
     }
 }
 
-/// Which servers were asked since all were.
-struct Asked(Vec<bool>);
+/// A call on its way from one server to the next.
+struct Course {
+    /// Which servers were asked since all were.
+    asked: Vec<bool>,
+    /// The server that is asked once more, on a new connection.
+    again: Option<usize>,
+    /// Whether that was done.
+    replaced: bool,
+    /// What the last attempt brought.
+    before: Option<Result<Response, Problem>>,
+    retries: u32,
+    backoff: Backoff,
+}
 
-impl Asked {
-    fn is_all(&self) -> bool {
-        self.0.iter().all(|asked| *asked)
+impl Course {
+    fn new(servers: usize) -> Self {
+        let (asked, backoff) = (vec![false; servers], Backoff::default());
+        Self { asked, again: None, replaced: false, before: None, retries: 0, backoff }
+    }
+
+    fn were_all_asked(&self) -> bool {
+        self.asked.iter().all(|asked| *asked)
+    }
+
+    /// How long to wait before the request is sent again after this outcome at a server; `None` where it is not.
+    fn repeat(&mut self, outcome: &Result<Response, Trouble>, server: usize, limits: &Limits) -> Option<Duration> {
+        if matches!(outcome, Err(Trouble::Stale(_))) && !self.replaced {
+            (self.again, self.replaced) = (Some(server), true);
+            return Some(Duration::ZERO);
+        }
+        let all = self.were_all_asked();
+        let pause = next(outcome, &mut self.backoff, all)?;
+        let allowed = self.retries < limits.retries && pause < limits.left();
+        self.retries += 1;
+        allowed.then_some(pause)
     }
 }
 
@@ -196,12 +221,7 @@ struct Visit<'a> {
     deadline: Instant,
 }
 
-impl<'a> Visit<'a> {
-    fn new(server: &'a Server, index: usize, turn: Turn) -> Self {
-        let far = Instant::now() + Duration::from_secs(86_400);
-        Self { standing: &server.standing, index, turn, fresh: false, worked: None, rest: None, deadline: far }
-    }
-
+impl Visit<'_> {
     fn settle(&mut self, outcome: &Result<Response, Trouble>) {
         self.worked = worked(outcome);
         if let (Some(false), Ok(answer)) = (self.worked, outcome) {

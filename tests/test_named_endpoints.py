@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +173,8 @@ def test_the_default_s_scheme_decides_the_protocol_and_without_one_the_environme
     assert [protocol(url) for url in (None, "http://h")] == ["triton.grpc", "triton.http"]
 
 
-ENDPOINT = oh.Endpoint("gpu")
 SPECS = [oh.TensorSpec("x", "float32", ("n", 3))]
-BUILDERS = {
+BUILDERS: dict[str, Callable[[oh.Endpoint], oh.Model]] = {
     "triton": lambda at: oh.remote.triton(at, "m", inputs=SPECS, outputs=[oh.TensorSpec("y", "float32", None)]),
     "azureml": lambda at: oh.remote.azureml(at, inputs=SPECS, outputs=[oh.TensorSpec("y", "float32", None)]),
     "openai_audio": lambda at: oh.remote.openai_audio(url=at),
@@ -191,7 +190,7 @@ BUILDERS = {
 def test_every_builder_takes_a_name() -> None:
     assert set(BUILDERS) == set(oh.remote.__all__) - {"Credential", "Endpoint"}
     for build in BUILDERS.values():
-        model = build(ENDPOINT)
+        model = build(oh.Endpoint("gpu"))
         [remote] = model.remotes
         assert (remote.endpoint_name, remote.endpoint, remote.shown) == ("gpu", "", "gpu")
         assert not oh.validate(model).errors

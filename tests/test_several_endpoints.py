@@ -118,3 +118,13 @@ def test_a_repeat_in_json_goes_on_where_the_request_in_bytes_was_refused() -> No
             session.run(None, {"x": X})
         assert len(first.requests) == 1
         assert len(second.requests) == 4  # in bytes, the question, in JSON; then in JSON at once
+
+
+def test_requests_to_each_server_are_counted_on_when_the_model_is_opened_again() -> None:
+    with raw_server(answer(reply())) as first, raw_server(answer(reply())) as second:
+        session = oh.Session(adder(oh.Endpoint("gpu")), endpoints={"gpu": [first.url, second.url]})
+        session.run(None, {"x": X})
+        session.set_providers(["CPUExecutionProvider"])
+        session.run(None, {"x": X})
+        [row] = session.stats().values()
+        assert (row.calls, dict(row.endpoints)) == (2, {first.url: len(first.requests), second.url: 0})

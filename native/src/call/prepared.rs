@@ -57,8 +57,7 @@ impl Call {
         let node = bounded(node, scope.policy());
         let peer = scope.peer(&node.endpoint)?;
         let protocol = node.prepare()?;
-        let several = scope.several(&node)?;
-        let stats = scope.node_stats(&node.name, &peer, several.as_ref());
+        let (stats, several) = scope.counted(&node, &peer)?;
         let watch = scope.watch(&node);
         let spoken = scope.spoken(&node);
         let keys = [&node.endpoint].into_iter().chain(&node.places.others).flat_map(keys).collect();
@@ -77,7 +76,7 @@ impl Call {
 
     /// The counters of the node, those of its other calls in the scope included.
     pub fn stats(&self) -> serde_json::Value {
-        self.stats.to_json(self.connections(), self.several.as_deref())
+        self.stats.to_json(self.connections())
     }
 
     /// The status of a call that gave these outputs: 0 where there was no row to ask for, and so no answer.

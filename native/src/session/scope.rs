@@ -23,7 +23,7 @@ use crate::session::spoken::Spoken;
 use crate::session::standing::Standing;
 use crate::session::stats::NodeStats;
 use crate::session::tape::Tape;
-use crate::transport::{Environment, Names, Peer, Several, Watch};
+use crate::transport::{Environment, Names, Peer, Server, Several, Watch};
 
 /// What two sessions never share, and all nodes of one session do. The default is the scope of sessions that name none:
 /// credentials come from the environment, and all may be called that the process's own policy allows.
@@ -106,13 +106,16 @@ impl Scope {
         &self.endpoints
     }
 
-    /// The servers of `node`, where they are several.
-    pub fn several(&self, node: &Node) -> Result<Option<Arc<Several>>, Problem> {
+    /// The servers of `node`, where they are several; `stats` count what is sent to each.
+    fn several(&self, node: &Node, stats: &NodeStats) -> Result<Option<Arc<Several>>, Problem> {
         if node.places.others.is_empty() {
             return Ok(None);
         }
         let endpoints = [&node.endpoint].into_iter().chain(&node.places.others);
-        let server = |endpoint: &Endpoint| Ok((endpoint.clone(), self.peer(endpoint)?, self.standing(endpoint)));
+        let server = |endpoint: &Endpoint| {
+            let (peer, standing, sent) = (self.peer(endpoint)?, self.standing(endpoint), stats.sent(&endpoint.shown));
+            Ok(Server::new(endpoint.clone(), peer, standing, sent))
+        };
         let servers: Vec<_> = endpoints.map(server).collect::<Result<_, Problem>>()?;
         Ok(Some(Arc::new(Several::new(servers, node.places.order))))
     }
@@ -158,13 +161,17 @@ impl Scope {
         })
     }
 
-    /// The counters of the node called `name`.
-    pub fn node_stats(&self, name: &str, peer: &Arc<Peer>, several: Option<&Arc<Several>>) -> Arc<NodeStats> {
-        let Some(nodes) = &self.nodes else { return Arc::default() };
+    /// The counters of `node`, whose connections are those of `peer`, and its servers where they are several.
+    pub fn counted(&self, node: &Node, peer: &Arc<Peer>) -> Result<(Arc<NodeStats>, Option<Arc<Several>>), Problem> {
+        let Some(nodes) = &self.nodes else {
+            let stats = Arc::default();
+            let several = self.several(node, &stats)?;
+            return Ok((stats, several));
+        };
         let mut nodes = lock(nodes);
-        let entry = nodes.entry(name.to_owned()).or_insert_with(|| (Arc::default(), peer.clone(), None));
-        (entry.1, entry.2) = (peer.clone(), several.cloned());
-        entry.0.clone()
+        let entry = nodes.entry(node.name.clone()).or_insert_with(|| (Arc::default(), peer.clone(), None));
+        (entry.1, entry.2) = (peer.clone(), self.several(node, &entry.0)?);
+        Ok((entry.0.clone(), entry.2.clone()))
     }
 
     /// Every node's counters as JSON.
@@ -172,7 +179,7 @@ impl Scope {
         let Some(nodes) = &self.nodes else { return Value::Object(Map::new()) };
         let nodes = lock(nodes);
         let rows = nodes.iter().map(|(name, (stats, peer, several))| {
-            (name.clone(), stats.to_json(Several::opened(several.as_deref(), peer), several.as_deref()))
+            (name.clone(), stats.to_json(Several::opened(several.as_deref(), peer)))
         });
         Value::Object(rows.collect::<Map<_, _>>())
     }

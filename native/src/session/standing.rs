@@ -73,7 +73,8 @@ impl Standing {
 
     /// Says whether the server worked (`None` where that was not seen), and for how long it wants no request.
     pub fn leave(&self, turn: Turn, worked: Option<bool>, asked: Option<Duration>, now: Instant) {
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        let under_way = self.under_way.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(under_way > 0, "a request left a server that it did not come to");
         let mut state = lock(&self.state);
         if turn == Turn::Probe {
             state.probing = false;

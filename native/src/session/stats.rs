@@ -1,7 +1,8 @@
 //! What a node's calls took and brought.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -9,11 +10,14 @@ use serde_json::{Value, json};
 
 use crate::failure::Code;
 use crate::guard::lock;
-use crate::transport::Several;
 
 /// The counters of one node; shared by all threads that run it.
 #[derive(Debug, Default)]
-pub struct NodeStats(Mutex<Counters>);
+pub struct NodeStats {
+    counters: Mutex<Counters>,
+    /// Requests to each of several servers, by base URL.
+    sent: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+}
 
 #[derive(Debug)]
 struct Counters {
@@ -51,7 +55,7 @@ pub struct Sample {
 impl NodeStats {
     /// Adds a call.
     pub fn add(&self, sample: &Sample) {
-        let mut counters = lock(&self.0);
+        let mut counters = lock(&self.counters);
         counters.calls += 1;
         counters.retries += u64::from(sample.retries);
         counters.bytes_out += sample.bytes_out;
@@ -64,10 +68,17 @@ impl NodeStats {
         let _ = counters.latency.record(micros.clamp(1, 3_600_000_000));
     }
 
-    /// The counters as JSON; `connections` is known to the origin, not to the node, and what each of several servers was
-    /// sent to those.
-    pub fn to_json(&self, connections: u64, several: Option<&Several>) -> Value {
-        let counters = lock(&self.0);
+    /// The counter of requests to one of several servers, by its base URL as people see it.
+    pub fn sent(&self, url: &str) -> Arc<AtomicU64> {
+        lock(&self.sent).entry(url.to_owned()).or_default().clone()
+    }
+
+    /// The counters as JSON; `connections` is known to the origin, not to the node.
+    pub fn to_json(&self, connections: u64) -> Value {
+        let sent = lock(&self.sent);
+        let sent: BTreeMap<_, _> =
+            sent.iter().map(|(url, count)| (url.clone(), count.load(Ordering::Relaxed))).collect();
+        let counters = lock(&self.counters);
         let errors: BTreeMap<_, _> = counters.errors.iter().map(|(code, count)| (code.as_str(), count)).collect();
         let seconds =
             |quantile| (counters.calls > 0).then(|| counters.latency.value_at_quantile(quantile) as f64 / 1e6);
@@ -76,7 +87,7 @@ impl NodeStats {
             "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
             "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
             "connections": connections,
-            "endpoints": several.into_iter().flat_map(Several::sent).collect::<BTreeMap<_, _>>(),
+            "endpoints": sent,
         })
     }
 }
@@ -87,7 +98,7 @@ mod tests {
 
     #[test]
     fn without_a_call_there_are_no_quantiles() {
-        let value = NodeStats::default().to_json(0, None);
+        let value = NodeStats::default().to_json(0);
         assert_eq!((&value["calls"], &value["p50"]), (&json!(0), &Value::Null));
     }
 
@@ -98,7 +109,7 @@ mod tests {
             let latency = Duration::from_millis(millis);
             stats.add(&Sample { latency, retries: 1, bytes_out: 5, bytes_in: 7, error });
         }
-        let value = stats.to_json(4, None);
+        let value = stats.to_json(4);
         assert_eq!(value["errors"], json!({"OH503": 2}));
         assert_eq!((&value["retries"], &value["bytes_out"], &value["bytes_in"]), (&json!(3), &json!(15), &json!(21)));
         assert!((value["p50"].as_f64().unwrap() - 0.02).abs() < 1e-4);

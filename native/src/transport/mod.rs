@@ -40,7 +40,7 @@ pub(crate) use request::Trouble;
 pub use request::{Limits, Request, Response};
 pub use retry::{Backoff, is_retryable};
 pub use send::send;
-pub use several::Several;
+pub use several::{Server, Several};
 pub use tally::Tally;
 pub use together::side_by_side;
 pub use watch::Watch;

@@ -34,18 +34,24 @@ pub struct Server {
     /// Whether a request that was made for the first one has the same path here.
     is_alike: bool,
     /// Requests that the node sent to it.
-    sent: AtomicU64,
+    sent: Arc<AtomicU64>,
+}
+
+impl Server {
+    /// The server at `endpoint`.
+    pub fn new(endpoint: Endpoint, peer: Arc<Peer>, standing: Arc<Standing>, sent: Arc<AtomicU64>) -> Self {
+        Self { endpoint, peer, standing, is_alike: false, sent }
+    }
 }
 
 impl Several {
-    /// Of these servers, of which requests are made for the first.
-    pub fn new(servers: Vec<(Endpoint, Arc<Peer>, Arc<Standing>)>, order: Order) -> Self {
-        let first = servers.first().map(|server| server.0.clone());
-        let server = |(endpoint, peer, standing): (Endpoint, _, _)| {
-            let is_alike = first.as_ref().is_some_and(|first| endpoint.is_alike(first));
-            Server { endpoint, peer, standing, is_alike, sent: AtomicU64::new(0) }
-        };
-        Self { servers: servers.into_iter().map(server).collect(), order }
+    /// Of these servers; requests are made for the first.
+    pub fn new(mut servers: Vec<Server>, order: Order) -> Self {
+        let first = servers.first().map(|server| server.endpoint.clone());
+        for server in &mut servers {
+            server.is_alike = first.as_ref().is_some_and(|first| server.endpoint.is_alike(first));
+        }
+        Self { servers, order }
     }
 
     /// The servers, in the order in which they are named.
@@ -61,11 +67,6 @@ impl Several {
     /// Connections opened to the servers, or where there is one alone to `only`.
     pub fn opened(several: Option<&Self>, only: &Peer) -> u64 {
         several.map_or_else(|| only.opened(), |several| several.servers.iter().map(|server| server.peer.opened()).sum())
-    }
-
-    /// Requests sent, by base URL.
-    pub fn sent(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.servers.iter().map(|server| (server.endpoint.shown.as_str(), server.sent.load(Ordering::Relaxed)))
     }
 
     /// `request`, which was made for the first server, as `server` has it.

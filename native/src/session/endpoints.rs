@@ -43,7 +43,8 @@ impl Endpoints {
 
     /// Where a node with these attributes sends its requests.
     pub fn of(&self, node: &dyn Attributes, protocol: &ProtocolSpec) -> Result<(Endpoint, Places), Problem> {
-        self.resolve(node, protocol, |key| std::env::var(key).ok())
+        // What is no text is no URL either, and is told as one that is malformed.
+        self.resolve(node, protocol, |key| std::env::var_os(key).map(|text| text.to_string_lossy().into_owned()))
     }
 
     fn resolve(
@@ -61,7 +62,7 @@ impl Endpoints {
         }
         let key = variable_name(&name);
         let (urls, source) = if let Some(given) = self.0.get(&name) {
-            (given.iter().map(String::as_str).map(str::to_owned).collect(), "the session".to_owned())
+            (given.clone(), "the session".to_owned())
         } else {
             (listed(&variable(&key).unwrap_or_default()), key.clone())
         };

@@ -81,7 +81,7 @@ print(listener.getsockname()[1], flush=True)
 while True:
     threading.Thread(target=talk, args=listener.accept()[:1], daemon=True).start()
 """
-"""A server that dies in the midst of no answer: each leaves it in one piece, since one that has begun is not repeated."""
+"""A server whose answers leave in one piece: it dies in the midst of none, which would not be repeated."""
 
 
 @contextlib.contextmanager

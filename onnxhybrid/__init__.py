@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     )
     from onnxhybrid.library import library_path
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
-    from onnxhybrid.remote import Credential
+    from onnxhybrid.remote import Credential, Endpoint
     from onnxhybrid.runtime import NodeStats, Policy, Secret, Session, register
     from onnxhybrid.validation import validate
 
@@ -58,6 +58,7 @@ __all__ = [
     "ComposeError",
     "Credential",
     "CredentialError",
+    "Endpoint",
     "Error",
     "Input",
     "Model",
@@ -118,7 +119,7 @@ _HOMES = {
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
-    "remote": ("Credential",),
+    "remote": ("Credential", "Endpoint"),
     "runtime": ("NodeStats", "Policy", "Secret", "Session", "register"),
     "validation": ("validate",),
 }

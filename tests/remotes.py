@@ -15,7 +15,7 @@ TOKEN = "token-0123456789abcdef"
 X = rows(2, 3)
 
 
-def adder(url: str, **options: Any) -> oh.Model:
+def adder(url: str | oh.Endpoint, **options: Any) -> oh.Model:
     """A remote model x (n, 3) -> y (n, 2)."""
     settings: dict[str, Any] = {"timeout": 3.0, "retries": 0, **options}
     return oh.remote.triton(

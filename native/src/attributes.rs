@@ -53,6 +53,10 @@ const MILLISECONDS: (u64, u64) = (1, 31_536_000_000);
 pub const PROTOCOL: Required = Required { name: "protocol" };
 /// The base URL.
 pub const ENDPOINT: Required = Required { name: "endpoint" };
+/// The name that a session resolves to URLs; empty where the base URL is the only one.
+pub const ENDPOINT_NAME: Text = Text { name: "endpoint_name", default: "" };
+/// Which of several URLs of a name takes a request.
+pub const ENDPOINT_ORDER: Text = Text { name: "endpoint_order", default: "first" };
 /// The inputs' names on the wire, a JSON array.
 pub const INPUT_NAMES: Required = Required { name: "input_names" };
 /// The outputs' names on the wire, a JSON array.
@@ -135,7 +139,17 @@ fn text(node: &dyn Attributes, name: &str) -> Result<Option<String>, Problem> {
 /// integers have a range. `Begin`'s own attribute is none of them.
 pub fn json() -> Value {
     let required = [PROTOCOL, ENDPOINT, INPUT_NAMES, OUTPUT_NAMES].map(|row| (row.name, json!({"type": "string"})));
-    let texts = [INPUT_SHAPES, OUTPUT_SHAPES, OPTION_NAMES, AUTH, AUTH_SCHEME, HEADERS, ON_ERROR];
+    let texts = [
+        ENDPOINT_NAME,
+        ENDPOINT_ORDER,
+        INPUT_SHAPES,
+        OUTPUT_SHAPES,
+        OPTION_NAMES,
+        AUTH,
+        AUTH_SCHEME,
+        HEADERS,
+        ON_ERROR,
+    ];
     let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));
     let integers = [TIMEOUT, CONNECT_TIMEOUT, ATTEMPT_TIMEOUT, RETRIES, BATCH];
     let integer =

@@ -1,6 +1,7 @@
 //! Endpoints: base URLs, and the origins that they belong to.
 
 mod query;
+mod rebasing;
 
 use std::fmt;
 

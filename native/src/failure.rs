@@ -68,6 +68,10 @@ codes! {
     Ticket = "OH515",
     /// What is awaited is not what was begun.
     TicketOutputs = "OH516",
+    /// An endpoint by name leads nowhere.
+    Nowhere = "OH574",
+    /// What an endpoint's name is resolved to cannot be called.
+    Resolved = "OH576",
     /// Refused by policy.
     Policy = "OH520",
     /// Over the budget.

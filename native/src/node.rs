@@ -15,6 +15,7 @@ use crate::protocol::options::{OptionInput, Options};
 use crate::protocol::spec::{Authentication, Protocol, ProtocolSpec};
 use crate::protocol::table;
 use crate::protocol::{cutting, groups};
+use crate::session::endpoints::{Endpoints, Places};
 use crate::shape::{Shape, ShapeParser};
 use crate::tensor::OutputTensor;
 
@@ -52,8 +53,10 @@ pub struct Node {
     pub name: String,
     /// Its protocol.
     pub protocol: &'static ProtocolSpec,
-    /// Its base URL.
+    /// Its base URL; of several the first.
     pub endpoint: Endpoint,
+    /// What else is known of where its requests go.
+    pub places: Places,
     /// The protocol's own attributes.
     pub attributes: OwnAttributes,
     /// The options that are constant.
@@ -111,15 +114,21 @@ impl Node {
         self.outputs.iter().map(|output| output.element).chain(flags.iter().copied())
     }
 
-    /// Reads a node; `Err` is an OH301, or says that it names a header (OH322) or field (OH323) that is not its own to give.
+    /// Reads a node of a session that gives no URLs; see [`Node::resolved`].
     pub fn parse(attributes: &dyn Attributes, signature: Signature) -> Result<Self, Problem> {
+        Self::resolved(attributes, signature, &Endpoints::default())
+    }
+
+    /// Reads a node, and finds what its endpoint's name stands for; `Err` is an OH301, OH574 or OH576, or says that it names
+    /// a header (OH322) or field (OH323) that is not its own to give.
+    pub fn resolved(attributes: &dyn Attributes, signature: Signature, endpoints: &Endpoints) -> Result<Self, Problem> {
         let reader = Reader(attributes);
         let protocol = reader.protocol()?;
         let auth = reader.auth()?;
         let flag = reader.flag()?;
         let mut shapes = ShapeParser::default();
         let option_inputs = reader.option_inputs(protocol)?;
-        let endpoint = endpoint(&attributes::ENDPOINT.read(attributes)?, protocol)?;
+        let (endpoint, places) = endpoints.of(attributes, protocol)?;
         let own = own_attributes(protocol, |name| attributes.text(name))?;
         groups::check(protocol, &own, &option_inputs)?;
         let authentication = authentication(&attributes::AUTH_SCHEME.read(attributes)?, protocol)?;
@@ -135,6 +144,7 @@ impl Node {
             protocol,
             headers: Headers::parse(&headers, &option_inputs, &tokens, endpoint.wire)?,
             endpoint,
+            places,
             optional: Optional::read(own.text(OPTIONAL_INPUTS), &inputs)?,
             attributes: own,
             options: options(protocol, &option_inputs, attributes)?,
@@ -177,15 +187,6 @@ impl Node {
 /// How long one attempt may take, from an attribute in which 0 is no limit.
 pub fn attempt_timeout(milliseconds: u64) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
-}
-
-/// Reads an endpoint that `protocol` can be spoken with.
-pub fn endpoint(text: &str, protocol: &ProtocolSpec) -> Result<Endpoint, Problem> {
-    let endpoint = Endpoint::parse(text).map_err(|what| malformed(format!("the endpoint {what}")))?;
-    if !protocol.schemes.contains(&endpoint.scheme()) {
-        return Err(malformed(format!("{} is not spoken over {}", protocol.name, endpoint.scheme())));
-    }
-    Ok(endpoint)
 }
 
 /// How a node of `protocol` carries its token by this `auth_scheme`.

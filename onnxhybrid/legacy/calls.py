@@ -115,6 +115,8 @@ def refused(node: NodeProto, why: str) -> ModelError:
 def _check(node: NodeProto, spec: RemoteSpec) -> None:
     if spec.credential is not None:
         raise refused(node, "they take tokens as inputs only; build it with auth=oh.Input('auth_token')")
+    if spec.endpoint_name:
+        raise refused(node, f"their URLs are fixed, and {spec.endpoint_name!r} is a name; build it with the URL itself")
     named = {name.partition(".")[0] for name in (*attributes_of(node), *option_names(node))}
     if spec.headers or spec.auth_scheme or not named.isdisjoint(FIELDS):
         raise refused(node, "they send no headers, further fields or parameters")

@@ -157,7 +157,8 @@ def _remote_nodes(nodes: Iterable[NodeProto]) -> Iterator[Finding]:
         except ValueError as problem:
             yield Finding("OH301", str(problem), _label(node))
             continue
-        if flaw := endpoint_problem(spec.protocol, spec.endpoint):
+        leads_elsewhere = spec.endpoint_name and not spec.endpoint and spec.protocol in protocols()
+        if not leads_elsewhere and (flaw := endpoint_problem(spec.protocol, spec.endpoint)):
             yield Finding(*flaw, _label(node))
         yield from (Finding(*flaw, _label(node)) for flaw in flaws)
         wanted = result_count(node, spec)

@@ -72,6 +72,8 @@ def _described(node: NodeProto) -> dict[str, object]:
         "node": spec.node,
         "protocol": spec.protocol,
         "endpoint": spec.endpoint,
+        **({"endpoint_name": spec.endpoint_name} if spec.endpoint_name else {}),
+        **({"endpoint_order": spec.endpoint_order} if spec.endpoint_order != "first" else {}),
         "model": spec.model,
         "version": spec.version,
         "sends": list(spec.inputs),

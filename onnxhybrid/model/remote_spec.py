@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from onnx import NodeProto, helper
 
@@ -45,7 +46,7 @@ class RemoteSpec:
     Attributes:
         node: the node's name; it says which part of a composition the call belongs to.
         protocol: the wire protocol, such as `triton.http`.
-        endpoint: the base URL.
+        endpoint: the base URL; of an endpoint by name its default, or empty.
         model, version: what the server calls the model; an empty version is the server's choice.
         inputs, outputs: the tensors' names on the wire.
         auth: `none`, `input`, or `credential:NAME`.
@@ -55,6 +56,8 @@ class RemoteSpec:
         attempt_timeout: seconds for one attempt; None for as long as the call.
         retries: how often a call that is safe to repeat is repeated.
         on_error: `raise` or `flag`.
+        endpoint_name: the name that a session resolves; empty where the endpoint is a URL alone.
+        endpoint_order: which of several URLs of the name takes a request: `first` or `spread`.
     """
 
     node: str
@@ -72,6 +75,8 @@ class RemoteSpec:
     on_error: str
     auth_scheme: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    endpoint_name: str = ""
+    endpoint_order: str = "first"
 
     @property
     def credential(self) -> str | None:
@@ -88,10 +93,13 @@ class RemoteSpec:
 
     @property
     def shown(self) -> str:
-        """The endpoint for people: with stars for the values of its query, which may be keys."""
-        return (
-            str(library.endpoint(self.endpoint).get("shown", self.endpoint)) if "?" in self.endpoint else self.endpoint
-        )
+        """The endpoint for people: its name, and its URL with stars for the values of the query, which may be keys."""
+        url = self.endpoint
+        if "?" in url:
+            url = str(library.endpoint(url).get("shown", url))
+        if not self.endpoint_name:
+            return url
+        return f"{self.endpoint_name} ({url})" if url else self.endpoint_name
 
     @classmethod
     def of(cls, node: NodeProto) -> RemoteSpec:
@@ -108,7 +116,7 @@ class RemoteSpec:
         return cls(
             node=node.name,
             protocol=_text(values, "protocol"),
-            endpoint=_text(values, "endpoint"),
+            endpoint=_text({"endpoint": b"", **values} if values.get("endpoint_name") else values, "endpoint"),
             # These two belong to the protocol, which knows whether it needs them.
             model=_text({"model": b"", **values}, "model"),
             version=_text({"version": b"", **values}, "version"),
@@ -122,7 +130,15 @@ class RemoteSpec:
             on_error=_on_error(values),
             auth_scheme=_auth_scheme(values),
             headers=_headers(node, values),
+            endpoint_name=_endpoint_name(values),
+            endpoint_order=_endpoint_order(values),
         )
+
+
+def is_endpoint_name(name: object) -> TypeGuard[str]:
+    """Whether an endpoint can be called this. The variable of `token` holds that of the embedded endpoint."""
+    letters = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) is not None
+    return letters and str(name).lower() != "token"
 
 
 def is_remote(node: NodeProto) -> bool:
@@ -249,6 +265,20 @@ def _headers(node: NodeProto, values: dict[str, Any]) -> tuple[tuple[str, str], 
         for name, value in headers_of(values).items()
     ]
     return (*held, *((name, "input") for name in given_at_run_time(option_names(node), HEADERS)))
+
+
+def _endpoint_name(values: dict[str, Any]) -> str:
+    name = _text({"endpoint_name": b"", **values}, "endpoint_name")
+    if name and not is_endpoint_name(name):
+        raise ValueError("attribute 'endpoint_name' has 1 to 64 letters, digits, '_', '-' and '.', and is not 'token'")
+    return name
+
+
+def _endpoint_order(values: dict[str, Any]) -> str:
+    order = _text({"endpoint_order": b"first", **values}, "endpoint_order")
+    if order not in ("first", "spread"):
+        raise ValueError(f"attribute 'endpoint_order' is first or spread, not {order!r}")
+    return order
 
 
 def _on_error(values: dict[str, Any]) -> str:

@@ -19,6 +19,8 @@ from onnxhybrid.model.texts import is_name
 def retarget(model: ModelProto, urls: Mapping[str, str]) -> None:
     """Move the remote nodes of a skeleton, and what its metadata says of the parts that it was made of.
 
+    Of an endpoint by name the default is moved.
+
     Raises:
         ModelError: OH116, no call goes to one of the URLs; OH301 or OH303, a new one is no base URL for its calls.
     """
@@ -26,12 +28,12 @@ def retarget(model: ModelProto, urls: Mapping[str, str]) -> None:
         raise ModelError("OH116", "retarget takes a mapping such as {'http://127.0.0.1:8000': 'https://gpu.example'}")
     calls = [(node, RemoteSpec.of(node)) for node in _readable(model)]
     moved: dict[str, str] = {}
-    endpoints = sorted({spec.endpoint for _, spec in calls})
+    endpoints = sorted({spec.endpoint for _, spec in calls} - {""})
     if unused := [url for url in urls if not any(_covers(url, endpoint) for endpoint in endpoints)]:
         raise _nowhere(unused[0], endpoints)
     for node, spec in calls:
         base = max((url for url in urls if _covers(url, spec.endpoint)), key=len, default=None)
-        if base is not None:
+        if base is not None and spec.endpoint:
             moved[spec.endpoint] = _checked(spec, _joined(urls[base], _rest(spec.endpoint, base)))
             _set_endpoint(node, moved[spec.endpoint])
     move_parts(model, moved)

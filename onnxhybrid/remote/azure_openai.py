@@ -12,13 +12,14 @@ from onnxhybrid.model.model import Model
 from onnxhybrid.remote import openai
 from onnxhybrid.remote.groups import Fields
 from onnxhybrid.remote.invoke import builder
+from onnxhybrid.remote.named_endpoint import Endpoint
 from onnxhybrid.remote.openai import Integer, Number, Service, Text
 from onnxhybrid.remote.options import text
 
 
 @builder
 def azure_openai_audio(
-    resource_url: str,
+    resource_url: str | Endpoint,
     deployment: Text,
     *,
     api_version: str,
@@ -34,7 +35,7 @@ def azure_openai_audio(
     """Speech to text on Azure OpenAI: `oh.remote.openai_audio` at a deployment.
 
     Args:
-        resource_url: the resource's URL, `https://name.openai.azure.com`.
+        resource_url: the resource's URL, `https://name.openai.azure.com`; or an `oh.Endpoint`.
         deployment: the deployment's name.
         api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
             deployment is the model that the body names.
@@ -59,7 +60,7 @@ def azure_openai_audio(
 
 @builder
 def azure_openai_chat(
-    resource_url: str,
+    resource_url: str | Endpoint,
     deployment: Text,
     *,
     api_version: str,
@@ -74,7 +75,7 @@ def azure_openai_chat(
     """Chat completions on Azure OpenAI: `oh.remote.openai_chat` at a deployment.
 
     Args:
-        resource_url: the resource's URL, `https://name.openai.azure.com`.
+        resource_url: the resource's URL, `https://name.openai.azure.com`; or an `oh.Endpoint`.
         deployment: the deployment's name.
         api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
             deployment is the model that the body names.
@@ -97,7 +98,7 @@ def azure_openai_chat(
 
 @builder
 def azure_openai_embeddings(
-    resource_url: str,
+    resource_url: str | Endpoint,
     deployment: Text,
     *,
     api_version: str,
@@ -109,7 +110,7 @@ def azure_openai_embeddings(
     """Embeddings on Azure OpenAI: `oh.remote.openai_embeddings` at a deployment.
 
     Args:
-        resource_url: the resource's URL, `https://name.openai.azure.com`.
+        resource_url: the resource's URL, `https://name.openai.azure.com`; or an `oh.Endpoint`.
         deployment: the deployment's name.
         api_version: the version of the API, such as `2024-10-21`; `v1` for the paths under `/openai/v1`, where the
             deployment is the model that the body names.
@@ -124,5 +125,5 @@ def azure_openai_embeddings(
     return openai.embeddings(_service(resource_url, api_version, extra), given, common)
 
 
-def _service(resource_url: str, api_version: str, extra: Fields | None) -> Service:
+def _service(resource_url: str | Endpoint, api_version: str, extra: Fields | None) -> Service:
     return Service("azure_openai", resource_url, text("api_version", api_version), extra)

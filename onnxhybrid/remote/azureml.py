@@ -14,6 +14,7 @@ from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.invoke import CallSettings, Target, builder, invoke, specs
+from onnxhybrid.remote.named_endpoint import Endpoint
 from onnxhybrid.remote.options import Options, chosen
 
 PROTOCOL = "azureml.score"
@@ -24,7 +25,7 @@ Form = Literal["named", "data", "mlflow", "dataframe_split", "input_data", "inpu
 
 @builder
 def azureml(
-    scoring_url: str,
+    scoring_url: str | Endpoint,
     *,
     inputs: Iterable[TensorSpec],
     outputs: Iterable[TensorSpec],
@@ -37,7 +38,7 @@ def azureml(
     Tensors travel as nested JSON lists; NaN and infinities cannot, and are refused.
 
     Args:
-        scoring_url: the endpoint's scoring URI, called as it is.
+        scoring_url: the endpoint's scoring URI, called as it is; or an `oh.Endpoint`.
         inputs, outputs: what the script takes and gives, by the names in its JSON.
         deployment: the deployment that is to answer instead of the endpoint's own choice; an `oh.Input()` makes it a
             graph input, str[1].

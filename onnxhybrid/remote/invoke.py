@@ -21,6 +21,7 @@ from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
 from onnxhybrid.remote.groups import Headers, check_headers, checked_headers, header_inputs, headers_attribute
+from onnxhybrid.remote.named_endpoint import Endpoint, asked_at
 from onnxhybrid.remote.omission import absences, leaveable, omissible
 from onnxhybrid.remote.options import Options
 from onnxhybrid.remote.own_paths import own_path_problem
@@ -110,7 +111,7 @@ def builder(function: Callable[_P, Model]) -> Callable[_P, Model]:
 
 @dataclass(frozen=True)
 class Target:
-    """What a call goes to: the protocol, the base URL, and the model there, where the protocol has one.
+    """What a call goes to: the protocol, the base URL or its name, and the model there, where the protocol has one.
 
     Raises:
         ModelError: OH301, the endpoint is no base URL of the protocol, or the model has no name; OH303, the endpoint
@@ -118,7 +119,7 @@ class Target:
     """
 
     protocol: str
-    endpoint: str
+    endpoint: str | Endpoint
     model: str = ""
     version: str = ""
 
@@ -126,13 +127,26 @@ class Target:
         row = library.protocols()[self.protocol]
         for what in ("endpoint", "model", "version"):
             value = getattr(self, what)
+            if isinstance(value, Endpoint):
+                value = value.name
             if not is_text(value) or (not value and what in ("endpoint", *row["required"])):
                 kind = "a text" if what == "version" else "a non-empty text"
                 raise ModelError("OH301", f"{what} is {kind}, not {type(value).__name__ if value else value!r}")
-        if problem := endpoint_problem(self.protocol, self.endpoint):
+        url = self.attributes()["endpoint"]
+        if not url:
+            return
+        if problem := endpoint_problem(self.protocol, url):
             raise ModelError(*problem)
-        if instead := own_path_problem(self.protocol, self.endpoint):
+        if instead := own_path_problem(self.protocol, url):
             raise ModelError("OH325", instead)
+
+    def attributes(self) -> dict[str, str]:
+        """These as attributes of the node; an endpoint by name has its default, or nothing, as the URL."""
+        own = {"protocol": self.protocol, "model": self.model, "version": self.version}
+        if not isinstance(self.endpoint, Endpoint):
+            return {**own, "endpoint": self.endpoint}
+        named = {"endpoint": self.endpoint.default or "", "endpoint_name": self.endpoint.name}
+        return {**own, **named, "endpoint_order": self.endpoint.order}
 
 
 def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -141,10 +155,11 @@ def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, 
     Where the token is given at run time only, the server is asked without one; likewise a header.
 
     Raises:
+        ModelError: OH327, the endpoint is a name that leads nowhere.
         RemoteError: the server could not be asked.
     """
     check_headers(settings.headers or {}, target.protocol, settings.scheme)
-    request = {**vars(target), **settings.attributes()}
+    request = {**vars(target), "endpoint": asked_at(target.endpoint, target.protocol), **settings.attributes()}
     for name in ("retries", "batch", "on_error"):
         request.pop(name, None)
     if isinstance(settings.auth, Input):
@@ -204,7 +219,7 @@ def _node(
     settings: CallSettings,
     options: Options,
 ) -> NodeProto:
-    attributes: dict[str, Any] = {**vars(target), **settings.attributes(), **options.attributes}
+    attributes: dict[str, Any] = {**target.attributes(), **settings.attributes(), **options.attributes}
     if options.names:
         attributes["option_names"] = json.dumps(options.names)
     if left_out := [spec.name for spec in inputs if spec.optional]:

@@ -15,6 +15,7 @@ from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.groups import Fields
 from onnxhybrid.remote.invoke import CallSettings, Target, builder, invoke
+from onnxhybrid.remote.named_endpoint import Endpoint
 from onnxhybrid.remote.options import Options, chosen, flag
 
 URL = "https://api.openai.com/v1"
@@ -29,7 +30,7 @@ Integer = int | Input
 def openai_audio(
     model: Text = "whisper-1",
     *,
-    url: str = URL,
+    url: str | Endpoint = URL,
     audio_format: Text = "wav",
     response_format: Text = "json",
     language: Text | None = None,
@@ -45,7 +46,7 @@ def openai_audio(
 
     Args:
         model: what the service calls the model.
-        url: the base URL, as the official client's `base_url`.
+        url: the base URL, as the official client's `base_url`; or an `oh.Endpoint`.
         audio_format: the file's name extension, such as wav, mp3 or flac.
         response_format: json and text give the text, in whichever of both forms the server answers; srt, vtt,
             verbose_json, diarized_json and any other that the server knows give the body as it came.
@@ -79,7 +80,7 @@ def openai_audio(
 def openai_chat(
     model: Text,
     *,
-    url: str = URL,
+    url: str | Endpoint = URL,
     system: Text | None = None,
     temperature: Number | None = None,
     max_tokens: Integer | None = None,
@@ -96,7 +97,7 @@ def openai_chat(
 
     Args:
         model: what the service calls the model.
-        url: the base URL, as the official client's `base_url`.
+        url: the base URL, as the official client's `base_url`; or an `oh.Endpoint`.
         system: the system message.
         temperature: the sampling temperature.
         max_tokens: the most tokens that an answer may have.
@@ -129,7 +130,7 @@ def openai_chat(
 def openai_responses(
     model: Text,
     *,
-    url: str = URL,
+    url: str | Endpoint = URL,
     instructions: Text | None = None,
     max_output_tokens: Integer | None = None,
     extra: Fields | None = None,
@@ -142,7 +143,7 @@ def openai_responses(
 
     Args:
         model: what the service calls the model.
-        url: the base URL, as the official client's `base_url`.
+        url: the base URL, as the official client's `base_url`; or an `oh.Endpoint`.
         instructions: what the model is told before the prompt.
         max_output_tokens: the most tokens that an answer may have, its reasoning included.
         extra: further fields of the body, as for `oh.remote.openai_chat`.
@@ -164,7 +165,7 @@ def openai_responses(
 def openai_embeddings(
     model: Text,
     *,
-    url: str = URL,
+    url: str | Endpoint = URL,
     dimensions: Integer | None = None,
     encoding_format: Text | None = "base64",
     extra: Fields | None = None,
@@ -176,7 +177,7 @@ def openai_embeddings(
 
     Args:
         model: what the service calls the model.
-        url: the base URL, as the official client's `base_url`.
+        url: the base URL, as the official client's `base_url`; or an `oh.Endpoint`.
         dimensions: the length of a vector, where the model can shorten it.
         encoding_format: how the vectors are asked for, base64 or float; None asks for neither, for servers that refuse
             the field. Both forms are read, whichever was asked for.
@@ -197,7 +198,7 @@ class Service:
     """A service of the OpenAI API, `openai` or `azure_openai` with the version of its API; `extra` goes along."""
 
     family: str
-    url: str
+    url: str | Endpoint
     api_version: str = ""
     extra: Fields | None = None
 

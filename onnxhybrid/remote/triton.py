@@ -12,6 +12,7 @@ from onnxhybrid.model.tensor_spec import TensorSpec
 from onnxhybrid.remote.blobs import attribute_of, names_of, with_blobs
 from onnxhybrid.remote.groups import Fields
 from onnxhybrid.remote.invoke import CallSettings, Target, builder, describe, invoke, specs
+from onnxhybrid.remote.named_endpoint import Endpoint, asked_at
 from onnxhybrid.remote.options import Options
 
 _GIVE = "; with inputs= and outputs= it is not asked"
@@ -25,7 +26,7 @@ _HINTS = {
 
 @builder
 def triton(
-    url: str,
+    url: str | Endpoint,
     model: str,
     *,
     version: str = "",
@@ -40,7 +41,8 @@ def triton(
 
     Args:
         url: the server's base URL, whose scheme says which of the two: `http://host:8000`, `https://…`,
-            `grpc://host:8001` or `grpcs://…` (with TLS). A port that is left out is 80, with TLS 443.
+            `grpc://host:8001` or `grpcs://…` (with TLS). A port that is left out is 80, with TLS 443. Or an
+            `oh.Endpoint`: a name that a session resolves.
         model: the model's name on the server.
         version: its version; empty for the server's choice.
         inputs, outputs: what it takes and gives, by the names on the wire; without them the server is asked. An input
@@ -70,8 +72,9 @@ def triton(
         A Model with these inputs and outputs; its graph is one remote call.
 
     Raises:
-        ModelError: OH301 to OH304, OH322, OH323 or OH325, an argument is wrong; OH330, the server has no word about the
-            model's tensors; OH334, what `bytes` names is not one element of BYTES.
+        ModelError: OH301 to OH304, OH322, OH323 or OH325, an argument is wrong; OH327, a name leads to no server that
+            could be asked; OH330, the server has no word about the model's tensors; OH334, what `bytes` names is not
+            one element of BYTES.
         RemoteError: the server was asked for the model's metadata and did not answer well.
 
     Source: https://github.com/kserve/open-inference-protocol and Triton's extension_binary_data.md.
@@ -116,9 +119,7 @@ def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ..
     try:
         taken, given = describe(target, settings)
     except RemoteError as problem:
-        asked = (
-            f"{library.endpoint(target.endpoint)['shown']} was asked what the model {target.model!r} takes and gives"
-        )
+        asked = f"{_shown(target)} was asked what the model {target.model!r} takes and gives"
         raise type(problem)(
             problem.code,
             f"{asked}: {problem.message}{_HINTS.get(problem.code, '')}",
@@ -144,11 +145,17 @@ def _told(target: Target, side: str, specs: tuple[TensorSpec, ...]) -> None:
     what = f"names the {side} {doubled!r} twice" if specs else f"does not tell which {side}s it has"
     raise ModelError(
         "OH330",
-        f"{target.endpoint} was asked what the model {target.model!r} takes and gives, and {what}: give inputs= and "
+        f"{_shown(target)} was asked what the model {target.model!r} takes and gives, and {what}: give inputs= and "
         'outputs=, as in inputs=[oh.TensorSpec("x", "float32", ("n", 4))]',
     )
 
 
+def _shown(target: Target) -> str:
+    url = asked_at(target.endpoint, target.protocol)
+    return str(library.endpoint(url).get("shown", url))
+
+
 def _protocol(url: object) -> str:
-    scheme = url.partition("://")[0].lower() if isinstance(url, str) else ""
+    address = (url.default or url.address) if isinstance(url, Endpoint) else url
+    scheme = address.partition("://")[0].lower() if isinstance(address, str) else ""
     return "triton.grpc" if scheme in library.protocols()["triton.grpc"]["schemes"] else "triton.http"

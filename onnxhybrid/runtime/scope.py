@@ -13,6 +13,7 @@ from onnxhybrid.errors import Error
 from onnxhybrid.library import Scope, library_path
 from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.runtime.credential_names import require_found
+from onnxhybrid.runtime.endpoint_urls import Endpoints, listed
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.sealing import Credentials, Sealed, revealed
 
@@ -24,16 +25,22 @@ _lock = threading.Lock()
 
 
 def register(
-    sess_options: onnxruntime.SessionOptions, *, credentials: Credentials | None = None, policy: Policy | None = None
+    sess_options: onnxruntime.SessionOptions,
+    *,
+    credentials: Credentials | None = None,
+    endpoints: Endpoints | None = None,
+    policy: Policy | None = None,
 ) -> None:
     """Make a plain onnxruntime.InferenceSession with these options run hybrid models.
 
     Args:
         sess_options: the options; sessions made with them share these credentials and this policy.
         credentials: token by name: a str for the endpoints of the model itself, or an `oh.Secret`.
+        endpoints: URL, or list of URLs, by the name of an `oh.Endpoint`; names that a model lacks are ignored.
         policy: what the calls may do.
 
     Raises:
+        RemoteError: OH576, the endpoints are no mapping of names to URLs.
         Error: OH530, the credentials or the policy are malformed; OH550, the library cannot be loaded.
     """
     sealed = Sealed(credentials)
@@ -42,7 +49,7 @@ def register(
     if not isinstance(sess_options, onnxruntime.SessionOptions):
         raise Error("OH530", f"register takes onnxruntime.SessionOptions, not {type(sess_options).__name__}")
     with _lock:
-        attach(sess_options, make_scope(sealed, policy))
+        attach(sess_options, make_scope(sealed, policy, endpoints=listed(endpoints)))
 
 
 def make_scope(credentials: Sealed, policy: Policy | None, calls: Iterable[RemoteSpec] = (), **more: Any) -> Scope:

@@ -16,6 +16,7 @@ from onnxhybrid.model import Model
 from onnxhybrid.runtime import extensions
 from onnxhybrid.runtime.arguments import check_arguments, check_binding, check_vectors, misfit, odd_feed, odd_value
 from onnxhybrid.runtime.computation import computation
+from onnxhybrid.runtime.endpoint_urls import Endpoints, listed, require_fitting
 from onnxhybrid.runtime.failures import translated
 from onnxhybrid.runtime.interruption import interruptible
 from onnxhybrid.runtime.observation import Observation
@@ -44,6 +45,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
     Args:
         model_or_path: a Model, or the path of an .onnx file.
         credentials: token by name: a str for the endpoints of this very model, or an `oh.Secret`.
+        endpoints: URL, or list of URLs, by the name of an `oh.Endpoint`; what is not given is taken from the variables
+            ONNXHYBRID_ENDPOINT_<NAME>, or is the default.
         policy: what its remote calls may do.
         sess_options: ONNX Runtime's options.
         providers: ONNX Runtime's execution providers, in order of preference.
@@ -54,6 +57,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         ModelError: the file is no model, its weights cannot be read, or (OH301) a remote node is malformed.
         CredentialError: OH510, a remote node sends a credential that is neither given nor in the environment, and one
             is given that no node sends: a name was mistyped.
+        RemoteError: OH574, an endpoint by name leads nowhere; OH575, one is given that no node names; OH576, what a
+            name stands for cannot be called.
         PolicyDenied: OH524, the graph is larger than a strict policy allows; OH580, it would send a file.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
             refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
@@ -65,6 +70,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         model_or_path: Model | str | os.PathLike[str],
         *,
         credentials: Credentials | None = None,
+        endpoints: Endpoints | None = None,
         policy: Policy | None = None,
         sess_options: onnxruntime.SessionOptions | None = None,
         providers: Sequence[Any] | None = None,
@@ -85,8 +91,11 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         self._options, self._operators, self._weights = options, source.operators, source.weights
         self._loops = source.loops
         tape = {"record": path_of("record", record), "replay": path_of("replay", replay)}
-        calls = source.calls() if sealed.secrets and replay is None else ()
-        self._scope = make_scope(sealed, policy, calls, events=True, **tape)
+        urls = listed(endpoints)
+        calls = source.calls() if urls or (sealed.secrets and replay is None) else ()
+        require_fitting(calls, urls)
+        known = calls if replay is None else ()
+        self._scope = make_scope(sealed, policy, known, endpoints=urls, events=True, **tape)
         self._observation = Observation(self._scope)
         self._quiet = quiet()
         self._open(functools.partial(super().__init__, source.graph, options, providers=providers))

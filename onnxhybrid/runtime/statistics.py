@@ -17,7 +17,8 @@ class NodeStats:
         errors: how many calls failed, by code.
         bytes_out, bytes_in: the bytes of request and response bodies.
         p50, p90, p99: quantiles of a call's time in seconds; None before the first call.
-        connections: how many connections this session opened to the node's origin.
+        connections: how many connections this session opened to the node's origin; of several servers to all of them.
+        endpoints: how many requests went to each URL, where an endpoint by name has several.
     """
 
     calls: int = 0
@@ -29,6 +30,7 @@ class NodeStats:
     p90: float | None = None
     p99: float | None = None
     connections: int = 0
+    endpoints: Mapping[str, int] = field(default_factory=dict)
 
 
 def parsed(table: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeStats]:

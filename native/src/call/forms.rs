@@ -16,7 +16,7 @@ use crate::protocol::spec::Forms;
 use crate::run::bounds::{self, Beyond};
 use crate::session::spoken::{Evasion, Form};
 use crate::transport::runtime::Ended;
-use crate::transport::{Limits, Request, Response, Tally, send};
+use crate::transport::{Limits, Request, Response, Tally};
 
 /// How long a server may take to describe itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ impl Call {
                 self.again(forms, request, problem, limits, invocation).await
             }
             Ok(response) => {
-                self.spoken.learn(Form::Bytes);
+                self.learn(Form::Bytes);
                 Ok(response)
             }
             outcome => outcome,
@@ -91,7 +91,7 @@ impl Call {
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
-        let response = send(&self.peer, request, limits, &invocation.tally).await?;
+        let response = self.sent(request, limits, &invocation.tally).await?;
         self.protocol.check(&response)?;
         Ok(response)
     }
@@ -105,7 +105,7 @@ impl Call {
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
-        let told = self.told(forms, request, &refusal, limits).await;
+        let told = self.told(forms, request, &refusal, limits, invocation).await;
         // Where the server has perhaps worked on the request, only its own word is reason enough to repeat it.
         let has_worked = refusal.status.is_none_or(|status| status == 500);
         let stands = match told {
@@ -142,6 +142,7 @@ impl Call {
         request: &Request<'_>,
         refusal: &Problem,
         limits: &Limits,
+        invocation: &Invocation,
     ) -> Result<Form, Evasion> {
         let mut asked = self.spoken.turn().await;
         if let Some(form) = self.spoken.form() {
@@ -155,13 +156,13 @@ impl Call {
         let patience = PATIENCE.min(limits.deadline.saturating_duration_since(Instant::now()) / 2);
         let limits = Limits { retries: 0, max_response_bytes: most, ..*limits };
         let (question, tally) = (forms.question(request), Tally::default());
-        let answer = tokio::time::timeout(patience, send(&self.peer, &question, &limits, &tally)).await;
+        let answer = tokio::time::timeout(patience, self.asked_again(&question, &limits, invocation, &tally)).await;
         let told = match &answer {
             Ok(Ok(response)) => forms.told(response).ok_or_else(|| evasion(response, refusal.status)),
             _ => Err(Evasion::Silence),
         };
         match told {
-            Ok(form) => self.spoken.learn(form),
+            Ok(form) => self.learn(form),
             Err(evasion) => asked.keep(evasion),
         }
         told

@@ -10,6 +10,7 @@ mod forms;
 mod prepared;
 mod requests;
 mod secrets;
+mod servers;
 mod taped;
 mod task;
 pub mod tickets;

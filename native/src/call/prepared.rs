@@ -9,7 +9,7 @@ use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol, headers};
 use crate::run::bounds::{self, Beyond};
-use crate::session::credential::{Secret, check_clear};
+use crate::session::credential::Secret;
 use crate::session::policy::Policy;
 use crate::session::scope::Scope;
 use crate::session::spoken::Spoken;
@@ -17,7 +17,7 @@ use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::runtime::Ended;
-use crate::transport::{Limits, Peer, Response, Tally, Watch, side_by_side};
+use crate::transport::{Limits, Peer, Response, Several, Tally, Watch, side_by_side};
 
 /// Requests of one call that are under way at a time.
 const SIDE_BY_SIDE: usize = 16;
@@ -27,6 +27,8 @@ pub struct Call {
     pub(super) node: Node,
     pub(super) scope: Arc<Scope>,
     pub(super) peer: Arc<Peer>,
+    /// The servers, that one included, where they are several.
+    pub(super) several: Option<Arc<Several>>,
     /// What is known of the server, those of other nodes included.
     pub(super) spoken: Arc<Spoken>,
     pub(super) protocol: Box<dyn Protocol>,
@@ -55,10 +57,11 @@ impl Call {
         let node = bounded(node, scope.policy());
         let peer = scope.peer(&node.endpoint)?;
         let protocol = node.prepare()?;
-        let stats = scope.node_stats(&node.name, &peer);
+        let (stats, several) = scope.counted(&node, &peer)?;
         let watch = scope.watch(&node);
-        let (spoken, keys) = (scope.spoken(&node.endpoint), keys(&node.endpoint));
-        Ok(Self { node, scope, peer, spoken, protocol, stats, keys, watch })
+        let spoken = scope.spoken(&node);
+        let keys = [&node.endpoint].into_iter().chain(&node.places.others).flat_map(keys).collect();
+        Ok(Self { node, scope, peer, several, spoken, protocol, stats, keys, watch })
     }
 
     /// The node.
@@ -68,7 +71,7 @@ impl Call {
 
     /// Connections that the node's scope has opened to its origin.
     pub fn connections(&self) -> u64 {
-        self.peer.opened()
+        Several::opened(self.several.as_deref(), &self.peer)
     }
 
     /// The counters of the node, those of its other calls in the scope included.
@@ -94,7 +97,10 @@ impl Call {
         outcome: Result<Vec<OutputTensor>, Problem>,
     ) -> Result<Vec<OutputTensor>, Failure> {
         self.count(latency, invocation, outcome.as_ref().err().map(|problem| problem.code));
-        outcome.map_err(|problem| self.heard(self.failure(self.blot(problem, invocation), invocation.tally.attempts())))
+        outcome.map_err(|problem| {
+            let failure = self.failure(self.blot(problem, invocation), invocation.tally.attempts());
+            self.heard(self.placed(failure, invocation))
+        })
     }
 
     pub(super) fn count(&self, latency: Duration, invocation: &Invocation, error: Option<Code>) {
@@ -134,11 +140,11 @@ impl Call {
         inputs: &'a [InputTensor<'a>],
         deadline: Instant,
     ) -> Result<(Requests<'a>, Expected), Problem> {
-        self.peer.check()?;
+        self.check_servers()?;
         if let Some(token) = token {
             let token = token_secret(token)?;
             if !token.is_empty() {
-                check_clear("the token", self.peer.origin(), self.peer.allows_in_clear())?;
+                self.check_token_clear()?;
             }
             self.scope.masks().remember(&token);
             let _ = invocation.tally.secret.set(token);
@@ -198,6 +204,7 @@ impl Call {
             return Ok(Vec::new());
         }
         if let Auth::Credential(name) = &self.node.auth {
+            self.check_others(name)?;
             let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
@@ -206,6 +213,7 @@ impl Call {
                 request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
             }
         }
+        self.node.headers.credentials().iter().try_for_each(|(_, name)| self.check_others(name))?;
         let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
         requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
         secrets.extend_from_slice(&self.keys);

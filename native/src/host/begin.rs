@@ -45,7 +45,8 @@ impl Kernel for Begin {
 impl Begin {
     fn prepare(owner: Owner, info: &KernelInfo, name: String) -> Result<Self, Problem> {
         let signature = Signature { name, inputs: info.input_count()?, outputs: output_types(info)? };
-        let call = Arc::new(Call::new(Node::parse(info, signature)?, owner.scope)?);
+        let node = Node::resolved(info, signature, owner.scope.endpoints())?;
+        let call = Arc::new(Call::new(node, owner.scope)?);
         Ok(Self { call, tickets: owner.tickets })
     }
 }

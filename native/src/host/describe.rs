@@ -17,6 +17,7 @@ use crate::protocol::options::Options;
 use crate::protocol::spec::{Authentication, Describe, Description, OptionalNames, ProtocolSpec, TensorSpec};
 use crate::protocol::table;
 use crate::run::bounds;
+use crate::session::endpoints;
 use crate::session::scope::Scope;
 use crate::transport::runtime::block_on;
 use crate::transport::{Limits, Peer, Request, Tally, send};
@@ -106,7 +107,7 @@ type Told = (Description, Vec<String>);
 /// Asks the server; `tally` has then what was sent that nobody may see.
 fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally) -> Result<Told, Problem> {
     let (protocol, describe) = described(&query.protocol)?;
-    let endpoint = node::endpoint(&query.endpoint, protocol)?;
+    let endpoint = endpoints::spoken(&query.endpoint, protocol)?;
     let attributes = node::own_attributes(protocol, |name| query.text(name))?;
     let mut request = (describe.request)(&endpoint, &attributes)?;
     let (authentication, own_headers) = query.headers(protocol, endpoint.wire)?;

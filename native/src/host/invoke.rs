@@ -35,7 +35,7 @@ impl Kernel for Invoke {
 
 impl Invoke {
     fn prepare(scope: Arc<Scope>, info: &KernelInfo, signature: Signature) -> Result<Self, Problem> {
-        Ok(Self(Call::new(Node::parse(info, signature)?, scope)?))
+        Ok(Self(Call::new(Node::resolved(info, signature, scope.endpoints())?, scope)?))
     }
 }
 

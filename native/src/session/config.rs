@@ -18,6 +18,8 @@ use crate::session::trust::{ClientCertificate, Passphrase, Trust};
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Config {
     credentials: HashMap<String, CredentialConfig>,
+    /// URLs by the names of endpoints.
+    pub(super) endpoints: HashMap<String, Vec<String>>,
     pub(super) policy: PolicyConfig,
     /// Whether the host fetches failed attempts.
     pub(super) events: bool,

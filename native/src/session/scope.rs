@@ -14,20 +14,23 @@ use crate::node::Node;
 use crate::protocol::headers::Headers;
 use crate::session::config::Config;
 use crate::session::credential::{Asking, Credential, Resolver, Secret, Source};
+use crate::session::endpoints::Endpoints;
 use crate::session::events::Events;
 use crate::session::masking::Masks;
 use crate::session::official;
 use crate::session::policy::Policy;
 use crate::session::spoken::Spoken;
+use crate::session::standing::Standing;
 use crate::session::stats::NodeStats;
 use crate::session::tape::Tape;
-use crate::transport::{Environment, Names, Peer, Watch};
+use crate::transport::{Environment, Names, Peer, Server, Several, Watch};
 
 /// What two sessions never share, and all nodes of one session do. The default is the scope of sessions that name none:
 /// credentials come from the environment, and all may be called that the process's own policy allows.
 #[derive(Default)]
 pub struct Scope {
     credentials: HashMap<String, Credential>,
+    endpoints: Endpoints,
     policy: Arc<Policy>,
     names: Arc<Names>,
     asking: Asking,
@@ -35,6 +38,8 @@ pub struct Scope {
     peers: Mutex<HashMap<Address, Weak<Peer>>>,
     /// What is known of servers by their base URLs; those of nodes that are still there.
     spoken: Mutex<HashMap<String, Weak<Spoken>>>,
+    /// How servers stand that are one of several, by their base URLs; those of nodes that are still there.
+    standings: Mutex<HashMap<String, Weak<Standing>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
     events: Option<Arc<Events>>,
@@ -45,8 +50,8 @@ pub struct Scope {
 /// Where requests go, what is spoken there, and what the environment said of it when the first node asked.
 type Address = (Origin, Wire, Environment);
 
-/// A node's counters, and where its connections are counted.
-type Counted = (Arc<NodeStats>, Arc<Peer>);
+/// A node's counters, where its connections are counted, and its servers where they are several.
+type Counted = (Arc<NodeStats>, Arc<Peer>, Option<Arc<Several>>);
 
 impl Scope {
     /// A scope as `config` (JSON) describes it; `resolver` answers for the credentials that want one.
@@ -54,6 +59,7 @@ impl Scope {
         let mut config = Config::parse(config)?;
         Ok(Self {
             credentials: config.take_credentials(resolver.as_ref())?,
+            endpoints: Endpoints::new(std::mem::take(&mut config.endpoints)),
             policy: Arc::new(config.policy.policy()?),
             nodes: Some(Mutex::default()),
             events: config.events.then(Arc::default),
@@ -95,6 +101,36 @@ impl Scope {
         &self.policy
     }
 
+    /// The URLs that it gives to the names of endpoints.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The servers of `node`, where they are several; `stats` count what is sent to each.
+    fn several(&self, node: &Node, stats: &NodeStats) -> Result<Option<Arc<Several>>, Problem> {
+        if node.places.others.is_empty() {
+            return Ok(None);
+        }
+        let endpoints = [&node.endpoint].into_iter().chain(&node.places.others);
+        let server = |endpoint: &Endpoint| {
+            let (peer, standing, sent) = (self.peer(endpoint)?, self.standing(endpoint), stats.sent(&endpoint.shown));
+            Ok(Server::new(endpoint.clone(), peer, standing, sent))
+        };
+        let servers: Vec<_> = endpoints.map(server).collect::<Result<_, Problem>>()?;
+        Ok(Some(Arc::new(Several::new(servers, node.places.order))))
+    }
+
+    fn standing(&self, endpoint: &Endpoint) -> Arc<Standing> {
+        let mut standings = lock(&self.standings);
+        standings.retain(|_, standing| standing.strong_count() > 0);
+        let standing = standings.entry(endpoint.text.clone()).or_default();
+        standing.upgrade().unwrap_or_else(|| {
+            let made = Arc::default();
+            *standing = Arc::downgrade(&made);
+            made
+        })
+    }
+
     /// The connections to the origin of `endpoint`, shared by all nodes that call it.
     pub fn peer(&self, endpoint: &Endpoint) -> Result<Arc<Peer>, Problem> {
         let address = (endpoint.origin.clone(), endpoint.wire, Environment::of(&endpoint.origin));
@@ -112,11 +148,12 @@ impl Scope {
         }))
     }
 
-    /// What is known of the form of tensors that the server at `endpoint` takes.
-    pub fn spoken(&self, endpoint: &Endpoint) -> Arc<Spoken> {
+    /// What is known of the form of tensors that the server of `node` takes; several servers of one name take one.
+    pub fn spoken(&self, node: &Node) -> Arc<Spoken> {
         let mut servers = lock(&self.spoken);
         servers.retain(|_, server| server.strong_count() > 0);
-        let server = servers.entry(endpoint.text.clone()).or_default();
+        let urls = [&node.endpoint].into_iter().chain(&node.places.others).map(|endpoint| endpoint.text.as_str());
+        let server = servers.entry(urls.collect::<Vec<_>>().join(" ")).or_default();
         server.upgrade().unwrap_or_else(|| {
             let made = Arc::default();
             *server = Arc::downgrade(&made);
@@ -124,32 +161,32 @@ impl Scope {
         })
     }
 
-    /// The counters of the node called `name`.
-    pub fn node_stats(&self, name: &str, peer: &Arc<Peer>) -> Arc<NodeStats> {
-        let Some(nodes) = &self.nodes else { return Arc::default() };
+    /// The counters of `node`, whose connections are those of `peer`, and its servers where they are several.
+    pub fn counted(&self, node: &Node, peer: &Arc<Peer>) -> Result<(Arc<NodeStats>, Option<Arc<Several>>), Problem> {
+        let Some(nodes) = &self.nodes else {
+            let stats = Arc::default();
+            let several = self.several(node, &stats)?;
+            return Ok((stats, several));
+        };
         let mut nodes = lock(nodes);
-        let entry = nodes.entry(name.to_owned()).or_insert_with(|| (Arc::default(), peer.clone()));
-        entry.1 = peer.clone();
-        entry.0.clone()
+        let entry = nodes.entry(node.name.clone()).or_insert_with(|| (Arc::default(), peer.clone(), None));
+        (entry.1, entry.2) = (peer.clone(), self.several(node, &entry.0)?);
+        Ok((entry.0.clone(), entry.2.clone()))
     }
 
     /// Every node's counters as JSON.
     pub fn stats(&self) -> Value {
         let Some(nodes) = &self.nodes else { return Value::Object(Map::new()) };
         let nodes = lock(nodes);
-        let rows = nodes.iter().map(|(name, (stats, peer))| (name.clone(), stats.to_json(peer.opened())));
+        let rows = nodes.iter().map(|(name, (stats, peer, several))| {
+            (name.clone(), stats.to_json(Several::opened(several.as_deref(), peer)))
+        });
         Value::Object(rows.collect::<Map<_, _>>())
     }
 
     /// The value of the credential `name`, for the origin of `peer` alone.
     pub async fn secret(&self, name: &str, peer: &Peer) -> Result<Secret, Problem> {
-        let origin = peer.origin();
-        let credential = match self.credentials.get(name) {
-            Some(credential) => credential.clone(),
-            None if self.policy.strict.is_some() => return Err(absent(name)),
-            None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
-        };
-        credential.check_host(name, origin, peer.allows_in_clear())?;
+        let credential = self.credential(name, peer)?;
         let secret = match credential.source {
             Source::Value(secret) => secret,
             Source::Resolver(provider) => self.asking.ask(&provider, name).await?,
@@ -160,6 +197,18 @@ impl Scope {
         }
         self.masks.remember(&secret);
         Ok(secret)
+    }
+
+    /// The credential `name`, if it may go to the origin of `peer`.
+    pub fn credential(&self, name: &str, peer: &Peer) -> Result<Credential, Problem> {
+        let origin = peer.origin();
+        let credential = match self.credentials.get(name) {
+            Some(credential) => credential.clone(),
+            None if self.policy.strict.is_some() => return Err(absent(name)),
+            None => official::from_environment(name, origin, |key| std::env::var(key).ok())?,
+        };
+        credential.check_host(name, origin, peer.allows_in_clear())?;
+        Ok(credential)
     }
 
     /// The headers that hold credentials, for the origin of `peer` alone, and what these are.

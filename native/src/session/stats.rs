@@ -1,7 +1,8 @@
 //! What a node's calls took and brought.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -12,7 +13,11 @@ use crate::guard::lock;
 
 /// The counters of one node; shared by all threads that run it.
 #[derive(Debug, Default)]
-pub struct NodeStats(Mutex<Counters>);
+pub struct NodeStats {
+    counters: Mutex<Counters>,
+    /// Requests to each of several servers, by base URL.
+    sent: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+}
 
 #[derive(Debug)]
 struct Counters {
@@ -50,7 +55,7 @@ pub struct Sample {
 impl NodeStats {
     /// Adds a call.
     pub fn add(&self, sample: &Sample) {
-        let mut counters = lock(&self.0);
+        let mut counters = lock(&self.counters);
         counters.calls += 1;
         counters.retries += u64::from(sample.retries);
         counters.bytes_out += sample.bytes_out;
@@ -63,9 +68,17 @@ impl NodeStats {
         let _ = counters.latency.record(micros.clamp(1, 3_600_000_000));
     }
 
+    /// The counter of requests to one of several servers, by its base URL as people see it.
+    pub fn sent(&self, url: &str) -> Arc<AtomicU64> {
+        lock(&self.sent).entry(url.to_owned()).or_default().clone()
+    }
+
     /// The counters as JSON; `connections` is known to the origin, not to the node.
     pub fn to_json(&self, connections: u64) -> Value {
-        let counters = lock(&self.0);
+        let sent = lock(&self.sent);
+        let sent: BTreeMap<_, _> =
+            sent.iter().map(|(url, count)| (url.clone(), count.load(Ordering::Relaxed))).collect();
+        let counters = lock(&self.counters);
         let errors: BTreeMap<_, _> = counters.errors.iter().map(|(code, count)| (code.as_str(), count)).collect();
         let seconds =
             |quantile| (counters.calls > 0).then(|| counters.latency.value_at_quantile(quantile) as f64 / 1e6);
@@ -74,6 +87,7 @@ impl NodeStats {
             "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
             "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
             "connections": connections,
+            "endpoints": sent,
         })
     }
 }

@@ -67,7 +67,7 @@ impl Peer {
 }
 
 /// Whether an outcome says that the origin works; `None` where it says nothing of the origin.
-fn worked(outcome: &Result<Response, Trouble>) -> Option<bool> {
+pub(super) fn worked(outcome: &Result<Response, Trouble>) -> Option<bool> {
     match outcome {
         Ok(answer) if grpc::is_retryable(&answer.headers) => Some(false),
         Ok(answer) => Some(answer.status.as_u16() < 500 && !matches!(answer.status.as_u16(), 408 | 429)),

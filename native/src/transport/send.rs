@@ -60,7 +60,7 @@ fn brief(outcome: &Result<Response, Trouble>, refused: u32) -> Option<Duration> 
 }
 
 /// How long to wait before the request is sent again; `None` where that is not safe, or of no use.
-fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<Duration> {
+pub(super) fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<Duration> {
     match outcome {
         Ok(answer) if retry::is_unwanted(&answer.headers) => None,
         Ok(answer) if is_retryable(answer.status) => Some(backoff.after_answer(advice::asked(&answer.headers))),
@@ -76,7 +76,7 @@ fn pause(outcome: &Result<Response, Trouble>, backoff: &mut Backoff) -> Option<D
 }
 
 /// The answer with what it says of the next request, if it is no success.
-fn advised(answer: Response, peer: &Peer, request: &Request<'_>, limits: &Limits) -> Response {
+pub(super) fn advised(answer: Response, peer: &Peer, request: &Request<'_>, limits: &Limits) -> Response {
     if answer.status.as_u16() == 200 && !grpc::is_retryable(&answer.headers) {
         return answer;
     }

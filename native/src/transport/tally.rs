@@ -1,7 +1,7 @@
 //! What a call has done so far.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::body::Body;
 use super::request::{Response, Trouble};
@@ -14,6 +14,8 @@ use crate::session::credential::Secret;
 #[derive(Debug, Default)]
 pub struct Tally {
     attempts: AtomicU32,
+    /// Which of several servers the last of them went to.
+    server: AtomicUsize,
     retries: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
@@ -80,6 +82,24 @@ impl Tally {
     /// Counts one more try.
     pub(super) fn attempted(&self) -> u32 {
         self.attempts.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Counts one more try, at one of several servers.
+    pub(super) fn attempted_at(&self, server: usize) -> u32 {
+        self.server.store(server, Ordering::Relaxed);
+        self.attempted()
+    }
+
+    /// Which of several servers the last try went to.
+    pub fn server(&self) -> usize {
+        self.server.load(Ordering::Relaxed)
+    }
+
+    /// [`Tally::retried`] of an attempt at one of several servers.
+    pub(super) fn retried_at(&self, attempt: u32, outcome: &Result<Response, Trouble>, endpoint: &str) {
+        let watch = Watch { endpoint: endpoint.into(), ..self.watch.clone() };
+        watch.repeated(attempt, outcome, self.secrets());
+        self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that is tried again after this outcome of the attempt.

@@ -33,6 +33,19 @@ pub fn call(url: &str, config: &str, integers: &[(&'static str, i64)], auth: &st
     Call::new(node(url, integers, auth), scope).unwrap()
 }
 
+/// The node whose endpoint is a name that the session resolves to these URLs.
+pub fn call_at(urls: &[&str], order: &str, more: &str, integers: &[(&'static str, i64)], auth: &str) -> Call {
+    let config = format!(r#"{{"endpoints": {{"gpu": {}}}{more}}}"#, serde_json::json!(urls));
+    let scope = Arc::new(Scope::from_json(&config, None).unwrap());
+    let (mut fields, signature) = described(urls[0], integers, auth, "");
+    fields.texts.extend([
+        ("endpoint", String::new()),
+        ("endpoint_name", "gpu".into()),
+        ("endpoint_order", order.into()),
+    ]);
+    Call::new(Node::resolved(&fields, signature, scope.endpoints()).unwrap(), scope).unwrap()
+}
+
 /// The node at `url` that has these headers.
 pub fn call_with_headers(url: &str, config: &str, headers: &str) -> Call {
     let scope = Arc::new(Scope::from_json(config, None).unwrap());
@@ -45,6 +58,11 @@ pub fn node(url: &str, integers: &[(&'static str, i64)], auth: &str) -> Node {
 }
 
 fn parsed(url: &str, integers: &[(&'static str, i64)], auth: &str, headers: &str) -> Node {
+    let (fields, signature) = described(url, integers, auth, headers);
+    Node::parse(&fields, signature).unwrap()
+}
+
+fn described(url: &str, integers: &[(&'static str, i64)], auth: &str, headers: &str) -> (Fields, Signature) {
     let mut fields = Fields::default();
     for (name, text) in [
         ("protocol", if url.starts_with("grpc") { "triton.grpc" } else { "triton.http" }),
@@ -62,7 +80,7 @@ fn parsed(url: &str, integers: &[(&'static str, i64)], auth: &str, headers: &str
     fields.integers = [("timeout_ms", 5_000), ("retries", 0)].into_iter().chain(integers.iter().copied()).collect();
     let inputs = if auth == "input" { 2 } else { 1 };
     let signature = Signature { name: "node".into(), inputs, outputs: vec![Some(ElementType::Float32)] };
-    Node::parse(&fields, signature).unwrap()
+    (fields, signature)
 }
 
 /// An input of the node that has these bytes.

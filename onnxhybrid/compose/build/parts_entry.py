@@ -35,8 +35,10 @@ def _described(part: Part, role: str) -> dict[str, object]:
     described: dict[str, object] = {"label": part.label, "role": role, "graph": model.name}
     if producer := f"{model.skeleton.producer_name} {model.skeleton.producer_version}".strip():
         described["producer"] = producer
-    if endpoints := sorted({remote.endpoint for remote in model.remotes}):
+    if endpoints := sorted({remote.endpoint for remote in model.remotes} - {""}):
         described["endpoints"] = endpoints
+    if names := sorted({remote.endpoint_name for remote in model.remotes} - {""}):
+        described["endpoint_names"] = names
     if made_of := _made_of(model.metadata.get(PARTS, "")):
         described["made of"] = made_of
     return described

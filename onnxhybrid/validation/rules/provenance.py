@@ -32,11 +32,13 @@ def told_truly(subject: Subject) -> Iterator[Finding]:
         for text in texts:
             yield Finding("OH315", text, f"the metadata entry {REMOTES!r}")
     if PARTS in metadata:
-        named = set(_endpoints(_parsed(metadata[PARTS])))
-        for call in calls:
-            if "endpoint" in call and call["endpoint"] not in named:
-                text = f"the node {call['node']!r} calls {_shown(call['endpoint'])!r}, and no part is said to call it"
-                yield Finding("OH315", text, f"the metadata entry {PARTS!r}")
+        tree = _parsed(metadata[PARTS])
+        for key, entry in (("endpoint", "endpoints"), ("endpoint_name", "endpoint_names")):
+            named = set(_texts(tree, entry))
+            for call in calls:
+                if call.get(key) and call[key] not in named:
+                    text = f"the node {call['node']!r} calls {_shown(call[key])!r}, and no part is said to call it"
+                    yield Finding("OH315", text, f"the metadata entry {PARTS!r}")
 
 
 def _calls(entry: str) -> list[_Call] | None:
@@ -85,13 +87,13 @@ def _shown(value: object) -> object:
     return re.sub(r"\?.*", "?…", value) if isinstance(value, str) and "://" in value else value
 
 
-def _endpoints(tree: Any) -> Iterator[object]:
-    """Every endpoint that a tree of parts names; an explicit stack, since a stranger's tree may be deep."""
+def _texts(tree: Any, entry: str) -> Iterator[object]:
+    """Every text in this list of a tree of parts; an explicit stack, since a stranger's tree may be deep."""
     trees = [tree]
     while trees:
         parts = trees.pop()
         for part in _list(parts, "parts"):
-            yield from (url for url in _list(part, "endpoints") if isinstance(url, str))
+            yield from (url for url in _list(part, entry) if isinstance(url, str))
             trees.append(part.get("made of") if isinstance(part, dict) else None)
 
 

@@ -12,6 +12,7 @@ from onnxhybrid.model import RemoteSpec, TensorSpec
 from onnxhybrid.model.remote_spec import BEGIN, blobs_of
 from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.invoke import CallSettings, Target, describe
+from onnxhybrid.remote.named_endpoint import Endpoint
 from onnxhybrid.validation.subject import Scope, Subject, label
 
 
@@ -53,7 +54,11 @@ def _asked(remote: RemoteSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec
     headers = {name: _header(value) for name, value in remote.headers if value != "input"}
     seconds = {name: getattr(remote, name) for name in ("timeout", "connect_timeout", "attempt_timeout")}
     settings = CallSettings(auth=auth, headers=headers, **seconds)
-    return describe(Target(remote.protocol, remote.endpoint, remote.model, remote.version), settings)
+    order: Any = remote.endpoint_order
+    endpoint = (
+        Endpoint(remote.endpoint_name, remote.endpoint or None, order) if remote.endpoint_name else remote.endpoint
+    )
+    return describe(Target(remote.protocol, endpoint, remote.model, remote.version), settings)
 
 
 def _header(value: str) -> str | Credential:

@@ -10,7 +10,9 @@ use crate::tensor::{InputData, InputTensor};
 pub fn of(node: &Node, inputs: &[InputTensor]) -> String {
     let mut print = Print(Context::new(&SHA256));
     print.add(node.protocol.name.as_bytes());
-    print.add(node.endpoint.text.as_bytes());
+    // What was recorded holds for the name, wherever that leads.
+    let place = if node.places.name.is_empty() { &node.endpoint.text } else { &node.places.name };
+    print.add(place.as_bytes());
     for (name, value) in node.attributes.iter() {
         if !value.is_empty() {
             print.add(name.as_bytes());

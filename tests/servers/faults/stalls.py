@@ -148,7 +148,8 @@ GRPC: Sequence[Fault] = [
     _drips("pings in drips", nothing, frame(PING, 0, 0, bytes(8)), NO_ANSWER, "OH508"),
     _drips("empty frames in drips", _opened, frame(DATA, 0, 1), NO_ANSWER, "OH508"),
     Fault("a busy server for ever", lambda good: headers(good.stream, (*OPENING, ("grpc-status", "14")),
-          END_HEADERS | 1), ends(LATE, STATUS), then="close", retries=100, hangs=True),
+          END_HEADERS | 1), ends(LATE, STATUS, "OH508"), then="close",  # whose last attempt may meet the closing
+          retries=100, hangs=True),
     Fault("a busy server that names a pause", lambda good: headers(good.stream, (*OPENING, ("grpc-status", "14"),
           ("grpc-retry-pushback-ms", "9000")), END_HEADERS | 1), ends(LATE, STATUS), then="close", retries=100,
           hangs=True),

@@ -14,7 +14,15 @@ import onnxruntime
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
 from onnxhybrid.runtime import extensions
-from onnxhybrid.runtime.arguments import check_arguments, check_binding, check_vectors, misfit, odd_feed, odd_value
+from onnxhybrid.runtime.arguments import (
+    absent,
+    check_arguments,
+    check_binding,
+    check_vectors,
+    misfit,
+    odd_feed,
+    odd_value,
+)
 from onnxhybrid.runtime.computation import computation
 from onnxhybrid.runtime.endpoint_urls import Endpoints, listed, require_fitting
 from onnxhybrid.runtime.failures import translated
@@ -162,9 +170,11 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
                 return list(self._compute(self, output_names, feeds, options))
             except Exception as problem:
                 error = translated(problem)
-                if not isinstance(error, Error) or error.code != "OH540":
+                if not isinstance(error, Error) or error.code not in ("OH509", "OH540"):
                     raise
-                odd = odd_feed(feeds) or misfit(self, output_names, feeds)
+                odd = absent(self, feeds)
+                if odd is None and error.code == "OH540":
+                    odd = odd_feed(feeds) or misfit(self, output_names, feeds)
                 if odd is None:
                     raise
                 raise Error("OH540", odd) from None

@@ -63,6 +63,7 @@ def test_a_session_of_a_proto_says_how_to_make_a_model_of_it() -> None:
         (lambda: oh.Policy(client_certificate=5), "OH530"),  # type: ignore[arg-type]
         (lambda: oh.register(5), "OH530"),
         (lambda: oh.Session(MODEL, sess_options=5), "OH540"),
+        (lambda: oh.Session(MODEL, providers="CPUExecutionProvider"), r"OH540.*\['CPUExecutionProvider'\]"),
         (lambda: oh.Session(MODEL, credentials={"a b": "t"}), "OH530"),
         (lambda: oh.Session(MODEL, credentials={5: "t"}), "OH530"),  # type: ignore[dict-item]
         (lambda: oh.Session(MODEL, credentials={"a": SURROGATE}), "OH530"),

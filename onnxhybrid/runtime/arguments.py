@@ -53,6 +53,18 @@ def check_vectors(run_options: object, feeds: object, fetches: object) -> None:
     _check_options(run_options)
 
 
+def check_opening(sess_options: object, providers: object) -> None:
+    """Check what a session is opened with.
+
+    Raises:
+        Error: OH540, an argument is of another kind. ONNX Runtime takes a text for a list of its letters.
+    """
+    if not isinstance(sess_options, onnxruntime.SessionOptions):
+        raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(sess_options).__name__}")
+    if isinstance(providers, str):
+        raise Error("OH540", f"providers is a list, such as [{providers!r}]")
+
+
 def _check_options(run_options: object) -> None:
     if run_options is not None and not isinstance(run_options, onnxruntime.RunOptions):
         raise Error("OH540", f"run_options are onnxruntime.RunOptions, not {type(run_options).__name__}")

@@ -18,6 +18,7 @@ from onnxhybrid.runtime.arguments import (
     absent,
     check_arguments,
     check_binding,
+    check_opening,
     check_vectors,
     misfit,
     odd_feed,
@@ -89,8 +90,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         del credentials  # a report of an error would show it
         sealed.check()
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
-        if not isinstance(options, onnxruntime.SessionOptions):
-            raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
+        check_opening(options, providers)
         if isinstance(policy, Policy) and policy.ceilings is not None:
             model_or_path = policy.ceilings.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)

@@ -101,7 +101,9 @@ def explain(code: str) -> str:
     """
     entry = REGISTER.get(str(code).strip().strip("[]").upper())
     if entry is None:
-        raise ValueError(f"no diagnostic has the code {code!r}; known: {', '.join(REGISTER)}")
+        raise ValueError(
+            f"no diagnostic has the code {code!r}; known are {min(REGISTER)} to {max(REGISTER)}, all in docs/errors.md"
+        )
     return (
         f"{entry.code} ({entry.severity}): {entry.title}\n\n{entry.explanation}\n\n"
         f"Example: {entry.example}\nWhat to do: {entry.fix}"

@@ -63,6 +63,7 @@ def test_a_session_of_a_proto_says_how_to_make_a_model_of_it() -> None:
         (lambda: oh.Policy(client_certificate=5), "OH530"),  # type: ignore[arg-type]
         (lambda: oh.register(5), "OH530"),
         (lambda: oh.Session(MODEL, sess_options=5), "OH540"),
+        (lambda: oh.Session(MODEL, providers="CPUExecutionProvider"), r"OH540.*\['CPUExecutionProvider'\]"),
         (lambda: oh.Session(MODEL, credentials={"a b": "t"}), "OH530"),
         (lambda: oh.Session(MODEL, credentials={5: "t"}), "OH530"),  # type: ignore[dict-item]
         (lambda: oh.Session(MODEL, credentials={"a": SURROGATE}), "OH530"),
@@ -136,6 +137,59 @@ def test_run_and_run_async_take_what_an_inference_session_takes() -> None:
 def test_a_feed_that_is_no_array_is_named(feed: object) -> None:
     with pytest.raises(oh.Error, match=rf"OH540.*'x' is a {type(feed).__name__}"):
         oh.Session(MODEL).run(None, {"x": feed})
+
+
+def test_none_is_named_where_a_remote_model_wants_a_tensor() -> None:
+    with raw_server(answer(reply())) as server:
+        with pytest.raises(oh.Error, match=r"OH540.*'x' is a NoneType"):
+            oh.Session(adder(server.url)).run(None, {"x": None})
+        assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ("base_url", "write url="),
+        ("api_key", "write credentials=.* where the session opens"),
+        ("default_headers", "write headers="),
+        ("top_p", r"goes into extra=\{'top_p': …\}"),
+        ("tempreature", "did you mean 'temperature'"),
+    ],
+)
+def test_an_argument_of_the_official_client_is_told_by_what_to_write(given: str, instead: str) -> None:
+    with pytest.raises(oh.ModelError, match=f"OH304.*{given}.*{instead}"):
+        oh.remote.openai_chat("m", **{given: 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("FP32", "float32"), ("BF16", "bfloat16"), ("INT64", "int64"), ("BYTES", "str")]
+)
+def test_a_dtype_of_kserve_is_told_by_the_name_that_it_has_here(given: str, meant: str) -> None:
+    with pytest.raises(oh.ModelError, match=rf"OH110.*did you mean '{meant}'\?"):
+        oh.TensorSpec("x", given, (1,))
+
+
+def test_a_default_of_another_kind_is_told_as_the_default_of_its_input() -> None:
+    with pytest.raises(oh.ModelError, match=r"OH304.*the default of 'heat' is a finite number, not 'hot'"):
+        oh.remote.openai_chat("m", temperature=oh.Input("heat", default="hot"))
+
+
+def test_several_urls_are_told_where_they_go() -> None:
+    with pytest.raises(oh.ModelError, match=r"OH301.*oh\.Endpoint"):
+        adder(["http://a", "http://b"])  # type: ignore[arg-type]
+    with pytest.raises(oh.ModelError, match=r"OH326.*endpoints=\{\"gpu\": \[url"):
+        oh.Endpoint("gpu", default=["http://a", "http://b"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [("404 Not Found", "inputs= and outputs="), ("401 Unauthorized", "auth=oh.Credential")]
+)
+def test_a_server_that_refuses_to_tell_of_a_model_is_met_by_what_to_give(status: str, said: str) -> None:
+    with (
+        raw_server(answer(b"{}", status=status)) as server,
+        pytest.raises(oh.RemoteStatusError, match=f"OH503.*{said}"),
+    ):
+        oh.remote.triton(server.url, "m", retries=0)
 
 
 def test_a_list_is_an_array_as_in_onnx_runtime() -> None:

@@ -106,6 +106,12 @@ def test_what_no_call_can_go_to_is_refused_when_the_session_opens(endpoints: Any
         oh.Session(named(), endpoints=endpoints)
 
 
+def test_what_is_no_list_of_urls_is_told_by_kind_without_the_password_of_a_url() -> None:
+    with pytest.raises(oh.RemoteError, match=r"OH576.*a list that holds int") as caught:
+        oh.Session(named(), endpoints={"gpu": ["http://user:s3cret@h", 5]})  # type: ignore[list-item]
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["grpc://h", "h:8000", "http://user:s3cret@h", "http://h,ftp://h"])
 def test_what_no_call_can_go_to_is_refused_in_the_environment_too(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GPU, text)

@@ -148,7 +148,12 @@ def test_what_onnx_runtime_refuses_is_a_coded_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "feeds", "said"),
     [
-        (None, {"a": rows(1, 3), "b": rows(1, 3).astype(np.float64)}, "'b' takes float32, and the array holds float64"),
+        (
+            None,
+            {"a": rows(1, 3), "b": rows(1, 3).astype(np.float64)},
+            r"'b' takes float32, and the array holds float64; give array.astype\('float32'\)",
+        ),
+        (None, {"a": b"\0\0\0\0", "b": rows(1, 3)}, r"'a' is a bytes; give an array, such as numpy.frombuffer"),
         (None, {"a": np.array([["t"] * 3]), "b": rows(1, 3)}, "'a' takes float32, and the array holds str"),
         (None, {"a": rows(1, 3), "b": rows(1, 3), "c": rows(1, 3)}, "no input 'c'; it takes 'a', 'b'"),
         (["y"], {"a": rows(1, 3), "b": rows(1, 3)}, "no output 'y'; it gives 'u/y', 'v/y'"),

@@ -20,7 +20,8 @@ ROWS = (
         "The server's name is unknown, nothing listens there, it cannot be reached, or TLS failed: the message says "
         "what was wrong with a certificate, and what kind is needed.",
         "a Triton server that is not running",
-        "Check the endpoint, the network and the certificate; retries= bridges short outages.",
+        "Check the endpoint, the network and the certificate; retries= bridges short outages. Where TLS meets a "
+        "corrupt message the port speaks none: write http:// or grpc://.",
     ),
     row(
         "OH502",
@@ -89,7 +90,8 @@ ROWS = (
         "as often as retries allows, once more where a kept connection died, and a few times more where the server "
         "refused it unread; once it began, never.",
         "a proxy that cuts the body",
-        "Look at the server's or the proxy's log: the server may have acted on the request.",
+        "Look at the server's or the proxy's log: the server may have acted on the request. Where no answer ever "
+        "begins, the port may speak TLS: write https:// or grpcs://.",
     ),
     row(
         "OH509",

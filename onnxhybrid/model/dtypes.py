@@ -6,6 +6,8 @@ TensorProto.DataType of the ONNX IR specification.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -57,7 +59,19 @@ def dtype_name(dtype: Dtype) -> str:
 
 
 def _unknown(dtype: object) -> ModelError:
-    return ModelError("OH110", f"{dtype!r} is no tensor element type; known: {', '.join(sorted(_NUMBERS))}")
+    meant = _meant(dtype) if isinstance(dtype, str) else None
+    hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(sorted(_NUMBERS))}"
+    return ModelError("OH110", f"{dtype!r} is no tensor element type; {hint}")
+
+
+def _meant(dtype: str) -> str | None:
+    """The dtype that a name of KServe's, such as FP32 or BYTES, stands for, or else the one most like it."""
+    name = dtype.lower()
+    if name in ("bytes", "string", "text"):
+        return "str"
+    spelt = re.sub(r"^fp(?=\d)", "float", re.sub(r"^bf16$", "bfloat16", name))
+    near = difflib.get_close_matches(spelt, _NUMBERS, n=1, cutoff=0.85)
+    return near[0] if near else None
 
 
 def is_container(name: str) -> bool:

@@ -44,6 +44,29 @@ def require_known(function: str, given: Iterable[str], known: Iterable[str]) -> 
     names = list(known)
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f": did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"
-            raise ModelError("OH304", f"{function} has no argument {name!r}{hint}")
+            raise ModelError("OH304", f"{function} has no argument {name!r}{_hint(name, names)}")
+
+
+_ELSEWHERE = {
+    "base_url": ("url", "url="),
+    "azure_endpoint": ("resource_url", "resource_url="),
+    "azure_deployment": ("deployment", "deployment="),
+    "max_retries": ("retries", "retries="),
+    "default_headers": ("headers", "headers="),
+    "extra_headers": ("headers", "headers="),
+    "api_key": ("auth", "credentials={name: token} where the session opens"),
+    "azure_ad_token": ("auth", 'auth=oh.Credential(name, scheme="bearer"), and the session gives the token'),
+    "azure_ad_token_provider": ("auth", 'auth=oh.Credential(name, scheme="bearer"), and the session gives the token'),
+}
+"""What arguments of the official clients are here: the argument that has to be there, and what to write."""
+
+
+def _hint(name: str, names: list[str]) -> str:
+    """What to write in place of an argument that there is not."""
+    argument, instead = _ELSEWHERE.get(name, ("", ""))
+    if argument in names:
+        return f": write {instead}"
+    if near := difflib.get_close_matches(name, names, n=1):
+        return f": did you mean {near[0]!r}?"
+    body = f"; a field of the request's body goes into extra={{{name!r}: …}}" if "extra" in names else ""
+    return f"; there are {', '.join(names)}{body}"

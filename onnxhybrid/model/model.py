@@ -220,7 +220,9 @@ class Model(Edits):
     def __bool__(self) -> bool:
         """A Model has no truth value: `a <= score <= b` and `judge and judge` would drop a condition in silence."""
         raise ComposeError(
-            "OH208", "a Model has no truth value, and a chain of comparisons or `and` would drop a condition of a judge"
+            "OH208",
+            "a Model has no truth value, and a chain of comparisons or `and` would drop a condition of a judge; "
+            "write (a >= 0.8) & (b <= 0.3)",
         )
 
     def __copy__(self) -> Model:

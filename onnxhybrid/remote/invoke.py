@@ -131,7 +131,9 @@ class Target:
                 value = value.name
             if not is_text(value) or (not value and what in ("endpoint", *row["required"])):
                 kind = "a text" if what == "version" else "a non-empty text"
-                raise ModelError("OH301", f"{what} is {kind}, not {type(value).__name__ if value else value!r}")
+                hint = "; several URLs are for an oh.Endpoint by name" if isinstance(value, (list, tuple)) else ""
+                given = type(value).__name__ if value else repr(value)
+                raise ModelError("OH301", f"{what} is {kind}, not {given}{hint if what == 'endpoint' else ''}")
         url = self.attributes()["endpoint"]
         if not url:
             return

@@ -45,7 +45,10 @@ class Endpoint:
                 "OH326", f"an endpoint's name has 1 to 64 letters, digits, '_', '-' and '.', and is not 'token'{hint}"
             )
         if self.default is not None and not is_name(self.default):
-            raise ModelError("OH326", f"the default of an endpoint is a base URL or None, not {self.default!r}")
+            given = f'endpoints={{"{self.name}": [url, …]}}'
+            hint = f"; a session takes several URLs: {given}" if isinstance(self.default, (list, tuple)) else ""
+            kind = "an empty text" if self.default == "" else type(self.default).__name__
+            raise ModelError("OH326", f"the default of an endpoint is a base URL or None, not {kind}{hint}")
         if self.order not in ("first", "spread"):
             raise ModelError("OH326", f"the order of an endpoint is 'first' or 'spread', not {self.order!r}")
 

@@ -121,7 +121,7 @@ def text(name: str, value: object) -> str:
     return value
 
 
-def _constant(name: str, dtype: str, value: object) -> Attribute:
+def _constant(name: str, dtype: str, value: object, also: str = " or an oh.Input") -> Attribute:
     """A value as the attribute of an option of `dtype`: str, int64, or float32, which has to be finite."""
     if dtype == "str" and is_text(value):
         return value
@@ -134,7 +134,7 @@ def _constant(name: str, dtype: str, value: object) -> Attribute:
         number = float(value)  # type: ignore[arg-type]
         if math.isfinite(number) and abs(number) <= float(np.finfo(np.float32).max):
             return number
-    raise ModelError("OH304", f"{name} is {_KINDS[dtype]} or an oh.Input, not {value!r}")
+    raise ModelError("OH304", f"{name} is {_KINDS[dtype]}{also}, not {value!r}")
 
 
 _KINDS = {"str": "a string", "bool": "True or False", "int64": "an int", "float32": "a finite number"}
@@ -142,5 +142,5 @@ _KINDS = {"str": "a string", "bool": "True or False", "int64": "an int", "float3
 
 def _default(spec: TensorSpec, value: Any) -> TensorProto:
     single = value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
-    constant = _constant(spec.name, spec.dtype, single)
+    constant = _constant(f"the default of {spec.name!r}", spec.dtype, single, also="")
     return numpy_helper.from_array(as_dtype(spec, [constant]), spec.name)

@@ -22,6 +22,10 @@ _HINTS = {
     **dict.fromkeys(("OH504", "OH508"), _PORT + _GIVE),
 }
 """What to do, by code, where the server had no say about the model."""
+_UNTOLD = "; a server that does not tell what its models take is not asked with inputs= and outputs="
+_TOKEN = '; a token is given as auth=oh.Credential("name")'
+_STATUSES = {**dict.fromkeys((404, 405, 501), _UNTOLD), **dict.fromkeys((401, 403), _TOKEN)}
+"""What to do, by HTTP's status, where the server refused the question."""
 
 
 @builder
@@ -122,7 +126,7 @@ def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ..
         asked = f"{_shown(target)} was asked what the model {target.model!r} takes and gives"
         raise type(problem)(
             problem.code,
-            f"{asked}: {problem.message}{_HINTS.get(problem.code, '')}",
+            f"{asked}: {problem.message}{_hint(problem)}",
             endpoint=problem.endpoint,
             status=problem.status,
             attempts=problem.attempts,
@@ -130,6 +134,11 @@ def _asked(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, ..
     _told(target, "input", taken)
     _told(target, "output", given)
     return taken, given
+
+
+def _hint(problem: RemoteError) -> str:
+    refused = _STATUSES.get(problem.status or 0, "") if problem.code == "OH503" else ""
+    return refused or _HINTS.get(problem.code, "")
 
 
 def _told(target: Target, side: str, specs: tuple[TensorSpec, ...]) -> None:

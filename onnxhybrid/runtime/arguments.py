@@ -53,6 +53,18 @@ def check_vectors(run_options: object, feeds: object, fetches: object) -> None:
     _check_options(run_options)
 
 
+def check_opening(sess_options: object, providers: object) -> None:
+    """Check what a session is opened with.
+
+    Raises:
+        Error: OH540, an argument is of another kind. ONNX Runtime takes a text for a list of its letters.
+    """
+    if not isinstance(sess_options, onnxruntime.SessionOptions):
+        raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(sess_options).__name__}")
+    if isinstance(providers, str):
+        raise Error("OH540", f"providers is a list, such as [{providers!r}]")
+
+
 def _check_options(run_options: object) -> None:
     if run_options is not None and not isinstance(run_options, onnxruntime.RunOptions):
         raise Error("OH540", f"run_options are onnxruntime.RunOptions, not {type(run_options).__name__}")
@@ -73,9 +85,25 @@ def odd_feed(feeds: Mapping[str, Any]) -> str | None:
     ONNX Runtime makes arrays of lists, and takes None for an optional input, so that this is asked after it refused.
     """
     for name, value in feeds.items():
-        if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
-            array = "numpy.array([value], dtype)"
-            return f"the feed of {name!r} is a {type(value).__name__}; give an array, such as {array}"
+        if value is None or isinstance(value, (bool, int, float, complex, str, bytes, bytearray, np.generic)):
+            return _no_array(name, value)
+    return None
+
+
+def _no_array(name: str, value: object) -> str:
+    held = isinstance(value, (bytes, bytearray))
+    array = f"{_HELD}, or numpy.array([text]) for an input of texts" if held else "numpy.array([value], dtype)"
+    return f"the feed of {name!r} is a {type(value).__name__}; give an array, such as {array}"
+
+
+def absent(session: onnxruntime.InferenceSession, feeds: Mapping[str, Any]) -> str | None:
+    """Which input that takes a tensor is fed None; None where there is none.
+
+    ONNX Runtime takes None for any input, and a node then finds no tensor there.
+    """
+    for spec in session.get_inputs():
+        if spec.type.startswith("tensor(") and feeds.get(spec.name, "") is None:
+            return _no_array(spec.name, None)
     return None
 
 
@@ -92,13 +120,24 @@ def misfit(
         if name not in inputs:
             return f"the model has no input {name!r}; it takes {_listed(inputs)}"
         given = _dtype(value.dtype) if isinstance(value, np.ndarray) else None
-        called = inputs[name].removeprefix("tensor(").removesuffix(")")
-        wanted = _OTHERS.get(called, called)
+        wanted = _called(inputs[name])
         if given is not None and inputs[name].startswith("tensor(") and given != wanted:
-            way = "; of bytes it is numpy.frombuffer(data, numpy.uint8)" if (given, wanted) == ("str", "uint8") else ""
+            way = f"; of bytes it is {_HELD}" if (given, wanted) == ("str", "uint8") else ""
+            if "str" not in (given, wanted) and hasattr(np, wanted):
+                way = f"; give array.astype({wanted!r})"
             return f"the input {name!r} takes {wanted}, and the array holds {given}{way}"
     unknown = [name for name in output_names or () if name not in outputs]
     return f"the model has no output {unknown[0]!r}; it gives {_listed(outputs)}" if unknown else None
+
+
+def _called(kind: str) -> str:
+    """ONNX Runtime's type of a tensor, such as tensor(float), as a TensorSpec calls it."""
+    called = kind.removeprefix("tensor(").removesuffix(")")
+    return _OTHERS.get(called, called)
+
+
+_HELD = "numpy.frombuffer(data, numpy.uint8)"
+"""How bytes become a tensor."""
 
 
 def _dtype(dtype: np.dtype[Any]) -> str | None:

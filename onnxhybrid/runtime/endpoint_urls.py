@@ -58,7 +58,15 @@ def _urls(name: str, urls: object) -> list[str]:
     found = [urls] if isinstance(urls, str) else urls
     if isinstance(found, Sequence) and found and all(is_name(url) for url in found):
         return list(found)
-    raise _unusable(f"for the endpoint {name!r} endpoints has a URL, or a list of them, not {type(urls).__name__}")
+    raise _unusable(f"for the endpoint {name!r} endpoints has a URL, or a list of them, not {_odd(urls)}")
+
+
+def _odd(urls: object) -> str:
+    """What stands for URLs and is none, by its kind alone: a URL beside it may hold a password."""
+    if urls == "" or not isinstance(urls, Sequence):
+        return "an empty text" if urls == "" else type(urls).__name__
+    kinds = [type(url).__name__ for url in urls if not isinstance(url, str)]
+    return f"a list that holds {kinds[0]}" if kinds else "an empty list" if not urls else "a list of odd texts"
 
 
 def _known(names: Iterable[str]) -> str:

@@ -25,6 +25,6 @@ def require_unsent(model: Model, policy: Policy | None) -> None:
         if sending.stray or allowed is False:
             message = (
                 f"the node {sending.node.name!r} is given what lies in the file {sending.path}, which would be sent to "
-                "its endpoint; if it may be, say so with Policy(send_external_data=True)"
+                "its endpoint; if it may be, say so with send_external_data=True among the arguments of the policy"
             )
             raise PolicyDenied("OH580", message)

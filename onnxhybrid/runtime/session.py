@@ -14,7 +14,16 @@ import onnxruntime
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
 from onnxhybrid.runtime import extensions
-from onnxhybrid.runtime.arguments import check_arguments, check_binding, check_vectors, misfit, odd_feed, odd_value
+from onnxhybrid.runtime.arguments import (
+    absent,
+    check_arguments,
+    check_binding,
+    check_opening,
+    check_vectors,
+    misfit,
+    odd_feed,
+    odd_value,
+)
 from onnxhybrid.runtime.computation import computation
 from onnxhybrid.runtime.endpoint_urls import Endpoints, listed, require_fitting
 from onnxhybrid.runtime.failures import translated
@@ -81,8 +90,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         del credentials  # a report of an error would show it
         sealed.check()
         options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
-        if not isinstance(options, onnxruntime.SessionOptions):
-            raise Error("OH540", f"sess_options are onnxruntime.SessionOptions, not {type(options).__name__}")
+        check_opening(options, providers)
         if isinstance(policy, Policy) and policy.ceilings is not None:
             model_or_path = policy.ceilings.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)
@@ -162,9 +170,11 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
                 return list(self._compute(self, output_names, feeds, options))
             except Exception as problem:
                 error = translated(problem)
-                if not isinstance(error, Error) or error.code != "OH540":
+                if not isinstance(error, Error) or error.code not in ("OH509", "OH540"):
                     raise
-                odd = odd_feed(feeds) or misfit(self, output_names, feeds)
+                odd = absent(self, feeds)
+                if odd is None and error.code == "OH540":
+                    odd = odd_feed(feeds) or misfit(self, output_names, feeds)
                 if odd is None:
                     raise
                 raise Error("OH540", odd) from None

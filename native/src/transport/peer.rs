@@ -264,13 +264,17 @@ impl Peer {
     }
 
     async fn open_direct(&self, check: impl Fn(IpAddr) -> Result<(), Problem>) -> Result<Connection, Trouble> {
-        let socket = Socket::new(connect(&self.names, &self.origin.host, self.origin.port, check).await?);
+        let mut socket = Socket::new(connect(&self.names, &self.origin.host, self.origin.port, check).await?);
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
-            return self.begin(Box::new(socket), self.wire == Wire::Grpc).await;
+            let http2 = self.wire == Wire::Grpc;
+            socket.share(http2);
+            return self.begin(Box::new(socket), http2).await;
         }
-        let stream = tls::encrypt(socket, &self.origin, &self.policy.trust).await?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let mut stream = tls::encrypt(socket, &self.origin, &self.policy.trust).await?;
+        let (socket, session) = stream.get_mut();
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        socket.share(http2);
         self.begin(Box::new(stream), http2).await
     }
 

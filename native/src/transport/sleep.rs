@@ -25,7 +25,7 @@ pub enum Ended {
 }
 
 /// Sockets, and what each of them is watched for.
-pub(super) type Watched = Vec<(Arc<Line>, Direction)>;
+type Watched = Vec<(Arc<Line>, Direction)>;
 
 thread_local! {
     /// The sockets that this thread has to wait for, collected while it polls a future; `None` on a thread that leaves
@@ -86,51 +86,14 @@ pub(super) fn forget() {
     }
 }
 
-/// A number that no wait of the process had before.
-pub(super) fn next_number() -> u64 {
+fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Has the next sleep of this thread end when the socket is ready. Each poll has to ask for that anew.
 pub(super) fn watch(line: &Arc<Line>, direction: Direction) {
-    WATCHED.with_borrow_mut(|watched| watched.iter_mut().for_each(|watched| add(watched, line, direction)));
-}
-
-/// The same for several sockets.
-pub(super) fn watch_all(sockets: &Watched) {
-    sockets.iter().for_each(|(line, direction)| watch(line, *direction));
-}
-
-fn add(watched: &mut Watched, line: &Arc<Line>, direction: Direction) {
-    if !is_among(watched, line, direction) {
-        watched.push((line.clone(), direction));
-    }
-}
-
-fn is_among(watched: &Watched, line: &Arc<Line>, direction: Direction) -> bool {
-    watched.iter().any(|(other, of_other)| Arc::ptr_eq(other, line) && *of_other == direction)
-}
-
-/// Whether both are the same sockets, each watched for the same.
-pub(super) fn are_same(these: &Watched, others: &Watched) -> bool {
-    these.len() == others.len() && these.iter().all(|(line, direction)| is_among(others, line, *direction))
-}
-
-/// Does work whose sockets several waits share: `watched` becomes those that one of them has to watch, and not the
-/// sockets of this thread's next sleep. `number` is that of the waits together.
-pub(super) fn apart<T>(watched: &mut Watched, number: u64, work: impl FnOnce() -> T) -> T {
-    watched.clear();
-    let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(number));
-    let _polling = Polling { watched, outer };
-    work()
-}
-
-/// Does work that leaves its sockets to the runtime.
-pub(super) fn left_to_runtime<T>(work: impl FnOnce() -> T) -> T {
-    let outer = (WATCHED.replace(None), NUMBER.get());
-    let _polling = Polling { watched: &mut Watched::new(), outer };
-    work()
+    WATCHED.with_borrow_mut(|watched| watched.iter_mut().for_each(|watched| watched.push((line.clone(), direction))));
 }
 
 /// The longest sleep at a time: longer ones are more than some systems can count.
@@ -210,8 +173,10 @@ impl Sleeper {
     pub(super) fn poll<T>(&self, watched: &mut Watched, work: impl FnOnce() -> T) -> T {
         watched.clear();
         let outer = (WATCHED.replace(Some(mem::take(watched))), NUMBER.replace(self.number.load(Ordering::Relaxed)));
-        let _polling = Polling { watched, outer };
-        bounded(work)
+        let polling = Polling { watched, outer };
+        let outcome = bounded(work);
+        drop(polling);
+        outcome
     }
 
     /// Sleeps until woken or a socket is ready, as long as there is patience.

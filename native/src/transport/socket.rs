@@ -33,7 +33,7 @@ enum Watcher {
 }
 
 impl Socket {
-    /// A socket that one thread at a time waits for.
+    /// A socket that one caller at a time waits for.
     pub(super) fn new(stream: TcpStream) -> Self {
         Self { watcher: Watcher::Runtime(stream), shared: false }
     }
@@ -41,6 +41,11 @@ impl Socket {
     /// A socket of the runtime's, which any number of callers may wait for.
     pub(super) fn shared(stream: TcpStream) -> Self {
         Self { watcher: Watcher::Runtime(stream), shared: true }
+    }
+
+    /// Says whether several callers are going to wait for it, so that it is the runtime's.
+    pub(super) fn share(&mut self, shared: bool) {
+        self.shared = shared;
     }
 
     /// The socket, to be read or written once by whoever watches it now.

@@ -1,8 +1,8 @@
 //! What moves a connection forward: the callers themselves.
 //!
 //! A caller that waits moves the connection forward, so that no task of the runtime lies between it and the socket. Of
-//! several callers the one that came last is woken by the socket, which the runtime watches; what it reads for the
-//! others wakes them. When it has its answer, the next one takes over. Nothing runs while nobody waits: what the server
+//! several callers the one that has waited longest is woken by the socket, which the runtime watches; what it reads for
+//! the others wakes them. When it has its answer, the next one takes over. Nothing runs while nobody waits: what the server
 //! sent meanwhile is noticed by the next caller.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
 
 use bytes::Bytes;
 
@@ -91,18 +92,28 @@ struct Signal {
     busy: AtomicUsize,
     next: AtomicUsize,
     /// Callers that wait, in the order in which they came.
-    waiting: Mutex<BTreeMap<usize, Waker>>,
+    waiting: Mutex<BTreeMap<usize, Waiting>>,
 }
 
 impl Signal {
-    /// Wakes the caller that came last: it is going to wait for the longest, and on a thread of which several calls wait,
-    /// one within the other, it is the only one that can go on.
-    fn wake_newest(&self) {
-        let newest = lock(&self.waiting).last_key_value().map(|(_, waker)| waker.clone());
-        if let Some(waker) = newest {
+    /// Wakes the caller that has waited for the longest, of those that can go on.
+    fn wake_first(&self) {
+        let waiting = lock(&self.waiting);
+        let free = waiting.values().find(|waiting| !waiting.is_covered);
+        let first = free.or_else(|| waiting.values().next_back()).map(|waiting| waiting.waker.clone());
+        drop(waiting);
+        if let Some(waker) = first {
             waker.wake();
         }
     }
+}
+
+/// A caller that waits.
+struct Waiting {
+    waker: Waker,
+    thread: ThreadId,
+    /// Whether its thread waits for a later call within it, so that it cannot go on before that one is over.
+    is_covered: bool,
 }
 
 impl Wake for Signal {
@@ -113,7 +124,7 @@ impl Wake for Signal {
     fn wake_by_ref(self: &Arc<Self>) {
         self.due.store(true, Ordering::SeqCst);
         if self.busy.load(Ordering::SeqCst) == 0 {
-            self.wake_newest();
+            self.wake_first();
         }
     }
 }
@@ -142,10 +153,13 @@ impl Caller<'_> {
 
     fn wait(&self, waker: &Waker) {
         let mut waiting = lock(&self.driver.signal.waiting);
-        match waiting.get_mut(&self.number) {
-            Some(known) => known.clone_from(waker),
-            None => drop(waiting.insert(self.number, waker.clone())),
+        if let Some(known) = waiting.get_mut(&self.number) {
+            known.waker.clone_from(waker);
+            return;
         }
+        let thread = thread::current().id();
+        waiting.values_mut().filter(|other| other.thread == thread).for_each(|other| other.is_covered = true);
+        waiting.insert(self.number, Waiting { waker: waker.clone(), thread, is_covered: false });
     }
 }
 
@@ -171,7 +185,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::SeqCst);
         if self.0.due.load(Ordering::SeqCst) {
-            self.0.wake_newest();
+            self.0.wake_first();
         }
     }
 }

@@ -211,6 +211,16 @@ def test_what_the_old_operators_cannot_do_is_refused(name: str) -> None:
         oh.legacy.export(REFUSED[name]())
 
 
+def test_a_call_whose_output_nobody_named_is_refused() -> None:
+    outputs = [oh.TensorSpec(name, "float32", (2,)) for name in ("Z", "unread")]
+    inputs = [oh.TensorSpec("X", "float32", (2,))]
+    remote = oh.remote.triton("http://127.0.0.1:9", "m", inputs=inputs, outputs=outputs, auth=None).to_proto()
+    remote.graph.node[0].output[1] = ""
+    del remote.graph.output[1]
+    with pytest.raises(oh.ModelError, match="OH403.*'unread' has no name"):
+        oh.legacy.export(oh.Model.from_proto(remote))
+
+
 def test_exporting_changes_no_argument() -> None:
     model = triton(URL).rename({"X": "a", "Z": "b", "auth_token": "c"})
     before = model.to_proto().SerializeToString(deterministic=True)

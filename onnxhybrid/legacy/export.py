@@ -170,6 +170,8 @@ class _Writer:
         wire, tensor = pair
         if not wire or (tensor == wire and any(value.name == wire for value in graph.output)):
             return tensor
+        if tensor not in values:
+            raise refused(node, f"its output {wire!r} has no name in the graph, or no declared type")
         declared = ValueInfoProto(name=wire)
         declared.type.CopyFrom(values[tensor].type)
         graph.value_info.append(declared)

@@ -217,7 +217,7 @@ def test_a_call_whose_output_nobody_named_is_refused() -> None:
     remote = oh.remote.triton("http://127.0.0.1:9", "m", inputs=inputs, outputs=outputs, auth=None).to_proto()
     remote.graph.node[0].output[1] = ""
     del remote.graph.output[1]
-    with pytest.raises(oh.ModelError, match="OH403.*'unread' has no name"):
+    with pytest.raises(oh.ModelError, match=r"OH403.*'unread' has no name"):
         oh.legacy.export(oh.Model.from_proto(remote))
 
 

@@ -457,6 +457,19 @@ def test_the_scheme_of_the_url_says_which_protocol_is_spoken(url: str, protocol:
     assert (remote.protocol, remote.endpoint) == (protocol, url)
 
 
+@pytest.mark.parametrize("name", ["attempt_timeout_ms", "protocol", "input_names", "auth"])
+def test_an_attribute_that_refers_to_one_of_a_function_is_no_value(name: str) -> None:
+    specs = [oh.TensorSpec("x", "float32", (1,))], [oh.TensorSpec("y", "float32", (1,))]
+    proto = oh.remote.triton("http://127.0.0.1:9", "m", inputs=specs[0], outputs=specs[1]).to_proto()
+    (attribute,) = (entry for entry in proto.graph.node[0].attribute if entry.name == name)
+    attribute.ref_attr_name = "given"
+    model = oh.Model.from_proto(proto)
+    assert {finding.code for finding in oh.validate(model).errors} == {"OH301"}
+    for way in (oh.legacy.export, oh.overlap, lambda model: model.remotes):
+        with pytest.raises(oh.Error, match=rf"OH301.*'{name}' refers to an attribute of a function"):
+            way(model)
+
+
 def test_the_protocol_table_agrees_with_the_builders() -> None:
     table = library.protocols()
     names = {name_of(number) for number in TensorProto.DataType.values()}

@@ -110,6 +110,8 @@ class RemoteSpec:
                 cannot have; the message says which.
             Error: OH550, an attribute is missing, and the library that knows its default cannot be used.
         """
+        if (referring := next((entry.name for entry in node.attribute if entry.ref_attr_name), None)) is not None:
+            raise ValueError(f"attribute {referring!r} refers to an attribute of a function, and has no value")
         values = attributes_of(node)
         if node.op_type == BEGIN:
             _names(values, "output_types")
@@ -205,8 +207,12 @@ def omissible_inputs(nodes: Iterable[NodeProto]) -> dict[str, Dim]:
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:
-    """The node's attributes as Python values."""
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    """The node's attributes as Python values; those that refer to an attribute of a function have none."""
+    return {
+        attribute.name: helper.get_attribute_value(attribute)
+        for attribute in node.attribute
+        if not attribute.ref_attr_name
+    }
 
 
 def _value(values: dict[str, Any], name: str) -> Any:

@@ -53,16 +53,8 @@ impl Call {
             || self.node.with_rows.get(input).is_some_and(|has_rows| *has_rows && !left_out())
     }
 
-    /// The outputs in the answers to all requests of a call.
-    pub(super) fn joined(
-        &self,
-        responses: &[Response],
-        cut: Option<Cut>,
-        asked: &Asked,
-    ) -> Result<Vec<OutputTensor>, Problem> {
-        let Some(cut) = cut else {
-            return responses.first().map_or_else(|| Ok(Vec::new()), |only| self.protocol.outputs(only, asked));
-        };
+    /// The outputs in the answers to all requests of a call whose rows are spread over several.
+    pub(super) fn joined(&self, responses: &[Response], cut: Cut, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
         for (request, response) in responses.iter().enumerate() {
             let asked = Asked { rows: cut.range(request).len(), ..asked.clone() };

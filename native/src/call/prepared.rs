@@ -281,10 +281,11 @@ impl Call {
 
     fn outputs(&self, expected: &mut Expected, responses: &[Response]) -> Result<Vec<OutputTensor>, Problem> {
         let Expected { sizes, asked, cut } = expected;
-        if responses.is_empty() {
-            return Ok(self.node.emptied());
-        }
-        let outputs = self.joined(responses, *cut, asked)?;
+        let outputs = match (responses, cut) {
+            ([], _) => return Ok(self.node.emptied()),
+            ([whole, ..], None) => self.protocol.outputs(whole, asked)?,
+            (slices, Some(cut)) => self.joined(slices, *cut, asked)?,
+        };
         self.fit(sizes, &outputs)?;
         Ok(outputs)
     }

@@ -1,5 +1,7 @@
 //! Whether the batch of a node can be cut into slices, and which of its inputs are.
 
+use std::collections::HashSet;
+
 use super::declared::{DeclaredInput, DeclaredOutput, OwnAttributes};
 use super::kserve::blobs;
 use super::spec::{Batch, ProtocolSpec};
@@ -17,8 +19,8 @@ pub fn cut(
         Batch::Whole => Err(malformed(format!("batch is {most}, and what {} sends has no rows", protocol.name))),
         Batch::Row => Ok((None, Vec::new())),
         Batch::Request | Batch::Filled => {
-            let is_blob = |name: &str| blobs::names(own.text(blobs::ATTRIBUTE), name);
-            Ok((Some(usize::try_from(most).unwrap_or(usize::MAX)), with_rows(inputs, outputs, is_blob)?))
+            let whole = blobs::names(own.text(blobs::ATTRIBUTE));
+            Ok((Some(usize::try_from(most).unwrap_or(usize::MAX)), with_rows(inputs, outputs, &whole)?))
         }
     }
 }
@@ -28,15 +30,17 @@ pub fn cut(
 fn with_rows(
     inputs: &[DeclaredInput],
     outputs: &[DeclaredOutput],
-    whole: impl Fn(&str) -> bool,
+    whole: &HashSet<String>,
 ) -> Result<Vec<bool>, Problem> {
-    let mut cut = inputs.iter().filter(|input| !whole(&input.name)).map(|input| &input.shape);
+    let mut cut = inputs.iter().filter(|input| !whole.contains(&input.name)).map(|input| &input.shape);
     let Some(leading) = cut.find(|shape| shape.shares_rows(shape)) else {
         return Err(malformed("a batch is cut into rows, and no input has a first size that is left open"));
     };
-    if let Some(other) = outputs.iter().find(|output| whole(&output.name) || !output.shape.shares_rows(leading)) {
+    if let Some(other) =
+        outputs.iter().find(|output| whole.contains(&output.name) || !output.shape.shares_rows(leading))
+    {
         let what = "a batch is cut into rows, which by its declared first size are not those of output";
         return Err(malformed(format!("{what} \"{}\"", other.name)));
     }
-    Ok(inputs.iter().map(|input| !whole(&input.name) && input.shape.shares_rows(leading)).collect())
+    Ok(inputs.iter().map(|input| !whole.contains(&input.name) && input.shape.shares_rows(leading)).collect())
 }

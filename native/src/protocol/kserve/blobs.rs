@@ -3,7 +3,7 @@
 //! A tensor of strings holds text in ONNX, and BYTES any bytes. The attribute [`ATTRIBUTE`] says which tensors are such.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
@@ -32,9 +32,9 @@ pub fn read(node: &Declared) -> Result<(Blobs, Vec<DeclaredOutput>), Problem> {
     }
 }
 
-/// Whether the tensor called `name` is one of them, in the attribute's `text`; `read` refuses one that is malformed.
-pub fn names(text: &str, name: &str) -> bool {
-    shapes(text).is_ok_and(|shapes| shapes.contains_key(name))
+/// The tensors that the attribute's `text` names; none where it is malformed, which [`read`] refuses.
+pub fn names(text: &str) -> HashSet<String> {
+    shapes(text).unwrap_or_default().into_keys().collect()
 }
 
 fn shapes(text: &str) -> Result<HashMap<String, Vec<i64>>, Problem> {

@@ -50,11 +50,11 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> N
     raise ServerError(f"{url} did not become ready; its server's log:\n{log.read_text(errors='replace')}")
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server gently, then the whole of its process group in any case."""
+def stop(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:
+    """End the server gently, which it has some seconds for, then the whole of its process group in any case."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+            process.wait(seconds)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import environments
+from tests.servers.process import ServerError, free_ports, stop
 
 MODELS = Path(__file__).parent / "models"
 _LOCK = "triton"
@@ -35,10 +35,6 @@ INTERPRETERS = ((3, 12), (3, 11), (3, 10))
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 ATTEMPTS = 3
-
-
-class ServerError(RuntimeError):
-    """The server did not start; the message ends with its log."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def serve(models: Path = MODELS) -> Iterator[TritonServer]:
         try:
             yield server
         finally:
-            _stop(process)
+            stop(process, STOP_SECONDS)
 
 
 def venv_path() -> Path:
@@ -164,16 +160,16 @@ def _is_suitable(python: str) -> bool:
 def _start(environment: _Environment, models: Path, log: Path) -> tuple[subprocess.Popen[bytes], TritonServer]:
     """Start on free ports. Another process may take one before the server does, so a lost race is tried again."""
     for _ in range(ATTEMPTS):
-        http, grpc = _free_ports(2)
+        http, grpc = free_ports(2)
         server = TritonServer(f"http://127.0.0.1:{http}", f"grpc://127.0.0.1:{grpc}", log)
         process = _spawn(environment, models, server)
         try:
             if _wait_until_ready(process, server.http_url):
                 return process, server
         except BaseException:
-            _stop(process)
+            stop(process, STOP_SECONDS)
             raise
-        _stop(process)
+        stop(process, STOP_SECONDS)
         said = log.read_text(errors="replace")
         if "already in use" not in said:
             break
@@ -204,14 +200,6 @@ def _spawn(environment: _Environment, models: Path, server: TritonServer) -> sub
         )
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> bool:
     """Poll the server's health; False when it ended or the deadline has passed."""
     deadline = time.monotonic() + START_SECONDS
@@ -230,16 +218,6 @@ def _is_ready(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server gently, then the whole of its process group in any case."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def main() -> None:

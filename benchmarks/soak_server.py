@@ -1,11 +1,16 @@
-"""The server of the soak: it gives a tensor back, and every twentieth time it does something else."""
+"""The server of the soak: it gives a tensor back, and every twentieth time it does something else.
+
+`python -m benchmarks.soak_server [--port N] [--sound]` prints its address; a sound one never does something else.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
 import json
 import re
+from collections.abc import Iterator
 
 COLUMNS = 16
 EVERY = 20
@@ -56,8 +61,8 @@ _STAYS_OPEN = {"500", "401", "302", "503", "HTML", "gzip", "another shape", "too
 _HANGS = {"silence", "drip"}
 
 
-async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, numbers: itertools.count[int]) -> None:
-    """Answer the requests of a connection until it ends."""
+async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, numbers: Iterator[int]) -> None:
+    """Answer the requests of a connection until it ends; a number that EVERY divides stands for a fault."""
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -83,14 +88,22 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, numbe
             writer.close()
 
 
-async def serve() -> None:
+async def serve(port: int, numbers: Iterator[int]) -> None:
     """Print the address, and serve until the process ends."""
-    numbers = itertools.count(1)
-    server = await asyncio.start_server(lambda reader, writer: talk(reader, writer, numbers), "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda reader, writer: talk(reader, writer, numbers), "127.0.0.1", port)
     host, port = server.sockets[0].getsockname()
     print(f"{host}:{port}", flush=True)
     await server.serve_forever()
 
 
+def main() -> None:
+    """Serve as the arguments say."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak_server", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="where it listens (any free port)")
+    parser.add_argument("--sound", action="store_true", help="no request meets a fault")
+    options = parser.parse_args()
+    asyncio.run(serve(options.port, itertools.repeat(1) if options.sound else itertools.count(1)))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve())
+    main()

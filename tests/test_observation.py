@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
+import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 import onnxhybrid as oh
+from tests.begun import begin, floats, graph, ticket_value
 from tests.remotes import X, adder, in_turn, reply
-from tests.servers.raw import answer, raw_server
+from tests.servers.raw import answer, raw_server, silence
+from tests.test_begin import SOON, named, whole
 
 BUSY = answer(b'{"error": "words of the server"}', status="503 Service Unavailable")
 
@@ -92,6 +98,131 @@ def test_what_was_refused_before_it_was_sent_is_attempt_0(log: pytest.LogCapture
     with pytest.raises(oh.PolicyDenied):
         session.run(None, {"x": X})
     assert [(vars(record)["code"], vars(record)["attempt"]) for record in log.records] == [("OH520", 0)]
+
+
+def lines(log: pytest.LogCaptureFixture) -> list[tuple[str, int]]:
+    """(code, attempt) of each line."""
+    return [(vars(record)["code"], vars(record)["attempt"]) for record in log.records]
+
+
+def fails(session: oh.Session) -> None:
+    with pytest.raises(oh.RemoteError):
+        session.run(None, {"x": X})
+
+
+@pytest.mark.parametrize("policy", [{"breaker": {"failures": 1}}, {"budget": {"calls": 1}}])
+def test_an_attempt_whose_repeat_is_refused_is_one_line(policy: dict[str, Any], log: pytest.LogCaptureFixture) -> None:
+    with raw_server(BUSY) as server:
+        session = oh.Session(adder(server.url, retries=2), policy=oh.Policy(**policy))
+        fails(session)
+        assert lines(log) == [("OH503", 1)]
+        fails(session)
+    refused = "OH523" if "breaker" in policy else "OH521"
+    assert lines(log) == [("OH503", 1), (refused, 0)]
+    assert log.records[1].getMessage().startswith("a call of node 'adder'")
+
+
+def test_an_attempt_at_one_of_several_servers_whose_repeat_is_refused_is_one_line(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with raw_server(BUSY) as first, raw_server(BUSY) as second:
+        session = oh.Session(
+            adder(oh.Endpoint("gpu"), retries=3),
+            endpoints={"gpu": [first.url, second.url]},
+            policy=oh.Policy(breaker={"failures": 1}),
+        )
+        fails(session)
+        assert lines(log) == [("OH503", 1), ("OH503", 2)]
+        assert [vars(record)["endpoint"] for record in log.records] == [first.url, second.url]
+        fails(session)
+    assert lines(log)[2:] == [("OH523", 0)]
+
+
+def test_a_deadline_during_an_attempt_is_the_line_of_that_attempt(log: pytest.LogCaptureFixture) -> None:
+    with raw_server(in_turn(iter([BUSY, silence]))) as server:
+        fails(oh.Session(adder(server.url, retries=1, timeout=0.5)))
+    assert lines(log) == [("OH503", 1), ("OH502", 2)]
+
+
+def test_a_deadline_between_two_attempts_is_a_line_of_the_call(log: pytest.LogCaptureFixture) -> None:
+    gate, busy, held = threading.Event(), threading.Event(), threading.Event()
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        if b"/v2/models/other/" in request:
+            held.set()
+            gate.wait(SOON)
+            answer(reply())(connection, request)
+        else:
+            busy.set()
+            answer(b"{}", status="503 Service Unavailable", more="Retry-After: 1\r\n")(connection, request)
+
+    with raw_server(behave) as server:
+        adders = adder(server.url, timeout=2.5, retries=1), named("other", server.url, timeout=SOON)
+        session = oh.Session(oh.switch("c", *adders), policy=oh.Policy(max_concurrency=1))
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            short = threads.submit(session.run, None, {"x": X, "c": np.array(True)})
+            assert busy.wait(SOON)
+            long = threads.submit(session.run, None, {"x": X, "c": np.array(False)})
+            assert held.wait(SOON)  # it has the one place, while the other one pauses
+            with pytest.raises(oh.RemoteTimeout):
+                short.result(SOON)
+            gate.set()
+            long.result(SOON)
+    assert lines(log) == [("OH503", 1), ("OH502", 0)]
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_call_that_is_begun_says_of_each_attempt_what_one_that_is_waited_for_says(
+    retries: int, log: pytest.LogCaptureFixture
+) -> None:
+    with raw_server(BUSY) as server:
+        fails(oh.Session(whole(server.url, retries=retries)))
+    assert lines(log) == [("OH503", attempt) for attempt in range(1, retries + 2)]
+
+
+def test_a_call_that_failed_before_it_was_left_is_one_line_and_counted(log: pytest.LogCaptureFixture) -> None:
+    model = graph([begin(adder("http://127.0.0.1:1"), "ticket", ["x"])], [floats("x", "n", 3)], [ticket_value()])
+    session = oh.Session(model, policy=oh.Policy(deny=["127.0.0.1"]))
+    session.run(None, {"x": X})
+    assert lines(log) == [("OH520", 0)]
+    assert session.stats()["adder"].errors == {"OH520": 1}
+
+
+def test_a_call_that_is_left_while_it_is_under_way_says_nothing(log: pytest.LogCaptureFixture) -> None:
+    with raw_server(silence) as server:
+        model = graph(
+            [begin(adder(server.url, timeout=300.0), "ticket", ["x"])], [floats("x", "n", 3)], [ticket_value()]
+        )
+        session = oh.Session(model)
+        session.run(None, {"x": X})
+        assert not log.records
+        assert session.stats()["adder"].errors == {"OH514": 1}
+
+
+def test_a_run_that_is_cancelled_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    asked = threading.Event()
+
+    def wait(connection: socket.socket, request: bytes) -> None:
+        asked.set()
+        silence(connection, request)
+
+    with caplog.at_level(logging.DEBUG, "onnxhybrid"), raw_server(wait) as server:
+        future = oh.Session(adder(server.url, timeout=300.0)).submit(None, {"x": X})
+        assert asked.wait(SOON)
+        future.cancel()
+        concurrent.futures.wait([future])
+    assert [(vars(record)["code"], record.levelno) for record in caplog.records] == [("OH514", logging.INFO)]
+
+
+def test_requests_side_by_side_are_attempts_of_one_call_each_of_which_has_one_line(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with raw_server(BUSY) as server:
+        fails(oh.Session(adder(server.url, batch=1, retries=1)))
+    attempts = [attempt for _, attempt in lines(log)]
+    assert len(attempts) == len(set(attempts))
+    assert all(attempts)
+    assert sorted(attempts) == list(range(1, len(attempts) + 1))
 
 
 def test_success_says_nothing(log: pytest.LogCaptureFixture) -> None:

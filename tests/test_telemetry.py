@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import onnxruntime
 import pytest
 from opentelemetry import context, trace
@@ -180,9 +179,8 @@ def test_what_never_left_has_a_span_without_an_answer() -> None:
 
 
 def test_a_call_of_grpc_says_so() -> None:
-    with tracing() as spans, raw_server(silence) as server:
-        with pytest.raises(oh.RemoteError):
-            oh.Session(adder(server.url.replace("http", "grpc"), timeout=0.2)).run(None, {"x": X})
+    with tracing() as spans, raw_server(silence) as server, pytest.raises(oh.RemoteError):
+        oh.Session(adder(server.url.replace("http", "grpc"), timeout=0.2)).run(None, {"x": X})
     attributes = dict(spans.calls()[0].attributes or {})
     assert attributes["rpc.system"] == "grpc"
     assert "http.request.method" not in attributes

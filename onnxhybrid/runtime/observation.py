@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -32,9 +31,21 @@ class Observation:
         self._waiting = library.events_waiting()
         instruments.watch(scope)
 
-    def run(self, run: int, run_options: onnxruntime.RunOptions | None, work: Callable[..., _T], *given: Any) -> _T:
-        """Do a run as `interruptible` does, and tell of it once it is over: calls that it begun and left have ended, too."""
-        entered = telemetry.enter() if "opentelemetry" in sys.modules else None
+    def run(
+        self,
+        wish: str | None,
+        run: int,
+        run_options: onnxruntime.RunOptions | None,
+        work: Callable[..., _T],
+        *given: Any,
+    ) -> _T:
+        """Do a run as `interruptible` does, and tell of it when it is over, and with it calls that it began and left.
+
+        Args:
+            wish: what `telemetry.wish` says where the run is asked for.
+            run, run_options, work, given: as for `interruptible`.
+        """
+        entered = telemetry.enter(wish)
         try:
             return interruptible(run, run_options, work, *given)
         finally:

@@ -231,10 +231,14 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         Python code in the midst of one, such as that of spans, would swallow what a signal handler raises; no other
         thread than the main one handles signals.
         """
-        observed = self._observation.run
-        if (self._loops or telemetry.is_traced()) and is_main_thread():
-            return apart(run_options, functools.partial(run, *given), observed)
-        return observed(0, run_options, run, *given, self._quiet if run_options is None else run_options)
+        observed, wish = self._observation.run, telemetry.wish()
+        if (self._loops or wish == telemetry.SPANS) and is_main_thread():
+            return apart(run_options, functools.partial(run, *given), functools.partial(observed, wish))
+        return observed(wish, 0, run_options, run, *given, self._quiet if run_options is None else run_options)
+
+    def _observed(self) -> Callable[..., Any]:
+        """What does a run that is asked for here, and observes it."""
+        return functools.partial(self._observation.run, telemetry.wish())
 
     def submit(
         self,
@@ -257,7 +261,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             Error: OH540, an argument is of another kind; OH541, there is no thread to run on.
         """
         check_arguments(output_names, feeds, run_options)
-        future = RunFuture(run_options, functools.partial(self._run, output_names, feeds), self._observation.run)
+        future = RunFuture(run_options, functools.partial(self._run, output_names, feeds), self._observed())
         future.begin()
         return future
 
@@ -308,7 +312,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         needed = [argument.name for argument in self.get_inputs() if not argument.type.startswith("optional")]
         if missing := [name for name in needed if name not in input_feed]:
             raise Error("OH540", f"the inputs {missing} are missing from the feeds")
-        future = RunFuture(run_options, functools.partial(self._run, output_names, input_feed), self._observation.run)
+        future = RunFuture(run_options, functools.partial(self._run, output_names, input_feed), self._observed())
         # Before the run begins: the callback of a run that is over would be called on this thread.
         future.add_done_callback(functools.partial(_call_back, callback, user_data))
         future.begin()

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from onnxhybrid import library
-from onnxhybrid import __version__
+from onnxhybrid import __version__, library
 from onnxhybrid.diagnostics import REGISTER
 from onnxhybrid.runtime import instruments
 
@@ -27,7 +26,7 @@ _SUPPRESSED = "suppress_instrumentation"
 """The context's entry by which instrumentations are told to keep quiet."""
 
 SPANS, CALLS = "spans", "calls"
-"""What the library is asked for: see `library.trace`."""
+"""What the library is asked for: see `library.trace`. With spans Python code runs in the midst of a run."""
 
 
 @dataclass
@@ -49,9 +48,20 @@ _here = _Here()
 _tracers: dict[str, tuple[TracerProvider, Tracer]] = {}  # of the last provider, there being one at a time
 
 
-def enter() -> int | None:
-    """Say what is wanted of the calls of a run that begins on this thread; None if that is nothing."""
-    wish = _wish()
+def wish() -> str | None:
+    """What is wanted of the calls of a run that begins in this context, as `library.trace` takes it; None if nothing is."""
+    if "opentelemetry" not in sys.modules:
+        return None
+    if _tracer() is not None:
+        return SPANS
+    traceparent = current_traceparent()
+    if instruments.offered() and not _is_suppressed():
+        return CALLS if traceparent is None else f"{CALLS} {traceparent}"
+    return traceparent
+
+
+def enter(wish: str | None) -> int | None:
+    """Say what is wanted of the calls of a run that begins on this thread; the run's number, None if that is nothing."""
     if wish is None and not _here.runs:
         return None
     _here.runs.append(_Run(wish))
@@ -97,11 +107,6 @@ def finish(call: Mapping[str, Any]) -> None:
     span.end(end_time=call["began_ns"] + round(call["seconds"] * 1e9))
 
 
-def is_traced() -> bool:
-    """Whether the library asks for spans while it runs, so that Python code runs inside of a call."""
-    return "opentelemetry" in sys.modules and _tracer() is not None
-
-
 def current_traceparent() -> str | None:
     """The W3C `traceparent` of OpenTelemetry's current span; None without one.
 
@@ -109,15 +114,6 @@ def current_traceparent() -> str | None:
     """
     api = sys.modules.get(_TRACE)
     return None if api is None else _traceparent(api.get_current_span())
-
-
-def _wish() -> str | None:
-    if _tracer() is not None:
-        return SPANS
-    traceparent = current_traceparent()
-    if instruments.offered() and not _is_suppressed():
-        return CALLS if traceparent is None else f"{CALLS} {traceparent}"
-    return traceparent
 
 
 def _tracer() -> Tracer | None:

@@ -204,8 +204,8 @@ def trace(wish: str | None) -> None:
     """Say what is wanted of the calls that this thread makes from now on; None ends it, and drops reports that wait.
 
     Args:
-        wish: a W3C `traceparent` that they carry; `calls`, for a report of each in `Scope.events`, or `calls` and after a
-            space a traceparent; `spans`, for a report of each and a traceparent of its own, which the scope is asked for.
+        wish: a W3C `traceparent` that they carry; `calls`, for a report of each in `Scope.events`, or `calls` and after
+            a space a traceparent; `spans`, for a report of each and a traceparent of its own, which the scope gives.
     """
     _quick().onnxhybrid_trace(None if wish is None else wish.encode())
 

@@ -49,7 +49,7 @@ _tracers: dict[str, tuple[TracerProvider, Tracer]] = {}  # of the last provider,
 
 
 def wish() -> str | None:
-    """What is wanted of the calls of a run that begins in this context, as `library.trace` takes it; None if nothing is."""
+    """What is wanted of the calls of a run that is asked for here, as `library.trace` takes it; None if nothing is."""
     if "opentelemetry" not in sys.modules:
         return None
     if _tracer() is not None:
@@ -61,7 +61,7 @@ def wish() -> str | None:
 
 
 def enter(wish: str | None) -> int | None:
-    """Say what is wanted of the calls of a run that begins on this thread; the run's number, None if that is nothing."""
+    """Say what is wanted of the calls of a run that begins on this thread; the number of the run, None for nothing."""
     if wish is None and not _here.runs:
         return None
     _here.runs.append(_Run(wish))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
+import ctypes
+import json
 import logging
 import socket
 import threading
@@ -264,3 +266,43 @@ def test_a_plain_session_with_registered_options_runs_without_a_log() -> None:
         model = adder(server.url).to_proto().SerializeToString()
         with pytest.raises(Exception, match="OH503"):
             onnxruntime.InferenceSession(model, options).run(None, {"x": X})
+
+
+CONFIG = json.dumps({"events": True}).encode()
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_host_in_any_language_reads_statistics_failures_and_reports_by_functions_of_the_library() -> None:
+    library = ctypes.CDLL(oh.library_path())
+    library.onnxhybrid_scope_create.restype = ctypes.c_uint64
+    library.onnxhybrid_scope_create.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p]
+    for function in (library.onnxhybrid_scope_stats, library.onnxhybrid_scope_events):
+        function.restype, function.argtypes = ctypes.c_void_p, [ctypes.c_uint64]
+    library.onnxhybrid_free.argtypes = [ctypes.c_void_p]
+
+    def read(function: Any) -> Any:
+        text = function(scope)
+        try:
+            return json.loads(ctypes.string_at(text)) if text else None
+        finally:
+            library.onnxhybrid_free(text)
+
+    scope = library.onnxhybrid_scope_create(CONFIG, None, None)
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("onnxhybrid.scope", str(scope))
+    options.register_custom_ops_library(oh.library_path())
+    with raw_server(in_turn(iter([BUSY, answer(reply())]))) as server:
+        model = adder(server.url, retries=1).to_proto().SerializeToString()
+        session = onnxruntime.InferenceSession(model, options)
+        library.onnxhybrid_trace(f"calls {TRACE}".encode())
+        session.run(None, {"x": X})
+        seen = read(library.onnxhybrid_scope_events)
+        library.onnxhybrid_trace(None)
+    stats = read(library.onnxhybrid_scope_stats)["adder"]
+    assert (stats["calls"], stats["retries"], stats["errors"]) == (1, 1, {})
+    assert [(event["code"], event["attempt"]) for event in seen["events"]] == [("OH503", 1)]
+    [call] = seen["calls"]
+    assert (call["node"], call["traceparent"], call["code"], call["counts"]["attempts"]) == ("adder", TRACE, None, 2)
+    assert call["seconds"] >= stats["p50"] * 0.99
+    assert read(library.onnxhybrid_scope_events) is None
+    library.onnxhybrid_scope_release(ctypes.c_uint64(scope))

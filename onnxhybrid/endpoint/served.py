@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,12 @@ from typing import Any
 
 from onnxhybrid.endpoint.discretion import discreet_outputs, insides, places, told
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.log import LOG
 from onnxhybrid.endpoint.runs import Runs
 from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model, TensorSpec, load
 from onnxhybrid.runtime import Session
-
-_LOG = logging.getLogger("onnxhybrid.endpoint")
 
 ModelLike = Model | str | os.PathLike[str]
 
@@ -120,7 +118,7 @@ class ServedModel:
             with self.runs:
                 outputs = dict(zip(wanted, self.session.run(wanted, feeds), strict=True))
         except Exception as problem:  # whatever a model does, it is an answer to this client and not the server's end
-            _LOG.error("model %r failed: %s", self.name, problem)
+            LOG.error("model %r failed: %s", self.name, problem)
             raise RequestError(f"model '{self.name}' failed: {told(problem, self.inside)}", 500) from problem
         return discreet_outputs(outputs, self.inside) if self.flagged else outputs
 

@@ -233,7 +233,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         """
         observed, wish = self._observation.run, telemetry.wish()
         if (self._loops or wish == telemetry.SPANS) and is_main_thread():
-            return apart(run_options, functools.partial(run, *given), functools.partial(observed, wish))
+            outcome: _T = apart(run_options, functools.partial(run, *given), functools.partial(observed, wish))
+            return outcome
         return observed(wish, 0, run_options, run, *given, self._quiet if run_options is None else run_options)
 
     def _observed(self) -> Callable[..., Any]:

@@ -46,9 +46,9 @@ impl Events {
         Self { waiting: Mutex::default(), host }
     }
 
-    /// Who is asked for the traces of calls.
-    pub fn host(&self) -> Option<&dyn Resolver> {
-        self.host.as_deref()
+    /// The host's answer, if it has one.
+    pub fn ask(&self, name: &str) -> Option<Vec<u8>> {
+        self.host.as_ref()?.resolve(name).ok()
     }
 
     /// Adds the failure of this attempt, with 0 that of a call of which no attempt was under way; its text must be fit to be

@@ -42,8 +42,8 @@ impl Watch {
     /// The watch of one call, which the thread that calls begins.
     #[must_use]
     pub fn begin(&self) -> Self {
-        let host = || self.events.as_deref()?.host();
-        Self { mark: crate::trace::begin(&self.node, host), ..self.clone() }
+        let ask = |name: &str| self.events.as_deref()?.ask(name);
+        Self { mark: crate::trace::begin(&self.node, ask), ..self.clone() }
     }
 
     /// The header of the trace.

@@ -141,8 +141,9 @@ def test_an_attempt_at_one_of_several_servers_whose_repeat_is_refused_is_one_lin
 
 
 def test_a_deadline_during_an_attempt_is_the_line_of_that_attempt(log: pytest.LogCaptureFixture) -> None:
-    with raw_server(in_turn(iter([BUSY, silence]))) as server:
-        fails(oh.Session(adder(server.url, retries=1, timeout=0.5)))
+    soon = answer(b"{}", status="503 Service Unavailable", more="Retry-After-Ms: 1\r\n")
+    with raw_server(in_turn(iter([soon, silence]))) as server:
+        fails(oh.Session(adder(server.url, retries=1, timeout=1.0)))
     assert lines(log) == [("OH503", 1), ("OH502", 2)]
 
 

@@ -21,9 +21,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
 import onnxhybrid as oh
+from onnxhybrid.endpoint.server import Threads
 from tests.begun import begin, floats, graph, ticket_value
 from tests.remotes import TOKEN, X, adder, in_turn, reply
 from tests.servers.raw import answer, raw_server, silence
+from tests.strategies import dense
 from tests.telemetry import metering, tracing
 from tests.test_begin import SOON
 
@@ -303,6 +305,7 @@ ALONE = """
 import sys
 import numpy as np
 import onnxhybrid as oh
+from onnxhybrid.endpoint.server import Threads
 from tests.remotes import X, adder, reply
 from tests.servers.raw import answer, raw_server
 with raw_server(answer(reply())) as server:
@@ -314,3 +317,19 @@ assert b"traceparent" not in server.requests[0]
 
 def test_where_nobody_imported_opentelemetry_nothing_of_it_is_imported() -> None:
     subprocess.run([sys.executable, "-c", ALONE], check=True)
+
+
+def test_a_model_without_a_remote_node_is_run_where_it_was_asked_for_and_has_no_span() -> None:
+    with tracing() as spans:
+        session = oh.Session(dense("local", "x", "y", (3, 3)))
+        assert session._observation.wish() is None
+        session.run(None, {"x": X})
+    assert not spans.all()
+
+
+def test_what_the_endpoint_runs_for_a_request_is_below_that_requests_span() -> None:
+    with tracing() as spans, raw_server(RIGHT) as server, Threads(1) as threads:
+        session = oh.Session(adder(server.url))
+        with trace.get_tracer("app").start_as_current_span("request") as outer:
+            threads.submit(session.run, None, {"x": X}).result(SOON)
+    assert [call.parent for call in spans.calls()] == [outer.get_span_context()]

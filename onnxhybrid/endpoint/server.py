@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import copy_context
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, final
+from typing import Any, ParamSpec, TypeVar, final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,6 +27,9 @@ from onnxhybrid.endpoint.memory import Memory
 from onnxhybrid.endpoint.served import ModelLike, ServedModel
 from onnxhybrid.endpoint.settings import Settings
 from onnxhybrid.errors import Error
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _THREADS = 32
 """The most requests that run at once; a model that waits for a remote part of its own costs no core."""
@@ -51,7 +56,7 @@ class Endpoint:
 
     def __init__(self, models: Mapping[str, ModelLike], host: str, port: int, settings: Settings) -> None:
         _check(models, host, port)
-        self._threads = ThreadPoolExecutor(_THREADS, "onnxhybrid endpoint")
+        self._threads = Threads(_THREADS, "onnxhybrid endpoint")
         served = {name: ServedModel.of(name, model) for name, model in models.items()}
         self._socket = _listen(host, port)
         try:
@@ -136,6 +141,15 @@ def application(
     app = Starlette(routes=routes, middleware=guards, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False  # the protocols know no redirects, and clients do not follow them
     return app
+
+
+@final
+class Threads(ThreadPoolExecutor):
+    """Threads on which work has the context of who hands it in, the current span of a trace among it."""
+
+    def submit(self, work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> Future[T]:
+        """Do work on one of them."""
+        return super().submit(functools.partial(copy_context().run, work, *given, **named))
 
 
 class _Server(uvicorn.Server):

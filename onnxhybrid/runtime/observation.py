@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -29,7 +30,12 @@ class Observation:
     def __init__(self, scope: library.Scope) -> None:
         self._scope = scope
         self._waiting = library.events_waiting()
+        self.calls = True  # whether there is a remote node to observe
         instruments.watch(scope)
+
+    def wish(self) -> str | None:
+        """What `telemetry.wish` says, where there is anything to observe."""
+        return telemetry.wish() if self.calls and "opentelemetry" in sys.modules else None
 
     def run(
         self,
@@ -42,7 +48,7 @@ class Observation:
         """Do a run as `interruptible` does, and tell of it when it is over, and with it calls that it began and left.
 
         Args:
-            wish: what `telemetry.wish` says where the run is asked for.
+            wish: what `wish` says where the run is asked for.
             run, run_options, work, given: as for `interruptible`.
         """
         entered = telemetry.enter(wish)
@@ -65,8 +71,9 @@ def report(scope: library.Scope) -> None:
         telemetry.finish(call)
     for event in waiting["events"]:
         _log(event)
-    if waiting["forgotten"]:
-        _LOG.warning("%d more failed attempts were too many to keep", waiting["forgotten"])
+    for key, what in (("forgotten", "failed attempts"), ("forgotten_calls", "finished calls")):
+        if waiting[key]:
+            _LOG.warning("%d more %s were too many to keep", waiting[key], what)
 
 
 def _log(event: Mapping[str, Any]) -> None:

@@ -119,6 +119,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
                 raise translated(problem) from None
         self._compute = computation(self)
+        self._observation.calls = bool(self._scope.stats())
 
     def set_providers(
         self,
@@ -231,7 +232,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         Python code in the midst of one, such as that of spans, would swallow what a signal handler raises; no other
         thread than the main one handles signals.
         """
-        observed, wish = self._observation.run, telemetry.wish()
+        observed, wish = self._observation.run, self._observation.wish()
         if (self._loops or wish == telemetry.SPANS) and is_main_thread():
             outcome: _T = apart(run_options, functools.partial(run, *given), functools.partial(observed, wish))
             return outcome
@@ -239,7 +240,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
 
     def _observed(self) -> Callable[..., Any]:
         """What does a run that is asked for here, and observes it."""
-        return functools.partial(self._observation.run, telemetry.wish())
+        return functools.partial(self._observation.run, self._observation.wish())
 
     def submit(
         self,

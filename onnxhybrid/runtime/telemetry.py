@@ -45,13 +45,11 @@ class _Here(threading.local):
 
 
 _here = _Here()
-_tracers: dict[str, tuple[TracerProvider, Tracer]] = {}  # of the last provider, there being one at a time
+_known: list[tuple[TracerProvider, Tracer]] = []  # of the last provider, there being one at a time
 
 
 def wish() -> str | None:
     """What is wanted of the calls of a run that is asked for here, as `library.trace` takes it; None if nothing is."""
-    if "opentelemetry" not in sys.modules:
-        return None
     if _tracer() is not None:
         return SPANS
     traceparent = current_traceparent()
@@ -122,12 +120,14 @@ def _tracer() -> Tracer | None:
     if api is None:
         return None
     provider = api.get_tracer_provider()
-    if isinstance(provider, api.ProxyTracerProvider | api.NoOpTracerProvider) or _is_suppressed():
+    if isinstance(provider, (api.ProxyTracerProvider, api.NoOpTracerProvider)) or _is_suppressed():
         return None
-    known = _tracers.get("")
-    if known is None or known[0] is not provider:
-        _tracers[""] = known = (provider, provider.get_tracer("onnxhybrid", __version__))
-    return known[1]
+    for known, tracer in _known:
+        if known is provider:
+            return tracer
+    ours: Tracer = provider.get_tracer("onnxhybrid", __version__)
+    _known[:] = [(provider, ours)]
+    return ours
 
 
 def _is_suppressed() -> bool:

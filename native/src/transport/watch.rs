@@ -47,7 +47,7 @@ impl Watch {
     }
 
     /// The header of the trace.
-    pub(super) fn mark(&self) -> Option<(&'static HeaderName, &HeaderValue)> {
+    pub(super) fn traceparent(&self) -> Option<(&'static HeaderName, &HeaderValue)> {
         self.mark.as_deref()?.traceparent.as_ref().map(|traceparent| (&TRACEPARENT, traceparent))
     }
 

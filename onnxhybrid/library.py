@@ -32,6 +32,9 @@ UNCHECKED: CheckFunction = Check()
 _PATIENCE = 500
 """Milliseconds that runs have to return when the interpreter ends."""
 
+_CALL = ":call "
+"""What the name begins with by which a call's traceparent is asked for; the node's name follows."""
+
 Resolve = Callable[[str], str]
 """Gives the value of the credential of a name; called at each remote call, on a thread of the library's."""
 
@@ -197,16 +200,25 @@ def default(attribute: str) -> Any:
     return attributes().get(attribute, {}).get("default")
 
 
-def trace(traceparent: str | None) -> None:
-    """Let calls that this thread makes from now on carry a W3C `traceparent`; None ends that."""
-    _quick().onnxhybrid_trace(None if traceparent is None else traceparent.encode())
+def trace(wish: str | None) -> None:
+    """Say what is wanted of the calls that this thread makes from now on; None ends it, and drops reports that wait.
+
+    Args:
+        wish: a W3C `traceparent` that they carry; `calls`, for a report of each in `Scope.events`, or `calls` and after
+            a space a traceparent; `spans`, for a report of each and a traceparent of its own, which the scope gives.
+    """
+    _quick().onnxhybrid_trace(None if wish is None else wish.encode())
 
 
 class Scope:
     """A session's scope in the library: its credentials, policy and statistics. Freed with the object."""
 
     def __init__(
-        self, config: dict[str, Any], resolve: Resolve | None = None, reveal: Callable[[object], str] | None = None
+        self,
+        config: dict[str, Any],
+        resolve: Resolve | None = None,
+        reveal: Callable[[object], str] | None = None,
+        begin: Callable[[str], str] | None = None,
     ) -> None:
         """Make a scope.
 
@@ -214,11 +226,12 @@ class Scope:
             config: the scope's configuration, as the library reads it.
             resolve: gives the values of the credentials that the configuration leaves to the host.
             reveal: gives the text that an object of the configuration stands for, which is printed nowhere.
+            begin: gives the traceparent of a call of a node that begins on its thread, empty for none.
 
         Raises:
             Error: OH530, the configuration is malformed.
         """
-        self._resolver = _Resolver(functools.partial(_resolved, resolve)) if resolve else _Resolver()
+        self._resolver = _Resolver(functools.partial(_resolved, resolve, begin)) if resolve else _Resolver()
         failure = ctypes.c_void_p()
         self.id: int = _library().onnxhybrid_scope_create(
             json.dumps(config, default=reveal).encode(), self._resolver, ctypes.byref(failure)
@@ -232,7 +245,12 @@ class Scope:
         return table
 
     def events(self) -> dict[str, Any] | None:
-        """The failed attempts since the last question, if there are any and the configuration asks for them."""
+        """What happened since the last question, if anything did and the configuration asks for it.
+
+        Returns:
+            "events", the failed attempts, and "calls", the calls that ended on this thread, as far as `trace` asks for
+            them; "forgotten" and "forgotten_calls" say how many were too many to keep.
+        """
         text = _quick().onnxhybrid_scope_events(self.id)
         return _json(text) if text else None
 
@@ -271,10 +289,11 @@ class Run:
             _library().onnxhybrid_run_release(self.id)
 
 
-def _resolved(resolve: Resolve, name: bytes, sink: int, put: Any) -> int:
+def _resolved(resolve: Resolve, begin: Callable[[str], str] | None, name: bytes, sink: int, put: Any) -> int:
     """Answer the library; no exception may cross into it, and none of its text may hold a secret."""
     try:
-        value, status = resolve(name.decode()), 0
+        node = name.decode("utf-8", "replace").removeprefix(_CALL) if name.startswith(_CALL.encode()) else None
+        value, status = resolve(name.decode()) if node is None or begin is None else begin(node), 0
         if not isinstance(value, str):
             value, status = f"the credential's callable returned {type(value).__name__}, not str", 1
     except BaseException as problem:  # noqa: BLE001  # the border of the interpreter

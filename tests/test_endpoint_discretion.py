@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,3 +158,20 @@ def test_the_log_is_the_logger_of_the_endpoint(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.ERROR, "onnxhybrid.endpoint"):
         told(reshaper(), X, SHAPE)
     assert {record.name for record in caplog.records} == {"onnxhybrid.endpoint"}
+
+
+LOGGED = """
+import logging, sys
+from tests.test_endpoint_discretion import SHAPE, X, reshaper, told
+if sys.argv[1] == "heard":
+    logging.basicConfig(format="heard: %(message)s")
+told(reshaper(), X, SHAPE)
+"""
+
+
+@pytest.mark.parametrize("listener", ["nobody", "heard"])
+def test_a_failure_is_one_line_of_stderr_whether_or_not_somebody_listens(listener: str) -> None:
+    done = subprocess.run([sys.executable, "-c", LOGGED, listener], check=True, capture_output=True, text=True)
+    [line] = done.stderr.splitlines()
+    assert "model 'm' failed: [OH540]" in line
+    assert line.startswith("heard: ") is (listener == "heard")

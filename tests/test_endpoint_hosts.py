@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import onnxhybrid as oh
-from onnxhybrid.endpoint import azureml, kserve, openai, serve
+from onnxhybrid.endpoint import azureml, kserve, metrics, openai, serve
 from onnxhybrid.errors import Error
 from tests.endpoint_models import identity
 from tests.endpoint_process import answer_to, head
@@ -21,7 +21,7 @@ def every_route() -> list[tuple[str, str]]:
     """(method, path) of each route."""
     threads = ThreadPoolExecutor(1)
     routes = [*kserve.routes({}, threads, 1), *openai.routes({}, threads), *azureml.routes({}, threads)]
-    return [
+    return [("GET", metrics.PATH)] + [
         (method, route.path.format(model="m", version="1"))
         for route in routes
         for method in sorted((route.methods or set()) - {"HEAD"})

@@ -44,6 +44,8 @@ def serve(
       str -> str chats, str -> float32 embeds.
     - AzureML scoring at `/score`, for `oh.remote.azureml(endpoint.url + "/score", …)`.
 
+    `/metrics` tells Prometheus what it did.
+
     Args:
         models: the models, or the paths of their files, by the names under which they are served.
         host: the address to listen on; the default serves this machine only.

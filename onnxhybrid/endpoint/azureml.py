@@ -22,6 +22,7 @@ from onnxhybrid.endpoint.answers import text_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.json_text import json_members, json_nested
 from onnxhybrid.endpoint.memory import Hold, hold_of
+from onnxhybrid.endpoint.metrics import asks
 from onnxhybrid.endpoint.served import ServedModel
 from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader, converted
 from onnxhybrid.endpoint.weight import weigh
@@ -35,7 +36,7 @@ def routes(models: Mapping[str, ServedModel], threads: Executor) -> list[Route]:
     """The scoring routes for `models`, which run on `threads`."""
 
     async def score(request: Request) -> Response:
-        model, body = _find(models, request), await request.body()
+        model, body = asks(request, _find(models, request)), await request.body()
         return await asyncio.get_running_loop().run_in_executor(threads, _score, model, body, hold_of(request))
 
     return [Route(path, score, methods=["POST"]) for path in ("/score", "/score/{model}")]

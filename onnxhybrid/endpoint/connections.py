@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -50,10 +51,12 @@ class Watch:
         limit: the most connections.
         seconds: what a request has to arrive in, and the pace at which an answer has to be taken is looked at.
         open: the connections, that which heard of its client last at the end.
+        refused: told the status with which a connection is ended that comes to no application.
     """
 
     limit: int
     seconds: float
+    refused: Callable[[int], None]
     open: dict[Connection, None] = field(default_factory=dict)
 
     def admit(self, connection: Connection) -> bool:
@@ -183,6 +186,7 @@ class Connection(H11Protocol):
 
     def _end(self, status: int, message: str) -> None:
         """Answer without the application, and close."""
+        self._watch.refused(status)
         words = self._line.split(b" ", 2)
         path = words[1].decode("latin-1") if len(words) > 1 else "/"
         body = json.dumps(error_form(message, status, path)).encode()

@@ -22,6 +22,7 @@ from onnxhybrid.endpoint.answers import json_response
 from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.memory import Hold, allowance, hold_of
 from onnxhybrid.endpoint.messages import InferRequest, compose_response, object_length, parse_request, raw_request
+from onnxhybrid.endpoint.metrics import asks
 from onnxhybrid.endpoint.served import VERSION, ServedModel
 from onnxhybrid.endpoint.tensors import BY_DTYPE
 
@@ -48,7 +49,7 @@ def routes(models: Mapping[str, ServedModel], threads: Executor, max_request_byt
         return json_response(_find(models, request).metadata())
 
     async def infer(request: Request) -> Response:
-        model, body = _find(models, request), await request.body()
+        model, body = asks(request, _find(models, request)), await request.body()
         work = partial(_infer, model, body, request.headers, max_request_bytes, hold_of(request))
         return await asyncio.get_running_loop().run_in_executor(threads, work)
 

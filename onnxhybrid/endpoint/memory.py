@@ -39,6 +39,16 @@ class Memory:
         self._held = 0
         self._lock = threading.Lock()
 
+    @property
+    def limit(self) -> int:
+        """The number of bytes."""
+        return self._limit
+
+    @property
+    def held(self) -> int:
+        """How many of them are held now."""
+        return self._held
+
     def share(self) -> Share:
         """The share of one request, empty as yet."""
         return Share(self)

@@ -25,6 +25,7 @@ from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.json_text import json_list, json_members
 from onnxhybrid.endpoint.memory import hold_of
 from onnxhybrid.endpoint.messages import Json, json_object
+from onnxhybrid.endpoint.metrics import asks
 from onnxhybrid.endpoint.served import ServedModel
 from onnxhybrid.endpoint.tensors import Array
 from onnxhybrid.model.dtypes import numpy_dtype
@@ -221,7 +222,7 @@ def _find(models: Mapping[str, ServedModel], request: Request, fields: Json) -> 
         raise RequestError("you must provide a model parameter")
     if name not in models:
         raise RequestError(f"The model {quoted(name)} does not exist", 404)
-    return models[name]
+    return asks(request, models[name])
 
 
 def _only(model: ServedModel, taken: str, given: str, what: str, options: Options) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from onnxhybrid.endpoint.discretion import discreet_outputs, insides, places, told
 from onnxhybrid.endpoint.failure import RequestError, quoted
+from onnxhybrid.endpoint.log import LOG
+from onnxhybrid.endpoint.runs import Runs
 from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model, TensorSpec, load
 from onnxhybrid.runtime import Session
-
-_LOG = logging.getLogger("onnxhybrid.endpoint")
 
 ModelLike = Model | str | os.PathLike[str]
 
@@ -30,6 +29,7 @@ class ServedModel:
         session: what runs it.
         inside: what no caller is told: where its file is, and which servers it calls.
         flagged: whether an output may say what befell a remote call.
+        runs: how long it ran, and how often in vain.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ServedModel:
     session: Session
     inside: tuple[str, ...] = ()
     flagged: bool = False
+    runs: Runs = field(default_factory=Runs)
 
     @classmethod
     def of(cls, name: str, given: ModelLike) -> ServedModel:
@@ -114,9 +115,10 @@ class ServedModel:
         """
         wanted = list(names) or list(self.outputs)
         try:
-            outputs = dict(zip(wanted, self.session.run(wanted, feeds), strict=True))
+            with self.runs:
+                outputs = dict(zip(wanted, self.session.run(wanted, feeds), strict=True))
         except Exception as problem:  # whatever a model does, it is an answer to this client and not the server's end
-            _LOG.error("model %r failed: %s", self.name, problem)
+            LOG.error("model %r failed: %s", self.name, problem)
             raise RequestError(f"model '{self.name}' failed: {told(problem, self.inside)}", 500) from problem
         return discreet_outputs(outputs, self.inside) if self.flagged else outputs
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import copy_context
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, final
+from typing import Any, ParamSpec, TypeVar, final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from onnxhybrid.endpoint import azureml, kserve, openai
+from onnxhybrid.endpoint import azureml, kserve, metrics, openai
 from onnxhybrid.endpoint.answers import HANDLERS
 from onnxhybrid.endpoint.connections import Watch, WatchedConfig
 from onnxhybrid.endpoint.guards import HostGuard, MemoryGuard, SizeGuard, TokenGuard
@@ -25,6 +27,9 @@ from onnxhybrid.endpoint.memory import Memory
 from onnxhybrid.endpoint.served import ModelLike, ServedModel
 from onnxhybrid.endpoint.settings import Settings
 from onnxhybrid.errors import Error
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _THREADS = 32
 """The most requests that run at once; a model that waits for a remote part of its own costs no core."""
@@ -51,7 +56,7 @@ class Endpoint:
 
     def __init__(self, models: Mapping[str, ModelLike], host: str, port: int, settings: Settings) -> None:
         _check(models, host, port)
-        self._threads = ThreadPoolExecutor(_THREADS, "onnxhybrid endpoint")
+        self._threads = Threads(_THREADS, "onnxhybrid endpoint")
         served = {name: ServedModel.of(name, model) for name, model in models.items()}
         self._socket = _listen(host, port)
         try:
@@ -61,8 +66,10 @@ class Endpoint:
             raise
         self.url = _url(self._socket)
         self._started: Future[None] = Future()
-        watch = Watch(settings.max_connections, settings.receive_timeout)
-        self._server = _Server(application(served, self._threads, settings, hosts), watch, self._started)
+        traffic = metrics.Traffic()
+        watch = Watch(settings.max_connections, settings.receive_timeout, traffic.disconnected)
+        app = application(served, self._threads, settings, hosts, traffic, watch)
+        self._server = _Server(app, watch, self._started)
         self._thread = threading.Thread(target=self._serve, name=f"onnxhybrid endpoint {self.url}", daemon=True)
 
     def __enter__(self) -> Endpoint:
@@ -104,24 +111,45 @@ def _check(models: object, host: object, port: object) -> None:
             raise Error("OH552", f"{name} is {kind.__name__}, not {type(value).__name__}")
 
 
-def application(served: Mapping[str, ServedModel], threads: Executor, settings: Settings, hosts: Hosts) -> ASGIApp:
-    """The ASGI application that serves models, which run on `threads`, to requests that name one of `hosts`."""
-    limit = settings.max_request_bytes
+def application(
+    served: Mapping[str, ServedModel],
+    threads: Executor,
+    settings: Settings,
+    hosts: Hosts,
+    traffic: metrics.Traffic,
+    watch: Watch,
+) -> ASGIApp:
+    """The ASGI application that serves models, which run on `threads`, to requests that name one of `hosts`.
+
+    It counts them in `traffic`, and tells of that and of the connections that `watch` has.
+    """
+    limit, memory = settings.max_request_bytes, Memory(settings.max_memory_bytes)
     token = [] if settings.token is None else [Middleware(TokenGuard, token=settings.token)]
     guards = [
+        Middleware(metrics.Meter, traffic=traffic),
         Middleware(SizeGuard, limit=limit),
         Middleware(HostGuard, hosts=hosts),
         *token,
-        Middleware(MemoryGuard, memory=Memory(settings.max_memory_bytes), limit=limit),
+        Middleware(MemoryGuard, memory=memory, limit=limit),
     ]
     routes = [
         *kserve.routes(served, threads, limit),
         *openai.routes(served, threads),
         *azureml.routes(served, threads),
+        *metrics.routes(served, traffic, memory, watch),
     ]
     app = Starlette(routes=routes, middleware=guards, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False  # the protocols know no redirects, and clients do not follow them
     return app
+
+
+@final
+class Threads(ThreadPoolExecutor):
+    """Threads on which work has the context of who hands it in, the current span of a trace among it."""
+
+    def submit(self, work: Callable[P, T], /, *given: P.args, **named: P.kwargs) -> Future[T]:
+        """Do work on one of them."""
+        return super().submit(functools.partial(copy_context().run, work, *given, **named))
 
 
 class _Server(uvicorn.Server):

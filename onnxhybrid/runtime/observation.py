@@ -1,16 +1,27 @@
-"""What others may see of a run: the trace that its calls carry, and the log of its failed attempts."""
+"""What others may see of a run: the spans of its calls, and the log of its failed attempts."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import onnxruntime
 
 from onnxhybrid import library
+from onnxhybrid.runtime import instruments, telemetry
+from onnxhybrid.runtime.interruption import interruptible
 
-_API = "opentelemetry.trace"
+_T = TypeVar("_T")
+
 _LOG = logging.getLogger("onnxhybrid")
 _LOG.addHandler(logging.NullHandler())
+
+_FIELDS = ("node", "endpoint", "code", "status", "attempt")
+
+_CANCELLED = "OH514"
+"""The code of a call that its own run gave up, which is no news of the remote model."""
 
 
 class Observation:
@@ -19,42 +30,58 @@ class Observation:
     def __init__(self, scope: library.Scope) -> None:
         self._scope = scope
         self._waiting = library.events_waiting()
+        self.calls = True  # whether there is a remote node to observe
+        instruments.watch(scope)
 
-    def __enter__(self) -> None:
-        if _API in sys.modules and (traceparent := current_traceparent()) is not None:
-            library.trace(traceparent)
+    def wish(self) -> str | None:
+        """What `telemetry.wish` says, where there is anything to observe."""
+        return telemetry.wish() if self.calls and "opentelemetry" in sys.modules else None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if _API in sys.modules:
-            library.trace(None)
-        if self._waiting.value:
-            report(self._scope)
+    def run(
+        self,
+        wish: str | None,
+        run: int,
+        run_options: onnxruntime.RunOptions | None,
+        work: Callable[..., _T],
+        *given: Any,
+    ) -> _T:
+        """Do a run as `interruptible` does, and tell of it when it is over, and with it calls that it began and left.
 
-
-def current_traceparent() -> str | None:
-    """The W3C `traceparent` of OpenTelemetry's current span; None without one.
-
-    Where nobody imported OpenTelemetry's API no span is current, so that this imports nothing.
-    """
-    api = sys.modules.get(_API)
-    if api is None:
-        return None
-    context = api.get_current_span().get_span_context()
-    if not context.is_valid:
-        return None
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+        Args:
+            wish: what `wish` says where the run is asked for.
+            run, run_options, work, given: as for `interruptible`.
+        """
+        entered = telemetry.enter(wish)
+        try:
+            return interruptible(run, run_options, work, *given)
+        finally:
+            if entered is not None:
+                report(self._scope)
+                telemetry.leave(entered)
+            elif self._waiting.value:
+                report(self._scope)
 
 
 def report(scope: library.Scope) -> None:
-    """Log the scope's failed attempts, one line each, with their fields as attributes of the record."""
+    """Tell what waits: finished calls of this thread to OpenTelemetry, the scope's failed attempts to the log."""
     waiting = scope.events()
     if waiting is None:
         return
+    for call in waiting["calls"]:
+        telemetry.finish(call)
     for event in waiting["events"]:
-        _LOG.warning(
-            "attempt %d of node %r (%s) failed: [%s] %s",
-            event["attempt"], event["node"], event["endpoint"], event["code"], event["message"],
-            extra={name: event[name] for name in ("node", "endpoint", "code", "status", "attempt")},
-        )  # fmt: skip
-    if waiting["forgotten"]:
-        _LOG.warning("%d more failed attempts were too many to keep", waiting["forgotten"])
+        _log(event)
+    for key, what in (("forgotten", "failed attempts"), ("forgotten_calls", "finished calls")):
+        if waiting[key]:
+            _LOG.warning("%d more %s were too many to keep", waiting[key], what)
+
+
+def _log(event: Mapping[str, Any]) -> None:
+    """One line, with its fields as attributes of the record."""
+    level = logging.INFO if event["code"] == _CANCELLED else logging.WARNING
+    which = f"attempt {event['attempt']}" if event["attempt"] else "a call"
+    _LOG.log(
+        level, "%s of node %r (%s) failed: [%s] %s",
+        which, event["node"], event["endpoint"], event["code"], event["message"],
+        extra={name: event[name] for name in _FIELDS},
+    )  # fmt: skip

@@ -41,16 +41,22 @@ class RunFuture(Future[_T]):
     when the run has ended too.
     """
 
-    def __init__(self, given: onnxruntime.RunOptions | None, work: Callable[[onnxruntime.RunOptions], _T]) -> None:
+    def __init__(
+        self,
+        given: onnxruntime.RunOptions | None,
+        work: Callable[[onnxruntime.RunOptions], _T],
+        perform: Callable[..., _T] = interruptible,
+    ) -> None:
         """Prepare a run.
 
         Args:
             given: the user's options for it, who may set `terminate` at any time; None for options of its own.
             work: the run, given the options.
+            perform: does it: `interruptible`, or what does more around that.
         """
         super().__init__()
         self._run = library.Run()
-        self._given, self._work = given, work
+        self._given, self._work, self._perform = given, work, perform
         self._ending: Ending | None = None
 
     def begin(self) -> None:
@@ -83,7 +89,7 @@ class RunFuture(Future[_T]):
                 self._ending = ending
                 # Whoever cancels from here on finds the ending, and whoever did so before is found here.
                 if not self.cancelled():
-                    _settle(self.set_result, interruptible(self._run.id, self._given, self._work, options))
+                    _settle(self.set_result, self._perform(self._run.id, self._given, self._work, options))
         except BaseException as problem:  # noqa: BLE001  # belongs to whoever asks for the result
             _settle(self.set_exception, problem)
         if self.cancelled():
@@ -96,7 +102,11 @@ def is_main_thread() -> bool:
     return threading.get_ident() == threading.main_thread().ident
 
 
-def apart(given: onnxruntime.RunOptions | None, work: Callable[[onnxruntime.RunOptions], _T]) -> _T:
+def apart(
+    given: onnxruntime.RunOptions | None,
+    work: Callable[[onnxruntime.RunOptions], _T],
+    perform: Callable[..., _T] = interruptible,
+) -> _T:
     """Do a run on another thread and wait for it, so that what a signal handler raises meanwhile ends it.
 
     A thread that computes handles no signals. What is raised comes out when the run is over, or at the next signal.
@@ -104,12 +114,13 @@ def apart(given: onnxruntime.RunOptions | None, work: Callable[[onnxruntime.RunO
     Args:
         given: the user's options for it; None for options of its own.
         work: the run, given the options.
+        perform: as for `RunFuture`.
     """
-    future = RunFuture(given, work)
+    future = RunFuture(given, work, perform)
     try:
         future.begin()
     except Error:  # the interpreter is ending
-        return interruptible(0, given, work, quiet() if given is None else given)
+        return perform(0, given, work, quiet() if given is None else given)
     try:
         return future.result()
     finally:

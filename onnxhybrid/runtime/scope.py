@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import onnxruntime
@@ -52,13 +52,20 @@ def register(
         attach(sess_options, make_scope(sealed, policy, endpoints=listed(endpoints)))
 
 
-def make_scope(credentials: Sealed, policy: Policy | None, calls: Iterable[RemoteSpec] = (), **more: Any) -> Scope:
+def make_scope(
+    credentials: Sealed,
+    policy: Policy | None,
+    calls: Iterable[RemoteSpec] = (),
+    begin: Callable[[str], str] | None = None,
+    **more: Any,
+) -> Scope:
     """A scope of the library with these settings.
 
     Args:
         credentials: token by name.
         policy: what the calls may do.
         calls: the remote calls that are known to need credentials.
+        begin: gives the traceparent of a call of a node, where the library is to ask for one.
         more: further entries of the library's configuration.
 
     Raises:
@@ -71,7 +78,7 @@ def make_scope(credentials: Sealed, policy: Policy | None, calls: Iterable[Remot
     config: dict[str, Any] = {"credentials": credentials.config(), **more}
     if policy is not None:
         config["policy"] = policy.config()
-    return Scope(config, credentials.resolve, revealed)
+    return Scope(config, credentials.resolve, revealed, begin)
 
 
 def attach(options: onnxruntime.SessionOptions, scope: Scope) -> None:

@@ -13,7 +13,7 @@ import onnxruntime
 
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
-from onnxhybrid.runtime import extensions
+from onnxhybrid.runtime import extensions, telemetry
 from onnxhybrid.runtime.arguments import (
     absent,
     check_arguments,
@@ -27,7 +27,6 @@ from onnxhybrid.runtime.arguments import (
 from onnxhybrid.runtime.computation import computation
 from onnxhybrid.runtime.endpoint_urls import Endpoints, listed, require_fitting
 from onnxhybrid.runtime.failures import translated
-from onnxhybrid.runtime.interruption import interruptible
 from onnxhybrid.runtime.observation import Observation
 from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
@@ -103,7 +102,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         calls = source.calls() if urls or (sealed.secrets and replay is None) else ()
         require_fitting(calls, urls)
         known = calls if replay is None else ()
-        self._scope = make_scope(sealed, policy, known, endpoints=urls, events=True, **tape)
+        more = {"endpoints": urls, "events": True, **tape}
+        self._scope = make_scope(sealed, policy, known, telemetry.begin, **more)
         self._observation = Observation(self._scope)
         self._quiet = quiet()
         self._open(functools.partial(super().__init__, source.graph, options, providers=providers))
@@ -119,6 +119,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
                 raise translated(problem) from None
         self._compute = computation(self)
+        self._observation.calls = bool(self._scope.stats())
 
     def set_providers(
         self,
@@ -157,27 +158,23 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
                 holds something else.
         """
         check_arguments(output_names, input_feed, run_options)
-        if self._loops and is_main_thread():
-            return apart(run_options, functools.partial(self._run, output_names, input_feed))
-        options = self._quiet if run_options is None else run_options
-        return interruptible(0, run_options, self._run, output_names, input_feed, options)
+        return self._perform(run_options, self._run, output_names, input_feed)
 
     def _run(
         self, output_names: Sequence[str] | None, feeds: Mapping[str, Any], options: onnxruntime.RunOptions
     ) -> list[Any]:
-        with self._observation:
-            try:
-                return list(self._compute(self, output_names, feeds, options))
-            except Exception as problem:
-                error = translated(problem)
-                if not isinstance(error, Error) or error.code not in ("OH509", "OH540"):
-                    raise
-                odd = absent(self, feeds)
-                if odd is None and error.code == "OH540":
-                    odd = odd_feed(feeds) or misfit(self, output_names, feeds)
-                if odd is None:
-                    raise
-                raise Error("OH540", odd) from None
+        try:
+            return list(self._compute(self, output_names, feeds, options))
+        except Exception as problem:
+            error = translated(problem)
+            if not isinstance(error, Error) or error.code not in ("OH509", "OH540"):
+                raise
+            odd = absent(self, feeds)
+            if odd is None and error.code == "OH540":
+                odd = odd_feed(feeds) or misfit(self, output_names, feeds)
+            if odd is None:
+                raise
+            raise Error("OH540", odd) from None
 
     def run_with_ort_values(
         self,
@@ -195,7 +192,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         if (odd := odd_value(input_dict_ort_values)) is not None:
             raise Error("OH540", odd)
         run = super().run_with_ort_values
-        return list(self._watched(run_options, lambda options: run(output_names, input_dict_ort_values, options)))
+        return list(self._perform(run_options, run, output_names, input_dict_ort_values))
 
     def run_with_iobinding(
         self, iobinding: onnxruntime.IOBinding, run_options: onnxruntime.RunOptions | None = None
@@ -208,7 +205,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         """
         check_binding(iobinding, run_options)
         run = super().run_with_iobinding
-        self._watched(run_options, lambda options: run(iobinding, options))
+        self._perform(run_options, run, iobinding)
 
     def run_with_ortvaluevector(
         self,
@@ -227,18 +224,23 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         """
         check_vectors(run_options, feeds, fetches)
         run = super().run_with_ortvaluevector
-        self._watched(run_options, lambda options: run(options, feed_names, feeds, fetch_names, fetches, fetch_devices))
+        self._perform(run_options, lambda options: run(options, feed_names, feeds, fetch_names, fetches, fetch_devices))
 
-    def _watched(self, run_options: onnxruntime.RunOptions | None, run: Callable[[onnxruntime.RunOptions], _T]) -> _T:
-        """Do a run of ONNX Runtime as `run` does its own: it can be ended, and is observed."""
+    def _perform(self, run_options: onnxruntime.RunOptions | None, run: Callable[..., _T], *given: Any) -> _T:
+        """Do `run(*given, options)`, a run of ONNX Runtime: it can be ended, and is observed.
 
-        def observed(options: onnxruntime.RunOptions) -> _T:
-            with self._observation:
-                return run(options)
+        Python code in the midst of one, such as that of spans, would swallow what a signal handler raises; no other
+        thread than the main one handles signals.
+        """
+        observed, wish = self._observation.run, self._observation.wish()
+        if (self._loops or wish == telemetry.SPANS) and is_main_thread():
+            outcome: _T = apart(run_options, functools.partial(run, *given), functools.partial(observed, wish))
+            return outcome
+        return observed(wish, 0, run_options, run, *given, self._quiet if run_options is None else run_options)
 
-        if self._loops and is_main_thread():
-            return apart(run_options, observed)
-        return interruptible(0, run_options, observed, self._quiet if run_options is None else run_options)
+    def _observed(self) -> Callable[..., Any]:
+        """What does a run that is asked for here, and observes it."""
+        return functools.partial(self._observation.run, self._observation.wish())
 
     def submit(
         self,
@@ -261,7 +263,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             Error: OH540, an argument is of another kind; OH541, there is no thread to run on.
         """
         check_arguments(output_names, feeds, run_options)
-        future = RunFuture(run_options, functools.partial(self._run, output_names, feeds))
+        future = RunFuture(run_options, functools.partial(self._run, output_names, feeds), self._observed())
         future.begin()
         return future
 
@@ -312,7 +314,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         needed = [argument.name for argument in self.get_inputs() if not argument.type.startswith("optional")]
         if missing := [name for name in needed if name not in input_feed]:
             raise Error("OH540", f"the inputs {missing} are missing from the feeds")
-        future = RunFuture(run_options, functools.partial(self._run, output_names, input_feed))
+        future = RunFuture(run_options, functools.partial(self._run, output_names, input_feed), self._observed())
         # Before the run begins: the callback of a run that is over would be called on this thread.
         future.add_done_callback(functools.partial(_call_back, callback, user_data))
         future.begin()

@@ -119,14 +119,25 @@ impl Begun {
         call.end(latency, invocation, outcome)
     }
 
-    /// Drops the call, and counts it as one that ended with `code` unless it was over.
+    /// Drops the call, and counts it as one that ended with `code` unless it was over. A failure that nobody awaits is
+    /// counted and told all the same.
     pub fn abandon(self, code: Code) {
-        let error = match &self.progress {
-            Progress::UnderWay(under_way) => (!under_way.answer.is_finished()).then_some(code),
-            Progress::Failed(problem, _) | Progress::Recalled(Err(problem)) => Some(problem.code),
-            Progress::Recalled(Ok(_)) => None,
-        };
         let left = self.deadline.saturating_duration_since(Instant::now());
-        self.call.count(self.call.node.timeout.saturating_sub(left), &self.invocation, error);
+        let (mut latency, call) = (self.call.node.timeout.saturating_sub(left), &self.call);
+        let outcome = match self.progress {
+            Progress::UnderWay(mut under_way) if under_way.answer.is_finished() => {
+                let (outcome, took) = under_way.answer.outcome().unwrap_or((Ok(Vec::new()), latency));
+                latency = took;
+                outcome.map(drop)
+            }
+            Progress::UnderWay(_) => {
+                call.count(latency, &self.invocation, Some(code));
+                call.report(latency, &self.invocation, Err((code, None)));
+                return;
+            }
+            Progress::Failed(problem, _) | Progress::Recalled(Err(problem)) => Err(problem),
+            Progress::Recalled(Ok(_)) => Ok(()),
+        };
+        let _ = call.end(latency, &self.invocation, outcome.map(|()| Vec::new()));
     }
 }

@@ -93,6 +93,7 @@ impl Call {
     ) -> Result<Response, Problem> {
         let response = self.sent(request, limits, &invocation.tally).await?;
         self.protocol.check(&response)?;
+        invocation.tally.succeeded();
         Ok(response)
     }
 

@@ -6,6 +6,7 @@
 mod batch;
 mod begun;
 mod direct;
+mod finished;
 mod forms;
 mod prepared;
 mod requests;

@@ -97,9 +97,10 @@ impl Call {
         outcome: Result<Vec<OutputTensor>, Problem>,
     ) -> Result<Vec<OutputTensor>, Failure> {
         self.count(latency, invocation, outcome.as_ref().err().map(|problem| problem.code));
+        self.report(latency, invocation, outcome.as_ref().map(drop).map_err(|problem| (problem.code, problem.status)));
         outcome.map_err(|problem| {
             let failure = self.failure(self.blot(problem, invocation), invocation.tally.attempts());
-            self.heard(self.placed(failure, invocation))
+            self.heard(self.placed(failure, invocation), invocation)
         })
     }
 
@@ -124,10 +125,10 @@ impl Call {
         Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.shown.clone(), attempts }
     }
 
-    /// Keeps a failure for the host's log.
-    fn heard(&self, failure: Failure) -> Failure {
-        if let Some(events) = self.scope.events() {
-            events.add(&failure);
+    /// Keeps a failure for the host's log, unless it is one that an attempt was repeated for, and so told already.
+    fn heard(&self, failure: Failure, invocation: &Invocation) -> Failure {
+        if let (Some(events), Some(attempt)) = (self.scope.events(), invocation.tally.untold()) {
+            events.add(&failure, attempt);
         }
         failure
     }

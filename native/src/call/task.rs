@@ -1,6 +1,8 @@
 //! Work on the runtime.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use tokio::task::JoinHandle;
 
@@ -21,6 +23,14 @@ impl<T> Task<T> {
     /// Whether it is done.
     pub(super) fn is_finished(&self) -> bool {
         self.0.is_finished()
+    }
+
+    /// Its outcome, if it is done, once; none if it panicked.
+    pub(super) fn outcome(&mut self) -> Option<T> {
+        match Pin::new(&mut self.0).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome.ok(),
+            Poll::Pending => None,
+        }
     }
 
     /// Its outcome, to be waited for.

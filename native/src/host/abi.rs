@@ -83,7 +83,8 @@ export! {
         stats.to_string().as_str().into()
     }
 
-    /// The failed attempts of a scope since the last question, `{"events": […], "forgotten": n}`; null if there are none.
+    /// The failed attempts of a scope since the last question, and the reports of finished calls that `onnxhybrid_trace`
+    /// asked for on this thread: `{"events": […], "forgotten": n, "calls": […], "forgotten_calls": n}`; null if there are none.
     extern "C" fn onnxhybrid_scope_events(id: u64) -> GivenText {
         let events = scope::find(id).and_then(|scope| scope.events()?.take());
         events.map(|events| events.to_string().as_str().into()).unwrap_or_default()
@@ -95,7 +96,9 @@ export! {
         u32::from(register::assign(registered, scope))
     }
 
-    /// Sets the W3C `traceparent` that calls of this thread carry from now on; null clears it.
+    /// Says what is wanted of calls of this thread from now on: a W3C `traceparent` that they carry; `calls`, with one
+    /// after a space or without, for a report of each; `spans`, for a report of each and a `traceparent` of its own, for which
+    /// the scope's resolver is asked by the name `:call ` and the node's. Null ends it, and drops reports that wait.
     extern "C" fn onnxhybrid_trace(traceparent: LentText) {
         trace::set(traceparent.read());
     }

@@ -1,14 +1,17 @@
 //! Failed attempts, kept until the host fetches them for its log.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, one_line};
 use crate::guard::lock;
 use crate::ort::foreign::export;
+use crate::session::credential::Resolver;
+use crate::trace;
 
 /// Events that wait at most; beyond them the oldest are forgotten.
 const KEPT: usize = 256;
@@ -19,8 +22,11 @@ export! {
 }
 
 /// The events of one scope.
-#[derive(Debug, Default)]
-pub struct Events(Mutex<Waiting>);
+#[derive(Default)]
+pub struct Events {
+    waiting: Mutex<Waiting>,
+    host: Option<Arc<dyn Resolver>>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -28,18 +34,35 @@ struct Waiting {
     forgotten: u64,
 }
 
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}
+
 impl Events {
-    /// Adds an attempt that failed; the failure's text must be fit to be shown.
-    pub fn add(&self, failure: &Failure) {
+    /// None as yet; `host` is who is asked for the traces of calls.
+    pub fn of(host: Option<Arc<dyn Resolver>>) -> Self {
+        Self { waiting: Mutex::default(), host }
+    }
+
+    /// The host's answer, if it has one.
+    pub fn ask(&self, name: &str) -> Option<Vec<u8>> {
+        self.host.as_ref()?.resolve(name).ok()
+    }
+
+    /// Adds the failure of this attempt, with 0 that of a call of which no attempt was under way; its text must be fit to be
+    /// shown.
+    pub fn add(&self, failure: &Failure, attempt: u32) {
         let event = json!({
             "node": one_line(&failure.node),
             "endpoint": one_line(&failure.endpoint),
             "code": failure.problem.code.as_str(),
             "status": failure.problem.status.unwrap_or(0),
-            "attempt": failure.attempts,
+            "attempt": attempt,
             "message": one_line(&failure.problem.message),
         });
-        let mut waiting = lock(&self.0);
+        let mut waiting = lock(&self.waiting);
         if waiting.events.len() == KEPT {
             waiting.events.pop_front();
             waiting.forgotten += 1;
@@ -49,11 +72,18 @@ impl Events {
         waiting.events.push_back(event);
     }
 
-    /// What waits, `{"events": […], "forgotten": n}`, which is then gone; `None` if nothing does.
+    /// What waits, which is then gone: `{"events": […], "forgotten": n, "calls": […], "forgotten_calls": n}`, the calls being
+    /// reports of this very thread; `None` if nothing does.
     pub fn take(&self) -> Option<Value> {
-        let waiting = std::mem::take(&mut *lock(&self.0));
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
         waiting.uncount();
-        (!waiting.events.is_empty()).then(|| json!({"events": waiting.events, "forgotten": waiting.forgotten}))
+        let (calls, forgotten_calls) = trace::take();
+        (!waiting.events.is_empty() || !calls.is_empty()).then(|| {
+            json!({
+                "events": waiting.events, "forgotten": waiting.forgotten,
+                "calls": calls, "forgotten_calls": forgotten_calls,
+            })
+        })
     }
 }
 
@@ -65,7 +95,7 @@ impl Waiting {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        lock(&self.0).uncount();
+        lock(&self.waiting).uncount();
     }
 }
 
@@ -80,7 +110,7 @@ mod tests {
         assert_eq!(events.take(), None);
         for attempts in 0..300 {
             let problem = Problem::new(Code::Status, "the server\nanswered 503").with_status(503);
-            events.add(&Failure { attempts, node: "n".into(), ..Failure::without_node(problem) });
+            events.add(&Failure { node: "n".into(), ..Failure::without_node(problem) }, attempts);
         }
         let taken = events.take().unwrap();
         assert_eq!((taken["forgotten"].as_u64(), taken["events"].as_array().unwrap().len()), (Some(44), KEPT));

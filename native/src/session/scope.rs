@@ -62,7 +62,7 @@ impl Scope {
             endpoints: Endpoints::new(std::mem::take(&mut config.endpoints)),
             policy: Arc::new(config.policy.policy()?),
             nodes: Some(Mutex::default()),
-            events: config.events.then(Arc::default),
+            events: config.events.then(|| Arc::new(Events::of(resolver))),
             // Last, since it may make a file.
             tape: Tape::open(config.record.as_deref(), config.replay.as_deref())?,
             ..Self::default()
@@ -92,7 +92,7 @@ impl Scope {
             masks: self.masks.clone(),
             node: node.name.as_str().into(),
             endpoint: node.endpoint.shown.as_str().into(),
-            traceparent: None,
+            mark: None,
         }
     }
 

@@ -102,7 +102,7 @@ impl Sender {
 
     /// The header of the trace, unless the request has one of its own.
     fn mark<'w>(&self, request: &Request, watch: &'w Watch) -> Option<(&'static HeaderName, &'w HeaderValue)> {
-        watch.mark().filter(|(name, _)| !request.headers.contains_key(*name))
+        watch.traceparent().filter(|(name, _)| !request.headers.contains_key(*name))
     }
 
     /// Where the request goes, for the server to see: `host` says who that is in place of the origin.

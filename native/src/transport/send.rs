@@ -22,7 +22,7 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
         let mut place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
             // What a repeat is refused for says less than what it was to repeat.
-            Err(problem) => return before.unwrap_or(Err(problem)),
+            Err(problem) => return before.inspect(|_| tally.ended_before()).unwrap_or(Err(problem)),
         };
         let attempt = tally.attempted();
         let outcome = peer.exchange(request, limits, tally, fresh).await;
@@ -38,7 +38,10 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
         } else {
             match pause(&outcome, &mut backoff).filter(in_time) {
                 Some(pause) if retries < limits.retries => wait = pause,
-                _ => return outcome.map(|answer| advised(answer, peer, request, limits)).map_err(Problem::from),
+                _ => {
+                    tally.ended(attempt);
+                    return outcome.map(|answer| advised(answer, peer, request, limits)).map_err(Problem::from);
+                }
             }
             retries += 1;
         }

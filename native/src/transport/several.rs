@@ -96,7 +96,12 @@ impl Several {
                     continue;
                 }
                 // What a repeat is refused for says less than what it was to repeat.
-                Err(problem) => return course.before.unwrap_or(Err(problem)),
+                Err(problem) => {
+                    if course.told {
+                        tally.ended_before();
+                    }
+                    return course.before.unwrap_or(Err(problem));
+                }
             };
             let attempt = tally.attempted_at(visit.index);
             server.sent.fetch_add(1, Ordering::Relaxed);
@@ -110,8 +115,11 @@ impl Several {
                 tally.retried_at(attempt, &outcome, &server.endpoint.shown);
             }
             let told = outcome.map(|answer| advised(answer, &server.peer, &request, limits)).map_err(Problem::from);
-            let Some(wait) = wait else { return told };
-            course.before = Some(told);
+            let Some(wait) = wait else {
+                tally.ended(attempt);
+                return told;
+            };
+            (course.before, course.told) = (Some(told), true);
             tokio::time::sleep(wait).await;
         }
     }
@@ -171,6 +179,8 @@ struct Course {
     replaced: bool,
     /// What the last attempt brought.
     before: Option<Result<Response, Problem>>,
+    /// Whether that is the failure of an attempt, which was told.
+    told: bool,
     retries: u32,
     backoff: Backoff,
 }
@@ -178,7 +188,7 @@ struct Course {
 impl Course {
     fn new(servers: usize) -> Self {
         let (asked, backoff) = (vec![false; servers], Backoff::default());
-        Self { asked, again: None, replaced: false, before: None, retries: 0, backoff }
+        Self { asked, again: None, replaced: false, before: None, told: false, retries: 0, backoff }
     }
 
     fn were_all_asked(&self) -> bool {

@@ -10,10 +10,17 @@ use crate::failure::Problem;
 use crate::session::budget::Nanos;
 use crate::session::credential::Secret;
 
+/// The end of a request with the failure of an attempt that was told already.
+const TOLD: u32 = u32::MAX;
+
 /// What a call has done so far; it outlives the call that a deadline cuts off.
 #[derive(Debug, Default)]
 pub struct Tally {
     attempts: AtomicU32,
+    /// The last attempt whose failure was told when it was to be repeated.
+    told: AtomicU32,
+    /// The attempt that a request ended with which is no success, [`TOLD`] if it was told; 0 if none did.
+    ended: AtomicU32,
     /// Which of several servers the last of them went to.
     server: AtomicUsize,
     retries: AtomicU32,
@@ -79,8 +86,35 @@ impl Tally {
         self.bytes_in.load(Ordering::Relaxed)
     }
 
+    /// The attempt that a failure of the call befell, which is not told yet: 0 if none was under way. `None` if the failure
+    /// is that of an attempt that was told.
+    pub fn untold(&self) -> Option<u32> {
+        let attempts = self.attempts();
+        match self.ended.load(Ordering::Relaxed) {
+            TOLD => None,
+            0 if attempts > self.told.load(Ordering::Relaxed) => Some(attempts),
+            ended => Some(ended),
+        }
+    }
+
+    /// A request ended with what this attempt brought.
+    pub(super) fn ended(&self, attempt: u32) {
+        self.ended.store(attempt, Ordering::Relaxed);
+    }
+
+    /// A request ended with what an attempt brought that was to be repeated, but may not be.
+    pub(super) fn ended_before(&self) {
+        self.ended.store(TOLD, Ordering::Relaxed);
+    }
+
+    /// A request ended with success.
+    pub fn succeeded(&self) {
+        self.ended.store(0, Ordering::Relaxed);
+    }
+
     /// Counts one more try.
     pub(super) fn attempted(&self) -> u32 {
+        self.ended.store(0, Ordering::Relaxed);
         self.attempts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -99,12 +133,14 @@ impl Tally {
     pub(super) fn retried_at(&self, attempt: u32, outcome: &Result<Response, Trouble>, endpoint: &str) {
         let watch = Watch { endpoint: endpoint.into(), ..self.watch.clone() };
         watch.repeated(attempt, outcome, self.secrets());
+        self.told.fetch_max(attempt, Ordering::Relaxed);
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that is tried again after this outcome of the attempt.
     pub(super) fn retried(&self, attempt: u32, outcome: &Result<Response, Trouble>) {
         self.watch.repeated(attempt, outcome, self.secrets());
+        self.told.fetch_max(attempt, Ordering::Relaxed);
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -11,6 +11,7 @@ use crate::session::budget::{Budget, Nanos};
 use crate::session::credential::Secret;
 use crate::session::events::Events;
 use crate::session::masking::Masks;
+use crate::trace::Mark;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -27,8 +28,8 @@ pub struct Watch {
     pub node: Arc<str>,
     /// The node's endpoint, for that log.
     pub endpoint: Arc<str>,
-    /// The trace that the call is part of.
-    pub traceparent: Option<HeaderValue>,
+    /// What the thread that calls wants to see of the call, if anything.
+    pub mark: Option<Box<Mark>>,
 }
 
 impl fmt::Debug for Watch {
@@ -41,12 +42,13 @@ impl Watch {
     /// The watch of one call, which the thread that calls begins.
     #[must_use]
     pub fn begin(&self) -> Self {
-        Self { traceparent: crate::trace::current(), ..self.clone() }
+        let ask = |name: &str| self.events.as_deref()?.ask(name);
+        Self { mark: crate::trace::begin(&self.node, ask), ..self.clone() }
     }
 
     /// The header of the trace.
-    pub(super) fn mark(&self) -> Option<(&'static HeaderName, &HeaderValue)> {
-        self.traceparent.as_ref().map(|traceparent| (&TRACEPARENT, traceparent))
+    pub(super) fn traceparent(&self) -> Option<(&'static HeaderName, &HeaderValue)> {
+        self.mark.as_deref()?.traceparent.as_ref().map(|traceparent| (&TRACEPARENT, traceparent))
     }
 
     /// Spends a request of the budget, or refuses it.
@@ -86,6 +88,6 @@ impl Watch {
         };
         problem.message = self.masks.with(secrets).quote(&problem.message);
         let (node, endpoint) = (self.node.to_string(), self.endpoint.to_string());
-        events.add(&Failure { problem, node, endpoint, attempts: attempt });
+        events.add(&Failure { problem, node, endpoint, attempts: attempt }, attempt);
     }
 }

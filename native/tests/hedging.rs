@@ -25,8 +25,8 @@ enum Does {
     Answer(u64),
     /// It says after so many milliseconds that there is no such model.
     Refuse(u64),
-    /// It says that it is busy.
-    Busy,
+    /// It says after so many milliseconds that it is busy.
+    Busy(u64),
     /// It never answers.
     Hang,
     /// It closes the connection.
@@ -76,7 +76,7 @@ impl Told {
                 let (wait, answer) = match own.take() {
                     Answer(wait) => (wait, server::good()),
                     Refuse(wait) => (wait, server::answer("404 Not Found", "", b"")),
-                    Busy => (0, server::answer("503 Service Unavailable", "", b"")),
+                    Busy(wait) => (wait, server::answer("503 Service Unavailable", "", b"")),
                     Hang => (60_000, Vec::new()),
                     Close => return drop(stream.shutdown(Shutdown::Both)),
                 };
@@ -97,7 +97,7 @@ impl Told {
                 Close => return After::Close,
                 Answer(wait) => (wait, 0),
                 Refuse(wait) => (wait, 5),
-                Busy => (0, 14),
+                Busy(wait) => (wait, 14),
                 Hang => (60_000, 0),
             };
             tokio::spawn(async move {
@@ -220,7 +220,7 @@ fn a_server_that_is_left_alone_is_not_the_next_and_its_failure_not_the_calls() {
         let servers = [make(), make()];
         let call = at(&servers, SOON, "", &[("retries", 0)]);
         servers[0].next(&[Answer(200), Answer(200)]);
-        servers[1].next(&[Busy]);
+        servers[1].next(&[Busy(0)]);
         right(&call);
         assert_eq!((servers[0].requests(), servers[1].requests()), (1, 1));
         // Now the second one of both has to go to the same server.
@@ -232,34 +232,44 @@ fn a_server_that_is_left_alone_is_not_the_next_and_its_failure_not_the_calls() {
 #[test]
 fn where_the_first_fails_the_second_goes_on() {
     for make in BOTH {
-        for failure in [Refuse(80), Close] {
+        for failure in [Refuse(120), Busy(120)] {
             let servers = [make(), make()];
-            let call = at(&servers, r#"{"after_ms": 1, "most": 1.0}"#, "", &[("retries", 0)]);
-            // The first is under way for a moment at least, since its server has to be connected to.
-            servers[0].next(&[if matches!(failure, Close) { Refuse(60) } else { failure }]);
-            servers[1].next(&[Answer(200)]);
+            let call = at(&servers, SOON, "", &[("retries", 3)]);
+            servers[0].next(&[failure]);
+            servers[1].next(&[Answer(300)]);
             right(&call);
             assert_eq!((servers[0].requests(), servers[1].requests()), (1, 1), "{failure:?}");
+            assert_eq!((hedges(&call), &call.stats()["retries"]), (1, &0.into()));
         }
     }
 }
 
 #[test]
-fn where_both_fail_the_call_fails_as_the_first_did_and_is_repeated_as_that() {
+fn where_both_fail_the_call_fails_as_the_first_did() {
     for make in BOTH {
         let servers = [make(), make()];
         let call = at(&servers, SOON, "", &[("retries", 3)]);
         servers[0].next(&[Refuse(150)]);
-        servers[1].next(&[Busy]);
+        servers[1].next(&[Busy(0)]);
         let failure = run(&call).unwrap_err();
         assert!(matches!(failure.problem.status, Some(404 | 5)), "{failure}");
         assert_eq!((failure.attempts, failure.endpoint.as_str()), (2, servers[0].url.as_str()));
+    }
+}
 
-        let servers = [make()];
-        let call = at(&servers, SOON, "", &[("retries", 1)]);
-        servers[0].next(&[Answer(0), Hang, Close, Answer(0)]);
-        right(&call);
-        assert!(run(&call).is_ok() || make().url.starts_with("grpc"));
+#[test]
+fn where_both_fail_one_request_is_repeated_if_the_first_was_worth_it() {
+    for make in BOTH {
+        for count in 1..3 {
+            let servers: Vec<_> = (0..count).map(|_| make()).collect();
+            let call = at(&servers, SOON, "", &[("retries", 1)]);
+            servers[0].next(&[Busy(150)]);
+            servers[count - 1].next(&[Close]);
+            right(&call);
+            let stats = call.stats();
+            assert_eq!(servers.iter().map(Told::requests).sum::<usize>(), 3, "{stats}");
+            assert_eq!((&stats["hedges"], &stats["retries"]), (&1.into(), &1.into()));
+        }
     }
 }
 
@@ -332,7 +342,7 @@ fn what_the_policy_refuses_is_not_sent_and_the_first_goes_on() {
         let call = at(&servers, SOON, r#", "policy": {"breaker": {"failures": 1, "pause": 60}}"#, &[("retries", 0)]);
         for hedges_so_far in [1, 1] {
             servers[0].next(&[Answer(1200)]);
-            servers[1].next(&[Busy]);
+            servers[1].next(&[Busy(0)]);
             right(&call);
             assert_eq!((hedges(&call), servers[1].requests()), (hedges_so_far, 1));
         }
@@ -395,10 +405,11 @@ fn a_second_request_under_which_a_kept_connection_dies_is_not_sent_again() {
         let beside = thread::spawn(move || right(&other));
         right(&call);
         beside.join().unwrap();
-        let (before, hedges_before) = (servers[0].requests(), hedges(&call));
+        let (requests, connections, before) = (servers[0].requests(), (servers[0].connections)(), hedges(&call));
         servers[0].next(&[Answer(400), Close]);
         right(&call);
-        assert_eq!((servers[0].requests() - before, hedges(&call) - hedges_before), (2, 1));
+        assert_eq!((servers[0].requests() - requests, hedges(&call) - before), (2, 1));
+        assert_eq!((servers[0].connections)(), connections);
     }
 }
 
@@ -409,8 +420,7 @@ fn each_request_is_hedged_by_itself_beside_others_of_its_node() {
         let call = Arc::new(at(&servers, SOON, "", &[]));
         right(&call);
         servers[0].next(&[Hang; 8]);
-        let calls: Vec<_> =
-            (0..8).map(|_| (call.clone(), ())).map(|(call, ())| thread::spawn(move || right(&call))).collect();
+        let calls: Vec<_> = (0..8).map(|_| call.clone()).map(|call| thread::spawn(move || right(&call))).collect();
         calls.into_iter().for_each(|call| call.join().unwrap());
         servers[0].sees_given_up(8);
         assert_eq!((hedges(&call), servers[1].requests()), (8, 8));

@@ -212,6 +212,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn requests_that_were_given_up_do_not_lower_the_quantile() {
+        let (hedging, mut random) = (hedging(r#"{"after": 0.9, "most": 1.0}"#), fastrand::Rng::with_seed(7));
+        let mut time = || Duration::from_millis(random.u64(1..=100).pow(2));
+        let mut hedged = 0;
+        for number in 0..20_000 {
+            let (first, second) = (time(), time());
+            let delay = hedging.delay().filter(|delay| first > *delay);
+            // The request is given up when the second one is answered.
+            hedging.took(delay.map_or(first, |delay| first.min(delay + second)));
+            hedged += u32::from(number >= 10_000 && delay.is_some());
+        }
+        assert!((800..1200).contains(&hedged), "{hedged} of 10 000 at the quantile 0.9");
+    }
+
     proptest! {
         #[test]
         fn second_requests_are_never_more_than_their_share(

@@ -23,7 +23,9 @@ GOAL = 10.0
 MORE = 0.02
 """The share of further requests, at most."""
 
-SLOW_SHARE = 0.02
+EVERY = 50
+"""Of so many calls the slow server is slow on one."""
+
 WARM_UP = 200
 
 Order = Literal["first", "spread"]
@@ -55,7 +57,7 @@ def times(sessions: Sequence[oh.Session], calls: int) -> list[list[float]]:
 
 def report(hedge: oh.Hedge, order: Order, calls: int) -> bool:
     """Measure and print one table; whether the goals were met."""
-    with serve(SLOW_SHARE) as slow, serve(0.0) as even:
+    with serve(EVERY) as slow, serve(0) as even:
         servers = (slow, even)
         both = [session(name, servers, order, own) for name, own in (("plain", None), ("hedged", hedge))]
         times(both, WARM_UP)
@@ -80,7 +82,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hedging", description=__doc__)
     parser.add_argument("--calls", type=int, default=4000)
     parser.add_argument("--after", type=float, default=oh.Hedge.after)
-    parser.add_argument("--most", type=float, default=oh.Hedge.most)
+    parser.add_argument("--most", type=float, default=MORE, help="the share of second requests (0.02)")
     parser.add_argument("--order", choices=("first", "spread"), default="spread")
     options = parser.parse_args()
     return 0 if report(oh.Hedge(options.after, options.most), options.order, options.calls) else 1

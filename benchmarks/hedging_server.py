@@ -1,7 +1,8 @@
-"""A server on loopback that is slow now and then, and counts: `python -m benchmarks.hedging_server SHARE`."""
+"""A server on loopback that is slow now and then, and counts: `python -m benchmarks.hedging_server EVERY`."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import select
@@ -34,15 +35,15 @@ class Server:
 
     def counts(self) -> dict[str, int]:
         """Requests so far by model, and by `MODEL cancelled` those that the client gave up."""
-        with urlopen(self.url) as answer:  # noqa: S310 - a loopback address of our own
+        with urlopen(self.url) as answer:
             counts: dict[str, int] = json.load(answer)
         return counts
 
 
 @contextmanager
-def serve(share: float) -> Iterator[Server]:
-    """A server that is slow on this share of each model's calls, until the block ends."""
-    command = [sys.executable, "-m", "benchmarks.hedging_server", str(share)]
+def serve(every: int) -> Iterator[Server]:
+    """A server that is slow on one of so many calls of each model, on none with 0, until the block ends."""
+    command = [sys.executable, "-m", "benchmarks.hedging_server", str(every)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -55,10 +56,13 @@ def serve(share: float) -> Iterator[Server]:
 class _Work:
     """What the server does: the same for each model, whose calls are slow at the same places."""
 
-    share: float
+    every: int
     counts: Counter[str] = field(default_factory=Counter)
-    chance: defaultdict[str, random.Random] = field(default_factory=lambda: defaultdict(lambda: random.Random(7)))
+    slow: defaultdict[str, Iterator[bool]] = field(init=False)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.slow = defaultdict(lambda: _slow(self.every))
 
     def answer(self, connection: socket.socket, head: bytes) -> bytes | None:
         """The answer after its time; None where the client has gone."""
@@ -67,7 +71,7 @@ class _Work:
         model = head.split(b"/v2/models/")[1].split(b"/")[0].decode()
         with self.lock:
             self.counts[model] += 1
-            is_slow = self.chance[model].random() < self.share
+            is_slow = next(self.slow[model])
         if not is_slow:
             time.sleep(ORDINARY)
         elif select.select([connection], [], [], SLOW)[0]:
@@ -92,9 +96,18 @@ class _Work:
                 connection.sendall(head % len(body) + body)
 
 
+def _slow(every: int) -> Iterator[bool]:
+    """Whether each call is slow: one of so many, at a random place among them."""
+    chance = random.Random(7)
+    while every:
+        place = chance.randrange(every)
+        yield from (number == place for number in range(every))
+    yield from itertools.repeat(False)
+
+
 def main() -> None:
     """Print the address, and serve until the process ends."""
-    work = _Work(float(sys.argv[1]))
+    work = _Work(int(sys.argv[1]))
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         print(f"127.0.0.1:{listener.getsockname()[1]}", flush=True)
         while True:

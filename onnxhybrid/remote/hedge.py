@@ -23,9 +23,9 @@ class Hedge:
 
     Args:
         after: how long a request may take before a second one is sent: a quantile of what the node's last successful
-            requests took, between 0 and 1, and never sooner than twice their median, before which a second could not
-            win; nothing is hedged before there are enough of them (20 for 0.95, 100 for 0.99). Or a fixed time, such
-            as "0.2s" or "200ms".
+            requests took, between 0 and 1; never sooner than twice their median, before which a second would not win,
+            and later while little of `most` is left. Nothing is hedged before there are enough of them (20 for 0.95,
+            100 for 0.99). Or a fixed time, such as "0.2s" or "200ms".
         most: second requests for each request of the node, at most; above 0 and up to 1. It is saved up from the first
             request on, so that there are none at the start: with 0.05 the first is possible at the 20th request. What
             is not used lapses, but for the share of the last thousand requests.

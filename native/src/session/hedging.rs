@@ -93,6 +93,9 @@ const ONE: u64 = 1_000_000_000;
 /// allow a flood of them.
 const SAVING: u64 = 1000;
 
+/// The delay is longer by this, divided by how many second requests may be sent.
+const SCARCITY: f64 = 1.0;
+
 impl Hedging {
     /// By `rule`; at first there is no history, and nothing may be sent.
     pub fn new(rule: Rule) -> Self {
@@ -109,10 +112,16 @@ impl Hedging {
     }
 
     /// How long a request may take before a second one is sent; `None` where too few have been answered to tell.
+    ///
+    /// By a quantile, it is the longer the fewer may be sent, so that the last of them are for those that take longest.
     pub fn delay(&self) -> Option<Duration> {
         match self.rule.after {
             After::Time(time) => Some(time),
-            After::Quantile(_) => lock(&self.state).latencies.as_ref()?.delay(),
+            After::Quantile(_) => {
+                let state = lock(&self.state);
+                let left = state.saved.max(ONE) as f64 / ONE as f64;
+                Some(state.latencies.as_ref()?.delay()?.mul_f64(1.0 + SCARCITY / left))
+            }
         }
     }
 
@@ -204,6 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn the_last_second_requests_are_for_those_that_take_longest() {
+        let hedging = hedging(r#"{"after": 0.95, "most": 0.1}"#);
+        (0..400).for_each(|_| hedging.took(Duration::from_millis(10)));
+        let delays: Vec<_> = [10, 10, 80, 900]
+            .map(|requests| {
+                (0..requests).for_each(|_| hedging.count());
+                hedging.delay().unwrap().as_secs_f64() * 1000.0
+            })
+            .into();
+        // One, two, ten and a hundred are left.
+        assert!(delays.iter().zip([40.0, 30.0, 22.0, 20.2]).all(|(delay, expected)| (delay - expected).abs() < 0.01));
+    }
+
+    #[test]
     fn a_quiet_time_allows_no_flood() {
         for (text, most) in [(r#"{"most": 0.05}"#, 50), (r#"{"most": 0.0001}"#, 1)] {
             let hedging = hedging(text);
@@ -215,6 +238,7 @@ mod tests {
     #[test]
     fn requests_that_were_given_up_do_not_lower_the_quantile() {
         let (hedging, mut random) = (hedging(r#"{"after": 0.9, "most": 1.0}"#), fastrand::Rng::with_seed(7));
+        (0..1000).for_each(|_| hedging.count());
         let mut time = || Duration::from_millis(random.u64(1..=100).pow(2));
         let mut hedged = 0;
         for number in 0..20_000 {

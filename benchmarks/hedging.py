@@ -1,7 +1,7 @@
 """Second requests beside slow ones: `python -m benchmarks.hedging`, or `make bench-hedge`.
 
-Two servers on loopback, one of which is slow on 2 % of its calls (200 ms in place of 2 ms). The same calls are made with
-and without hedging, in turns, and the servers count the requests.
+Two servers on loopback, one of which is slow on 2 % of its calls (200 ms in place of 2 ms). The same calls are made
+with and without hedging, in turns, and the servers count the requests.
 """
 
 from __future__ import annotations

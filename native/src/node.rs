@@ -113,7 +113,6 @@ impl Node {
         let own = own_attributes(protocol, |name| attributes.text(name))?;
         groups::check(protocol, &own, &option_inputs)?;
         let authentication = authentication(&attributes::AUTH_SCHEME.read(attributes)?, protocol)?;
-        let headers = attributes::HEADERS.read(attributes)?;
         let tokens = [protocol.authentication, authentication];
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
@@ -123,7 +122,7 @@ impl Node {
         Ok(Self {
             name: signature.name,
             protocol,
-            headers: Headers::parse(&headers, &option_inputs, &tokens, endpoint.wire)?,
+            headers: Headers::parse(&attributes::HEADERS.read(attributes)?, &option_inputs, &tokens, endpoint.wire)?,
             endpoint,
             places,
             optional: Optional::read(own.text(OPTIONAL_INPUTS), &inputs)?,

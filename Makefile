@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-opening soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo 'make advisories  what is known of the packages that we build from and test with; needs cargo-deny and the network'
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
+	@echo 'make bench-hedge  second requests beside slow ones: two servers on loopback, one of them slow on 2 % of its calls'
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
@@ -101,6 +102,9 @@ bench: $(VENV)/test.installed
 
 bench-compose: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.compose
+
+bench-hedge: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.hedging
 
 bench-opening: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.opening

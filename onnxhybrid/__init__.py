@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     )
     from onnxhybrid.library import library_path
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
-    from onnxhybrid.remote import Credential, Endpoint
+    from onnxhybrid.remote import Credential, Endpoint, Hedge
     from onnxhybrid.runtime import NodeStats, Policy, Secret, Session, register
     from onnxhybrid.validation import validate
 
@@ -60,6 +60,7 @@ __all__ = [
     "CredentialError",
     "Endpoint",
     "Error",
+    "Hedge",
     "Input",
     "Model",
     "ModelError",
@@ -119,7 +120,7 @@ _HOMES = {
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
-    "remote": ("Credential", "Endpoint"),
+    "remote": ("Credential", "Endpoint", "Hedge"),
     "runtime": ("NodeStats", "Policy", "Secret", "Session", "register"),
     "validation": ("validate",),
 }

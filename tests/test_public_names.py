@@ -7,17 +7,17 @@ import inspect
 import onnxhybrid as oh
 
 NAMES = {
-    "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Input", "Model", "ModelError", "NodeStats",
-    "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
-    "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "deploy",
-    "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load", "offload", "overlap",
+    "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Hedge", "Input", "Model", "ModelError",
+    "NodeStats", "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec",
+    "RemoteStatusError", "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade",
+    "chain", "deploy", "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load", "offload", "overlap",
     "parallel",
     "register", "remote", "route", "splice", "split", "switch", "validate",
 }  # fmt: skip
 
 
 BUILDERS = {
-    "Credential", "Endpoint", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings", "azureml",
+    "Credential", "Endpoint", "Hedge", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings", "azureml",
     "openai_audio", "openai_chat", "openai_embeddings", "openai_responses", "triton",
 }  # fmt: skip
 

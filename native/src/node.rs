@@ -1,5 +1,7 @@
 //! A node, as its attributes describe it.
 
+mod auth;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -16,35 +18,12 @@ use crate::protocol::spec::{Authentication, Protocol, ProtocolSpec};
 use crate::protocol::table;
 use crate::protocol::{cutting, groups};
 use crate::session::endpoints::{Endpoints, Places};
+use crate::session::hedging::Rule;
 use crate::shape::{Shape, ShapeParser};
 use crate::tensor::OutputTensor;
 
+pub use self::auth::Auth;
 pub use crate::attributes::Attributes;
-
-/// How a node gets its token.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Auth {
-    /// It needs none.
-    None,
-    /// Its first input is the token.
-    Input,
-    /// The scope holds it under this name.
-    Credential(String),
-}
-
-impl Auth {
-    /// Reads `none`, `input` or `credential:NAME`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "none" => Some(Self::None),
-            "input" => Some(Self::Input),
-            _ => text
-                .strip_prefix("credential:")
-                .filter(|name| !name.is_empty())
-                .map(|name| Self::Credential(name.into())),
-        }
-    }
-}
 
 /// An `Invoke` node.
 #[derive(Clone)]
@@ -89,6 +68,8 @@ pub struct Node {
     pub attempt_timeout: Option<Duration>,
     /// Requests after the first.
     pub retries: u32,
+    /// When a second request is sent beside one that takes long.
+    pub hedge: Option<Rule>,
     /// Whether a failure is data (`ok`, `status`, `error`) instead of an error.
     pub flag: bool,
 }
@@ -132,7 +113,6 @@ impl Node {
         let own = own_attributes(protocol, |name| attributes.text(name))?;
         groups::check(protocol, &own, &option_inputs)?;
         let authentication = authentication(&attributes::AUTH_SCHEME.read(attributes)?, protocol)?;
-        let headers = attributes::HEADERS.read(attributes)?;
         let tokens = [protocol.authentication, authentication];
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
@@ -142,7 +122,7 @@ impl Node {
         Ok(Self {
             name: signature.name,
             protocol,
-            headers: Headers::parse(&headers, &option_inputs, &tokens, endpoint.wire)?,
+            headers: Headers::parse(&attributes::HEADERS.read(attributes)?, &option_inputs, &tokens, endpoint.wire)?,
             endpoint,
             places,
             optional: Optional::read(own.text(OPTIONAL_INPUTS), &inputs)?,
@@ -160,6 +140,7 @@ impl Node {
             connect_timeout: Duration::from_millis(attributes::CONNECT_TIMEOUT.read(attributes)?),
             attempt_timeout: attempt_timeout(attributes::ATTEMPT_TIMEOUT.read(attributes)?),
             retries: u32::try_from(attributes::RETRIES.read(attributes)?).unwrap_or(u32::MAX),
+            hedge: Rule::parse(&attributes::HEDGE.read(attributes)?)?,
             flag,
         })
     }

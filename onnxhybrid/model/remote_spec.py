@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from onnx import NodeProto, helper
 
 from onnxhybrid import library
+from onnxhybrid.model.hedging import hedge_of
 from onnxhybrid.model.request_groups import HEADERS, given_at_run_time, headers_of
 from onnxhybrid.model.tensor_spec import Dim, TensorSpec
 
@@ -57,6 +58,8 @@ class RemoteSpec:
         retries: how often a call that is safe to repeat is repeated.
         on_error: `raise` or `flag`.
         endpoint_name: the name that a session resolves; empty where the endpoint is a URL alone.
+        hedge: when a second request is sent beside one that takes long (`after` or `after_ms`), and how many (`most`);
+            empty for never.
         endpoint_order: which of several URLs of the name takes a request: `first` or `spread`.
     """
 
@@ -77,6 +80,7 @@ class RemoteSpec:
     headers: tuple[tuple[str, str], ...] = ()
     endpoint_name: str = ""
     endpoint_order: str = "first"
+    hedge: tuple[tuple[str, float], ...] = ()
 
     @property
     def credential(self) -> str | None:
@@ -134,6 +138,7 @@ class RemoteSpec:
             headers=_headers(node, values),
             endpoint_name=_endpoint_name(values),
             endpoint_order=_endpoint_order(values),
+            hedge=tuple(hedge_of(_text({"hedge": b"", **values}, "hedge")).items()),
         )
 
 

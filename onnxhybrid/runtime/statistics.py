@@ -14,6 +14,7 @@ class NodeStats:
     Attributes:
         calls: how often the node ran.
         retries: how many requests were repeated.
+        hedges: how many requests were sent second, beside one that took long.
         errors: how many calls failed, by code.
         bytes_out, bytes_in: the bytes of request and response bodies.
         p50, p90, p99: quantiles of a call's time in seconds; None before the first call.
@@ -31,6 +32,7 @@ class NodeStats:
     p99: float | None = None
     connections: int = 0
     endpoints: Mapping[str, int] = field(default_factory=dict)
+    hedges: int = 0
 
 
 def parsed(table: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeStats]:

@@ -10,6 +10,7 @@ use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol, headers};
 use crate::run::bounds::{self, Beyond};
 use crate::session::credential::Secret;
+use crate::session::hedging::Hedging;
 use crate::session::policy::Policy;
 use crate::session::scope::Scope;
 use crate::session::spoken::Spoken;
@@ -33,6 +34,8 @@ pub struct Call {
     pub(super) spoken: Arc<Spoken>,
     pub(super) protocol: Box<dyn Protocol>,
     stats: Arc<NodeStats>,
+    /// What decides on second requests, where the node has any.
+    pub(super) hedging: Option<Box<Hedging>>,
     /// Keys in the query of the endpoint.
     keys: Vec<Secret>,
     pub(super) watch: Watch,
@@ -61,7 +64,8 @@ impl Call {
         let watch = scope.watch(&node);
         let spoken = scope.spoken(&node);
         let keys = [&node.endpoint].into_iter().chain(&node.places.others).flat_map(keys).collect();
-        Ok(Self { node, scope, peer, several, spoken, protocol, stats, keys, watch })
+        let hedging = node.hedge.map(|rule| Box::new(Hedging::new(rule)));
+        Ok(Self { node, scope, peer, several, spoken, protocol, stats, hedging, keys, watch })
     }
 
     /// The node.
@@ -108,6 +112,7 @@ impl Call {
         self.stats.add(&Sample {
             latency,
             retries: invocation.tally.retries(),
+            hedges: invocation.tally.hedges(),
             bytes_out: invocation.tally.bytes_out(),
             bytes_in: invocation.tally.bytes_in(),
             error,

@@ -4,8 +4,9 @@ use super::Call;
 use super::prepared::Invocation;
 use crate::failure::{Failure, Problem};
 use crate::session::credential::check_clear;
+use crate::session::hedging::Hedging;
 use crate::session::spoken::Form;
-use crate::transport::{Limits, Peer, Request, Response, Tally, send};
+use crate::transport::{Hedge, Limits, Peer, Request, Response, Tally, send};
 
 impl Call {
     /// Sends a request to the server, or to one of several.
@@ -15,10 +16,27 @@ impl Call {
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Problem> {
-        match &self.several {
-            None => send(&self.peer, request, limits, tally).await,
+        match (&self.several, &self.hedging) {
+            (None, None) => send(&self.peer, request, limits, tally, None).await,
             // Apart from the future of a call to one server, which would be the larger for it.
-            Some(several) => Box::pin(several.send(request, limits, tally)).await,
+            (Some(several), None) => Box::pin(several.send(request, limits, tally, None)).await,
+            (_, Some(hedging)) => Box::pin(self.hedged(hedging, request, limits, tally)).await,
+        }
+    }
+
+    /// Sends a request, and perhaps a second one where it takes long.
+    async fn hedged(
+        &self,
+        hedging: &Hedging,
+        request: &Request<'_>,
+        limits: &Limits,
+        tally: &Tally,
+    ) -> Result<Response, Problem> {
+        let counts = |response: &Response| self.protocol.check(response).is_ok();
+        let hedge = Hedge::new(hedging, &counts, limits, tally);
+        match &self.several {
+            None => send(&self.peer, request, limits, tally, Some(&hedge)).await,
+            Some(several) => several.send(request, limits, tally, Some(&hedge)).await,
         }
     }
 
@@ -30,9 +48,9 @@ impl Call {
         invocation: &Invocation,
         tally: &Tally,
     ) -> Result<Response, Problem> {
-        let Some(several) = &self.several else { return send(&self.peer, request, limits, tally).await };
+        let Some(several) = &self.several else { return send(&self.peer, request, limits, tally, None).await };
         let server = several.last(&invocation.tally);
-        send(&server.peer, &*several.made_for(server, request)?, limits, tally).await
+        send(&server.peer, &*several.made_for(server, request)?, limits, tally, None).await
     }
 
     /// Keeps a form for later requests. That one of several servers takes bytes says nothing of the others; JSON all take.

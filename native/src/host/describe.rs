@@ -126,7 +126,7 @@ fn ask(scope: &Arc<Scope>, query: &Query, tally: &Tally) -> Result<Told, Problem
         secrets.extend(keys(&endpoint));
         let _ = tally.others.set(secrets);
         headers = request.headers.clone();
-        let response = send(&peer, &request, &limits, tally).await?;
+        let response = send(&peer, &request, &limits, tally, None).await?;
         Ok((peer, response))
     };
     let passed = || Problem::new(Code::Deadline, "no answer before the deadline");
@@ -146,7 +146,7 @@ fn optional(peer: &Peer, request: &Request, names: OptionalNames, limits: Limits
     let deadline = limits.deadline.min(Instant::now() + PATIENCE);
     let limits = Limits { retries: 0, deadline, ..limits };
     let tally = Tally::default();
-    let response = block_on(deadline, send(peer, request, &limits, &tally))?.ok()?;
+    let response = block_on(deadline, send(peer, request, &limits, &tally, None))?.ok()?;
     bounds::within(deadline, limits.max_response_bytes, || names(&response)).ok()?.ok()
 }
 

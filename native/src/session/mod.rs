@@ -8,6 +8,7 @@ pub mod credential;
 pub mod endpoints;
 pub mod entry;
 pub mod events;
+pub mod hedging;
 pub mod masking;
 pub mod official;
 pub mod policy;

@@ -23,6 +23,7 @@ pub struct NodeStats {
 struct Counters {
     calls: u64,
     retries: u64,
+    hedges: u64,
     errors: BTreeMap<Code, u64>,
     bytes_out: u64,
     bytes_in: u64,
@@ -33,7 +34,7 @@ struct Counters {
 impl Default for Counters {
     fn default() -> Self {
         let latency = Histogram::new(3).expect("three digits are in range");
-        Self { calls: 0, retries: 0, errors: BTreeMap::new(), bytes_out: 0, bytes_in: 0, latency }
+        Self { calls: 0, retries: 0, hedges: 0, errors: BTreeMap::new(), bytes_out: 0, bytes_in: 0, latency }
     }
 }
 
@@ -44,6 +45,8 @@ pub struct Sample {
     pub latency: Duration,
     /// Requests that were tried again.
     pub retries: u32,
+    /// Requests that were sent second, beside one that took long.
+    pub hedges: u32,
     /// Bytes of all request bodies.
     pub bytes_out: u64,
     /// Bytes of all response bodies.
@@ -58,6 +61,7 @@ impl NodeStats {
         let mut counters = lock(&self.counters);
         counters.calls += 1;
         counters.retries += u64::from(sample.retries);
+        counters.hedges += u64::from(sample.hedges);
         counters.bytes_out += sample.bytes_out;
         counters.bytes_in += sample.bytes_in;
         if let Some(code) = sample.error {
@@ -83,7 +87,7 @@ impl NodeStats {
         let seconds =
             |quantile| (counters.calls > 0).then(|| counters.latency.value_at_quantile(quantile) as f64 / 1e6);
         json!({
-            "calls": counters.calls, "retries": counters.retries, "errors": errors,
+            "calls": counters.calls, "retries": counters.retries, "hedges": counters.hedges, "errors": errors,
             "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
             "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
             "connections": connections,
@@ -107,12 +111,12 @@ mod tests {
         let stats = NodeStats::default();
         for (millis, error) in [(10, None), (20, Some(Code::Status)), (30, Some(Code::Status))] {
             let latency = Duration::from_millis(millis);
-            stats.add(&Sample { latency, retries: 1, bytes_out: 5, bytes_in: 7, error });
+            stats.add(&Sample { latency, retries: 1, hedges: 2, bytes_out: 5, bytes_in: 7, error });
         }
         let value = stats.to_json(4);
         assert_eq!(value["errors"], json!({"OH503": 2}));
         assert_eq!((&value["retries"], &value["bytes_out"], &value["bytes_in"]), (&json!(3), &json!(15), &json!(21)));
         assert!((value["p50"].as_f64().unwrap() - 0.02).abs() < 1e-4);
-        assert_eq!(value["connections"], 4);
+        assert_eq!((&value["connections"], &value["hedges"]), (&json!(4), &json!(6)));
     }
 }

@@ -18,9 +18,10 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Says what became of the request.
-    pub(super) fn settle(&mut self, outcome: &Result<Response, Trouble>) {
-        self.worked = worked(outcome);
+    /// Takes note of what became of the request.
+    pub(super) fn settled(&mut self, outcome: Result<Response, Trouble>) -> Result<Response, Trouble> {
+        self.worked = worked(&outcome);
+        outcome
     }
 }
 
@@ -48,6 +49,26 @@ impl Peer {
             Some(permits) => permits.acquire().await.ok(),
             None => None,
         };
+        self.passed(permit, request, limits, tally)
+    }
+
+    /// The place of a request that is not worth a wait; `None` where it would be refused, or none is free.
+    pub(super) fn admit_now(&self, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Option<Place<'_>> {
+        self.check_size(request.body.len() as u64).ok()?;
+        let permit = match &self.permits {
+            Some(permits) => Some(permits.try_acquire().ok()?),
+            None => None,
+        };
+        self.passed(permit, request, limits, tally).ok()
+    }
+
+    fn passed<'a>(
+        &'a self,
+        permit: Option<SemaphorePermit<'a>>,
+        request: &Request<'_>,
+        limits: &Limits,
+        tally: &Tally,
+    ) -> Result<Place<'a>, Problem> {
         let passed = match &self.breaker {
             Some(breaker) => Some((breaker, breaker.enter(Instant::now()).ok_or_else(|| self.open_circuit())?)),
             None => None,

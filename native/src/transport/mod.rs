@@ -11,6 +11,7 @@ mod connection;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grpc;
+mod hedging;
 mod http1;
 mod http2;
 mod io;
@@ -18,6 +19,7 @@ mod line;
 mod message;
 mod names;
 mod peer;
+mod pool;
 mod proxy;
 mod reading;
 mod request;
@@ -34,6 +36,7 @@ mod unpacking;
 mod watch;
 
 pub use body::Body;
+pub use hedging::Hedge;
 pub use names::Names;
 pub use peer::{Environment, Peer};
 pub(crate) use request::Trouble;

@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -14,18 +14,15 @@ use super::connection::{Connection, Http};
 use super::io::BoxIo;
 use super::message::Sender;
 use super::names::{Names, OriginNames};
+use super::pool::{Pick, Pool};
 use super::proxy::{self, Proxy, Way};
 use super::socket::Socket;
 use super::{Limits, Request, Response, Tally, Trouble, tls};
 use crate::endpoint::{Origin, Wire};
 use crate::failure::{Code, Problem};
-use crate::guard::lock;
 use crate::run::forks::PerProcess;
 use crate::session::breaker::Breaker;
 use crate::session::policy::Policy;
-
-/// How long an unused connection is kept.
-const KEEP: Duration = Duration::from_secs(90);
 
 /// An origin, as one scope sees it.
 pub struct Peer {
@@ -41,10 +38,8 @@ pub struct Peer {
     names: OriginNames,
     pub(super) permits: Option<PerProcess<Semaphore>>,
     pub(super) breaker: Option<Breaker>,
-    /// Connections that wait for a request, the last used at the end.
-    idle: PerProcess<Mutex<Vec<Connection>>>,
-    /// Held while a connection is made that all callers are going to share.
-    opening: PerProcess<tokio::sync::Mutex<()>>,
+    /// Connections that wait for a request.
+    pool: Pool,
     /// Whether the last connection that was tried turned out to carry one request at a time, or failed.
     single: AtomicBool,
     opened: AtomicU64,
@@ -79,8 +74,7 @@ impl Peer {
             names: OriginNames::new(names),
             permits: policy.max_concurrency.map(|most| PerProcess::new(move || Semaphore::new(most))),
             breaker: policy.breaker.map(Breaker::new),
-            idle: PerProcess::default(),
-            opening: PerProcess::default(),
+            pool: Pool::default(),
             single: AtomicBool::new(false),
             opened: AtomicU64::new(0),
             policy,
@@ -126,7 +120,7 @@ impl Peer {
         self.refusal.clone().map_or(Ok(()), Err)
     }
 
-    /// Sends `request` once: on a kept connection if there is one that seems to be good, or with `fresh` on a new one.
+    /// Sends `request` once, on the connection that is picked.
     ///
     /// One that dies under the request is for the caller to repeat, who counts and limits it: the server may have worked
     /// on it.
@@ -135,20 +129,20 @@ impl Peer {
         request: &Request<'_>,
         limits: &Limits,
         tally: &Tally,
-        fresh: bool,
+        pick: Pick,
     ) -> Result<Response, Trouble> {
         let attempt = Attempt::begin(limits);
-        let kept = if fresh { None } else { self.take().await };
+        let kept = if pick == Pick::Fresh { None } else { self.pool.take(pick).await };
         let is_kept = kept.is_some();
         let mut connection = match kept {
             Some(kept) => kept,
-            None => self.open(attempt.connect_timeout(limits)).await?,
+            None => self.open(attempt.connect_timeout(limits), pick).await?,
         };
         let outcome = attempt.within(self.exchange_on(&mut connection, request, limits, tally)).await;
         match outcome {
             // It may lead nowhere, or bring that answer to another request.
             Err(Trouble::Silent(_)) => {
-                lock(&self.idle).retain(|kept| !kept.is_same(&connection));
+                self.pool.forget(&connection);
                 outcome
             }
             // A connection that lives on has refused this request alone.
@@ -156,7 +150,7 @@ impl Peer {
                 Err(Trouble::Stale(problem))
             }
             outcome => {
-                self.keep(connection);
+                self.pool.keep(connection);
                 outcome
             }
         }
@@ -179,53 +173,19 @@ impl Peer {
         }
     }
 
-    /// A kept connection that is still good.
-    async fn take(&self) -> Option<Connection> {
-        loop {
-            let mut connection = self.pop()?;
-            if connection.is_ready().await {
-                return Some(connection);
-            }
-            lock(&self.idle).retain(|kept| !kept.is_same(&connection));
-        }
-    }
-
-    /// The connection used last; one that others may use at the same time stays where it is.
-    fn pop(&self) -> Option<Connection> {
-        let mut idle = lock(&self.idle);
-        let last = idle.pop()?;
-        if last.idle_since.elapsed() > KEEP {
-            idle.clear();
-            return None;
-        }
-        idle.extend(last.share());
-        Some(last)
-    }
-
-    fn keep(&self, mut connection: Connection) {
-        if !connection.is_returned() {
-            return;
-        }
-        connection.idle_since = Instant::now();
-        let mut idle = lock(&self.idle);
-        let stale = idle.iter().take_while(|kept| kept.idle_since.elapsed() > KEEP).count();
-        idle.drain(..stale);
-        idle.push(connection);
-    }
-
-    async fn open(&self, timeout: Duration) -> Result<Connection, Trouble> {
+    async fn open(&self, timeout: Duration, pick: Pick) -> Result<Connection, Trouble> {
         let connection = async {
             if !self.may_be_shared() {
-                return self.open_unbounded().await;
+                return self.open_unbounded(pick).await;
             }
-            let opening = self.opening.lock().await;
-            if let Some(opened) = self.take().await {
+            let opening = self.pool.opening(pick).lock().await;
+            if let Some(opened) = self.pool.take(pick).await {
                 return Ok(opened);
             }
             if !self.may_be_shared() {
                 drop(opening); // whom this one waited for has learned that each needs one of its own
             }
-            let opened = self.open_unbounded().await;
+            let opened = self.open_unbounded(pick).await;
             self.single.store(opened.as_ref().map_or(true, |opened| !opened.is_http2()), Ordering::Relaxed);
             opened
         };
@@ -243,45 +203,49 @@ impl Peer {
         self.wire == Wire::Grpc || (self.origin.tls && !self.single.load(Ordering::Relaxed))
     }
 
-    async fn open_unbounded(&self) -> Result<Connection, Trouble> {
+    async fn open_unbounded(&self, pick: Pick) -> Result<Connection, Trouble> {
         let proxy = self.proxy.as_ref().map_err(|problem| Trouble::Final(problem.clone()))?;
         let check = |address: Option<IpAddr>| {
             let policies = [Some(&*self.policy), self.process.as_ref()];
             policies.into_iter().flatten().try_for_each(|policy| policy.check_reached(&self.origin, address))
         };
         let Some(proxy) = proxy else {
-            return self.open_direct(|address| check(Some(address))).await;
+            return self.open_direct(|address| check(Some(address)), pick).await;
         };
         let way = Way { origin: &self.origin, names: &self.names, trust: &self.policy.trust };
         let stream = proxy.reach(way, self.sender.is_tunnelled(), check).await?;
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
-            return self.begin(stream, self.wire == Wire::Grpc).await;
+            return self.begin(stream, self.wire == Wire::Grpc, pick).await;
         }
         let stream = tls::encrypt(stream, &self.origin, &self.policy.trust).await?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.begin(Box::new(stream), http2).await
+        self.begin(Box::new(stream), http2, pick).await
     }
 
-    async fn open_direct(&self, check: impl Fn(IpAddr) -> Result<(), Problem>) -> Result<Connection, Trouble> {
+    async fn open_direct(
+        &self,
+        check: impl Fn(IpAddr) -> Result<(), Problem>,
+        pick: Pick,
+    ) -> Result<Connection, Trouble> {
         let mut socket = Socket::new(connect(&self.names, &self.origin.host, self.origin.port, check).await?);
         self.opened.fetch_add(1, Ordering::Relaxed);
         if !self.origin.tls {
             let http2 = self.wire == Wire::Grpc;
             socket.share(http2);
-            return self.begin(Box::new(socket), http2).await;
+            return self.begin(Box::new(socket), http2, pick).await;
         }
         let mut stream = tls::encrypt(socket, &self.origin, &self.policy.trust).await?;
         let (socket, session) = stream.get_mut();
         let http2 = session.alpn_protocol() == Some(b"h2");
         socket.share(http2);
-        self.begin(Box::new(stream), http2).await
+        self.begin(Box::new(stream), http2, pick).await
     }
 
-    async fn begin(&self, stream: BoxIo, http2: bool) -> Result<Connection, Trouble> {
+    async fn begin(&self, stream: BoxIo, http2: bool, pick: Pick) -> Result<Connection, Trouble> {
         if http2 {
             let connection = Connection::http2(stream, self.wire).await?;
-            lock(&self.idle).extend(connection.share());
+            self.pool.share(&connection, pick);
             return Ok(connection);
         }
         if self.wire == Wire::Grpc {

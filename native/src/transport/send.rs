@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::hedging::Hedge;
 use super::peer::Peer;
+use super::pool::Pick;
 use super::request::{Limits, Request, Response, Trouble};
 use super::retry::{self, Backoff, is_retryable};
 use super::tally::Tally;
@@ -14,10 +16,16 @@ use crate::failure::Problem;
 /// A kept connection that dies before a byte of the answer is replaced once beyond the limit of retries, since servers end
 /// idle ones at any time; and what a server refuses unread is sent again a few times beyond it. Both count as repeats, and
 /// the budget has to allow them. No pause is begun that would end after the deadline. A request that is under way then is
-/// for the caller to drop.
-pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
+/// for the caller to drop. With `hedge` each attempt may be two requests.
+pub async fn send(
+    peer: &Peer,
+    request: &Request<'_>,
+    limits: &Limits,
+    tally: &Tally,
+    hedge: Option<&Hedge<'_>>,
+) -> Result<Response, Problem> {
     let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
-    let (mut replaced, mut refused, mut fresh) = (false, 0, false);
+    let (mut replaced, mut refused, mut pick) = (false, 0, Pick::Kept);
     loop {
         let mut place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
@@ -25,12 +33,17 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
             Err(problem) => return before.inspect(|_| tally.ended_before()).unwrap_or(Err(problem)),
         };
         let attempt = tally.attempted();
-        let outcome = peer.exchange(request, limits, tally, fresh).await;
-        place.settle(&outcome);
+        let outcome = match hedge {
+            None => place.settled(peer.exchange(request, limits, tally, pick).await),
+            // Apart from the future of an attempt that is one request, which would be the larger for it.
+            Some(hedge) => Box::pin(peer.hedged(hedge, request, pick, &mut place)).await,
+        };
         drop(place);
         let mut wait = Duration::ZERO;
         let in_time = |pause: &Duration| *pause < limits.left();
-        fresh |= matches!(&outcome, Err(Trouble::Stale(_) | Trouble::Silent(_)));
+        if matches!(&outcome, Err(Trouble::Stale(_) | Trouble::Silent(_))) {
+            pick = Pick::Fresh;
+        }
         if matches!(&outcome, Err(Trouble::Stale(_))) && !replaced {
             replaced = true;
         } else if let Some(pause) = brief(&outcome, refused).filter(in_time) {

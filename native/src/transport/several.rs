@@ -1,12 +1,16 @@
 //! Sending to one of several servers: a repeat goes to the next, and one that fails is left alone for a while.
 
+mod beside;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::admission::worked;
+use super::hedging::Hedge;
 use super::peer::Peer;
+use super::pool::Pick;
 use super::request::{Limits, Request, Response, Trouble};
 use super::retry::Backoff;
 use super::send::{advised, pause};
@@ -83,13 +87,19 @@ impl Several {
     ///
     /// A repeat goes to a server that was not yet asked, at once, since no pause helps there. Once all were asked it waits
     /// as one for a single server does. A kept connection that dies is replaced by one to the same server.
-    pub async fn send(&self, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<Response, Problem> {
+    pub async fn send(
+        &self,
+        request: &Request<'_>,
+        limits: &Limits,
+        tally: &Tally,
+        hedge: Option<&Hedge<'_>>,
+    ) -> Result<Response, Problem> {
         let mut course = Course::new(self.servers.len());
         loop {
             let mut visit = self.visit(&mut course, limits.deadline);
             let server = &self.servers[visit.index];
-            let request = self.made_for(server, request)?;
-            let mut place = match server.peer.admit(&request, limits, tally).await {
+            let made = self.made_for(server, request)?;
+            let mut place = match server.peer.admit(&made, limits, tally).await {
                 Ok(place) => place,
                 Err(problem) if problem.code == Code::Breaker && !course.were_all_asked() => {
                     course.before.get_or_insert(Err(problem));
@@ -105,16 +115,20 @@ impl Several {
             };
             let attempt = tally.attempted_at(visit.index);
             server.sent.fetch_add(1, Ordering::Relaxed);
-            let outcome = server.peer.exchange(&request, limits, tally, visit.fresh).await;
-            place.settle(&outcome);
+            let outcome = match hedge {
+                None => visit.settled(place.settled(server.peer.exchange(&made, limits, tally, visit.pick).await)),
+                Some(hedge) => {
+                    let both = self.hedged(hedge, request, &made, &mut place, &mut visit, &mut course.asked);
+                    Box::pin(both).await
+                }
+            };
             drop(place);
-            visit.settle(&outcome);
             let wait = course.repeat(&outcome, visit.index, limits);
             drop(visit);
             if wait.is_some() {
                 tally.retried_at(attempt, &outcome, &server.endpoint.shown);
             }
-            let told = outcome.map(|answer| advised(answer, &server.peer, &request, limits)).map_err(Problem::from);
+            let told = outcome.map(|answer| advised(answer, &server.peer, &made, limits)).map_err(Problem::from);
             let Some(wait) = wait else {
                 tally.ended(attempt);
                 return told;
@@ -132,7 +146,8 @@ impl Several {
             None => self.choose(&mut course.asked),
         };
         let standing = &self.servers[index].standing;
-        Visit { standing, index, turn, fresh: again.is_some(), worked: None, rest: None, deadline }
+        let pick = if again.is_some() { Pick::Fresh } else { Pick::Kept };
+        Visit { standing, index, turn, pick, worked: None, rest: None, deadline }
     }
 
     /// The next server to be asked: one that was not yet asked and is not left alone, else the one that may be asked soonest.
@@ -140,21 +155,24 @@ impl Several {
         if asked.iter().all(|asked| *asked) {
             asked.fill(false);
         }
-        let now = Instant::now();
-        let left = |index: &usize| !asked[*index];
-        let standing = |index: usize| &self.servers[index].standing;
-        let indices = 0..self.servers.len();
-        let mut open: Vec<usize> = indices.clone().filter(left).filter(|index| standing(*index).is_open(now)).collect();
-        if self.order == Order::Spread {
-            self.draw(&mut open);
-        }
-        let entered = open.into_iter().find_map(|index| Some((index, standing(index).enter(now)?)));
-        let (index, turn) = entered.unwrap_or_else(|| {
-            let index = indices.filter(left).min_by_key(|index| standing(*index).until()).unwrap_or_default();
-            (index, standing(index).force())
+        let (index, turn) = self.enter(asked).unwrap_or_else(|| {
+            let left = (0..self.servers.len()).filter(|index| !asked[*index]);
+            let index = left.min_by_key(|index| self.servers[*index].standing.until()).unwrap_or_default();
+            (index, self.servers[index].standing.force())
         });
         asked[index] = true;
         (index, turn)
+    }
+
+    /// The next server that was not yet asked, if there is one that is not left alone.
+    fn enter(&self, asked: &[bool]) -> Option<(usize, Turn)> {
+        let now = Instant::now();
+        let is_open = |index: &usize| !asked[*index] && self.servers[*index].standing.is_open(now);
+        let mut open: Vec<usize> = (0..self.servers.len()).filter(is_open).collect();
+        if self.order == Order::Spread {
+            self.draw(&mut open);
+        }
+        open.into_iter().find_map(|index| Some((index, self.servers[index].standing.enter(now)?)))
     }
 
     /// Puts them in any order, of the first two the one before that has fewer requests under way.
@@ -224,8 +242,7 @@ struct Visit<'a> {
     standing: &'a Standing,
     index: usize,
     turn: Turn,
-    /// Whether a new connection is made for it.
-    fresh: bool,
+    pick: Pick,
     worked: Option<bool>,
     /// For how long the server wants no request.
     rest: Option<Duration>,
@@ -233,11 +250,13 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    fn settle(&mut self, outcome: &Result<Response, Trouble>) {
-        self.worked = worked(outcome);
-        if let (Some(false), Ok(answer)) = (self.worked, outcome) {
+    /// Takes note of what became of the request.
+    fn settled(&mut self, outcome: Result<Response, Trouble>) -> Result<Response, Trouble> {
+        self.worked = worked(&outcome);
+        if let (Some(false), Ok(answer)) = (self.worked, &outcome) {
             self.rest = grpc::pushback(&answer.headers).or_else(|| advice::asked(&answer.headers));
         }
+        outcome
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Tally {
     /// Which of several servers the last of them went to.
     server: AtomicUsize,
     retries: AtomicU32,
+    hedges: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
     /// The price of each of its requests, once it is known which model they ask for.
@@ -76,6 +77,11 @@ impl Tally {
         self.retries.load(Ordering::Relaxed)
     }
 
+    /// Requests that were sent second, beside one that took long.
+    pub fn hedges(&self) -> u32 {
+        self.hedges.load(Ordering::Relaxed)
+    }
+
     /// Bytes of request bodies that were sent, or at least begun.
     pub fn bytes_out(&self) -> u64 {
         self.bytes_out.load(Ordering::Relaxed)
@@ -122,6 +128,17 @@ impl Tally {
     pub(super) fn attempted_at(&self, server: usize) -> u32 {
         self.server.store(server, Ordering::Relaxed);
         self.attempted()
+    }
+
+    /// Counts one more try, beside another.
+    pub(super) fn hedged(&self) {
+        self.hedges.fetch_add(1, Ordering::Relaxed);
+        self.attempted();
+    }
+
+    /// Says which of several servers the outcome of tries side by side is from.
+    pub(super) fn decided_at(&self, server: usize) {
+        self.server.store(server, Ordering::Relaxed);
     }
 
     /// Which of several servers the last try went to.

@@ -46,6 +46,15 @@ pub fn call_at(urls: &[&str], order: &str, more: &str, integers: &[(&'static str
     Call::new(Node::resolved(&fields, signature, scope.endpoints()).unwrap(), scope).unwrap()
 }
 
+/// The node at these URLs whose requests are hedged so.
+pub fn hedged(urls: &[&str], hedge: &str, more: &str, integers: &[(&'static str, i64)]) -> Call {
+    let config = format!(r#"{{"endpoints": {{"gpu": {}}}{more}}}"#, serde_json::json!(urls));
+    let scope = Arc::new(Scope::from_json(&config, None).unwrap());
+    let (mut fields, signature) = described(urls[0], integers, "none", "");
+    fields.texts.extend([("endpoint_name", "gpu".into()), ("hedge", hedge.into())]);
+    Call::new(Node::resolved(&fields, signature, scope.endpoints()).unwrap(), scope).unwrap()
+}
+
 /// The node at `url` that has these headers.
 pub fn call_with_headers(url: &str, config: &str, headers: &str) -> Call {
     let scope = Arc::new(Scope::from_json(config, None).unwrap());

@@ -1,0 +1,140 @@
+//! A second request beside one that takes long: the first answer that counts wins, and the other request is given up.
+//!
+//! What is given up is dropped, and with it goes its connection (HTTP/1.1) or its stream, which is reset (HTTP/2). It is
+//! never repeated, nor is a second request that fails: repeats are those of the first one, once both have failed.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Instant;
+
+use super::admission::Place;
+use super::peer::Peer;
+use super::pool::Pick;
+use super::request::{Limits, Request, Response, Trouble};
+use super::tally::Tally;
+use crate::session::hedging::Hedging;
+
+type Outcome = Result<Response, Trouble>;
+
+/// Whether an answer is one that a call can use.
+type Counts<'a> = &'a (dyn Fn(&Response) -> bool + Sync);
+
+/// How one request is hedged, its repeats included.
+pub struct Hedge<'a> {
+    hedging: &'a Hedging,
+    counts: Counts<'a>,
+    pub(super) limits: &'a Limits,
+    pub(super) tally: &'a Tally,
+}
+
+/// Which of two requests an outcome is of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Which {
+    First,
+    Second,
+}
+
+impl<'a> Hedge<'a> {
+    /// Of a request that is about to be sent; an answer is one that `counts`.
+    pub fn new(hedging: &'a Hedging, counts: Counts<'a>, limits: &'a Limits, tally: &'a Tally) -> Self {
+        hedging.count();
+        Self { hedging, counts, limits, tally }
+    }
+
+    /// The outcome of `first`, or of what `second` sends where that takes long; `None` of it is that nothing is sent.
+    ///
+    /// A failure is an outcome only once the other request has failed, too, and then it is that of the first.
+    pub(super) async fn race<S: Future<Output = Outcome>>(
+        &self,
+        first: impl Future<Output = Outcome>,
+        second: impl FnOnce() -> Option<S>,
+    ) -> (Outcome, Which) {
+        let started = Instant::now();
+        let mut first = pin!(first);
+        let outcome = match self.patience(first.as_mut()).await {
+            Some(outcome) => (outcome, Which::First),
+            None => match self.sent(second) {
+                Some(second) => self.sooner(first, pin!(second)).await,
+                None => (first.await, Which::First),
+            },
+        };
+        if self.is_answer(&outcome.0) {
+            self.hedging.took(started.elapsed());
+        }
+        outcome
+    }
+
+    /// What `first` brings before it takes long.
+    async fn patience(&self, first: Pin<&mut impl Future<Output = Outcome>>) -> Option<Outcome> {
+        match self.hedging.delay() {
+            Some(delay) => tokio::time::timeout(delay, first).await.ok(),
+            None => Some(first.await),
+        }
+    }
+
+    /// What `second` sends, if one more request may be.
+    fn sent<S>(&self, second: impl FnOnce() -> Option<S>) -> Option<S> {
+        if !self.hedging.take() {
+            return None;
+        }
+        let sent = second();
+        match &sent {
+            Some(_) => self.tally.hedged(),
+            None => self.hedging.give_back(),
+        }
+        sent
+    }
+
+    /// The first answer of the two, else the first one's failure.
+    async fn sooner(
+        &self,
+        mut first: Pin<&mut impl Future<Output = Outcome>>,
+        mut second: Pin<&mut impl Future<Output = Outcome>>,
+    ) -> (Outcome, Which) {
+        let (mut failure, mut has_failed) = (None, false);
+        poll_fn(|context| {
+            if failure.is_none()
+                && let Poll::Ready(outcome) = first.as_mut().poll(context)
+            {
+                if self.is_answer(&outcome) {
+                    return Poll::Ready((outcome, Which::First));
+                }
+                failure = Some(outcome);
+            }
+            if !has_failed && let Poll::Ready(outcome) = second.as_mut().poll(context) {
+                if self.is_answer(&outcome) {
+                    return Poll::Ready((outcome, Which::Second));
+                }
+                has_failed = true;
+            }
+            match failure.take_if(|_| has_failed) {
+                Some(outcome) => Poll::Ready((outcome, Which::First)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn is_answer(&self, outcome: &Outcome) -> bool {
+        outcome.as_ref().is_ok_and(self.counts)
+    }
+}
+
+impl Peer {
+    /// Sends a request that has its place, and perhaps a second one.
+    pub(super) async fn hedged(
+        &self,
+        hedge: &Hedge<'_>,
+        request: &Request<'_>,
+        pick: Pick,
+        place: &mut Place<'_>,
+    ) -> Outcome {
+        let first = async { place.settled(self.exchange(request, hedge.limits, hedge.tally, pick).await) };
+        let second = || {
+            let mut place = self.admit_now(request, hedge.limits, hedge.tally)?;
+            Some(async move { place.settled(self.exchange(request, hedge.limits, hedge.tally, Pick::Beside).await) })
+        };
+        hedge.race(first, second).await.0
+    }
+}

@@ -1,5 +1,9 @@
 //! What a scope's requests may take in all: calls, bytes, money.
 
+mod limits;
+mod money;
+mod price;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -7,15 +11,10 @@ use serde::Deserialize;
 
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
+use limits::{Limits, Spent};
+use price::Prices;
 
-/// Money in billionths, so that sums are exact.
-pub type Nanos = u64;
-
-/// The most that a cost or a price may be, in units of money; far below where billionths overflow.
-const MAX_MONEY: f64 = 1e9;
-
-/// The price that stands for every model without one of its own.
-const ANY: &str = "*";
+pub use money::Nanos;
 
 /// A budget as a scope's configuration writes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -30,66 +29,34 @@ pub struct BudgetConfig {
 /// The limits, and what was spent of them. Every attempt counts, also one that reached nobody.
 #[derive(Debug)]
 pub struct Budget {
-    calls: Option<u64>,
-    bytes: Option<u64>,
-    cost: Option<Nanos>,
-    prices: HashMap<String, Nanos>,
+    limits: Limits,
+    prices: Prices,
     spent: Mutex<Spent>,
-}
-
-#[derive(Debug, Default)]
-struct Spent {
-    calls: u64,
-    bytes: u64,
-    cost: Nanos,
 }
 
 impl Budget {
     /// A budget of which nothing is spent yet; `Err` says what is no amount of money.
     pub fn new(config: BudgetConfig) -> Result<Self, String> {
-        let price = |(model, price): (String, f64)| match nanos(price) {
-            Some(price) => Ok((model, price)),
-            None => Err(format!("the price of \"{model}\" is no amount of money")),
-        };
-        let cost = config.cost.map(|cost| nanos(cost).ok_or_else(|| "its cost is no amount of money".to_owned()));
-        Ok(Self {
-            calls: config.calls,
-            bytes: config.bytes,
-            cost: cost.transpose()?,
-            prices: config.price.into_iter().map(price).collect::<Result<_, _>>()?,
-            spent: Mutex::default(),
-        })
+        let cost =
+            config.cost.map(|cost| money::nanos(cost).ok_or_else(|| "its cost is no amount of money".to_owned()));
+        let limits = Limits { calls: config.calls, bytes: config.bytes, cost: cost.transpose()? };
+        Ok(Self { limits, prices: Prices::new(config.price)?, spent: Mutex::default() })
     }
 
-    /// The price of a request that names its model so. Where several names are in it, the dearest counts; a model without
-    /// a price of its own has that of every model, and `None` is no price at all.
+    /// The price of a request that names its model so, if there is one.
     pub fn price(&self, models: &[String]) -> Option<Nanos> {
-        let any = || self.prices.get(ANY).copied();
-        if models.is_empty() {
-            return any();
-        }
-        let prices: Option<Vec<_>> = models.iter().map(|model| self.own_price(model).or_else(any)).collect();
-        prices?.into_iter().max()
-    }
-
-    /// The price under this name, in whatever case a server would take it.
-    fn own_price(&self, model: &str) -> Option<Nanos> {
-        let named = |(name, _): &(&String, &Nanos)| *name != ANY && name.eq_ignore_ascii_case(model.trim());
-        self.prices.iter().filter(named).map(|(_, price)| *price).max()
+        self.prices.of(models)
     }
 
     /// Spends a request with a body of `bytes`; one that would go over the budget is refused and spends nothing.
     pub fn spend(&self, price: Option<Nanos>, bytes: u64) -> Result<(), Problem> {
-        let Some(price) = price.or(self.cost.is_none().then_some(0)) else {
+        let Some(price) = price.or(self.limits.cost.is_none().then_some(0)) else {
             let message = "the budget limits the cost and has no price for the model that the request asks for: add one \
                            under its name, or one for \"*\"";
             return Err(Problem::new(Code::NoPrice, message));
         };
         let mut spent = lock(&self.spent);
-        let calls = within(spent.calls, 1, self.calls).ok_or_else(|| over("calls"))?;
-        let bytes = within(spent.bytes, bytes, self.bytes).ok_or_else(|| over("bytes"))?;
-        let cost = within(spent.cost, price, self.cost).ok_or_else(|| over("cost"))?;
-        *spent = Spent { calls, bytes, cost };
+        *spent = self.limits.with(*spent, price, bytes)?;
         Ok(())
     }
 
@@ -98,21 +65,6 @@ impl Budget {
         let mut spent = lock(&self.spent);
         spent.bytes = spent.bytes.saturating_add(bytes);
     }
-}
-
-fn nanos(money: f64) -> Option<Nanos> {
-    // In range and not negative: the cast is exact.
-    (0.0..=MAX_MONEY).contains(&money).then(|| (money * 1e9).round() as Nanos)
-}
-
-/// What is spent with `more`, unless that is over `limit`.
-fn within(spent: u64, more: u64, limit: Option<u64>) -> Option<u64> {
-    let total = spent.saturating_add(more);
-    limit.is_none_or(|limit| total <= limit).then_some(total)
-}
-
-fn over(what: &str) -> Problem {
-    Problem::new(Code::Budget, format!("the request would go over the session's budget of {what}"))
 }
 
 #[cfg(test)]
@@ -151,14 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_the_models_or_everyones_and_the_dearest_of_several() {
-        let priced = budget(r#"{"price": {"m": 2, "n": 5, "*": 3}}"#);
-        let units = |names: &[&str]| priced.price(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        for (names, price) in [(&["m"][..], 2), (&[" M"], 2), (&["x"], 3), (&["*"], 3), (&[], 3), (&["m", "n"], 5)] {
-            assert_eq!(units(names), Some(price * 1_000_000_000), "{names:?}");
-        }
-        assert_eq!(budget(r#"{"price": {"m": 2}}"#).price(&["m".into(), "x".into()]), None);
-        assert_eq!(budget(r#"{"price": {"m": 2}}"#).price(&[]), None);
+    fn a_cost_needs_a_price() {
         assert_eq!(budget(r#"{"cost": 1}"#).spend(None, 0).unwrap_err().code, Code::NoPrice);
     }
 

@@ -13,7 +13,8 @@ pub(super) struct Place<'a> {
     passed: Option<(&'a Breaker, Pass)>,
     /// Whether the origin works, as far as it was seen.
     worked: Option<bool>,
-    deadline: Instant,
+    /// When it has failed; `None` as long as it may not be sent.
+    deadline: Option<Instant>,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
@@ -29,7 +30,7 @@ impl Drop for Place<'_> {
         if let Some((breaker, pass)) = self.passed {
             let now = Instant::now();
             // No answer by the deadline is a failure; a call that was given up before says nothing.
-            let worked = self.worked.or_else(|| (now >= self.deadline).then_some(false));
+            let worked = self.worked.or_else(|| self.deadline.is_some_and(|deadline| now >= deadline).then_some(false));
             breaker.leave(pass, worked, now);
         }
     }
@@ -52,12 +53,12 @@ impl Peer {
             Some(breaker) => Some((breaker, breaker.enter(Instant::now()).ok_or_else(|| self.open_circuit())?)),
             None => None,
         };
-        tally.spend(request.body.len() as u64).inspect_err(|_| {
-            if let Some((breaker, pass)) = passed {
-                breaker.leave(pass, None, Instant::now());
-            }
-        })?;
-        Ok(Place { passed, worked: None, deadline: limits.deadline, _permit: permit })
+        let mut place = Place { passed, worked: None, deadline: None, _permit: permit };
+        if let Some(waiting) = tally.account.spend(&request.body, limits.deadline)? {
+            waiting.await?;
+        }
+        place.deadline = Some(limits.deadline);
+        Ok(place)
     }
 
     fn open_circuit(&self) -> Problem {

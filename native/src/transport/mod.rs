@@ -17,6 +17,7 @@ mod io;
 mod line;
 mod message;
 mod names;
+mod paying;
 mod peer;
 mod proxy;
 mod reading;

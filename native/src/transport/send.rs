@@ -28,6 +28,9 @@ pub async fn send(peer: &Peer, request: &Request<'_>, limits: &Limits, tally: &T
         let outcome = peer.exchange(request, limits, tally, fresh).await;
         place.settle(&outcome);
         drop(place);
+        if let Some(settling) = tally.settle(request, &outcome, limits) {
+            settling.await;
+        }
         let mut wait = Duration::ZERO;
         let in_time = |pause: &Duration| *pause < limits.left();
         fresh |= matches!(&outcome, Err(Trouble::Stale(_) | Trouble::Silent(_)));

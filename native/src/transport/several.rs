@@ -103,6 +103,9 @@ impl Several {
             let outcome = server.peer.exchange(&request, limits, tally, visit.fresh).await;
             place.settle(&outcome);
             drop(place);
+            if let Some(settling) = tally.settle(&request, &outcome, limits) {
+                settling.await;
+            }
             visit.settle(&outcome);
             let wait = course.repeat(&outcome, visit.index, limits);
             drop(visit);

@@ -1,6 +1,8 @@
 //! The limits of a budget, and what was spent of them.
 
-use super::money::Nanos;
+use serde_json::{Map, Value, json};
+
+use super::money::{Nanos, units};
 use crate::failure::{Code, Problem};
 
 /// The most of each; `None` for any amount.
@@ -27,6 +29,17 @@ impl Limits {
             bytes: within(spent.bytes, bytes, self.bytes).ok_or_else(|| over("bytes"))?,
             cost: within(spent.cost, cost, self.cost).ok_or_else(|| over("cost"))?,
         })
+    }
+
+    /// What was spent, and what is left where there is a limit.
+    pub(super) fn to_json(self, spent: Spent) -> Value {
+        let left = |limit: Option<u64>, spent: u64| limit.map(|limit| limit.saturating_sub(spent));
+        let cost = left(self.cost, spent.cost).map(|cost| json!(units(cost)));
+        let counts = [("calls", self.calls, spent.calls), ("bytes", self.bytes, spent.bytes)];
+        let counts = counts.map(|(name, limit, spent)| (name, left(limit, spent).map(Value::from)));
+        let left = counts.into_iter().chain([("cost", cost)]);
+        let left: Map<_, _> = left.filter_map(|(name, left)| Some((name.to_owned(), left?))).collect();
+        json!({"calls": spent.calls, "bytes": spent.bytes, "cost": units(spent.cost), "left": left})
     }
 }
 

@@ -50,7 +50,7 @@ def test_a_limit_may_be_its_least_and_its_greatest_value_and_nothing_beyond(name
         oh.Policy(**give(1.5))
 
 
-@pytest.mark.parametrize("name", ["calls", "bytes", "cost", "price"])
+@pytest.mark.parametrize("name", ["calls", "bytes", "cost", "price", "ledger"])
 def test_a_limit_of_the_budget_that_is_none_is_no_limit(name: str) -> None:
     policy = oh.Policy(budget={"calls": 5, "price": {"m": 1}, "cost": 1, name: None})
     assert name not in policy.config()["budget"]
@@ -63,10 +63,18 @@ def test_a_limit_of_the_budget_that_is_none_is_no_limit(name: str) -> None:
         ({"allow": [5]}, "allow is a list of texts"),
         ({"deny": None}, "deny is a list of texts"),
         ({"deny": "host"}, "deny is a list of texts"),
-        ({"budget": 5}, "budget is a mapping of 'bytes', 'calls', 'cost', 'price', not 5"),
-        ({"budget": {"call": 1}}, "budget is a mapping of 'bytes', 'calls', 'cost', 'price', not {'call': 1}"),
+        ({"budget": 5}, "budget is a mapping of 'bytes', 'calls', 'cost', 'ledger', 'price', not 5"),
+        ({"budget": {"call": 1}}, "budget is a mapping of 'bytes', 'calls', 'cost', 'ledger', 'price', not {'call': 1}"),
         ({"budget": {"price": [1]}}, "budget['price'] is a mapping from a model's name to a price, not [1]"),
         ({"budget": {"price": {5: 1}}}, "budget['price'] is a mapping"),
+        ({"budget": {"price": {"m": {}}}}, "the price of 'm' names nothing that is paid: 'input_token'"),
+        ({"budget": {"price": {"m": {"token": 1}}}}, "the price of 'm' is a mapping of 'input_token', 'output_token', "),
+        ({"budget": {"price": {"m": {"request": "1"}}}}, "the price of 'm', 'request', is a number from 0, not '1'"),
+        ({"budget": {"price": {"m": {"input_token": -1}}}}, "the price of 'm', 'input_token', is a number from 0"),
+        ({"budget": {"price": {"m": {"output_token": None}}}}, "the price of 'm', 'output_token', is a number from 0"),
+        ({"budget": {"ledger": 5}}, "budget['ledger'] is the path of a file, not 5"),
+        ({"budget": {"ledger": ""}}, "budget['ledger'] is the path of a file"),
+        ({"budget": {"ledger": "a\0b"}}, "budget['ledger'] is the path of a file"),
         ({"breaker": 5}, "breaker is a mapping of 'failures', 'pause', not 5"),
         ({"breaker": {"errors": 1}}, "breaker is a mapping of 'failures', 'pause', not {'errors': 1}"),
         ({"ca_file": 5}, "ca_file is the path of a file, not 5"),
@@ -103,7 +111,9 @@ def test_the_library_is_given_what_the_policy_says(tmp_path: Path, monkeypatch: 
         deny=["b"],
         max_response_bytes=7,
         max_concurrency=3,
-        budget=MappingProxyType({"calls": 1, "price": MappingProxyType({"m": 2})}),
+        budget=MappingProxyType(
+            {"calls": 1, "price": MappingProxyType({"m": MappingProxyType({"request": 2})}), "ledger": Path("l")}
+        ),
         breaker={"failures": 2},
         ca_file="ca.pem",
         client_certificate=(Path("c.pem"), "k.pem"),
@@ -113,12 +123,13 @@ def test_the_library_is_given_what_the_policy_says(tmp_path: Path, monkeypatch: 
         "deny": ["b"],
         "max_response_bytes": 7,
         "max_concurrency": 3,
-        "budget": {"calls": 1, "price": {"m": 2}},
+        "budget": {"calls": 1, "price": {"m": {"request": 2}}, "ledger": str(tmp_path / "l")},
         "breaker": {"failures": 2, "pause": 30.0},
         "ca_file": str(tmp_path / "ca.pem"),
         "client_certificate": [str(tmp_path / "c.pem"), str(tmp_path / "k.pem")],
     }
-    assert isinstance(policy.config()["budget"]["price"], dict)  # it goes to the library as JSON
+    prices = policy.config()["budget"]["price"]
+    assert isinstance(prices, dict) and isinstance(prices["m"], dict)  # they go to the library as JSON
     assert oh.Policy(breaker={}).config()["breaker"] == {"failures": 5, "pause": 30.0}
 
 

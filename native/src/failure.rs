@@ -90,6 +90,12 @@ codes! {
     Unrecorded = "OH532",
     /// The record's file cannot be used.
     Record = "OH533",
+    /// A file cannot be used as a ledger.
+    LedgerFile = "OH581",
+    /// The ledger cannot be read or written any more.
+    Ledger = "OH582",
+    /// The ledger is locked for too long.
+    LedgerLocked = "OH583",
 }
 
 impl Code {
@@ -101,7 +107,7 @@ impl Code {
     /// Whether the fault lies in the session and not in a remote. Such a failure is always an error, never a flag: a
     /// fallback would hide it.
     pub fn is_of_the_session(self) -> bool {
-        matches!(self, Self::Internal | Self::Unrecorded | Self::Record)
+        matches!(self, Self::Internal | Self::Unrecorded | Self::Record | Self::Ledger)
     }
 }
 

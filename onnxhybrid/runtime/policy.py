@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,11 @@ from typing import Any
 from onnxhybrid.errors import Error
 from onnxhybrid.model.texts import is_text
 from onnxhybrid.runtime import client_certificate
+from onnxhybrid.runtime.budget import check as check_budget
+from onnxhybrid.runtime.budget import config as budget_config
 from onnxhybrid.runtime.ceilings import Ceilings
 from onnxhybrid.runtime.client_certificate import ClientCertificate
+from onnxhybrid.runtime.limits import check_count, check_names, check_number
 from onnxhybrid.runtime.paths import path_of
 
 
@@ -31,7 +33,10 @@ class Policy:
             deadline. None for any number.
         budget: what all requests of the session may take together: any of "calls" (requests, repeats included),
             "bytes" (request and response bodies) and "cost", with "price": the name of a model, as the request has
-            it -> price of a request, "*" for all others; with a cost, a model without a price is refused.
+            it -> price of a request, or any of "request", "input_token" and "output_token" -> price of each; "*" for
+            all others; with a cost, a model without a price is refused. "ledger": the path of a file that keeps what
+            is spent, of which the limits are then of all sessions, processes and languages that name it together; a
+            session that opens makes it if it is not there: OH581, OH583. `Session.stats().budget` says what is left.
         breaker: "failures" in a row (5) of an origin after which nothing is sent to it for "pause" seconds (30.0), then
             one probe. None for never.
         ca_file: a PEM file of authorities that are trusted beside the system's; a server's own certificate in it is
@@ -104,14 +109,14 @@ class Policy:
             entries = getattr(self, name)
             if not (entries is None and name == "allow") and not _is_texts(entries):
                 raise Error("OH530", f"{name} is a list of texts such as 'host' or 'https://host:8000'")
-        _check_count("max_response_bytes", self.max_response_bytes)
+        check_count("max_response_bytes", self.max_response_bytes)
         if self.max_concurrency is not None:
-            _check_count("max_concurrency", self.max_concurrency, most=1 << 20)
+            check_count("max_concurrency", self.max_concurrency, most=1 << 20)
         if not isinstance(self.send_external_data, (bool, type(None))):
             raise Error("OH530", f"send_external_data is True, False or None, not {self.send_external_data!r}")
         if self.ceilings is not None and not isinstance(self.ceilings, Ceilings):
             raise Error("OH530", f"ceilings are those of Policy.strict, not {self.ceilings!r}")
-        _check_budget(self.budget)
+        check_budget(self.budget)
         _check_breaker(self.breaker)
         path_of("ca_file", self.ca_file)
         object.__setattr__(self, "client_certificate", client_certificate.sealed(self.client_certificate))
@@ -128,7 +133,7 @@ class Policy:
             "deny": list(self.deny),
             "max_response_bytes": self.max_response_bytes,
             "max_concurrency": self.max_concurrency,
-            "budget": None if self.budget is None else _plain(self.budget),
+            "budget": budget_config(self.budget),
             "breaker": None if self.breaker is None else {"failures": 5, "pause": 30.0, **self.breaker},
             "ca_file": path_of("ca_file", self.ca_file),
             "client_certificate": client_certificate.config(self.client_certificate),
@@ -140,46 +145,9 @@ def _is_texts(entries: object) -> bool:
     return isinstance(entries, Iterable) and not isinstance(entries, str) and all(map(is_text, entries))
 
 
-def _plain(budget: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: dict(value) if name == "price" else value for name, value in budget.items() if value is not None}
-
-
-def _check_count(name: str, value: object, *, least: int = 1, most: int = (1 << 63) - 1) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise Error("OH530", f"{name} is a whole number from {least}, not {value!r}")
-
-
-def _check_number(name: str, value: object, most: float) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 <= value <= most:  # type: ignore[arg-type, operator]
-        raise Error("OH530", f"{name} is a number from 0, not {value!r}")
-
-
-def _check_names(name: str, value: object, known: set[str]) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not set(value) <= known:
-        raise Error("OH530", f"{name} is a mapping of {', '.join(map(repr, sorted(known)))}, not {value!r}")
-    return value
-
-
-def _check_budget(budget: object) -> None:
-    if budget is None:
-        return
-    limits = _check_names("budget", budget, {"calls", "bytes", "cost", "price"})
-    for name in ("calls", "bytes"):
-        if limits.get(name) is not None:
-            _check_count(f"budget[{name!r}]", limits[name], least=0)
-    if limits.get("cost") is not None:
-        _check_number("budget['cost']", limits["cost"], 1e9)
-    prices = limits.get("price") or {}
-    if not isinstance(prices, Mapping) or not all(map(is_text, prices)):
-        raise Error("OH530", f"budget['price'] is a mapping from a model's name to a price, not {prices!r}")
-    for model, price in prices.items():
-        _check_number(f"the price of {model!r}", price, 1e9)
-
-
 def _check_breaker(breaker: object) -> None:
     if breaker is None:
         return
-    settings = _check_names("breaker", breaker, {"failures", "pause"})
-    _check_count("breaker['failures']", settings.get("failures", 5), most=1 << 31)
-    _check_number("breaker['pause']", settings.get("pause", 30.0), 86_400)
+    settings = check_names("breaker", breaker, {"failures", "pause"})
+    check_count("breaker['failures']", settings.get("failures", 5), most=1 << 31)
+    check_number("breaker['pause']", settings.get("pause", 30.0), 86_400)

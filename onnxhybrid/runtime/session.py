@@ -35,7 +35,7 @@ from onnxhybrid.runtime.scope import attach, lock, make_scope
 from onnxhybrid.runtime.sealing import Credentials, Sealed
 from onnxhybrid.runtime.sending import require_unsent
 from onnxhybrid.runtime.source import source_of
-from onnxhybrid.runtime.statistics import NodeStats, parsed
+from onnxhybrid.runtime.statistics import Statistics, parsed
 
 _T = TypeVar("_T")
 
@@ -319,8 +319,12 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         future.add_done_callback(functools.partial(_call_back, callback, user_data))
         future.begin()
 
-    def stats(self) -> dict[str, NodeStats]:
-        """What the remote nodes did since the session began, by node name."""
+    def stats(self) -> Statistics:
+        """What the remote nodes did since the session began: a dict of `oh.NodeStats` by node name.
+
+        Its attribute `budget` is what was spent of the policy's budget (`calls`, `bytes`, `cost`) and what is `left` of
+        its limits; of a budget with a ledger by all who share that.
+        """
         return parsed(self._scope.stats())
 
 

@@ -1,4 +1,4 @@
-"""`NodeStats`: what a remote node did in a session."""
+"""`NodeStats`: what a remote node did in a session, and what all together spent."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class NodeStats:
         p50, p90, p99: quantiles of a call's time in seconds; None before the first call.
         connections: how many connections this session opened to the node's origin; of several servers to all of them.
         endpoints: how many requests went to each URL, where an endpoint by name has several.
+        spent: what they cost by the prices of the policy's budget, in its unit of money.
+        input_tokens, output_tokens: the tokens that services say they used, where the budget has a price for them; of an
+            answer that says nothing of tokens, the bytes of the request and of the answer.
     """
 
     calls: int = 0
@@ -33,8 +36,43 @@ class NodeStats:
     connections: int = 0
     endpoints: Mapping[str, int] = field(default_factory=dict)
     hedges: int = 0
+    spent: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
-def parsed(table: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeStats]:
-    """The statistics of all nodes, as the operator library gives them."""
-    return {node: NodeStats(**row) for node, row in table.items()}
+@dataclass(frozen=True)
+class Spending:
+    """What was spent of a policy's budget: by the session, or with a ledger by all who share it.
+
+    Attributes:
+        calls, bytes: requests, and the bytes of request and response bodies.
+        cost: money by the budget's prices.
+        left: what is left of each limit that there is: "calls", "bytes", "cost".
+    """
+
+    calls: int
+    bytes: int
+    cost: float
+    left: Mapping[str, float]
+
+
+class Statistics(dict[str, NodeStats]):
+    """The remote nodes of a session by name.
+
+    Attributes:
+        budget: what was spent; None where the policy has no budget, or the model no remote node.
+    """
+
+    budget: Spending | None = None
+
+
+def parsed(table: Mapping[str, Mapping[str, Any]]) -> Statistics:
+    """The statistics of all nodes, as the operator library gives them: each beside what all of them spent."""
+    statistics = Statistics()
+    for node, row in table.items():
+        own = dict(row)
+        if spent := own.pop("budget", None):
+            statistics.budget = Spending(**spent)
+        statistics[node] = NodeStats(**own)
+    return statistics

@@ -115,6 +115,8 @@ impl Call {
             hedges: invocation.tally.hedges(),
             bytes_out: invocation.tally.bytes_out(),
             bytes_in: invocation.tally.bytes_in(),
+            spent: invocation.tally.account.spent(),
+            tokens: invocation.tally.account.tokens(),
             error,
         });
     }
@@ -159,7 +161,7 @@ impl Call {
         let sizes = self.check_inputs(tensors)?;
         let asked = self.asked(options, tensors)?;
         if self.scope.policy().budget.is_some() {
-            invocation.tally.ask_for(&self.models(tensors, &asked));
+            invocation.tally.account.ask_for(&self.models(tensors, &asked));
         }
         let headers = self.node.headers.of(&asked.options)?;
         let mut requests = self.in_form(deadline, || self.requests(tensors, &asked))?;

@@ -16,7 +16,7 @@ pub(super) const MAX_ITEMS: usize = 1 << 16;
 
 /// The entries of the JSON object `text` whose keys are among `names`, in their order: the index of the name, and the
 /// value as it stands there. Of a key that comes more often than twice two are kept.
-pub(super) fn entries<'a>(text: &'a str, names: &[&str]) -> serde_json::Result<Vec<(usize, &'a RawValue)>> {
+pub(crate) fn entries<'a>(text: &'a str, names: &[&str]) -> serde_json::Result<Vec<(usize, &'a RawValue)>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let entries = deserializer.deserialize_map(Wanted { names })?;
     deserializer.end()?;

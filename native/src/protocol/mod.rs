@@ -10,7 +10,7 @@ pub mod declared;
 pub mod groups;
 mod grpc;
 pub mod headers;
-mod json;
+pub(crate) mod json;
 mod kserve;
 mod legacy;
 mod multipart;

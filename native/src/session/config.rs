@@ -127,7 +127,7 @@ impl PolicyConfig {
             return Err(malformed("max_concurrency is 0".into()));
         }
         policy.max_concurrency = self.max_concurrency.map(|requests| requests as usize);
-        policy.budget = self.budget.map(Budget::new).transpose().map_err(malformed)?.map(Arc::new);
+        let budget = self.budget.map(Budget::new).transpose().map_err(malformed)?;
         if let Some(breaker) = &self.breaker {
             breaker.check().map_err(|what| malformed(what.into()))?;
         }
@@ -140,6 +140,8 @@ impl PolicyConfig {
             max_retries: strict.max_retries,
             max_request_bytes: strict.max_request_bytes,
         });
+        // Last, since it may make a file.
+        policy.budget = budget.map(Budget::open).transpose()?.map(Arc::new);
         Ok(policy)
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Code;
 use crate::guard::lock;
+use crate::session::budget::{Nanos, units};
 
 /// The counters of one node; shared by all threads that run it.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ struct Counters {
     errors: BTreeMap<Code, u64>,
     bytes_out: u64,
     bytes_in: u64,
+    spent: Nanos,
+    tokens: (u64, u64),
     /// Microseconds, exact to three digits.
     latency: Histogram<u32>,
 }
@@ -34,7 +37,8 @@ struct Counters {
 impl Default for Counters {
     fn default() -> Self {
         let latency = Histogram::new(3).expect("three digits are in range");
-        Self { calls: 0, retries: 0, hedges: 0, errors: BTreeMap::new(), bytes_out: 0, bytes_in: 0, latency }
+        let (errors, tokens) = (BTreeMap::new(), (0, 0));
+        Self { calls: 0, retries: 0, hedges: 0, errors, bytes_out: 0, bytes_in: 0, spent: 0, tokens, latency }
     }
 }
 
@@ -51,6 +55,10 @@ pub struct Sample {
     pub bytes_out: u64,
     /// Bytes of all response bodies.
     pub bytes_in: u64,
+    /// Money that it cost by the prices of the budget.
+    pub spent: Nanos,
+    /// Tokens that were sent and that came, where they are paid.
+    pub tokens: (u64, u64),
     /// How it failed, if it did.
     pub error: Option<Code>,
 }
@@ -64,6 +72,9 @@ impl NodeStats {
         counters.hedges += u64::from(sample.hedges);
         counters.bytes_out += sample.bytes_out;
         counters.bytes_in += sample.bytes_in;
+        counters.spent = counters.spent.saturating_add(sample.spent);
+        let (input, output) = counters.tokens;
+        counters.tokens = (input.saturating_add(sample.tokens.0), output.saturating_add(sample.tokens.1));
         if let Some(code) = sample.error {
             *counters.errors.entry(code).or_default() += 1;
         }
@@ -91,6 +102,8 @@ impl NodeStats {
             "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
             "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
             "connections": connections,
+            "spent": units(counters.spent),
+            "input_tokens": counters.tokens.0, "output_tokens": counters.tokens.1,
             "endpoints": sent,
         })
     }
@@ -111,7 +124,7 @@ mod tests {
         let stats = NodeStats::default();
         for (millis, error) in [(10, None), (20, Some(Code::Status)), (30, Some(Code::Status))] {
             let latency = Duration::from_millis(millis);
-            stats.add(&Sample { latency, retries: 1, hedges: 2, bytes_out: 5, bytes_in: 7, error });
+            stats.add(&Sample { latency, retries: 1, hedges: 2, bytes_out: 5, bytes_in: 7, error, ..Sample::default() });
         }
         let value = stats.to_json(4);
         assert_eq!(value["errors"], json!({"OH503": 2}));

@@ -13,11 +13,21 @@ pub(super) struct Place<'a> {
     passed: Option<(&'a Breaker, Pass)>,
     /// Whether the origin works, as far as it was seen.
     worked: Option<bool>,
-    deadline: Instant,
+    /// When it has failed; `None` as long as it may not be sent.
+    deadline: Option<Instant>,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Place<'_> {
+    /// Pays for the request, which may be sent then.
+    pub(super) async fn pay(&mut self, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Result<(), Problem> {
+        if let Some(waiting) = tally.account.spend(&request.body, limits.deadline)? {
+            waiting.await?;
+        }
+        self.deadline = Some(limits.deadline);
+        Ok(())
+    }
+
     /// Takes note of what became of the request.
     pub(super) fn settled(&mut self, outcome: Result<Response, Trouble>) -> Result<Response, Trouble> {
         self.worked = worked(&outcome);
@@ -30,7 +40,7 @@ impl Drop for Place<'_> {
         if let Some((breaker, pass)) = self.passed {
             let now = Instant::now();
             // No answer by the deadline is a failure; a call that was given up before says nothing.
-            let worked = self.worked.or_else(|| (now >= self.deadline).then_some(false));
+            let worked = self.worked.or_else(|| self.deadline.is_some_and(|deadline| now >= deadline).then_some(false));
             breaker.leave(pass, worked, now);
         }
     }
@@ -49,36 +59,28 @@ impl Peer {
             Some(permits) => permits.acquire().await.ok(),
             None => None,
         };
-        self.passed(permit, request, limits, tally)
+        let mut place = self.entered(permit)?;
+        place.pay(request, limits, tally).await?;
+        Ok(place)
     }
 
-    /// The place of a request that is not worth a wait; `None` where it would be refused, or none is free.
-    pub(super) fn admit_now(&self, request: &Request<'_>, limits: &Limits, tally: &Tally) -> Option<Place<'_>> {
+    /// A place that is not worth a wait, for a request that is not paid yet; `None` where none is free, or the breaker lets
+    /// nothing through.
+    pub(super) fn admit_now(&self, request: &Request<'_>) -> Option<Place<'_>> {
         self.check_size(request.body.len() as u64).ok()?;
         let permit = match &self.permits {
             Some(permits) => Some(permits.try_acquire().ok()?),
             None => None,
         };
-        self.passed(permit, request, limits, tally).ok()
+        self.entered(permit).ok()
     }
 
-    fn passed<'a>(
-        &'a self,
-        permit: Option<SemaphorePermit<'a>>,
-        request: &Request<'_>,
-        limits: &Limits,
-        tally: &Tally,
-    ) -> Result<Place<'a>, Problem> {
+    fn entered<'a>(&'a self, permit: Option<SemaphorePermit<'a>>) -> Result<Place<'a>, Problem> {
         let passed = match &self.breaker {
             Some(breaker) => Some((breaker, breaker.enter(Instant::now()).ok_or_else(|| self.open_circuit())?)),
             None => None,
         };
-        tally.spend(request.body.len() as u64).inspect_err(|_| {
-            if let Some((breaker, pass)) = passed {
-                breaker.leave(pass, None, Instant::now());
-            }
-        })?;
-        Ok(Place { passed, worked: None, deadline: limits.deadline, _permit: permit })
+        Ok(Place { passed, worked: None, deadline: None, _permit: permit })
     }
 
     fn open_circuit(&self) -> Problem {

@@ -79,9 +79,8 @@ impl<'a> Hedge<'a> {
             return None;
         }
         let sent = second();
-        match &sent {
-            Some(_) => self.tally.hedged(),
-            None => self.hedging.give_back(),
+        if sent.is_none() {
+            self.hedging.give_back();
         }
         sent
     }
@@ -116,6 +115,16 @@ impl<'a> Hedge<'a> {
         .await
     }
 
+    /// Pays for a second request that has its place, and counts it.
+    pub(super) async fn pay(&self, request: &Request<'_>, place: &mut Place<'_>) -> Result<(), Trouble> {
+        if let Err(problem) = place.pay(request, self.limits, self.tally).await {
+            self.hedging.give_back();
+            return Err(Trouble::Final(problem));
+        }
+        self.tally.hedged();
+        Ok(())
+    }
+
     fn is_answer(&self, outcome: &Outcome) -> bool {
         outcome.as_ref().is_ok_and(self.counts)
     }
@@ -128,12 +137,15 @@ impl Peer {
         hedge: &Hedge<'_>,
         request: &Request<'_>,
         pick: Pick,
-        place: &mut Place<'_>,
+        place: Place<'_>,
     ) -> Outcome {
-        let first = async { place.settled(self.exchange(request, hedge.limits, hedge.tally, pick).await) };
+        let first = self.paid(request, hedge.limits, hedge.tally, pick, place);
         let second = || {
-            let mut place = self.admit_now(request, hedge.limits, hedge.tally)?;
-            Some(async move { place.settled(self.exchange(request, hedge.limits, hedge.tally, Pick::Beside).await) })
+            let mut place = self.admit_now(request)?;
+            Some(async move {
+                hedge.pay(request, &mut place).await?;
+                self.paid(request, hedge.limits, hedge.tally, Pick::Beside, place).await
+            })
         };
         hedge.race(first, second).await.0
     }

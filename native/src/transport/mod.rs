@@ -18,6 +18,7 @@ mod io;
 mod line;
 mod message;
 mod names;
+mod paying;
 mod peer;
 mod pool;
 mod proxy;

@@ -27,18 +27,17 @@ pub async fn send(
     let (mut backoff, mut before, mut retries) = (Backoff::default(), None, 0);
     let (mut replaced, mut refused, mut pick) = (false, 0, Pick::Kept);
     loop {
-        let mut place = match peer.admit(request, limits, tally).await {
+        let place = match peer.admit(request, limits, tally).await {
             Ok(place) => place,
             // What a repeat is refused for says less than what it was to repeat.
             Err(problem) => return before.inspect(|_| tally.ended_before()).unwrap_or(Err(problem)),
         };
         let attempt = tally.attempted();
         let outcome = match hedge {
-            None => place.settled(peer.exchange(request, limits, tally, pick).await),
+            None => peer.paid(request, limits, tally, pick, place).await,
             // Apart from the future of an attempt that is one request, which would be the larger for it.
-            Some(hedge) => Box::pin(peer.hedged(hedge, request, pick, &mut place)).await,
+            Some(hedge) => Box::pin(peer.hedged(hedge, request, pick, place)).await,
         };
-        drop(place);
         let mut wait = Duration::ZERO;
         let in_time = |pause: &Duration| *pause < limits.left();
         if matches!(&outcome, Err(Trouble::Stale(_) | Trouble::Silent(_))) {

@@ -99,7 +99,7 @@ impl Several {
             let mut visit = self.visit(&mut course, limits.deadline);
             let server = &self.servers[visit.index];
             let made = self.made_for(server, request)?;
-            let mut place = match server.peer.admit(&made, limits, tally).await {
+            let place = match server.peer.admit(&made, limits, tally).await {
                 Ok(place) => place,
                 Err(problem) if problem.code == Code::Breaker && !course.were_all_asked() => {
                     course.before.get_or_insert(Err(problem));
@@ -116,13 +116,12 @@ impl Several {
             let attempt = tally.attempted_at(visit.index);
             server.sent.fetch_add(1, Ordering::Relaxed);
             let outcome = match hedge {
-                None => visit.settled(place.settled(server.peer.exchange(&made, limits, tally, visit.pick).await)),
+                None => visit.settled(server.peer.paid(&made, limits, tally, visit.pick, place).await),
                 Some(hedge) => {
-                    let both = self.hedged(hedge, request, &made, &mut place, &mut visit, &mut course.asked);
+                    let both = self.hedged(hedge, request, &made, place, &mut visit, &mut course.asked);
                     Box::pin(both).await
                 }
             };
-            drop(place);
             let wait = course.repeat(&outcome, visit.index, limits);
             drop(visit);
             if wait.is_some() {

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use super::body::Body;
 use super::request::{Response, Trouble};
 use super::watch::Watch;
-use crate::failure::Problem;
-use crate::session::budget::Nanos;
+use crate::session::budget::Account;
 use crate::session::credential::Secret;
 
 /// The end of a request with the failure of an attempt that was told already.
@@ -27,8 +26,8 @@ pub struct Tally {
     hedges: AtomicU32,
     bytes_out: AtomicU64,
     bytes_in: AtomicU64,
-    /// The price of each of its requests, once it is known which model they ask for.
-    price: OnceLock<Nanos>,
+    /// What they spend of the scope's budget.
+    pub account: Account,
     /// The token that they carry, so that no message can show it.
     pub secret: OnceLock<Secret>,
     /// What else of them nobody may see: credentials in headers, keys in the query.
@@ -41,19 +40,7 @@ pub struct Tally {
 impl Tally {
     /// The tally of a call that is watched.
     pub fn watched(watch: &Watch) -> Self {
-        Self { watch: watch.begin(), ..Self::default() }
-    }
-
-    /// Sets the price of each request: that of the model that they ask for by one of these names.
-    pub fn ask_for(&self, models: &[String]) {
-        if let Some(price) = self.watch.budget.as_ref().and_then(|budget| budget.price(models)) {
-            let _ = self.price.set(price);
-        }
-    }
-
-    /// Spends a request with a body of so many bytes of the budget, or refuses it.
-    pub(super) fn spend(&self, body: u64) -> Result<(), Problem> {
-        self.watch.spend(self.price.get().copied(), body)
+        Self { watch: watch.begin(), account: Account::new(watch.budget.as_ref()), ..Self::default() }
     }
 
     /// Takes over the attempts of a call that was made before.
@@ -179,6 +166,6 @@ impl Tally {
     /// Counts bytes of an answer's body.
     pub(super) fn received(&self, bytes: u64) {
         self.bytes_in.fetch_add(bytes, Ordering::Relaxed);
-        self.watch.received(bytes);
+        self.account.received(bytes);
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{Response, Trouble};
 use crate::failure::{Code, Failure, Problem};
-use crate::session::budget::{Budget, Nanos};
+use crate::session::budget::Budget;
 use crate::session::credential::Secret;
 use crate::session::events::Events;
 use crate::session::masking::Masks;
@@ -49,18 +49,6 @@ impl Watch {
     /// The header of the trace.
     pub(super) fn traceparent(&self) -> Option<(&'static HeaderName, &HeaderValue)> {
         self.mark.as_deref()?.traceparent.as_ref().map(|traceparent| (&TRACEPARENT, traceparent))
-    }
-
-    /// Spends a request of the budget, or refuses it.
-    pub(super) fn spend(&self, price: Option<Nanos>, body: u64) -> Result<(), Problem> {
-        self.budget.as_ref().map_or(Ok(()), |budget| budget.spend(price, body))
-    }
-
-    /// Spends bytes of an answer.
-    pub(super) fn received(&self, bytes: u64) {
-        if let Some(budget) = &self.budget {
-            budget.received(bytes);
-        }
     }
 
     /// Keeps the failure of an attempt that will be repeated. Of what a server said only the status is told.

@@ -20,7 +20,7 @@ impl Several {
         hedge: &Hedge<'_>,
         request: &Request<'_>,
         made: &Request<'_>,
-        place: &mut Place<'_>,
+        place: Place<'_>,
         visit: &mut Visit<'_>,
         asked: &mut [bool],
     ) -> Outcome {
@@ -28,7 +28,7 @@ impl Several {
         let mut other = index;
         let first = async {
             let peer = &self.servers[index].peer;
-            visit.settled(place.settled(peer.exchange(made, hedge.limits, hedge.tally, pick).await))
+            visit.settled(peer.paid(made, hedge.limits, hedge.tally, pick, place).await)
         };
         let second = || {
             let visit = self.visit_beside(index, asked, hedge.limits.deadline)?;
@@ -65,14 +65,14 @@ impl Several {
         hedge: &'a Hedge<'_>,
         request: &'a Request<'_>,
         mut visit: Visit<'a>,
-    ) -> Option<impl Future<Output = Outcome> + use<'a>> {
+    ) -> Option<impl Future<Output = Outcome>> {
         let server = &self.servers[visit.index];
         let made = self.made_for(server, request).ok()?;
-        let mut place = server.peer.admit_now(&made, hedge.limits, hedge.tally)?;
-        server.sent.fetch_add(1, Ordering::Relaxed);
+        let mut place = server.peer.admit_now(&made)?;
         Some(async move {
-            let exchange = server.peer.exchange(&made, hedge.limits, hedge.tally, visit.pick);
-            visit.settled(place.settled(exchange.await))
+            hedge.pay(&made, &mut place).await?;
+            server.sent.fetch_add(1, Ordering::Relaxed);
+            visit.settled(server.peer.paid(&made, hedge.limits, hedge.tally, visit.pick, place).await)
         })
     }
 }

@@ -52,8 +52,8 @@ def certain(model: ModelProto, *, most: int | None = None) -> dict[str, Shape]:
 def first_sizes(model: ModelProto) -> Iterator[tuple[GraphProto, dict[str, Dim]]]:
     """The first sizes that are sure, graph by graph, outer before inner; of a scalar it is 1.
 
-    Each graph is one of those nested in a copy of the model's, and has what it takes from the graphs around it, too. The
-    nodes are those that the outputs need, in their order.
+    Each graph is one of those nested in a copy of the model's, of which the nodes are left that the outputs need. Sizes
+    of what it takes from the graphs around it are there, too.
     """
     plain = _plain(model, None)
     try:

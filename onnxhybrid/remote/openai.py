@@ -174,8 +174,8 @@ def openai_embeddings(
 ) -> Model:
     """Embeddings of a service of the OpenAI API, a batch in one request, or in slices where it is large.
 
-    Without `batch` one request holds 2048 texts and 256 KiB of text at most, which OpenAI and Azure take; `batch=0` sends
-    all in one.
+    Without `batch` one request holds 2048 texts and 256 KiB of text at most, which OpenAI and Azure take; `batch=0`
+    sends all in one.
 
     Input `text` str["n"], output `embedding` float32["n", d], where d is `dimensions` if that is given.
 
@@ -274,8 +274,8 @@ def embeddings(service: Service, given: Mapping[str, object], common: Mapping[st
 
 
 _SLICES = {"embeddings": Slices(2048, 1 << 18)}
-"""What one request may hold, by operation: OpenAI and Azure take 2048 texts, and 300 000 tokens together. A token has one
-byte at least. Source: https://platform.openai.com/docs/api-reference/embeddings/create."""
+"""What one request may hold, by operation: OpenAI and Azure take 2048 texts, and 300 000 tokens together. A token has
+one byte at least. Source: https://platform.openai.com/docs/api-reference/embeddings/create."""
 
 _UNASKED = "none"
 """The node's encoding_format where none is sent; a node without the attribute asks for base64."""

@@ -1,11 +1,12 @@
 """Bounds the requests of a cascade's remote: who sends its refused rows alone has said that they are independent.
 
-A call is bounded where what it sends are these rows beyond doubt, one for one. Behind a Transpose, say, the first axis may
-be another than that of the rows, and nothing has been said of that.
+A call is bounded where what it sends are these rows beyond doubt, one for one. Behind a Transpose, say, the first axis
+may be another than that of the rows, and nothing has been said of that.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ class _Call:
 
 
 def _are_direct(model: ModelProto, places: Collection[int], rows: Collection[str]) -> bool:
-    """Whether the nodes at these places are outside of functions, and send inputs as they are: nothing is to be proven."""
+    """Whether the nodes at these places are outside of functions, and send inputs as they are, with nothing to prove."""
     calls = [_Call.of(node) for place, node in enumerate(nodes_of(model.graph.node)) if place in places]
     return len(calls) == len(places) and all(call is not None and set(call.sent) <= set(rows) for call in calls)
 
@@ -114,10 +115,8 @@ def _traced(model: ModelProto) -> ModelProto:
     for place, node in enumerate(all_nodes(traced)):
         if is_remote(node):
             node.doc_string = str(place)
-    try:
+    with contextlib.suppress(ValueError):  # what is called in functions is not found, then
         traced = without_functions(traced, is_remote)
-    except ValueError:
-        pass  # what is called in functions is not found, then
     make_sequential(traced.graph)
     return traced
 

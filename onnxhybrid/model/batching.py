@@ -40,7 +40,7 @@ BATCH_BYTES = "batch_bytes"
 """The attribute that bounds the bytes of a request's tensors."""
 
 INDEPENDENT = Slices(1024, 4_000_000)
-"""Where rows are known to be independent. Many gRPC servers refuse messages above 4 MiB, and not all of it is tensors."""
+"""Where rows are known to be independent. Many gRPC servers refuse messages above 4 MiB, tensors and what is beside."""
 
 
 def cut_problem(

@@ -87,7 +87,7 @@ class _Call:
 
 
 def _are_direct(model: ModelProto, places: Collection[int], rows: Collection[str]) -> bool:
-    """Whether the nodes at these places are outside of functions, and send inputs as they are, with nothing to prove."""
+    """Whether the nodes at these places are outside of functions, and send inputs as they are: nothing is to prove."""
     calls = [_Call.of(node) for place, node in enumerate(nodes_of(model.graph.node)) if place in places]
     return len(calls) == len(places) and all(call is not None and set(call.sent) <= set(rows) for call in calls)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import subprocess
 import sys
@@ -14,12 +15,12 @@ from urllib.parse import urlsplit
 import onnxhybrid as oh
 
 PROGRAM = """
-import resource, sys
+import json, resource, sys
 import onnxhybrid as oh
-descriptors, *pairs = sys.argv[1:]
+descriptors, options, *pairs = sys.argv[1:]
 if int(descriptors):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(descriptors),) * 2)
-with oh.endpoint.serve(dict(pair.split("=", 1) for pair in pairs)) as endpoint:
+with oh.endpoint.serve(dict(pair.split("=", 1) for pair in pairs), **json.loads(options)) as endpoint:
     print(endpoint.url, flush=True)
     sys.stdin.read()
 """
@@ -40,6 +41,10 @@ class Process:
         work()
         return self._memory("VmHWM") - before
 
+    def held(self) -> int:
+        """The bytes of memory that it has."""
+        return self._memory("VmRSS")
+
     def descriptors(self) -> int:
         """How many descriptors it has open."""
         return sum(1 for _ in (self._folder / "fd").iterdir())
@@ -50,12 +55,12 @@ class Process:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, models: Mapping[str, oh.Model], descriptors: int = 0) -> Iterator[Process]:
+def serving(folder: Path, models: Mapping[str, oh.Model], descriptors: int = 0, **options: object) -> Iterator[Process]:
     """Serve models from a process that may have so many descriptors (0: as many as this one)."""
     for name, model in models.items():
         model.save(folder / f"{name}.onnx")
     pairs = [f"{name}={folder / name}.onnx" for name in models]
-    command = [sys.executable, "-c", PROGRAM, str(descriptors), *pairs]
+    command = [sys.executable, "-c", PROGRAM, str(descriptors), json.dumps(options), *pairs]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as running:

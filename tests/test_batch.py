@@ -204,7 +204,7 @@ def test_audio_is_not_cut_and_a_chat_is_cut_already() -> None:
     assert oh.validate(oh.remote.openai_chat("m", batch=2))
 
 
-@pytest.mark.parametrize("batch", [0, -1, 1.5, True, "2", 2**32])
+@pytest.mark.parametrize("batch", [-1, 1.5, True, "2", 2**32])
 def test_a_batch_is_a_number_of_rows(batch: Any) -> None:
     with pytest.raises(oh.ModelError, match=r"OH304.*batch"):
         oh.remote.openai_embeddings("m", batch=batch)

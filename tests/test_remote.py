@@ -510,7 +510,7 @@ def test_the_protocol_table_agrees_with_the_builders() -> None:
     given: dict[str, set[str]] = {protocol: set() for protocol in table}
     shared = {"protocol", "endpoint", "model", "version", "input_names", "output_names", "input_shapes", "auth",
               "output_shapes", "option_names", "timeout_ms", "connect_timeout_ms", "attempt_timeout_ms", "retries",
-              "on_error"}  # fmt: skip
+              "on_error", "batch", "batch_bytes"}  # fmt: skip
     for protocol, attributes in nodes:
         assert set(attributes) - shared == set(table[protocol]["attributes"]) - shared
         given[protocol] |= set(json.loads(attributes.get("option_names", b"[]")))

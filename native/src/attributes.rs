@@ -83,6 +83,8 @@ pub const CONNECT_TIMEOUT: Integer = Integer { name: "connect_timeout_ms", defau
 pub const RETRIES: Integer = Integer { name: "retries", default: 2, range: (0, u32::MAX as u64) };
 /// Rows of one request at most; 0 for all in one.
 pub const BATCH: Integer = Integer { name: "batch", default: 0, range: (0, u32::MAX as u64) };
+/// Bytes of the tensors of one request at most, where its rows can be fewer; 0 for any number.
+pub const BATCH_BYTES: Integer = Integer { name: "batch_bytes", default: 0, range: (0, 1 << 40) };
 /// When a second request is sent beside one that takes long, a JSON object; empty for never.
 pub const HEDGE: Text = Text { name: "hedge", default: "" };
 /// What becomes of a failure.
@@ -154,7 +156,7 @@ pub fn json() -> Value {
         ON_ERROR,
     ];
     let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));
-    let integers = [TIMEOUT, CONNECT_TIMEOUT, ATTEMPT_TIMEOUT, RETRIES, BATCH];
+    let integers = [TIMEOUT, CONNECT_TIMEOUT, ATTEMPT_TIMEOUT, RETRIES, BATCH, BATCH_BYTES];
     let integer =
         |row: Integer| json!({"type": "int", "default": row.default, "least": row.range.0, "most": row.range.1});
     let integers = integers.map(|row| (row.name, integer(row)));

@@ -16,7 +16,7 @@ use crate::protocol::headers::Headers;
 use crate::protocol::options::{OptionInput, Options};
 use crate::protocol::spec::{Authentication, Protocol, ProtocolSpec};
 use crate::protocol::table;
-use crate::protocol::{cutting, groups};
+use crate::protocol::{cutting, cutting::Slice, groups};
 use crate::session::endpoints::{Endpoints, Places};
 use crate::session::hedging::Rule;
 use crate::shape::{Shape, ShapeParser};
@@ -54,8 +54,8 @@ pub struct Node {
     pub optional: Optional,
     /// The outputs that travel; those of `on_error="flag"` are not among them.
     pub outputs: Vec<DeclaredOutput>,
-    /// Rows of one request at most, where a batch is cut.
-    pub batch: Option<usize>,
+    /// What one request holds at most, where a batch is cut.
+    pub batch: Option<Slice>,
     /// For each input whether it has the rows that are cut; empty where none are.
     pub with_rows: Vec<bool>,
     /// How many dimension names its shapes have.
@@ -117,8 +117,7 @@ impl Node {
         let given = usize::from(auth == Auth::Input) + option_inputs.len();
         let inputs = reader.inputs(&mut shapes, signature.inputs, given)?;
         let outputs = reader.outputs(&mut shapes, &signature.outputs, flag)?;
-        let batch = attributes::BATCH.read(attributes)?;
-        let (batch, with_rows) = cutting::cut(protocol, &own, batch, (&inputs, &outputs))?;
+        let (batch, with_rows) = cutting::cut(protocol, &own, Slice::read(attributes)?, (&inputs, &outputs))?;
         Ok(Self {
             name: signature.name,
             protocol,

@@ -32,6 +32,7 @@ def serve(
     max_memory_bytes: int = 1 << 30,
     max_connections: int | None = None,
     receive_timeout: float = 60,
+    batch: int | Mapping[str, int] | None = None,
 ) -> Endpoint:
     """Serve models over HTTP: a context manager whose `.url` is the base URL for clients.
 
@@ -63,6 +64,11 @@ def serve(
             more, that which has been waiting for its client for the longest is closed.
         receive_timeout: the seconds in which a request has to arrive; its head has 15 of them at most. An answer of
             which less than 16 KiB a second is taken in as many seconds is given up.
+        batch: rows that a model is given at once, so that what it takes while it runs is bounded: for all models that
+            have rows, or by name; 0 for all rows of a request. A larger batch is run in slices, one after the other.
+            Who gives a number says that the model answers each row by itself. With None that is so where all of its
+            operators are known to look at one row at a time: it is given 1024 rows, and 4 MB, at most. Other models,
+            hybrids among them, are given what came.
 
     Raises:
         Error: OH551, the extra is not installed; OH552, an argument cannot be used or the address is taken; or what
@@ -78,5 +84,5 @@ def serve(
         raise Error("OH551", message) from None
     connections = most_connections() if max_connections is None else max_connections
     hosts = hosts_given(allow_hosts)
-    settings = Settings(token, hosts, max_request_bytes, max_memory_bytes, connections, receive_timeout)
+    settings = Settings(token, hosts, max_request_bytes, max_memory_bytes, connections, receive_timeout, batch)
     return Endpoint(models, host, port, settings)

@@ -42,6 +42,7 @@ def _serve(options: argparse.Namespace) -> None:
         max_memory_bytes=options.max_memory_bytes,
         max_connections=options.max_connections,
         receive_timeout=options.receive_timeout,
+        batch=_batch(options.batch),
     )
     with endpoint:
         print(_greeting(endpoint.url, list(models), token is not None), flush=True)
@@ -58,6 +59,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("models", nargs="+", metavar="name=file.onnx", help="a model and the name to serve it under")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
+    parser.add_argument(
+        "--batch",
+        action="append",
+        default=[],
+        metavar="[name=]ROWS",
+        help="the rows that a model, or each, is given at once: it answers each row by itself (0: all rows of a "
+        "request; default: 1024 where that is known of all of its operators)",
+    )
     _add_limits(parser)
     return parser
 
@@ -106,6 +115,23 @@ def _models(pairs: Sequence[str]) -> dict[str, str]:
             raise Error("OH552", f"two models are called {name!r}")
         models[name] = path
     return models
+
+
+def _batch(given: Sequence[str]) -> int | dict[str, int] | None:
+    """The rows of `--batch` arguments: of all models, or by name.
+
+    Raises:
+        Error: OH552, one of them is no number, or one for all stands beside others.
+    """
+    pairs = [each.rpartition("=") for each in given]
+    if wrong := [rows for _, _, rows in pairs if not rows.isdecimal()]:
+        raise Error("OH552", f"{wrong[0]!r} is no number of rows: write --batch 512, or --batch name=512")
+    named = {name: int(rows) for name, sign, rows in pairs if sign}
+    if len(named) == len(pairs):
+        return named or None
+    if len(pairs) > 1:
+        raise Error("OH552", "--batch comes once for all models, or with a name each")
+    return int(pairs[0][2])
 
 
 def _greeting(url: str, names: Sequence[str], guarded: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Iterable
 from io import BytesIO
@@ -14,6 +15,7 @@ from onnxhybrid.endpoint.answers import error_response
 from onnxhybrid.endpoint.failure import RequestError
 from onnxhybrid.endpoint.hosts import Hosts, named_by
 from onnxhybrid.endpoint.memory import Hold, Memory, Share
+from onnxhybrid.endpoint.returning import give_back
 
 _EMPTY = 16 << 10
 """Bytes that a request takes whatever its body is: buffers, headers, tasks."""
@@ -110,7 +112,8 @@ class MemoryGuard:
         except RequestError as problem:  # there is no room even for a request without a body
             await error_response(problem.message, problem.status, path=scope["path"])(scope, receive, send)
         finally:
-            share.release()
+            if share.release():
+                asyncio.get_running_loop().run_in_executor(None, give_back)
 
 
 def _whole(receive: Receive, hold: Hold, limit: int) -> Receive:

@@ -17,6 +17,9 @@ Raises:
     RequestError: there is no room: status 413 when a request alone is too large, 503 when others have the rest.
 """
 
+_MUCH = 16 << 20
+"""Bytes that requests held, one after the other, when what they left free is worth being returned to the system."""
+
 _FREE = 64 << 20
 _TIMES = 8
 
@@ -37,6 +40,7 @@ class Memory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held = 0
+        self._given = 0
         self._lock = threading.Lock()
 
     @property
@@ -68,10 +72,14 @@ class Memory:
             raise RequestError(f"the request takes more than the {self._limit} bytes of memory that one may hold", 413)
         raise RequestError("other requests hold the memory that this one needs: try again later", 503)
 
-    def give(self, size: int) -> None:
-        """Give back what was taken."""
+    def give(self, size: int) -> bool:
+        """Give back what was taken; whether no request is left, and those that were had much."""
         with self._lock:
             self._held -= size
+            self._given += size
+            much = self._held == 0 and self._given >= _MUCH
+            self._given = 0 if much else self._given
+            return much
 
 
 @final
@@ -91,10 +99,10 @@ class Share:
         self._memory.take(size, held)
         self._held = held + size
 
-    def release(self) -> None:
-        """Give everything back."""
-        self._memory.give(self._held)
-        self._held = 0
+    def release(self) -> bool:
+        """Give everything back; whether it is time to return memory to the system."""
+        held, self._held = self._held, 0
+        return self._memory.give(held)
 
 
 def hold_of(request: Request) -> Hold:

@@ -11,6 +11,8 @@ from onnxhybrid.endpoint.discretion import discreet_outputs, insides, places, to
 from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.log import LOG
 from onnxhybrid.endpoint.runs import Runs
+from onnxhybrid.endpoint.returning import PoollessSession
+from onnxhybrid.endpoint.slices import Batch, Cutting, batch_of
 from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model, TensorSpec, load
@@ -30,6 +32,7 @@ class ServedModel:
         inside: what no caller is told: where its file is, and which servers it calls.
         flagged: whether an output may say what befell a remote call.
         runs: how long it ran, and how often in vain.
+        cutting: how large batches are cut; None where they are not.
     """
 
     name: str
@@ -39,14 +42,15 @@ class ServedModel:
     inside: tuple[str, ...] = ()
     flagged: bool = False
     runs: Runs = field(default_factory=Runs)
+    cutting: Cutting | None = None
 
     @classmethod
-    def of(cls, name: str, given: ModelLike) -> ServedModel:
-        """Load a model, or the file of one, to be served as `name`.
+    def of(cls, name: str, given: ModelLike, batch: Batch = None) -> ServedModel:
+        """Load a model, or the file of one, to be served as `name`, its requests cut as `batch` says.
 
         Raises:
-            Error: OH552, the name cannot stand in a URL, or the protocol has no form for an input or output; or what
-                loading the model raised.
+            Error: OH552, the name cannot stand in a URL, the protocol has no form for an input or output, or it is to
+                be cut and has no rows; or what loading the model raised.
         """
         if not name or not name.isprintable() or "/" in name:
             raise Error("OH552", f"{name!r} cannot be a model's name: it has to be printable, without a slash")
@@ -56,7 +60,11 @@ class ServedModel:
                 raise Error("OH552", f"model {name!r} cannot be served: KServe v2 has no datatype for {spec}")
         inside = (*insides(model.remotes), *places(None if isinstance(given, Model) else os.fspath(given)))
         flagged = any(remote.on_error == "flag" for remote in model.remotes)
-        return cls(name, _by_name(model.inputs), _by_name(model.outputs), Session(given), inside, flagged)
+        rows, meant = batch_of(batch, name)
+        cutting = Cutting.of(name, model, rows, meant=meant)
+        inputs, outputs = _by_name(model.inputs), _by_name(model.outputs)
+        session = Session(given) if cutting else PoollessSession(given)  # slices bound the pool
+        return cls(name, inputs, outputs, session, inside, flagged, cutting)
 
     def check(self, headers: Iterable[TensorHeader]) -> None:
         """Hold the inputs of a request against what the model takes.
@@ -114,9 +122,17 @@ class ServedModel:
             RequestError: status 500, the model failed.
         """
         wanted = list(names) or list(self.outputs)
+        each = self.cutting.each(feeds) if self.cutting else None
+
+        def run(inputs: dict[str, Array]) -> dict[str, Array]:
+            return dict(zip(wanted, self.session.run(wanted, inputs), strict=True))
+
         try:
             with self.runs:
-                outputs = dict(zip(wanted, self.session.run(wanted, feeds), strict=True))
+                outputs = self.cutting.run(run, feeds, each) if self.cutting and each else run(feeds)
+        except RequestError as problem:
+            LOG.error("model %r failed: %s", self.name, problem.message)
+            raise
         except Exception as problem:  # whatever a model does, it is an answer to this client and not the server's end
             LOG.error("model %r failed: %s", self.name, problem)
             raise RequestError(f"model '{self.name}' failed: {told(problem, self.inside)}", 500) from problem

@@ -56,8 +56,10 @@ class Endpoint:
 
     def __init__(self, models: Mapping[str, ModelLike], host: str, port: int, settings: Settings) -> None:
         _check(models, host, port)
+        if isinstance(settings.batch, Mapping) and (unknown := sorted(set(settings.batch) - set(models))):
+            raise Error("OH552", f"batch names {unknown[0]!r}; the models are {', '.join(models)}")
         self._threads = Threads(_THREADS, "onnxhybrid endpoint")
-        served = {name: ServedModel.of(name, model) for name, model in models.items()}
+        served = {name: ServedModel.of(name, model, settings.batch) for name, model in models.items()}
         self._socket = _listen(host, port)
         try:
             hosts = hosts_of(host, self._socket.getsockname()[0], settings.allow_hosts)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
+from onnxhybrid.endpoint.slices import Batch
 from onnxhybrid.errors import Error
 
 _MOST = 1000
@@ -26,6 +27,7 @@ class Settings:
     max_memory_bytes: int
     max_connections: int
     receive_timeout: float
+    batch: Batch = None
 
     def __post_init__(self) -> None:
         token = self.token
@@ -39,6 +41,9 @@ class Settings:
                 raise Error("OH552", f"{name} is {kinds[-1].__name__}, not {type(value).__name__}")
             if not (value > 0 and math.isfinite(value)):
                 raise Error("OH552", f"{name} is {value}; it has to be above 0")
+        for rows in self.batch.values() if isinstance(self.batch, Mapping) else (self.batch,):
+            if rows is not None and (not isinstance(rows, int) or isinstance(rows, bool) or rows < 0):
+                raise Error("OH552", f"batch is an int from 0, the rows of one run, or one by model, not {rows!r}")
 
 
 def hosts_given(allow_hosts: object) -> tuple[str, ...]:

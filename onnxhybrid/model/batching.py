@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from onnxhybrid.library import protocols
 from onnxhybrid.model.tensor_spec import Shape
@@ -15,27 +16,64 @@ Named = tuple[str, Shape | None]
 """A tensor's name on the wire, and its declared shape; None where its rank is unknown."""
 
 
+@dataclass(frozen=True)
+class Slices:
+    """What one request of a batch holds at most, as a node's attributes say it.
+
+    Attributes:
+        rows: the rows; 0 for any number.
+        bytes: the bytes of its tensors, as long as it has more than one row; 0 for any number.
+    """
+
+    rows: int
+    bytes: int
+
+    def attributes(self) -> dict[str, int]:
+        """These as attributes of a node."""
+        return {BATCH: self.rows, BATCH_BYTES: self.bytes}
+
+
+BATCH = "batch"
+"""The attribute that bounds the rows of a request."""
+
+BATCH_BYTES = "batch_bytes"
+"""The attribute that bounds the bytes of a request's tensors."""
+
+INDEPENDENT = Slices(1024, 4_000_000)
+"""Where rows are known to be independent. Many gRPC servers refuse messages above 4 MiB, tensors and what is beside."""
+
+
 def cut_problem(
-    protocol: str, batch: int, inputs: Sequence[Named], outputs: Iterable[Named], whole: Collection[str] = ()
+    protocol: str, slices: Slices, inputs: Sequence[Named], outputs: Iterable[Named], whole: Collection[str] = ()
 ) -> str | None:
-    """Why a batch cannot be cut into slices of `batch` rows; None where it can, and where 0 says that it is not.
+    """Why a batch cannot be cut into slices; None where it can, and where these bound nothing.
 
     Tensors that are `whole` have no rows, whatever their shape.
     """
     form = protocols()[protocol]["batch"]
-    if not batch or form == "row":
+    if slices == Slices(0, 0) or form == "row":
         return None
+    told = f"batch is {slices.rows}" if slices.rows else f"batch_bytes is {slices.bytes}"
     if form == "whole":
-        return f"batch is {batch}, and what {protocol} sends has no rows"
-    leading = next((shape for name, shape in inputs if name not in whole and _shares_rows(shape, shape)), ())
+        return f"{told}, and what {protocol} sends has no rows"
+    leading = _rows(inputs, whole)
     if leading == ():
-        return f"batch is {batch}, and no input has a first size that is left open, as in ('n', 64)"
+        return f"{told}, and no input has a first size that is left open, as in ('n', 64)"
     other = next((name for name, shape in outputs if name in whole or not _shares_rows(shape, leading)), None)
     if other is not None:
-        return (
-            f"batch is {batch}, and by its declared first size the rows of output {other!r} are not those of the inputs"
-        )
+        return f"{told}, and by its declared first size the rows of output {other!r} are not those of the inputs"
     return None
+
+
+def with_rows(inputs: Sequence[Named], whole: Collection[str] = ()) -> list[bool]:
+    """Which inputs are cut where a batch is."""
+    leading = _rows(inputs, whole)
+    return [leading != () and name not in whole and _shares_rows(shape, leading) for name, shape in inputs]
+
+
+def _rows(inputs: Sequence[Named], whole: Collection[str]) -> Shape | None:
+    """The shape of the first input with rows; that of a scalar where there is none."""
+    return next((shape for name, shape in inputs if name not in whole and _shares_rows(shape, shape)), ())
 
 
 def listed(names: Sequence[str], shapes: object) -> list[Named]:

@@ -22,7 +22,7 @@ from onnxhybrid.diagnostics import Finding, Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.library import attributes, protocols
 from onnxhybrid.model import request_groups
-from onnxhybrid.model.batching import cut_problem, listed
+from onnxhybrid.model.batching import BATCH, BATCH_BYTES, Slices, cut_problem, listed
 from onnxhybrid.model.dtypes import is_container, type_name
 from onnxhybrid.model.functions import key_of
 from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, nodes_of
@@ -170,8 +170,11 @@ def _attribute_problems(node: NodeProto, spec: RemoteSpec) -> Iterator[str]:
     """Why no session takes a node that can be read: a number out of its range, or nothing that its protocol needs."""
     values, inputs = attributes_of(node), option_names(node)
     for name, row in attributes().items():
-        if "least" in row and not row["least"] <= values.get(name, row["default"]) <= row["most"]:
-            yield f"attribute {name!r} is {values[name]}, not from {row['least']} to {row['most']}"
+        value = values.get(name, row["default"]) if "least" in row else None
+        if "least" in row and not isinstance(value, int):
+            yield f"attribute {name!r} is no int"
+        elif "least" in row and not row["least"] <= value <= row["most"]:
+            yield f"attribute {name!r} is {value}, not from {row['least']} to {row['most']}"
     if spec.protocol in protocols() and (problem := _cut_problem(node, spec)):
         yield problem
     protocol = protocols().get(spec.protocol, {"required": (), "required_options": ()})
@@ -184,14 +187,14 @@ def _attribute_problems(node: NodeProto, spec: RemoteSpec) -> Iterator[str]:
 def _cut_problem(node: NodeProto, spec: RemoteSpec) -> str | None:
     """Why no session cuts the batch of a node as it says."""
     values = attributes_of(node)
-    batch = values.get("batch", 0)
-    if not isinstance(batch, int):
-        return "attribute 'batch' is no int"
+    slices = Slices(values.get(BATCH, 0), values.get(BATCH_BYTES, 0))
+    if not (isinstance(slices.rows, int) and isinstance(slices.bytes, int)):
+        return None  # which is told already
     inputs, outputs = (
         listed(names, values.get(attribute))
         for names, attribute in ((spec.inputs, "input_shapes"), (spec.outputs, "output_shapes"))
     )
-    return cut_problem(spec.protocol, batch, inputs, outputs, blobs_of(node))
+    return cut_problem(spec.protocol, slices, inputs, outputs, blobs_of(node))
 
 
 def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:

@@ -5,15 +5,15 @@ What else a file declares of a tensor may be stale, and ONNX Runtime alone would
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from onnxhybrid.model.fragile import inferred
-from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, reads
+from onnxhybrid.model.graphs import attribute_graphs, nested_graphs, reads, value_infos
 from onnxhybrid.model.messages import copied
 from onnxhybrid.model.remote_spec import gives_results
-from onnxhybrid.model.tensor_spec import Shape, shape_of
+from onnxhybrid.model.tensor_spec import Dim, Shape, shape_of
 
 NEAR = 300
 """So many nodes before the outputs of a large model are looked at, unless their sizes have to be known."""
@@ -47,6 +47,32 @@ def certain(model: ModelProto, *, most: int | None = None) -> dict[str, Shape]:
         for name, shape in shapes.items()
         if shape is not None
     }
+
+
+def first_sizes(model: ModelProto) -> Iterator[tuple[GraphProto, dict[str, Dim]]]:
+    """The first sizes that are sure, graph by graph, outer before inner; of a scalar it is 1.
+
+    Each graph is one of those nested in a copy of the model's, of which the nodes are left that the outputs need. Sizes
+    of what it takes from the graphs around it are there, too.
+    """
+    plain = _plain(model, None)
+    try:
+        found = inferred(plain).graph
+    except Exception:  # noqa: BLE001  # as in `certain`
+        found = plain.graph
+    yield from _sizes_within(found, {})
+
+
+def _sizes_within(graph: GraphProto, outer: dict[str, Dim]) -> Iterator[tuple[GraphProto, dict[str, Dim]]]:
+    shapes = {name: shape_of(value) for name, value in value_infos(graph).items()}
+    shapes |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    own = {name: None if shape is None else (shape or (1,))[0] for name, shape in shapes.items()}
+    written = {name: None for node in graph.node for name in node.output}
+    known = {**outer, **written, **own}
+    yield graph, known
+    for node in graph.node:
+        for inner in attribute_graphs(node):
+            yield from _sizes_within(inner, known)
 
 
 def _plain(model: ModelProto, most: int | None) -> ModelProto:

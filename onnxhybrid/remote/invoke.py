@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper
 
 from onnxhybrid import library
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.batching import cut_problem
+from onnxhybrid.model.batching import BATCH, Slices, cut_problem
 from onnxhybrid.model.check import endpoint_problem
 from onnxhybrid.model.keywords import known_keywords, require_known
 from onnxhybrid.model.model import Model
@@ -67,9 +67,10 @@ class CallSettings:
         if not isinstance(self.retries, int) or isinstance(self.retries, bool) or not 0 <= self.retries <= 100:
             raise ModelError("OH304", f"retries is an int from 0 to 100, not {self.retries!r}")
         if self.batch is not None and (
-            not isinstance(self.batch, int) or isinstance(self.batch, bool) or not 0 < self.batch < 2**32
+            not isinstance(self.batch, int) or isinstance(self.batch, bool) or not 0 <= self.batch < 2**32
         ):
-            raise ModelError("OH304", f"batch is an int from 1, the rows of one request, or None, not {self.batch!r}")
+            said = "batch is the rows of one request, an int, 0 for all rows in one, or None"
+            raise ModelError("OH304", f"{said}, not {self.batch!r}")
         if problem := hedge_problem(self.hedge, self.timeout, self.attempt_timeout):
             raise ModelError("OH304", problem)
         if self.on_error not in ("raise", "flag"):
@@ -103,7 +104,7 @@ class CallSettings:
             "connect_timeout_ms": _milliseconds(self.connect_timeout),
             "attempt_timeout_ms": 0 if self.attempt_timeout is None else _milliseconds(self.attempt_timeout),
             "retries": self.retries,
-            **({"batch": self.batch} if self.batch else {}),
+            **({} if self.batch is None else {BATCH: self.batch}),
             **({"hedge": self.hedge.attribute} if self.hedge else {}),
             "on_error": self.on_error,
         }
@@ -181,8 +182,9 @@ def invoke(
     outputs: Sequence[TensorSpec],
     settings: CallSettings,
     options: Options | None = None,
+    slices: Slices | None = None,
 ) -> Model:
-    """A Model of one Invoke node; its tensors are called as on the wire.
+    """A Model of one Invoke node; its tensors are called as on the wire. It has `slices` where its `batch` is None.
 
     Raises:
         ModelError: OH110, a description is malformed; OH301, two tensors have one name, or the protocol has no form for
@@ -198,10 +200,13 @@ def invoke(
     public = (*((token,) if token else ()), *options.inputs, *map(leaveable, inputs))
     results = (*outputs, *(FLAGS if settings.on_error == "flag" else ()))
     _distinct((*public, *results))
+    cut = (slices if settings.batch is None else None) or Slices(settings.batch or 0, 0)
     node = _node(target, inputs, outputs, settings, options)
     taken, given = ([(spec.name, spec.shape) for spec in tensors] for tensors in (inputs, outputs))
-    if problem := cut_problem(target.protocol, settings.batch or 0, taken, given, blobs_of(node)):
+    if problem := cut_problem(target.protocol, cut, taken, given, blobs_of(node)):
         raise ModelError("OH304", problem)
+    if cut is slices:
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in cut.attributes().items())
     node.input.extend(spec.name for spec in public)
     node.output.extend(spec.name for spec in results)
     graph = helper.make_graph(

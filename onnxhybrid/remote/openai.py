@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model.batching import Slices
 from onnxhybrid.model.model import Model
 from onnxhybrid.model.tensor_spec import Input, TensorSpec
 from onnxhybrid.remote.auth import Credential
@@ -171,7 +172,10 @@ def openai_embeddings(
     extra: Fields | None = None,
     **common: Any,
 ) -> Model:
-    """Embeddings of a service of the OpenAI API, a batch in one request.
+    """Embeddings of a service of the OpenAI API, a batch in one request, or in slices where it is large.
+
+    Without `batch` one request holds 2048 texts and 256 KiB of text at most, which OpenAI and Azure take; `batch=0`
+    sends all in one.
 
     Input `text` str["n"], output `embedding` float32["n", d], where d is `dimensions` if that is given.
 
@@ -227,7 +231,7 @@ class Service:
         name = options.attributes.pop("model", "")
         target = Target(self.protocol(operation), self.url, str(name))
         taken, result = tensors
-        return invoke(target, (taken,), (result,), settings, options)
+        return invoke(target, (taken,), (result,), settings, options, _SLICES.get(operation))
 
 
 def audio(service: Service, given: Mapping[str, object], translate: object, common: Mapping[str, Any]) -> Model:
@@ -268,6 +272,10 @@ def embeddings(service: Service, given: Mapping[str, object], common: Mapping[st
     tensors = TensorSpec("text", "str", ("n",)), TensorSpec("embedding", "float32", ("n", width))
     return service.model("embeddings", tensors, asked, common)
 
+
+_SLICES = {"embeddings": Slices(2048, 1 << 18)}
+"""What one request may hold, by operation: OpenAI and Azure take 2048 texts, and 300 000 tokens together. A token has
+one byte at least. Source: https://platform.openai.com/docs/api-reference/embeddings/create."""
 
 _UNASKED = "none"
 """The node's encoding_format where none is sent; a node without the attribute asks for base64."""

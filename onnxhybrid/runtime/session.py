@@ -88,7 +88,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         sealed = Sealed(credentials)
         del credentials  # a report of an error would show it
         sealed.check()
-        options = sess_options if sess_options is not None else onnxruntime.SessionOptions()
+        options = sess_options if sess_options is not None else self._fresh_options()
         check_opening(options, providers)
         if isinstance(policy, Policy) and policy.ceilings is not None:
             model_or_path = policy.ceilings.held(model_or_path)
@@ -107,6 +107,11 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         self._observation = Observation(self._scope)
         self._quiet = quiet()
         self._open(functools.partial(super().__init__, source.graph, options, providers=providers))
+
+    @staticmethod
+    def _fresh_options() -> onnxruntime.SessionOptions:
+        """The options of a session that is given none."""
+        return onnxruntime.SessionOptions()
 
     def _open(self, make: Callable[[], None]) -> None:
         """Let ONNX Runtime make its session, whose remote nodes then belong to this one's scope."""

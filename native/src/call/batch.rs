@@ -1,50 +1,71 @@
 //! A batch as requests (one, one for each row, or one for each slice of rows), and the answers put together again.
 
+use std::time::Instant;
+
+use http::HeaderMap;
+
 use super::Call;
-use super::requests::{Cut, Requests};
+use super::prepared::Invocation;
+use super::requests::{Cut, Requests, Slices};
 use crate::failure::{Code, Problem};
-use crate::protocol::{Asked, Batch};
+use crate::protocol::cutting::Slice;
+use crate::protocol::{Asked, Batch, headers};
 use crate::tensor::{InputTensor, OutputTensor};
-use crate::transport::Response;
+use crate::transport::{Limits, Request, Response, side_by_side};
+
+/// Requests of one call that are under way at a time.
+const SIDE_BY_SIDE: usize = 16;
 
 impl Call {
-    /// The requests of a call; none where the service takes no empty batch.
-    pub(super) fn requests<'a>(&self, tensors: &'a [InputTensor<'a>], asked: &Asked) -> Result<Requests<'a>, Problem> {
+    /// The requests of a call; none where the service takes no empty batch. One that carries all rows is made until
+    /// `deadline` at most.
+    pub(super) fn requests<'a>(
+        &self,
+        tensors: &'a [InputTensor<'a>],
+        asked: &Asked,
+        deadline: Instant,
+    ) -> Result<Requests<'a>, Problem> {
         if asked.rows == 0 && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row) {
-            return Ok(Requests { list: Vec::new(), cut: None });
+            return Ok(Requests::None);
         }
         let Some(cut) = self.cut(tensors, asked)? else {
-            return Ok(Requests { list: vec![self.protocol.request(tensors, asked)?], cut: None });
+            return self.in_form(deadline, || self.protocol.request(tensors, asked)).map(Requests::One);
         };
-        let request = |index| {
-            let range = cut.range(index);
-            let asked = Asked { rows: range.len(), ..asked.clone() };
-            let slice = |(index, tensor): (usize, &'a InputTensor<'a>)| {
-                if self.has_rows(index, tensor) { tensor.slice(range.clone()) } else { tensor.clone() }
-            };
-            let tensors: Vec<_> = tensors.iter().enumerate().map(slice).collect();
-            self.protocol.request(&tensors, &asked).map_err(|problem| cut.problem(index, problem))
-        };
-        let list: Result<_, _> = (0..cut.requests()).map(request).collect();
-        Ok(Requests { list: list?, cut: Some(cut) })
+        let slices = Slices { tensors, cut, asked: asked.clone(), headers: HeaderMap::new() };
+        // Such services are paid by the row: of rows that cannot all be sent, none is.
+        if self.node.protocol.batch != Batch::Request {
+            (0..slices.cut.requests()).try_for_each(|index| self.slice(index, &slices, deadline).map(drop))?;
+        }
+        Ok(Requests::Slices(slices))
     }
 
     /// How the rows are spread; `None` where one request carries them all.
     fn cut(&self, tensors: &[InputTensor], asked: &Asked) -> Result<Option<Cut>, Problem> {
-        let with_rows = tensors.iter().enumerate().filter(|(index, tensor)| self.has_rows(*index, tensor));
-        let mut counts = with_rows.map(|(_, tensor)| tensor.rows());
-        let cut = match (self.node.protocol.batch, self.node.batch) {
-            (Batch::Row, _) => Cut { rows: asked.rows, each: 1 },
-            (_, Some(most)) => Cut { rows: counts.clone().next().unwrap_or(0), each: most },
+        let slice = match (self.node.protocol.batch, self.node.batch) {
+            (Batch::Row, _) => return Ok((asked.rows > 1).then(|| Cut::singly(asked.rows))),
             (_, None) => return Ok(None),
+            (_, Some(slice)) => slice,
         };
-        if self.node.protocol.batch != Batch::Row && cut.rows <= cut.each {
+        let (mut rows, mut taken, mut whole) = (Vec::with_capacity(tensors.len()), 0usize, 0);
+        for (index, tensor) in tensors.iter().enumerate() {
+            let bytes = tensor.bytes(0..tensor.rows());
+            if self.has_rows(index, tensor) {
+                taken = taken.saturating_add(bytes);
+                rows.push(tensor);
+            } else {
+                whole += bytes;
+            }
+        }
+        let Some(count) = rows.first().map(|tensor| tensor.rows()) else { return Ok(None) };
+        let room = room(slice.bytes, whole);
+        if count <= 1 || (count <= slice.rows && taken <= room) {
             return Ok(None);
         }
-        match counts.any(|count| count != cut.rows) {
-            true => Err(Problem::new(Code::Input, "the inputs differ in their number of rows")),
-            false => Ok(Some(cut)),
+        if rows.iter().any(|tensor| tensor.rows() != count) {
+            return Err(Problem::new(Code::Input, "the inputs differ in their number of rows"));
         }
+        let bytes = |row: usize| rows.iter().map(|tensor| tensor.bytes(row..row + 1)).sum();
+        Ok(Some(Cut::fitting(count, Slice { bytes: room, ..slice }, bytes)))
     }
 
     fn has_rows(&self, input: usize, tensor: &InputTensor) -> bool {
@@ -53,8 +74,45 @@ impl Call {
             || self.node.with_rows.get(input).is_some_and(|has_rows| *has_rows && !left_out())
     }
 
+    /// The request of one slice, made until `deadline` at most.
+    fn slice<'a>(&self, index: usize, slices: &Slices<'a>, deadline: Instant) -> Result<Request<'a>, Problem> {
+        let range = slices.cut.range(index);
+        let asked = Asked { rows: range.len(), ..slices.asked.clone() };
+        let slice = |(input, tensor): (usize, &'a InputTensor<'a>)| {
+            if self.has_rows(input, tensor) { tensor.slice(range.clone()) } else { tensor.clone() }
+        };
+        let tensors: Vec<_> = slices.tensors.iter().enumerate().map(slice).collect();
+        let request = self.in_form(deadline, || self.protocol.request(&tensors, &asked));
+        let mut request = request.map_err(|problem| slices.cut.problem(index, problem))?;
+        headers::set(&mut request.headers, &slices.headers);
+        Ok(request)
+    }
+
+    /// The successful answers to all slices, in their order. The first failure ends the others.
+    pub(super) async fn all(
+        &self,
+        slices: &Slices<'_>,
+        limits: &Limits,
+        invocation: &Invocation,
+    ) -> Result<Vec<Response>, Problem> {
+        let answers = (0..slices.cut.requests()).map(|index| self.one_of(index, slices, limits, invocation));
+        side_by_side(answers, SIDE_BY_SIDE).await
+    }
+
+    async fn one_of(
+        &self,
+        index: usize,
+        slices: &Slices<'_>,
+        limits: &Limits,
+        invocation: &Invocation,
+    ) -> Result<Response, Problem> {
+        let request = self.slice(index, slices, limits.deadline)?;
+        let answer = self.one(&request, limits, invocation).await;
+        answer.map_err(|problem| slices.cut.problem(index, problem))
+    }
+
     /// The outputs in the answers to all requests of a call whose rows are spread over several.
-    pub(super) fn joined(&self, responses: &[Response], cut: Cut, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+    pub(super) fn joined(&self, responses: &[Response], cut: &Cut, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
         let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
         for (request, response) in responses.iter().enumerate() {
             let asked = Asked { rows: cut.range(request).len(), ..asked.clone() };
@@ -78,4 +136,10 @@ impl Call {
             _ => Ok(outputs),
         }
     }
+}
+
+/// What the rows of a request may take of `bytes`, where `whole` go along with each. They have half of it at least: else
+/// a large tensor that goes along would leave each row a request of its own.
+fn room(bytes: usize, whole: usize) -> usize {
+    bytes.saturating_sub(whole).max(bytes / 2)
 }

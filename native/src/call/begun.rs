@@ -9,7 +9,7 @@ use super::requests::Requests;
 use super::taped::Recalled;
 use super::task::Task;
 use crate::failure::{Code, Failure, Problem};
-use crate::tensor::{InputTensor, OutputTensor};
+use crate::tensor::{InputTensor, OutputTensor, OwnedTensor};
 use crate::transport::runtime::{Ended, wait};
 use crate::transport::{Limits, Response};
 
@@ -40,9 +40,10 @@ impl Call {
         started: Instant,
     ) -> Answers {
         let (call, invocation) = (self.clone(), invocation.clone());
-        let requests = requests.into_owned();
+        let (requests, mut tensors) = requests.into_owned();
         Task::spawn(async move {
-            let exchange = call.exchange(requests, &limits, &invocation);
+            let lent: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
+            let exchange = call.exchange(requests.over(&lent), &limits, &invocation);
             let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
             (answer.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
         })

@@ -10,7 +10,6 @@ use http::header::CONTENT_TYPE;
 
 use super::Call;
 use super::prepared::Invocation;
-use super::requests::Requests;
 use crate::failure::{Code, Problem};
 use crate::protocol::spec::Forms;
 use crate::run::bounds::{self, Beyond};
@@ -25,19 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const DESCRIPTION: u64 = 1 << 20;
 
 impl Call {
-    /// The requests that `make` gives, made until `deadline` at most, in JSON where the server is to have that.
+    /// The request that `make` gives, made until `deadline` at most, in JSON where the server is to have that.
     pub(super) fn in_form<'a>(
         &self,
         deadline: Instant,
-        make: impl FnOnce() -> Result<Requests<'a>, Problem>,
-    ) -> Result<Requests<'a>, Problem> {
+        make: impl FnOnce() -> Result<Request<'a>, Problem>,
+    ) -> Result<Request<'a>, Problem> {
         let forms = self.protocol.forms().filter(|forms| self.form(*forms) == Some(Form::Json));
         self.made(deadline, || match forms {
-            Some(forms) => {
-                let Requests { list, cut } = make()?;
-                let list: Result<_, _> = list.iter().map(|request| forms.to_json(request)).collect();
-                Ok(Requests { list: list?, cut })
-            }
+            Some(forms) => forms.to_json(&make()?),
             None => make(),
         })
     }

@@ -18,10 +18,7 @@ use crate::session::stats::{NodeStats, Sample};
 use crate::shape::Sizes;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::runtime::Ended;
-use crate::transport::{Limits, Peer, Response, Several, Tally, Watch, side_by_side};
-
-/// Requests of one call that are under way at a time.
-const SIDE_BY_SIDE: usize = 16;
+use crate::transport::{Limits, Peer, Response, Several, Tally, Watch};
 
 /// A node, ready to be called by any number of threads at once.
 pub struct Call {
@@ -164,9 +161,9 @@ impl Call {
             invocation.tally.account.ask_for(&self.models(tensors, &asked));
         }
         let headers = self.node.headers.of(&asked.options)?;
-        let mut requests = self.in_form(deadline, || self.requests(tensors, &asked))?;
-        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
-        let cut = requests.cut;
+        let mut requests = self.requests(tensors, &asked, deadline)?;
+        requests.headers().into_iter().for_each(|own| headers::set(own, &headers));
+        let cut = requests.cut();
         Ok((requests, Expected { sizes, asked, cut }))
     }
 
@@ -208,43 +205,26 @@ impl Call {
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Vec<Response>, Problem> {
-        if requests.list.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(of_each) = requests.headers() else { return Ok(Vec::new()) };
         if let Auth::Credential(name) = &self.node.auth {
             self.check_others(name)?;
             let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
             let header = self.node.authentication.header(secret);
-            for request in &mut requests.list {
-                request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
-            }
+            of_each.extend(header.map(|(name, value)| (Some(name), value)));
         }
         self.node.headers.credentials().iter().try_for_each(|(_, name)| self.check_others(name))?;
         let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
-        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
+        headers::set(of_each, &headers);
         secrets.extend_from_slice(&self.keys);
         let _ = invocation.tally.others.set(secrets);
-        if let [only] = requests.list.as_slice() {
-            return Ok(vec![self.one(only, limits, invocation).await?]);
+        match requests {
+            Requests::None => Ok(Vec::new()),
+            Requests::One(request) => Ok(vec![self.one(&request, limits, invocation).await?]),
+            // Apart from the future of one request, which would be the larger for it.
+            Requests::Slices(slices) => Box::pin(self.all(&slices, limits, invocation)).await,
         }
-        let mut answers = Vec::with_capacity(requests.list.len());
-        for index in 0..requests.list.len() {
-            answers.push(self.one_of(index, &requests, limits, invocation));
-        }
-        side_by_side(answers, SIDE_BY_SIDE).await
-    }
-
-    async fn one_of(
-        &self,
-        index: usize,
-        requests: &Requests<'_>,
-        limits: &Limits,
-        invocation: &Invocation,
-    ) -> Result<Response, Problem> {
-        let answer = self.one(&requests.list[index], limits, invocation).await;
-        answer.map_err(|problem| requests.problem(index, problem))
     }
 
     pub(super) fn limits(&self, started: Instant) -> Limits {
@@ -292,7 +272,7 @@ impl Call {
         let outputs = match (responses, cut) {
             ([], _) => return Ok(self.node.emptied()),
             ([whole, ..], None) => self.protocol.outputs(whole, asked)?,
-            (slices, Some(cut)) => self.joined(slices, *cut, asked)?,
+            (slices, Some(cut)) => self.joined(slices, cut, asked)?,
         };
         self.fit(sizes, &outputs)?;
         Ok(outputs)

@@ -5,22 +5,42 @@ use std::collections::HashSet;
 use super::declared::{DeclaredInput, DeclaredOutput, OwnAttributes};
 use super::kserve::blobs;
 use super::spec::{Batch, ProtocolSpec};
+use crate::attributes::{Attributes, BATCH, BATCH_BYTES};
 use crate::failure::{Problem, malformed};
 
-/// Rows of one request at most, and for each input whether it has rows, where the attribute `batch` is `most`.
+/// What one request of a batch that is cut may hold; it has one row at least, whatever that takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slice {
+    /// Rows at most.
+    pub rows: usize,
+    /// Bytes of tensors at most.
+    pub bytes: usize,
+}
+
+impl Slice {
+    /// Reads the attributes `batch` and `batch_bytes`; `None` where neither bounds a request.
+    pub fn read(attributes: &dyn Attributes) -> Result<Option<Self>, Problem> {
+        let (rows, bytes) = (BATCH.read(attributes)?, BATCH_BYTES.read(attributes)?);
+        let most = |bound| if bound == 0 { usize::MAX } else { usize::try_from(bound).unwrap_or(usize::MAX) };
+        Ok((rows, bytes).ne(&(0, 0)).then(|| Self { rows: most(rows), bytes: most(bytes) }))
+    }
+}
+
+/// How a batch is cut, and for each input whether it has rows, where its node asks for slices.
 pub fn cut(
     protocol: &ProtocolSpec,
     own: &OwnAttributes,
-    most: u64,
+    slice: Option<Slice>,
     (inputs, outputs): (&[DeclaredInput], &[DeclaredOutput]),
-) -> Result<(Option<usize>, Vec<bool>), Problem> {
-    match protocol.batch {
-        _ if most == 0 => Ok((None, Vec::new())),
-        Batch::Whole => Err(malformed(format!("batch is {most}, and what {} sends has no rows", protocol.name))),
-        Batch::Row => Ok((None, Vec::new())),
-        Batch::Request | Batch::Filled => {
+) -> Result<(Option<Slice>, Vec<bool>), Problem> {
+    match (protocol.batch, slice) {
+        (_, None) | (Batch::Row, _) => Ok((None, Vec::new())),
+        (Batch::Whole, _) => {
+            Err(malformed(format!("a batch is cut into rows, and what {} sends has none", protocol.name)))
+        }
+        (Batch::Request | Batch::Filled, slice) => {
             let whole = blobs::names(own.text(blobs::ATTRIBUTE));
-            Ok((Some(usize::try_from(most).unwrap_or(usize::MAX)), with_rows(inputs, outputs, &whole)?))
+            Ok((slice, with_rows(inputs, outputs, &whole)?))
         }
     }
 }

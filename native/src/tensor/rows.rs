@@ -13,6 +13,20 @@ impl InputTensor<'_> {
         self.shape.first().map_or(1, |rows| usize::try_from(*rows).unwrap_or(0))
     }
 
+    /// Bytes that some of its [`Self::rows`] take on the wire; of a string those of its length, too.
+    pub fn bytes(&self, rows: Range<usize>) -> usize {
+        let all = self.rows().max(1);
+        match &self.data {
+            InputData::Raw(bytes) => bytes.len() / all * rows.len(),
+            InputData::Text(strings) => {
+                let size = strings.starts.len() / all;
+                let content = strings.start(rows.end * size) - strings.start(rows.start * size);
+                content + rows.len() * size * LENGTH
+            }
+            InputData::Blob(bytes) => bytes.len(),
+        }
+    }
+
     /// Some of its [`Self::rows`]; a scalar is its own only row.
     pub fn slice(&self, rows: Range<usize>) -> InputTensor<'_> {
         let (all, mut shape) = (self.rows(), self.shape.clone());
@@ -34,10 +48,17 @@ impl InputTensor<'_> {
     }
 }
 
+/// Bytes of the length that stands before each string.
+const LENGTH: usize = 4;
+
 impl Strings {
+    /// Where a string starts, or would after the last.
+    fn start(&self, string: usize) -> usize {
+        self.starts.get(string).copied().unwrap_or(self.content.len())
+    }
+
     fn slice(&self, strings: Range<usize>) -> Self {
-        let start = |string: usize| self.starts.get(string).copied().unwrap_or(self.content.len());
-        let (first, end) = (start(strings.start), start(strings.end));
+        let (first, end) = (self.start(strings.start), self.start(strings.end));
         Self {
             content: self.content[first..end].to_vec(),
             starts: self.starts[strings].iter().map(|at| at - first).collect(),

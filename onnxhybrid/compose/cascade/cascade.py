@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnx import TensorProto
 
@@ -18,6 +18,7 @@ from onnxhybrid.compose.cascade import verdict
 from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.cascade.rows import rows_of
+from onnxhybrid.compose.cascade.slicing import sliced
 from onnxhybrid.compose.cascade.speculation import start_early
 from onnxhybrid.compose.judge.reach import check_reach, check_rows
 from onnxhybrid.compose.judge.suiting import Suited, suited
@@ -44,10 +45,13 @@ def cascade(
         remote: the model that is asked where the judge refuses; it gives what local gives, but need not give what only
             the judge reads.
         accept: the judge: a Model with one bool output that reads outputs of `local` by name.
-        rows: send the refused rows only, in one request, and put the answers in their places; nothing is sent where
-            there are none. The judge gives a verdict for each row (of several for one, all have to hold). An input of
-            remote has rows if its first size is not fixed and is called like that of the other inputs, or has no name;
-            tokens and options, of a fixed first size, are passed whole. Without it all rows are sent if one is refused.
+        rows: send the refused rows only, and put the answers in their places; nothing is sent where there are none. It
+            says that remote answers each row by itself: many rows are sent in several requests, side by side, each of
+            1024 rows and 4 MB of tensors at most (a row that is larger goes alone), by each call that sends these rows
+            and has no `batch` of its own. The judge gives a verdict for each row (of several for one, all have to
+            hold). An input of remote has rows if its first size is not fixed and is called like that of the other
+            inputs, or has no name; tokens and options, of a fixed first size, are passed whole. Without it all rows are
+            sent if one is refused.
         speculate: send at once what needs no other remote answer, and cancel it when local is accepted; the run does
             not wait for it then, and does not fail if it fails. With rows=True all rows are sent ahead, and
             those that are refused are taken from the answer.
@@ -78,6 +82,7 @@ def cascade(
     cut = rows_of(parts.local, parts.remote, offered.answers) if rows else None
     if cut:
         check_rows(parts.judge.model, parts.local.outputs, offered.answers)
+        parts = replace(parts, remote=parts.remote.of(sliced(parts.remote.model, cut)))
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
     written = computed(offered.all, [parts.local, parts.remote])
     ready = _prepared(parts, offered, cut, report=report, ahead=speculate)

@@ -10,8 +10,8 @@ from typing import Any
 from onnxhybrid.endpoint.discretion import discreet_outputs, insides, places, told
 from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.log import LOG
-from onnxhybrid.endpoint.runs import Runs
 from onnxhybrid.endpoint.returning import PoollessSession
+from onnxhybrid.endpoint.runs import Runs
 from onnxhybrid.endpoint.slices import Batch, Cutting, batch_of
 from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader
 from onnxhybrid.errors import Error

@@ -112,7 +112,12 @@ impl Call {
     }
 
     /// The outputs in the answers to all requests of a call whose rows are spread over several.
-    pub(super) fn joined(&self, responses: &[Response], cut: &Cut, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+    pub(super) fn joined(
+        &self,
+        responses: &[Response],
+        cut: &Cut,
+        asked: &Asked,
+    ) -> Result<Vec<OutputTensor>, Problem> {
         let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
         for (request, response) in responses.iter().enumerate() {
             let asked = Asked { rows: cut.range(request).len(), ..asked.clone() };

@@ -124,7 +124,15 @@ mod tests {
         let stats = NodeStats::default();
         for (millis, error) in [(10, None), (20, Some(Code::Status)), (30, Some(Code::Status))] {
             let latency = Duration::from_millis(millis);
-            stats.add(&Sample { latency, retries: 1, hedges: 2, bytes_out: 5, bytes_in: 7, error, ..Sample::default() });
+            stats.add(&Sample {
+                latency,
+                retries: 1,
+                hedges: 2,
+                bytes_out: 5,
+                bytes_in: 7,
+                error,
+                ..Sample::default()
+            });
         }
         let value = stats.to_json(4);
         assert_eq!(value["errors"], json!({"OH503": 2}));

@@ -105,13 +105,7 @@ impl Several {
                     course.before.get_or_insert(Err(problem));
                     continue;
                 }
-                // What a repeat is refused for says less than what it was to repeat.
-                Err(problem) => {
-                    if course.told {
-                        tally.ended_before();
-                    }
-                    return course.before.unwrap_or(Err(problem));
-                }
+                Err(problem) => return course.refused(problem, tally),
             };
             let attempt = tally.attempted_at(visit.index);
             server.sent.fetch_add(1, Ordering::Relaxed);
@@ -210,6 +204,14 @@ impl Course {
 
     fn were_all_asked(&self) -> bool {
         self.asked.iter().all(|asked| *asked)
+    }
+
+    /// Ends with the last attempt's outcome, if there was one: what a repeat is refused for says less than that.
+    fn refused(self, problem: Problem, tally: &Tally) -> Result<Response, Problem> {
+        if self.told {
+            tally.ended_before();
+        }
+        self.before.unwrap_or(Err(problem))
     }
 
     /// How long to wait before the request is sent again after this outcome at a server; `None` where it is not.

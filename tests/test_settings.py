@@ -64,11 +64,17 @@ def test_a_limit_of_the_budget_that_is_none_is_no_limit(name: str) -> None:
         ({"deny": None}, "deny is a list of texts"),
         ({"deny": "host"}, "deny is a list of texts"),
         ({"budget": 5}, "budget is a mapping of 'bytes', 'calls', 'cost', 'ledger', 'price', not 5"),
-        ({"budget": {"call": 1}}, "budget is a mapping of 'bytes', 'calls', 'cost', 'ledger', 'price', not {'call': 1}"),
+        (
+            {"budget": {"call": 1}},
+            "budget is a mapping of 'bytes', 'calls', 'cost', 'ledger', 'price', not {'call': 1}",
+        ),
         ({"budget": {"price": [1]}}, "budget['price'] is a mapping from a model's name to a price, not [1]"),
         ({"budget": {"price": {5: 1}}}, "budget['price'] is a mapping"),
         ({"budget": {"price": {"m": {}}}}, "the price of 'm' names nothing that is paid: 'input_token'"),
-        ({"budget": {"price": {"m": {"token": 1}}}}, "the price of 'm' is a mapping of 'input_token', 'output_token', "),
+        (
+            {"budget": {"price": {"m": {"token": 1}}}},
+            "the price of 'm' is a mapping of 'input_token', 'output_token', ",
+        ),
         ({"budget": {"price": {"m": {"request": "1"}}}}, "the price of 'm', 'request', is a number from 0, not '1'"),
         ({"budget": {"price": {"m": {"input_token": -1}}}}, "the price of 'm', 'input_token', is a number from 0"),
         ({"budget": {"price": {"m": {"output_token": None}}}}, "the price of 'm', 'output_token', is a number from 0"),
@@ -129,7 +135,8 @@ def test_the_library_is_given_what_the_policy_says(tmp_path: Path, monkeypatch: 
         "client_certificate": [str(tmp_path / "c.pem"), str(tmp_path / "k.pem")],
     }
     prices = policy.config()["budget"]["price"]
-    assert isinstance(prices, dict) and isinstance(prices["m"], dict)  # they go to the library as JSON
+    assert isinstance(prices, dict)
+    assert isinstance(prices["m"], dict)
     assert oh.Policy(breaker={}).config()["breaker"] == {"failures": 5, "pause": 30.0}
 
 

@@ -270,6 +270,7 @@ DEAR: dict[str, Callable[[str], oh.Model]] = {
     "composed": lambda url: oh.fallback(*[oh.remote.openai_chat("dear", url=url, **_named())] * 2),
     "an input": lambda url: oh.remote.openai_chat(oh.Input("model", default="dear"), url=url, **_named("cheap")),
     "in another case": lambda url: oh.remote.openai_chat(" Dear", url=url, **_named()),
+    "a whole body": lambda url: oh.remote.openai_chat("cheap", url=url, raw=True, **_named("cheap")),
     "embeddings": lambda url: oh.remote.openai_embeddings(oh.Input("model", default="dear"), url=url, **_named()),
     "azure": lambda url: oh.remote.azure_openai_chat(url, "dear", api_version="1", **_named("cheap")),
     "azure, an input": lambda url: oh.remote.azure_openai_chat(
@@ -305,7 +306,7 @@ def test_the_price_is_that_of_the_model_that_is_sent_however_the_node_is_called(
     with raw_server(CHATTING) as server:
         model = DEAR[way](server.url)
         session = oh.Session(model, policy=oh.Policy(budget={"cost": 2.0, "price": PRICES}))
-        texts = {"body": '{"model": "dear"}'}
+        texts = {"body": '{"model": "dear"}', **({"prompt": '{"model": "dear"}'} if way == "a whole body" else {})}
         feeds = {spec.name: np.array([texts.get(spec.name, "dear")]) for spec in model.inputs}
         feeds.update({"file": np.zeros(3, np.uint8)} if "file" in feeds else {})
         codes = []

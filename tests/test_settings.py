@@ -135,7 +135,8 @@ def test_the_library_is_given_what_the_policy_says(tmp_path: Path, monkeypatch: 
         "client_certificate": [str(tmp_path / "c.pem"), str(tmp_path / "k.pem")],
     }
     prices = policy.config()["budget"]["price"]
-    assert isinstance(prices, dict) and isinstance(prices["m"], dict)  # they go to the library as JSON
+    assert isinstance(prices, dict)
+    assert isinstance(prices["m"], dict)
     assert oh.Policy(breaker={}).config()["breaker"] == {"failures": 5, "pause": 30.0}
 
 

@@ -21,8 +21,8 @@ class NodeStats:
         connections: how many connections this session opened to the node's origin; of several servers to all of them.
         endpoints: how many requests went to each URL, where an endpoint by name has several.
         spent: what they cost by the prices of the policy's budget, in its unit of money.
-        input_tokens, output_tokens: the tokens that services say they used, where the budget has a price for them; of an
-            answer that says nothing of tokens, the bytes of the request and of the answer.
+        input_tokens, output_tokens: the tokens that services say they used, where the budget has a price for them; of
+            an answer that says nothing of tokens, the bytes of the request and of the answer.
     """
 
     calls: int = 0

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use serde::Serialize;
 
-use super::{MODEL, STREAM, Service, choice, one_prompt, whole, with_body};
+use super::{MODEL, STREAM, Service, choice, models_of_bodies, one_prompt, whole, with_body};
 use crate::element::ElementType;
 use crate::failure::{Code, Problem, malformed};
 use crate::protocol::declared::Declared;
@@ -107,6 +107,11 @@ impl Protocol for Chat {
             max_completion_tokens: asked.options.integer("max_completion_tokens"),
         };
         self.service.post_json(&OPERATION, asked, &body)
+    }
+
+    fn models(&self, inputs: &[InputTensor], asked: &Asked) -> Vec<String> {
+        let named = inputs.first().filter(|_| self.raw).map(models_of_bodies).unwrap_or_default();
+        named.into_iter().chain(asked.options.text("model").map(str::to_owned)).collect()
     }
 
     fn outputs(&self, response: &Response, _: &Asked) -> Result<Vec<OutputTensor>, Problem> {

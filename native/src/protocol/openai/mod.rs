@@ -120,6 +120,13 @@ fn one_prompt<'a>(inputs: &'a [InputTensor]) -> Result<&'a str, Problem> {
     }
 }
 
+/// The models that bodies name which are sent as they are.
+fn models_of_bodies(bodies: &InputTensor) -> Vec<String> {
+    let bodies = strings(bodies).unwrap_or_default();
+    let models = bodies.into_iter().filter_map(|body| entries(body, &["model"]).ok()).flatten();
+    models.filter_map(|(_, model)| serde_json::from_str(model.get()).ok()).collect()
+}
+
 /// What `read` makes of an answer's body, which is text in UTF-8.
 fn with_body<T>(response: &Response, read: impl FnOnce(&str) -> Result<T, Problem>) -> Result<T, Problem> {
     check_text(response)?;

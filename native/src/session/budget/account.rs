@@ -3,8 +3,6 @@
 //! A request is paid before it is sent, with the tokens that it allows the service to give. What was used is known from the
 //! answer, and settles that.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,15 +11,13 @@ use super::Budget;
 use super::ledger::Later;
 use super::money::Nanos;
 use super::price::Price;
+use super::purse::Waiting;
 use super::usage::{self, Tokens};
 use crate::failure::Problem;
 use crate::transport::Body;
 
 /// How long an answer waits until what it cost is written down; later the next request writes it.
 const SETTLING: Duration = Duration::from_secs(1);
-
-/// A wait for a ledger that others hold.
-pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What became of a request that was paid.
 pub enum Came<'a> {
@@ -149,3 +145,6 @@ fn used(price: Price, body: &Body, came: &Came) -> Option<(Tokens, Nanos)> {
 fn add(sum: &AtomicU64, more: u64) {
     let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(more)));
 }
+
+#[cfg(test)]
+mod tests;

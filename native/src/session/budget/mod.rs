@@ -19,8 +19,9 @@ use limits::Limits;
 use price::{Price, PriceConfig, Prices};
 use purse::Purse;
 
-pub use account::{Account, Came, Waiting};
+pub use account::{Account, Came};
 pub use money::{Nanos, units};
+pub use purse::Waiting;
 
 /// A budget as a scope's configuration writes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,6 +79,3 @@ impl Budget {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

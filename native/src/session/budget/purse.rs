@@ -1,15 +1,19 @@
 //! Where a budget keeps what was spent: in memory for one session, or in a ledger for many.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::account::Waiting;
 use super::ledger::{Later, Ledger};
 use super::limits::{Limits, Spent};
 use super::money::Nanos;
 use crate::failure::Problem;
 use crate::guard::lock;
+
+/// A wait for a ledger that others hold.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What was spent.
 #[derive(Debug)]
@@ -45,7 +49,12 @@ impl Purse {
             }
             Self::Shared(ledger) => ledger,
         };
-        let change = move |spent| limits.with(spent, cost, bytes);
+        let change = move |spent| {
+            limits.with(spent, cost, bytes).map_err(|mut refusal| {
+                refusal.message += &format!(", which is that of all who share the ledger {}", ledger.path().display());
+                refusal
+            })
+        };
         Ok(Some(Box::pin(async move { ledger.change(deadline, &change).await })))
     }
 

@@ -22,8 +22,14 @@ use file::Unheld;
 /// How long a session that opens waits for a ledger that somebody holds.
 const OPENING: Duration = Duration::from_secs(5);
 
+/// How long it waits for one that somebody is making.
+const MAKING: Duration = Duration::from_millis(500);
+
 /// Tries that give others a turn before the first that sleeps.
 const SPINS: u32 = 16;
+
+/// What is left until the deadline when a call gives up, at most, so that it can say why.
+const MARGIN: Duration = Duration::from_millis(250);
 
 /// The longest pause between tries.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -75,7 +81,7 @@ impl Ledger {
     pub(super) fn open(path: &Path) -> Result<Self, Problem> {
         let path = std::path::absolute(path).map_err(|error| unusable(path, &format!("is no path: {error}")))?;
         let ledger = Self { path, state: PerProcess::default() };
-        let (path, end) = (&ledger.path, Instant::now() + OPENING);
+        let (path, begun) = (&ledger.path, Instant::now());
         loop {
             let unheld = match file::hold(path) {
                 Ok(held) => {
@@ -86,7 +92,8 @@ impl Ledger {
             };
             match unheld {
                 Unheld::Missing => file::create(path).map_err(|unheld| opening(path, &unheld))?,
-                Unheld::Locked | Unheld::Empty if Instant::now() < end => thread::sleep(pause(PAUSE)),
+                Unheld::Locked if begun.elapsed() < OPENING => thread::sleep(pause(PAUSE)),
+                Unheld::Empty if begun.elapsed() < MAKING => thread::sleep(pause(PAUSE)),
                 unheld => return Err(opening(path, &unheld)),
             }
         }
@@ -95,13 +102,14 @@ impl Ledger {
     /// Writes down what `change` makes of what was spent, before `deadline`.
     pub(super) async fn change(&self, deadline: Instant, change: Change<'_>) -> Result<(), Problem> {
         let mut longest = Duration::from_millis(1);
+        let end = deadline - MARGIN.min(deadline.saturating_duration_since(Instant::now()) / 8);
         for tries in 0u32.. {
             match self.try_change(change)? {
                 Some(_) => break,
                 None if tries < SPINS => thread::yield_now(),
                 None => {
                     let pause = pause(longest);
-                    if deadline.saturating_duration_since(Instant::now()) <= pause {
+                    if end.saturating_duration_since(Instant::now()) <= pause {
                         return Err(locked(&self.path));
                     }
                     tokio::time::sleep(pause).await;
@@ -110,6 +118,11 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Keeps what answers came to, until the next time that the file is held.

@@ -3,6 +3,8 @@
 //! The first says what the file is. The other two are written in turn and say what was spent; that with the higher number
 //! counts. Each has a check, so that where a write was cut short the other one stands.
 
+use serde::Deserialize;
+
 use super::super::limits::Spent;
 use crate::session::tape::key::check;
 
@@ -25,6 +27,15 @@ pub(super) struct Record {
     pub(super) spent: Spent,
 }
 
+/// A record as it is written, but for its check: a record is what would be written in the same way.
+#[derive(Deserialize)]
+struct Line {
+    number: u64,
+    calls: u64,
+    bytes: u64,
+    cost_billionths: u64,
+}
+
 impl Record {
     /// The part of a ledger that says so.
     pub(super) fn write(self) -> [u8; PART] {
@@ -35,10 +46,9 @@ impl Record {
 
     /// What a part says; `None` where it is not one, to the last byte.
     pub(super) fn read(part: &[u8]) -> Option<Self> {
-        let json: serde_json::Value = serde_json::from_slice(part).ok()?;
-        let count = |name: &str| json.get(name)?.as_u64();
-        let spent = Spent { calls: count("calls")?, bytes: count("bytes")?, cost: count("cost_billionths")? };
-        let read = Self { number: count("number")?, spent };
+        let line: Line = serde_json::from_slice(part).ok()?;
+        let spent = Spent { calls: line.calls, bytes: line.bytes, cost: line.cost_billionths };
+        let read = Self { number: line.number, spent };
         (read.write() == part).then_some(read)
     }
 }

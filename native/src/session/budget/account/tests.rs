@@ -1,10 +1,7 @@
-use std::time::{Duration, Instant};
-
 use proptest::prelude::*;
-use std::sync::Arc;
 
 use super::*;
-use crate::transport::Body;
+use crate::failure::Code;
 use crate::transport::runtime::block_on;
 
 fn budget(json: &str) -> Arc<Budget> {
@@ -26,7 +23,9 @@ fn paid(budget: &Arc<Budget>, body: &str) -> Result<Account, Code> {
 
 fn settle(account: &Account, body: &str, came: &Came) {
     let waiting = account.settle(&Body::from(body.to_owned()), came, soon());
-    waiting.map(|waiting| block_on(soon(), waiting).unwrap());
+    if let Some(waiting) = waiting {
+        block_on(soon(), waiting).unwrap();
+    }
 }
 
 fn cost(budget: &Budget) -> f64 {

@@ -65,7 +65,7 @@ impl Several {
         hedge: &'a Hedge<'_>,
         request: &'a Request<'_>,
         mut visit: Visit<'a>,
-    ) -> Option<impl Future<Output = Outcome> + use<'a>> {
+    ) -> Option<impl Future<Output = Outcome>> {
         let server = &self.servers[visit.index];
         let made = self.made_for(server, request).ok()?;
         let mut place = server.peer.admit_now(&made, hedge.limits, hedge.tally)?;

@@ -45,7 +45,8 @@ def session(model: str, servers: Sequence[Server], order: Order, hedge: oh.Hedge
 
 def times(sessions: Sequence[oh.Session], calls: int) -> list[list[float]]:
     """Milliseconds of each session's calls; they take turns call by call, and in who goes first."""
-    x, found = np.zeros(1, np.float32), [[] for _ in sessions]  # type: list[list[float]]
+    x = np.zeros(1, np.float32)
+    found: list[list[float]] = [[] for _ in sessions]
     turns = list(zip(sessions, found, strict=True))
     for number in range(calls):
         for asked, record in turns if number % 2 else reversed(turns):

@@ -20,7 +20,7 @@ from tests.servers.raw import RawServer, answer, raw_server
 from tests.strategies import dense
 from tests.test_attributes import refused, told, without
 
-SOON = oh.Hedge("50ms", most=1.0)
+SOON = oh.Hedge("200ms", most=1.0)
 
 
 @contextmanager

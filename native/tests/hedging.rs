@@ -3,143 +3,21 @@
 mod h2_server;
 mod node;
 mod server;
+mod told;
 
-use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use h2_server::After;
 use node::{hedged, input, run, values};
 use onnxhybrid::call::Call;
 use onnxhybrid::failure::Code;
 use proptest::prelude::*;
+use told::Does::{Answer, Busy, Close, Hang, Refuse};
+use told::{BOTH, Told};
 
-/// What a server does with a request.
-#[derive(Clone, Copy, Debug)]
-enum Does {
-    /// It answers after so many milliseconds.
-    Answer(u64),
-    /// It says after so many milliseconds that there is no such model.
-    Refuse(u64),
-    /// It says after so many milliseconds that it is busy.
-    Busy(u64),
-    /// It never answers.
-    Hang,
-    /// It closes the connection.
-    Close,
-}
-use Does::{Answer, Busy, Close, Hang, Refuse};
-
-/// What has happened at a server.
-#[derive(Default)]
-struct Seen {
-    requests: AtomicUsize,
-    /// Requests that the client gave up while they were worked on.
-    given_up: AtomicUsize,
-    next: Mutex<VecDeque<Does>>,
-}
-
-/// A server that does what it is told with the next requests, and answers all others at once.
-struct Told {
-    url: String,
-    seen: Arc<Seen>,
-    connections: Box<dyn Fn() -> usize>,
-}
-
-impl Seen {
-    fn take(&self) -> Does {
-        self.requests.fetch_add(1, Ordering::SeqCst);
-        self.next.lock().unwrap().pop_front().unwrap_or(Answer(0))
-    }
-
-    /// Waits until the client gives up, at most so long; whether it did.
-    fn is_given_up(&self, stream: &mut TcpStream, most: Duration) -> bool {
-        stream.set_read_timeout(Some(most.max(Duration::from_micros(1)))).unwrap();
-        let outcome = stream.read(&mut [0]);
-        stream.set_read_timeout(None).unwrap();
-        let waits = outcome.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
-        self.given_up.fetch_add(usize::from(!waits), Ordering::SeqCst);
-        !waits
-    }
-}
-
-impl Told {
-    fn http() -> Self {
-        let seen = Arc::<Seen>::default();
-        let own = seen.clone();
-        let server = server::Server::start(move |mut stream, _| {
-            while server::read(&stream).is_some() {
-                let (wait, answer) = match own.take() {
-                    Answer(wait) => (wait, server::good()),
-                    Refuse(wait) => (wait, server::answer("404 Not Found", "", b"")),
-                    Busy(wait) => (wait, server::answer("503 Service Unavailable", "", b"")),
-                    Hang => (60_000, Vec::new()),
-                    Close => return drop(stream.shutdown(Shutdown::Both)),
-                };
-                if own.is_given_up(&mut stream, Duration::from_millis(wait)) || stream.write_all(&answer).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { url: server.url.clone(), seen, connections: Box::new(move || server.connections()) }
-    }
-
-    fn grpc() -> Self {
-        let seen = Arc::<Seen>::default();
-        let own = seen.clone();
-        let server = h2_server::Server::start(move |mut exchange| {
-            let own = own.clone();
-            let (wait, status) = match own.take() {
-                Close => return After::Close,
-                Answer(wait) => (wait, 0),
-                Refuse(wait) => (wait, 5),
-                Busy(wait) => (wait, 14),
-                Hang => (60_000, 0),
-            };
-            tokio::spawn(async move {
-                let reset = std::future::poll_fn(|context| exchange.respond.poll_reset(context));
-                if tokio::time::timeout(Duration::from_millis(wait), reset).await.is_ok_and(|reset| reset.is_ok()) {
-                    own.given_up.fetch_add(1, Ordering::SeqCst);
-                    return;
-                }
-                match status {
-                    0 => exchange.good(),
-                    5 => exchange.answer(b"", "5"),
-                    _ => exchange.answer(b"", "14"),
-                };
-            });
-            After::Nothing
-        });
-        Self { url: server.url.clone(), seen, connections: Box::new(move || server.connections()) }
-    }
-
-    fn next(&self, does: &[Does]) {
-        self.seen.next.lock().unwrap().extend(does);
-    }
-
-    fn requests(&self) -> usize {
-        self.seen.requests.load(Ordering::SeqCst)
-    }
-
-    /// Waits for what the server is about to see.
-    fn sees_given_up(&self, count: usize) {
-        let started = Instant::now();
-        while self.seen.given_up.load(Ordering::SeqCst) < count {
-            assert!(started.elapsed() < Duration::from_secs(5), "the server sees no end of the request");
-            thread::yield_now();
-        }
-        assert_eq!(self.seen.given_up.load(Ordering::SeqCst), count);
-    }
-}
-
-const BOTH: [fn() -> Told; 2] = [Told::http, Told::grpc];
-
-/// Every request may be hedged once it has taken 40 ms.
-const SOON: &str = r#"{"after_ms": 40, "most": 1.0}"#;
+/// Every request may be hedged once it has taken 150 ms.
+const SOON: &str = r#"{"after_ms": 150, "most": 1.0}"#;
 
 fn at(servers: &[Told], hedge: &str, more: &str, integers: &[(&'static str, i64)]) -> Call {
     let urls: Vec<_> = servers.iter().map(|server| server.url.as_str()).collect();
@@ -165,12 +43,12 @@ fn a_request_that_takes_long_is_overtaken_by_one_on_another_connection_and_given
         right(&call);
         servers[0].sees_given_up(1);
         let stats = call.stats();
-        assert_eq!((servers[0].requests(), (servers[0].connections)()), (3, 2), "{stats}");
+        assert_eq!((servers[0].requests(), servers[0].connections()), (3, 2), "{stats}");
         assert_eq!((&stats["calls"], &stats["hedges"], &stats["retries"]), (&2.into(), &1.into(), &0.into()));
         assert_eq!(stats["bytes_out"].as_u64().unwrap() % 3, 0);
         // Nothing is left of the loser: neither a connection that seems to be good, nor a request to be repeated.
         (0..3).for_each(|_| right(&call));
-        assert_eq!((servers[0].requests(), (servers[0].connections)()), (6, 2));
+        assert_eq!((servers[0].requests(), servers[0].connections()), (6, 2));
         assert_eq!((hedges(&call), &call.stats()["retries"]), (1, &0.into()));
     }
 }
@@ -192,7 +70,7 @@ fn the_second_request_loses_where_the_first_is_answered_before_it() {
     for make in BOTH {
         let servers = [make()];
         let call = at(&servers, SOON, "", &[]);
-        servers[0].next(&[Answer(150), Hang]);
+        servers[0].next(&[Answer(600), Hang]);
         right(&call);
         servers[0].sees_given_up(1);
         assert_eq!((servers[0].requests(), hedges(&call)), (2, 1));
@@ -219,7 +97,7 @@ fn a_server_that_is_left_alone_is_not_the_next_and_its_failure_not_the_calls() {
     for make in BOTH {
         let servers = [make(), make()];
         let call = at(&servers, SOON, "", &[("retries", 0)]);
-        servers[0].next(&[Answer(200), Answer(200)]);
+        servers[0].next(&[Answer(700), Answer(700)]);
         servers[1].next(&[Busy(0)]);
         right(&call);
         assert_eq!((servers[0].requests(), servers[1].requests()), (1, 1));
@@ -232,11 +110,11 @@ fn a_server_that_is_left_alone_is_not_the_next_and_its_failure_not_the_calls() {
 #[test]
 fn where_the_first_fails_the_second_goes_on() {
     for make in BOTH {
-        for failure in [Refuse(120), Busy(120)] {
+        for failure in [Refuse(400), Busy(400)] {
             let servers = [make(), make()];
             let call = at(&servers, SOON, "", &[("retries", 3)]);
             servers[0].next(&[failure]);
-            servers[1].next(&[Answer(300)]);
+            servers[1].next(&[Answer(1000)]);
             right(&call);
             assert_eq!((servers[0].requests(), servers[1].requests()), (1, 1), "{failure:?}");
             assert_eq!((hedges(&call), &call.stats()["retries"]), (1, &0.into()));
@@ -249,7 +127,7 @@ fn where_both_fail_the_call_fails_as_the_first_did() {
     for make in BOTH {
         let servers = [make(), make()];
         let call = at(&servers, SOON, "", &[("retries", 3)]);
-        servers[0].next(&[Refuse(150)]);
+        servers[0].next(&[Refuse(400)]);
         servers[1].next(&[Busy(0)]);
         let failure = run(&call).unwrap_err();
         assert!(matches!(failure.problem.status, Some(404 | 5)), "{failure}");
@@ -263,7 +141,7 @@ fn where_both_fail_one_request_is_repeated_if_the_first_was_worth_it() {
         for count in 1..3 {
             let servers: Vec<_> = (0..count).map(|_| make()).collect();
             let call = at(&servers, SOON, "", &[("retries", 1)]);
-            servers[0].next(&[Busy(150)]);
+            servers[0].next(&[Busy(400)]);
             servers[count - 1].next(&[Close]);
             right(&call);
             let stats = call.stats();
@@ -334,7 +212,7 @@ fn what_the_policy_refuses_is_not_sent_and_the_first_goes_on() {
         for policy in [r#"{"budget": {"calls": 1}}"#, r#"{"max_concurrency": 1}"#] {
             let servers = [make()];
             let call = at(&servers, SOON, &format!(r#", "policy": {policy}"#), &[]);
-            servers[0].next(&[Answer(150)]);
+            servers[0].next(&[Answer(600)]);
             right(&call);
             assert_eq!((hedges(&call), servers[0].requests()), (0, 1), "{policy}");
         }
@@ -377,11 +255,11 @@ fn the_place_of_the_loser_is_free_again() {
 fn the_deadline_ends_both() {
     for make in BOTH {
         let servers = [make(), make()];
-        let call = at(&servers, SOON, "", &[("timeout_ms", 400), ("retries", 3)]);
+        let call = at(&servers, SOON, "", &[("timeout_ms", 1000), ("retries", 3)]);
         servers.iter().for_each(|server| server.next(&[Hang]));
         let started = Instant::now();
         let failure = run(&call).unwrap_err();
-        assert!(started.elapsed() < Duration::from_millis(900));
+        assert!(started.elapsed() < Duration::from_millis(1800));
         assert_eq!((failure.problem.code, failure.attempts), (Code::Deadline, 2));
         servers.iter().for_each(|server| server.sees_given_up(1));
     }
@@ -391,25 +269,25 @@ fn the_deadline_ends_both() {
 fn a_second_request_under_which_a_kept_connection_dies_is_not_sent_again() {
     for make in BOTH {
         let servers = [make()];
-        let call = Arc::new(at(&servers, r#"{"after_ms": 100, "most": 1.0}"#, "", &[("retries", 0)]));
+        let call = Arc::new(at(&servers, r#"{"after_ms": 500, "most": 1.0}"#, "", &[("retries", 0)]));
         // Two connections that are kept: of HTTP/1.1 by two calls at a time, of gRPC by a call that is hedged.
-        servers[0].next(&[Answer(50), Answer(50)]);
+        servers[0].next(&[Answer(200), Answer(200)]);
         let other = call.clone();
         let beside = thread::spawn(move || right(&other));
         right(&call);
         beside.join().unwrap();
         servers[0].next(&[Hang]);
         right(&call);
-        servers[0].next(&[Answer(50), Answer(50)]);
+        servers[0].next(&[Answer(200), Answer(200)]);
         let other = call.clone();
         let beside = thread::spawn(move || right(&other));
         right(&call);
         beside.join().unwrap();
-        let (requests, connections, before) = (servers[0].requests(), (servers[0].connections)(), hedges(&call));
-        servers[0].next(&[Answer(400), Close]);
+        let (requests, connections, before) = (servers[0].requests(), servers[0].connections(), hedges(&call));
+        servers[0].next(&[Answer(1500), Close]);
         right(&call);
         assert_eq!((servers[0].requests() - requests, hedges(&call) - before), (2, 1));
-        assert_eq!((servers[0].connections)(), connections);
+        assert_eq!(servers[0].connections(), connections);
     }
 }
 
@@ -418,7 +296,6 @@ fn each_request_is_hedged_by_itself_beside_others_of_its_node() {
     for make in BOTH {
         let servers = [make(), make()];
         let call = Arc::new(at(&servers, SOON, "", &[]));
-        right(&call);
         servers[0].next(&[Hang; 8]);
         let calls: Vec<_> = (0..8).map(|_| call.clone()).map(|call| thread::spawn(move || right(&call))).collect();
         calls.into_iter().for_each(|call| call.join().unwrap());

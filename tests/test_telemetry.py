@@ -333,3 +333,12 @@ def test_what_the_endpoint_runs_for_a_request_is_below_that_requests_span() -> N
         with trace.get_tracer("app").start_as_current_span("request") as outer:
             threads.submit(session.run, None, {"x": X}).result(SOON)
     assert [call.parent for call in spans.calls()] == [outer.get_span_context()]
+
+
+def test_of_several_servers_the_span_names_the_one_that_was_asked_last() -> None:
+    with tracing() as spans, raw_server(BUSY) as first, raw_server(RIGHT) as second:
+        model = adder(oh.Endpoint("gpu"), retries=1)
+        oh.Session(model, endpoints={"gpu": [first.url, second.url]}).run(None, {"x": X})
+    [call] = spans.calls()
+    assert dict(call.attributes or {})["server.port"] == urlsplit(second.url).port
+    assert [*map(sent, first.requests), *map(sent, second.requests)] == [name_of(call)] * 2

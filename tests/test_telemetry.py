@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -225,7 +226,7 @@ def test_instrumentation_that_is_suppressed_makes_no_span() -> None:
     assert not spans.calls()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no timer that sends a signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
 def test_a_signal_ends_a_run_that_is_traced_as_it_ends_any_other() -> None:
     class Alarm(Exception):
         pass
@@ -233,11 +234,14 @@ def test_a_signal_ends_a_run_that_is_traced_as_it_ends_any_other() -> None:
     def raise_it(*_: object) -> None:
         raise Alarm
 
+    def alarm(connection: Any, request: bytes) -> None:
+        os.kill(os.getpid(), signal.SIGALRM)
+        silence(connection, request)
+
     before = signal.signal(signal.SIGALRM, raise_it)
     try:
-        with tracing() as spans, raw_server(silence) as server:
+        with tracing() as spans, raw_server(alarm) as server:
             session = oh.Session(adder(server.url, timeout=300.0))
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
             with pytest.raises(Alarm):
                 session.run(None, {"x": X})
     finally:
@@ -333,3 +337,12 @@ def test_what_the_endpoint_runs_for_a_request_is_below_that_requests_span() -> N
         with trace.get_tracer("app").start_as_current_span("request") as outer:
             threads.submit(session.run, None, {"x": X}).result(SOON)
     assert [call.parent for call in spans.calls()] == [outer.get_span_context()]
+
+
+def test_of_several_servers_the_span_names_the_one_that_was_asked_last() -> None:
+    with tracing() as spans, raw_server(BUSY) as first, raw_server(RIGHT) as second:
+        model = adder(oh.Endpoint("gpu"), retries=1)
+        oh.Session(model, endpoints={"gpu": [first.url, second.url]}).run(None, {"x": X})
+    [call] = spans.calls()
+    assert dict(call.attributes or {})["server.port"] == urlsplit(second.url).port
+    assert [*map(sent, first.requests), *map(sent, second.requests)] == [name_of(call)] * 2

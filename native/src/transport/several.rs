@@ -103,12 +103,12 @@ impl Several {
             let outcome = server.peer.exchange(&request, limits, tally, visit.fresh).await;
             place.settle(&outcome);
             drop(place);
-            if let Some(settling) = tally.settle(&request, &outcome, limits) {
-                settling.await;
-            }
             visit.settle(&outcome);
             let wait = course.repeat(&outcome, visit.index, limits);
             drop(visit);
+            if let Some(settling) = tally.settle(&request, &outcome, limits) {
+                settling.await;
+            }
             if wait.is_some() {
                 tally.retried_at(attempt, &outcome, &server.endpoint.shown);
             }

@@ -98,6 +98,22 @@ def test_what_an_answer_cost_is_in_the_file_when_the_run_is_over(ledger: Path) -
             session.run(None, {"prompt": np.array(["a"])})
 
 
+def test_a_repeat_at_another_server_is_one_more_call_and_is_not_sent_where_there_is_none_left(ledger: Path) -> None:
+    busy = answer(b'{"error": "busy"}', status="503 Service Unavailable", more="retry-after-ms: 1\r\n")
+    with raw_server(busy) as first, raw_server(answer(reply())) as second:
+        model = adder(oh.Endpoint("gpu", default=None), retries=1)
+        for calls, works in ((2, True), (3, False)):
+            policy = oh.Policy(budget={"calls": calls, "ledger": ledger})
+            session = oh.Session(model, endpoints={"gpu": [first.url, second.url]}, policy=policy)
+            if works:
+                session.run(None, {"x": X})
+            else:
+                with pytest.raises(oh.RemoteStatusError, match="busy"):
+                    session.run(None, {"x": X})
+            assert spent(ledger)["calls"] == calls
+    assert (len(first.requests), len(second.requests)) == (2, 1)
+
+
 def test_a_plain_session_spends_of_it_too(ledger: Path) -> None:
     with raw_server(answer(reply())) as server:
         options = onnxruntime.SessionOptions()
@@ -294,7 +310,7 @@ def started(url: str, threads: int, budget: dict[str, Any], service: str = "adde
     )
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(
     deaths=st.lists(st.integers(1, 150), min_size=1, max_size=3),
     threads=st.integers(1, 4),

@@ -64,7 +64,7 @@ class ServedModel:
         cutting = Cutting.of(name, model, rows, meant=meant)
         inputs, outputs = _by_name(model.inputs), _by_name(model.outputs)
         session = Session(given) if cutting else PoollessSession(given)  # slices bound the pool
-        return cls(name, inputs, outputs, session, inside, flagged, cutting)
+        return cls(name, inputs, outputs, session, inside, flagged, cutting=cutting)
 
     def check(self, headers: Iterable[TensorHeader]) -> None:
         """Hold the inputs of a request against what the model takes.

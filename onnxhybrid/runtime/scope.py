@@ -69,7 +69,7 @@ def make_scope(
         more: further entries of the library's configuration.
 
     Raises:
-        Error: OH530, they are malformed; OH533, a record's file cannot be used.
+        Error: OH530, they are malformed; OH533, a record's file cannot be used; OH581, a ledger's.
         CredentialError: OH510, one of the credentials has a mistyped name.
     """
     if policy is not None and not isinstance(policy, Policy):

@@ -67,10 +67,11 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             is given that no node sends: a name was mistyped.
         RemoteError: OH574, an endpoint by name leads nowhere; OH575, one is given that no node names; OH576, what a
             name stands for cannot be called.
-        PolicyDenied: OH524, the graph is larger than a strict policy allows; OH580, it would send a file.
-        Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used; OH540, ONNX Runtime
-            refused the model; OH542, the library was registered in sess_options by hand; OH547, the model needs
-            onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
+        PolicyDenied: OH524, the graph is larger than a strict policy allows; OH580, it would send a file; OH583, the
+            budget's ledger is locked.
+        Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used, and OH581, the
+            ledger's; OH540, ONNX Runtime refused the model; OH542, the library was registered in sess_options by hand;
+            OH547, the model needs onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
     """
 
     def __init__(

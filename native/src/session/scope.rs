@@ -174,16 +174,14 @@ impl Scope {
         Ok((entry.0.clone(), entry.2.clone()))
     }
 
-    /// Every node's counters as JSON; beside those of each node, where there is a budget, what all together spent of it.
+    /// Every node's counters as JSON, each beside what all of them spent of the budget, if there is one.
     pub fn stats(&self) -> Value {
         let Some(nodes) = &self.nodes else { return Value::Object(Map::new()) };
         let budget = self.policy.budget.as_ref().map(|budget| budget.to_json());
         let nodes = lock(nodes);
         let rows = nodes.iter().map(|(name, (stats, peer, several))| {
             let mut row = stats.to_json(Several::opened(several.as_deref(), peer));
-            if let Some(budget) = &budget {
-                row["budget"] = budget.clone();
-            }
+            row["budget"] = Value::from(budget.clone());
             (name.clone(), row)
         });
         Value::Object(rows.collect::<Map<_, _>>())

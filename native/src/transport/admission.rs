@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
 
+use super::pool::Pick;
 use super::{Limits, Peer, Request, Response, Tally, Trouble, grpc};
 use crate::failure::{Code, Problem};
 use crate::session::breaker::{Breaker, Pass};
@@ -29,7 +30,7 @@ impl Place<'_> {
     }
 
     /// Takes note of what became of the request.
-    pub(super) fn settled(&mut self, outcome: Result<Response, Trouble>) -> Result<Response, Trouble> {
+    fn settled(&mut self, outcome: Result<Response, Trouble>) -> Result<Response, Trouble> {
         self.worked = worked(&outcome);
         outcome
     }
@@ -81,6 +82,18 @@ impl Peer {
             None => None,
         };
         Ok(Place { passed, worked: None, deadline: None, _permit: permit })
+    }
+
+    /// Sends a request that has its place, which is free again then.
+    pub(super) async fn placed(
+        &self,
+        request: &Request<'_>,
+        limits: &Limits,
+        tally: &Tally,
+        pick: Pick,
+        mut place: Place<'_>,
+    ) -> Result<Response, Trouble> {
+        place.settled(self.exchange(request, limits, tally, pick).await)
     }
 
     fn open_circuit(&self) -> Problem {

@@ -139,12 +139,16 @@ impl Peer {
         pick: Pick,
         place: Place<'_>,
     ) -> Outcome {
-        let first = self.paid(request, hedge.limits, hedge.tally, pick, place);
+        let send = async |pick, place| {
+            let outcome = self.placed(request, hedge.limits, hedge.tally, pick, place).await;
+            hedge.tally.settled(request, outcome, hedge.limits).await
+        };
+        let first = send(pick, place);
         let second = || {
             let mut place = self.admit_now(request)?;
             Some(async move {
                 hedge.pay(request, &mut place).await?;
-                self.paid(request, hedge.limits, hedge.tally, Pick::Beside, place).await
+                send(Pick::Beside, place).await
             })
         };
         hedge.race(first, second).await.0

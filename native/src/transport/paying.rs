@@ -1,31 +1,23 @@
 //! What a request cost, by what became of it.
 
-use super::admission::Place;
-use super::pool::Pick;
-use super::{Limits, Peer, Request, Response, Tally, Trouble};
+use super::{Limits, Request, Response, Tally, Trouble};
 use crate::failure::{Code, Problem};
 use crate::session::budget::{Came, Waiting};
 
-impl Peer {
-    /// Sends a request that has its place and was paid, and settles what it cost once the place is free again.
-    pub(super) async fn paid(
+impl Tally {
+    /// Settles what was paid for an attempt, and gives its outcome on.
+    pub(super) async fn settled(
         &self,
         request: &Request<'_>,
+        outcome: Result<Response, Trouble>,
         limits: &Limits,
-        tally: &Tally,
-        pick: Pick,
-        mut place: Place<'_>,
     ) -> Result<Response, Trouble> {
-        let outcome = place.settled(self.exchange(request, limits, tally, pick).await);
-        drop(place);
-        if let Some(settling) = tally.settle(request, &outcome, limits) {
+        if let Some(settling) = self.settle(request, &outcome, limits) {
             settling.await;
         }
         outcome
     }
-}
 
-impl Tally {
     /// Settles what was paid for an attempt; where a ledger has to be had for it, that is a wait.
     fn settle(
         &self,

@@ -34,7 +34,7 @@ pub async fn send(
         };
         let attempt = tally.attempted();
         let outcome = match hedge {
-            None => peer.paid(request, limits, tally, pick, place).await,
+            None => tally.settled(request, peer.placed(request, limits, tally, pick, place).await, limits).await,
             // Apart from the future of an attempt that is one request, which would be the larger for it.
             Some(hedge) => Box::pin(peer.hedged(hedge, request, pick, place)).await,
         };

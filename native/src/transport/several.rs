@@ -110,7 +110,10 @@ impl Several {
             let attempt = tally.attempted_at(visit.index);
             server.sent.fetch_add(1, Ordering::Relaxed);
             let outcome = match hedge {
-                None => visit.settled(server.peer.paid(&made, limits, tally, visit.pick, place).await),
+                None => {
+                    let outcome = visit.settled(server.peer.placed(&made, limits, tally, visit.pick, place).await);
+                    tally.settled(&made, outcome, limits).await
+                }
                 Some(hedge) => {
                     let both = self.hedged(hedge, request, &made, place, &mut visit, &mut course.asked);
                     Box::pin(both).await

@@ -122,7 +122,7 @@ impl Drop for Account {
 /// What is set aside for the tokens that a request allows the service to give.
 fn aside(price: Price, body: &Body) -> Nanos {
     let Some(tokens) = price.tokens else { return 0 };
-    let is_object = body.pieces().next().is_some_and(|piece| piece.starts_with(b"{"));
+    let is_object = body.pieces().next().is_some_and(|piece| piece.trim_ascii_start().starts_with(b"{"));
     let output = is_object.then(|| usage::allowed(&body.join())).flatten().unwrap_or(0);
     tokens.of(Tokens { input: 0, output })
 }

@@ -28,7 +28,8 @@ impl Several {
         let mut other = index;
         let first = async {
             let peer = &self.servers[index].peer;
-            visit.settled(peer.paid(made, hedge.limits, hedge.tally, pick, place).await)
+            let outcome = visit.settled(peer.placed(made, hedge.limits, hedge.tally, pick, place).await);
+            hedge.tally.settled(made, outcome, hedge.limits).await
         };
         let second = || {
             let visit = self.visit_beside(index, asked, hedge.limits.deadline)?;
@@ -72,7 +73,9 @@ impl Several {
         Some(async move {
             hedge.pay(&made, &mut place).await?;
             server.sent.fetch_add(1, Ordering::Relaxed);
-            visit.settled(server.peer.paid(&made, hedge.limits, hedge.tally, visit.pick, place).await)
+            let sent = server.peer.placed(&made, hedge.limits, hedge.tally, visit.pick, place);
+            let outcome = visit.settled(sent.await);
+            hedge.tally.settled(&made, outcome, hedge.limits).await
         })
     }
 }

@@ -70,7 +70,7 @@ const USAGE: &[u8] = br#"{"usage": {"prompt_tokens": 20, "completion_tokens": 3}
 
 #[test]
 fn tokens_cost_what_the_service_says_whatever_was_set_aside() {
-    for body in ["{}", r#"{"max_tokens": 3}"#, r#"{"max_tokens": 50}"#, "no object"] {
+    for body in ["{}", " \n{\"max_tokens\": 9}", r#"{"max_tokens": 3}"#, r#"{"max_tokens": 50}"#, "no object"] {
         let budget = budget(BY_TOKENS);
         let account = paid(&budget, body).unwrap();
         settle(&account, body, &Came::Answer(USAGE, true));

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.hedging import AFTER, LONGEST, MOST
+from onnxhybrid.model.hedging import LONGEST
 
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s)")
 
@@ -34,8 +34,8 @@ class Hedge:
         ModelError: OH304, one of them has a value that it cannot have.
     """
 
-    after: float | str = AFTER
-    most: float = MOST
+    after: float | str = 0.95
+    most: float = 0.05
 
     def __post_init__(self) -> None:
         if isinstance(self.after, str):

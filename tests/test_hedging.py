@@ -21,8 +21,8 @@ from tests.test_attributes import refused, told, without
 
 WRONG: list[dict[str, Any]] = [
     {"after": 0}, {"after": 1}, {"after": "0.9"}, {"after": True}, {"after_ms": 0}, {"after_ms": 0.5},
-    {"after_ms": 200.0}, {"after_ms": 86400001}, {"after": 0.5, "after_ms": 5}, {"after": 0.9, "most": 0}, {"after": 0.9, "most": 1.5},
-    {"after": 0.9, "most": {}}, {"after": 0.9, "least": 0.1},
+    {"after_ms": 200.0}, {"after_ms": 86400001}, {"after": 0.5, "after_ms": 5}, {"after": 0.9, "most": 0},
+    {"after": 0.9, "most": 1.5}, {"after": 0.9, "most": {}}, {"after": 0.9, "least": 0.1},
 ]  # fmt: skip
 
 SOON = oh.Hedge("200ms", most=1.0)

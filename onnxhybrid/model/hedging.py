@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeGuard
 
 LONGEST = 86_400_000
 """The longest fixed time in milliseconds, a day."""
@@ -45,5 +45,5 @@ def _object(text: str) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model.hedging import LONGEST
@@ -80,5 +81,5 @@ def _milliseconds(text: str) -> int:
     raise ModelError("OH304", f'after is a time above 0 and up to a day such as "0.2s" or "200ms", not {text!r}')
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
-
-AFTER = 0.95
-"""The quantile of past requests that holds where the attribute has none."""
-
-MOST = 0.05
-"""The share of requests that holds where the attribute has none."""
+from typing import Any, TypeGuard
 
 LONGEST = 86_400_000
 """The longest fixed time in milliseconds, a day."""
@@ -18,7 +12,7 @@ _KEYS = ("after", "after_ms", "most")
 
 
 def hedge_of(text: str) -> dict[str, float]:
-    """What the attribute says, with what holds where it is silent: `after` or `after_ms`, and `most`; empty for never.
+    """What the attribute says: `after` or `after_ms`, and `most`; empty for never.
 
     Raises:
         ValueError: it is no such object, or has a number that it cannot have.
@@ -27,16 +21,14 @@ def hedge_of(text: str) -> dict[str, float]:
         return {}
     given = _object(text)
     after, milliseconds, most = (given.get(key) for key in _KEYS)
-    most = MOST if most is None else most
     if not _is_number(most) or not 0 < most <= 1:
         raise ValueError(f"attribute 'hedge' has most {most!r}, no share above 0 and up to 1")
+    if (after is None) == (milliseconds is None):
+        raise ValueError("attribute 'hedge' has one of after and after_ms")
     if milliseconds is None:
-        after = AFTER if after is None else after
         if not _is_number(after) or not 0 < after < 1:
             raise ValueError(f"attribute 'hedge' has after {after!r}, no quantile between 0 and 1")
         return {"after": after, "most": most}
-    if after is not None:
-        raise ValueError("attribute 'hedge' has both after and after_ms")
     if not isinstance(milliseconds, int) or isinstance(milliseconds, bool) or not 1 <= milliseconds <= LONGEST:
         raise ValueError(f"attribute 'hedge' has after_ms {milliseconds!r}, not from 1 to {LONGEST}")
     return {"after_ms": milliseconds, "most": most}
@@ -53,5 +45,5 @@ def _object(text: str) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -6,9 +6,10 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.hedging import AFTER, LONGEST, MOST
+from onnxhybrid.model.hedging import LONGEST
 
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s)")
 
@@ -34,8 +35,8 @@ class Hedge:
         ModelError: OH304, one of them has a value that it cannot have.
     """
 
-    after: float | str = AFTER
-    most: float = MOST
+    after: float | str = 0.95
+    most: float = 0.05
 
     def __post_init__(self) -> None:
         if isinstance(self.after, str):
@@ -80,5 +81,5 @@ def _milliseconds(text: str) -> int:
     raise ModelError("OH304", f'after is a time above 0 and up to a day such as "0.2s" or "200ms", not {text!r}')
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

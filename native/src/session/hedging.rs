@@ -33,12 +33,8 @@ enum After {
 struct Written {
     after: Option<f64>,
     after_ms: Option<u64>,
-    most: Option<f64>,
+    most: f64,
 }
-
-/// What holds where the attribute does not say it.
-const AFTER: f64 = 0.95;
-const MOST: f64 = 0.05;
 
 /// The longest fixed time, in milliseconds: a day.
 const LONGEST: u64 = 86_400_000;
@@ -52,19 +48,18 @@ impl Rule {
         let unreadable = |_| malformed("hedge is no JSON object of after or after_ms, and most");
         let Written { after, after_ms, most } = serde_json::from_str(text).map_err(unreadable)?;
         let after = match (after, after_ms) {
-            (Some(_), Some(_)) => return Err(malformed("hedge has both after and after_ms")),
+            (Some(_), Some(_)) | (None, None) => return Err(malformed("hedge has one of after and after_ms")),
             (_, Some(milliseconds)) if !(1..=LONGEST).contains(&milliseconds) => {
                 return Err(malformed(format!("hedge has after_ms {milliseconds}, not from 1 to {LONGEST}")));
             }
             (_, Some(milliseconds)) => After::Time(Duration::from_millis(milliseconds)),
-            (quantile, None) => After::Quantile(quantile.unwrap_or(AFTER)),
+            (Some(quantile), None) => After::Quantile(quantile),
         };
         if let After::Quantile(quantile) = after
             && !(quantile > 0.0 && quantile < 1.0)
         {
             return Err(malformed(format!("hedge has after {quantile}, no quantile between 0 and 1")));
         }
-        let most = most.unwrap_or(MOST);
         if !(most > 0.0 && most <= 1.0) {
             return Err(malformed(format!("hedge has most {most}, no share above 0 and up to 1")));
         }
@@ -174,31 +169,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_has_a_default() {
-        let written = Rule::parse(r#"{"after": 0.95, "most": 0.05}"#);
-        assert_eq!(Rule::parse("{}"), written);
-        assert_ne!(Rule::parse(r#"{"after_ms": 950}"#), written);
-    }
-
-    #[test]
     fn what_cannot_be_is_malformed() {
         for text in [
             "0.95",
             "[]",
             "{",
-            r#"{"after": 0}"#,
-            r#"{"after": 1}"#,
-            r#"{"after": "0.9"}"#,
-            r#"{"after": 1e999}"#,
-            r#"{"after_ms": 0}"#,
-            r#"{"after_ms": -1}"#,
-            r#"{"after_ms": 0.5}"#,
-            r#"{"after_ms": 86400001}"#,
-            r#"{"after": 0.5, "after_ms": 5}"#,
-            r#"{"most": 0}"#,
-            r#"{"most": 1.01}"#,
-            r#"{"most": -0.1}"#,
-            r#"{"least": 0.1}"#,
+            "{}",
+            r#"{"most": 0.1}"#,
+            r#"{"after": 0.5}"#,
+            r#"{"after": 0, "most": 0.1}"#,
+            r#"{"after": 1, "most": 0.1}"#,
+            r#"{"after": "0.9", "most": 0.1}"#,
+            r#"{"after": 1e999, "most": 0.1}"#,
+            r#"{"after_ms": 0, "most": 0.1}"#,
+            r#"{"after_ms": -1, "most": 0.1}"#,
+            r#"{"after_ms": 0.5, "most": 0.1}"#,
+            r#"{"after_ms": 86400001, "most": 0.1}"#,
+            r#"{"after": 0.5, "after_ms": 5, "most": 0.1}"#,
+            r#"{"after": 0.5, "most": 0}"#,
+            r#"{"after": 0.5, "most": 1.01}"#,
+            r#"{"after": 0.5, "most": -0.1}"#,
+            r#"{"after": 0.5, "most": 0.1, "least": 0.1}"#,
         ] {
             assert_eq!(Rule::parse(text).unwrap_err().code, Code::Node, "{text}");
         }
@@ -228,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_quiet_time_allows_no_flood() {
-        for (text, most) in [(r#"{"most": 0.05}"#, 50), (r#"{"most": 0.0001}"#, 1)] {
+        for (text, most) in [(r#"{"after_ms": 1, "most": 0.05}"#, 50), (r#"{"after_ms": 1, "most": 0.0001}"#, 1)] {
             let hedging = hedging(text);
             (0..1_000_000).for_each(|_| hedging.count());
             assert_eq!((0..1000).filter(|_| hedging.take()).count(), most);

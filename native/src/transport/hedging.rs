@@ -52,17 +52,17 @@ impl<'a> Hedge<'a> {
     ) -> (Outcome, Which) {
         let started = Instant::now();
         let mut first = pin!(first);
-        let outcome = match self.patience(first.as_mut()).await {
-            Some(outcome) => (outcome, Which::First),
+        let alone = match self.patience(first.as_mut()).await {
+            Some(outcome) => outcome,
             None => match self.sent(second) {
-                Some(second) => self.sooner(first, pin!(second)).await,
-                None => (first.await, Which::First),
+                Some(second) => return self.sooner(first, pin!(second), started).await,
+                None => first.await,
             },
         };
-        if self.is_answer(&outcome.0) {
+        if self.is_answer(&alone) {
             self.hedging.took(started.elapsed());
         }
-        outcome
+        (alone, Which::First)
     }
 
     /// What `first` brings before it takes long.
@@ -85,11 +85,12 @@ impl<'a> Hedge<'a> {
         sent
     }
 
-    /// The first answer of the two, else the first one's failure.
+    /// The first answer of the two, else the failure of the first request, which was `started` then.
     async fn sooner(
         &self,
         mut first: Pin<&mut impl Future<Output = Outcome>>,
         mut second: Pin<&mut impl Future<Output = Outcome>>,
+        started: Instant,
     ) -> (Outcome, Which) {
         let (mut failure, mut has_failed) = (None, false);
         poll_fn(|context| {
@@ -97,12 +98,15 @@ impl<'a> Hedge<'a> {
                 && let Poll::Ready(outcome) = first.as_mut().poll(context)
             {
                 if self.is_answer(&outcome) {
+                    self.hedging.took(started.elapsed());
                     return Poll::Ready((outcome, Which::First));
                 }
                 failure = Some(outcome);
             }
             if !has_failed && let Poll::Ready(outcome) = second.as_mut().poll(context) {
                 if self.is_answer(&outcome) {
+                    // The first is given up: it would have taken at least as long. If it has failed, nothing is known.
+                    failure.is_none().then(|| self.hedging.took(started.elapsed()));
                     return Poll::Ready((outcome, Which::Second));
                 }
                 has_failed = true;

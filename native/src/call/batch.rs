@@ -108,11 +108,16 @@ impl Call {
     ) -> Result<Response, Problem> {
         let request = self.slice(index, slices, limits.deadline)?;
         let answer = self.one(&request, limits, invocation).await;
-        answer.map_err(|problem| slices.cut.problem(index, problem))
+        answer.map(Response::detached).map_err(|problem| slices.cut.problem(index, problem))
     }
 
     /// The outputs in the answers to all requests of a call whose rows are spread over several.
-    pub(super) fn joined(&self, responses: &[Response], cut: &Cut, asked: &Asked) -> Result<Vec<OutputTensor>, Problem> {
+    pub(super) fn joined(
+        &self,
+        responses: &[Response],
+        cut: &Cut,
+        asked: &Asked,
+    ) -> Result<Vec<OutputTensor>, Problem> {
         let mut columns: Vec<Vec<OutputTensor>> = vec![Vec::with_capacity(responses.len()); self.node.outputs.len()];
         for (request, response) in responses.iter().enumerate() {
             let asked = Asked { rows: cut.range(request).len(), ..asked.clone() };

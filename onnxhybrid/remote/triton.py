@@ -69,8 +69,10 @@ def triton(
             question for metadata included, by name: a text, an `oh.Credential` or an `oh.Input()`; over gRPC as
             metadata), timeout and connect_timeout in seconds (30 and 5; the first covers all attempts), attempt_timeout
             (seconds for one attempt, so that a request that was swallowed leaves time for a repeat; None for as long as
-            the call), retries (2), hedge (an `oh.Hedge`: a second request beside one that takes long; None), on_error
-            ("raise", or "flag" for outputs ok, status and error), name (of the node; the model's name by default).
+            the call), retries (2), batch (rows of one request at most, 0 for any number; with None all rows go in one,
+            unless `oh.cascade(…, rows=True)` says that they are independent), cache (an `oh.Cache`: nothing is asked
+            twice; None), hedge (an `oh.Hedge`: a second request beside one that takes long; None), on_error ("raise",
+            or "flag" for outputs ok, status and error), name (of the node; the model's name by default).
 
     Returns:
         A Model with these inputs and outputs; its graph is one remote call.

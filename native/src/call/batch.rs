@@ -108,7 +108,7 @@ impl Call {
     ) -> Result<Response, Problem> {
         let request = self.slice(index, slices, limits.deadline)?;
         let answer = self.one(&request, limits, invocation).await;
-        answer.map_err(|problem| slices.cut.problem(index, problem))
+        answer.map(Response::detached).map_err(|problem| slices.cut.problem(index, problem))
     }
 
     /// The outputs in the answers to all requests of a call whose rows are spread over several.

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::AsHeaderName;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::body::Body;
 use crate::failure::Problem;
@@ -48,7 +49,26 @@ impl Response {
     pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
+
+    /// The same in memory of its own, where it is small: its bytes lie in a buffer that is far larger and stays as long as
+    /// one of them does, which is nothing for one answer and much for thousands.
+    pub fn detached(self) -> Self {
+        if self.body.len() > SMALL {
+            return self;
+        }
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, value) in &self.headers {
+            let name = HeaderName::from_bytes(name.as_str().as_bytes());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+                headers.append(name, value);
+            }
+        }
+        Self { headers, body: Bytes::copy_from_slice(&self.body.join()).into(), ..self }
+    }
 }
+
+/// Bytes of a body that are fewer than those of the buffer that it was read into.
+const SMALL: usize = 8 << 10;
 
 /// What a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +116,26 @@ impl From<Trouble> for Problem {
             | Trouble::Refused(problem)
             | Trouble::Silent(problem)
             | Trouble::Final(problem) => problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detached_answer_says_the_same() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("x-one", "1"), ("x-two", "a"), ("x-two", "b")] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        for size in [0, 5, SMALL + 1] {
+            let body = Chunks::from(Bytes::from(vec![7; size]));
+            let answer = Response { headers: headers.clone(), body, ..Response::default() };
+            let detached = answer.clone().detached();
+            assert_eq!(detached.headers, headers);
+            assert_eq!(detached.body.join(), answer.body.join());
         }
     }
 }

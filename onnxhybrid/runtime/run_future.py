@@ -6,8 +6,9 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future, InvalidStateError, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ _LOG = logging.getLogger("onnxhybrid")
 
 _T = TypeVar("_T")
 _FATAL = 4
+_LOOK = 0.2
+"""Seconds between two looks for signals."""
 
 
 def quiet() -> onnxruntime.RunOptions:
@@ -121,12 +124,23 @@ def apart(
         future.begin()
     except Error:  # the interpreter is ending
         return perform(0, given, work, quiet() if given is None else given)
+    except BaseException:  # of a signal handler, while the run began
+        future.cancel()
+        raise
     try:
-        return future.result()
+        return _awaited(future)
     finally:
         if not future.done():
             future.cancel()
             wait((future,))
+
+
+def _awaited(future: Future[_T]) -> _T:
+    """What a future brings. A signal that comes just before the main thread sleeps does not wake it: it looks again."""
+    while not future.done():
+        with suppress(futures.TimeoutError):
+            future.exception(_LOOK)
+    return future.result()
 
 
 def _settle(settle: Callable[[Any], object], outcome: Any) -> None:

@@ -7,7 +7,8 @@ import inspect
 import onnxhybrid as oh
 
 NAMES = {
-    "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Input", "Model", "ModelError", "NodeStats",
+    "Cache", "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Input", "Model", "ModelError",
+    "NodeStats",
     "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
     "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "deploy",
     "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load", "offload", "overlap",
@@ -17,7 +18,7 @@ NAMES = {
 
 
 BUILDERS = {
-    "Credential", "Endpoint", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings", "azureml",
+    "Cache", "Credential", "Endpoint", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings", "azureml",
     "openai_audio", "openai_chat", "openai_embeddings", "openai_responses", "triton",
 }  # fmt: skip
 

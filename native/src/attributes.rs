@@ -83,6 +83,8 @@ pub const CONNECT_TIMEOUT: Integer = Integer { name: "connect_timeout_ms", defau
 pub const RETRIES: Integer = Integer { name: "retries", default: 2, range: (0, u32::MAX as u64) };
 /// Rows of one request at most; 0 for all in one.
 pub const BATCH: Integer = Integer { name: "batch", default: 0, range: (0, u32::MAX as u64) };
+/// How answers are kept in memory, a JSON object; empty where none is.
+pub const CACHE: Text = Text { name: "cache", default: "" };
 /// What becomes of a failure.
 pub const ON_ERROR: Text = Text { name: "on_error", default: "raise" };
 /// The types of the outputs that the call of a `Begin` node brings, a JSON array; other nodes do not have it.
@@ -148,6 +150,7 @@ pub fn json() -> Value {
         AUTH,
         AUTH_SCHEME,
         HEADERS,
+        CACHE,
         ON_ERROR,
     ];
     let texts = texts.map(|row| (row.name, json!({"type": "string", "default": row.default})));

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from onnx import NodeProto, helper
 
 from onnxhybrid import library
+from onnxhybrid.model.caching import cache_of
 from onnxhybrid.model.request_groups import HEADERS, given_at_run_time, headers_of
 from onnxhybrid.model.tensor_spec import Dim, TensorSpec
 
@@ -58,6 +59,7 @@ class RemoteSpec:
         on_error: `raise` or `flag`.
         endpoint_name: the name that a session resolves; empty where the endpoint is a URL alone.
         endpoint_order: which of several URLs of the name takes a request: `first` or `spread`.
+        cache: how answers are kept in memory: max_bytes, ttl in seconds where there is one, rows; empty where none are.
     """
 
     node: str
@@ -77,6 +79,7 @@ class RemoteSpec:
     headers: tuple[tuple[str, str], ...] = ()
     endpoint_name: str = ""
     endpoint_order: str = "first"
+    cache: tuple[tuple[str, float | bool], ...] = ()
 
     @property
     def credential(self) -> str | None:
@@ -134,6 +137,7 @@ class RemoteSpec:
             headers=_headers(node, values),
             endpoint_name=_endpoint_name(values),
             endpoint_order=_endpoint_order(values),
+            cache=cache_of(_text({"cache": b"", **values}, "cache")),
         )
 
 

@@ -20,6 +20,7 @@ from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, OPTIONAL_INPUTS,
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
+from onnxhybrid.remote.cache import Cache, checked_cache
 from onnxhybrid.remote.groups import Headers, check_headers, checked_headers, header_inputs, headers_attribute
 from onnxhybrid.remote.named_endpoint import Endpoint, asked_at
 from onnxhybrid.remote.omission import absences, leaveable, omissible
@@ -52,6 +53,7 @@ class CallSettings:
     attempt_timeout: float | None = None
     retries: int = field(default_factory=lambda: library.default("retries"))
     batch: int | None = None
+    cache: Cache | None = None
     on_error: OnError = field(default_factory=lambda: library.default("on_error"))
     name: str | None = None
 
@@ -68,6 +70,7 @@ class CallSettings:
             not isinstance(self.batch, int) or isinstance(self.batch, bool) or not 0 < self.batch < 2**32
         ):
             raise ModelError("OH304", f"batch is an int from 1, the rows of one request, or None, not {self.batch!r}")
+        checked_cache(self.cache)
         if self.on_error not in ("raise", "flag"):
             raise ModelError("OH304", f"on_error is 'raise' or 'flag', not {self.on_error!r}")
         if self.name is not None and not is_name(self.name):
@@ -100,6 +103,7 @@ class CallSettings:
             "attempt_timeout_ms": 0 if self.attempt_timeout is None else _milliseconds(self.attempt_timeout),
             "retries": self.retries,
             **({"batch": self.batch} if self.batch else {}),
+            **({"cache": self.cache.attribute()} if self.cache else {}),
             "on_error": self.on_error,
         }
 
@@ -162,7 +166,7 @@ def describe(target: Target, settings: CallSettings) -> tuple[tuple[TensorSpec, 
     """
     check_headers(settings.headers or {}, target.protocol, settings.scheme)
     request = {**vars(target), "endpoint": asked_at(target.endpoint, target.protocol), **settings.attributes()}
-    for name in ("retries", "batch", "on_error"):
+    for name in ("retries", "batch", "cache", "on_error"):
         request.pop(name, None)
     if isinstance(settings.auth, Input):
         request["auth"] = "none"

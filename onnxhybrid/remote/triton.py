@@ -69,7 +69,8 @@ def triton(
             question for metadata included, by name: a text, an `oh.Credential` or an `oh.Input()`; over gRPC as
             metadata), timeout and connect_timeout in seconds (30 and 5; the first covers all attempts), attempt_timeout
             (seconds for one attempt, so that a request that was swallowed leaves time for a repeat; None for as long as
-            the call), retries (2), on_error ("raise", or "flag" for outputs ok, status and error), name (of the node;
+            the call), retries (2), batch (rows of one request at most), cache (`oh.Cache()` keeps answers, so that
+            nothing is asked twice), on_error ("raise", or "flag" for outputs ok, status and error), name (of the node;
             the model's name by default).
 
     Returns:

@@ -18,6 +18,7 @@ class NodeStats:
         bytes_out, bytes_in: the bytes of request and response bodies.
         p50, p90, p99: quantiles of a call's time in seconds; None before the first call.
         connections: how many connections this session opened to the node's origin; of several servers to all of them.
+        cache_hits: how many rows, or calls without rows, were answered without being asked for (`oh.Cache`).
         endpoints: how many requests went to each URL, where an endpoint by name has several.
     """
 
@@ -30,6 +31,7 @@ class NodeStats:
     p90: float | None = None
     p99: float | None = None
     connections: int = 0
+    cache_hits: int = 0
     endpoints: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ use crate::transport::Response;
 impl Call {
     /// The requests of a call; none where the service takes no empty batch.
     pub(super) fn requests<'a>(&self, tensors: &'a [InputTensor<'a>], asked: &Asked) -> Result<Requests<'a>, Problem> {
-        if asked.rows == 0 && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row) {
+        if self.asks_nothing(asked) {
             return Ok(Requests { list: Vec::new(), cut: None });
         }
         let Some(cut) = self.cut(tensors, asked)? else {
@@ -27,6 +27,11 @@ impl Call {
         };
         let list: Result<_, _> = (0..cut.requests()).map(request).collect();
         Ok(Requests { list: list?, cut: Some(cut) })
+    }
+
+    /// Whether there is no row to ask for, and the service takes no empty batch.
+    pub(super) fn asks_nothing(&self, asked: &Asked) -> bool {
+        asked.rows == 0 && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row)
     }
 
     /// How the rows are spread; `None` where one request carries them all.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Call;
+use super::known::Known;
 use super::prepared::{Expected, Invocation};
-use super::requests::Requests;
 use super::taped::Recalled;
 use super::task::Task;
 use crate::failure::{Code, Failure, Problem};
-use crate::tensor::{InputTensor, OutputTensor};
+use crate::tensor::{InputTensor, OutputTensor, OwnedTensor};
 use crate::transport::runtime::{Ended, wait};
 use crate::transport::{Limits, Response};
 
@@ -20,32 +20,59 @@ impl Call {
         let limits = self.limits(started);
         let progress = match self.recall(&invocation, inputs) {
             Recalled::Known(outcome) => Progress::Recalled(outcome),
-            Recalled::Unknown(key) => match self.prepare(&invocation, token, inputs, limits.deadline) {
-                Ok((requests, expected)) => Progress::UnderWay(UnderWay {
-                    answer: self.spawn(&invocation, requests, limits, started),
-                    expected,
-                    key,
-                }),
-                Err(problem) => Progress::Failed(problem, key),
-            },
+            Recalled::Unknown(key) => {
+                let begun = match &self.known {
+                    None => self.send(&invocation, token, inputs, limits, started),
+                    Some(known) => self.ask(known, &invocation, token, inputs, limits, started),
+                };
+                match begun {
+                    Ok(answer) => Progress::UnderWay(answer, key),
+                    Err(problem) => Progress::Failed(problem, key),
+                }
+            }
         };
         Begun { call: self.clone(), invocation, deadline: limits.deadline, progress }
     }
 
-    fn spawn(
+    fn send(
         self: &Arc<Self>,
         invocation: &Arc<Invocation>,
-        requests: Requests<'_>,
+        token: Option<&InputTensor>,
+        inputs: &[InputTensor],
         limits: Limits,
         started: Instant,
-    ) -> Answers {
-        let (call, invocation) = (self.clone(), invocation.clone());
-        let requests = requests.into_owned();
-        Task::spawn(async move {
+    ) -> Result<Awaited, Problem> {
+        let (requests, expected) = self.prepare(invocation, token, inputs, limits.deadline)?;
+        let (call, invocation, requests) = (self.clone(), invocation.clone(), requests.into_owned());
+        let task = Task::spawn(async move {
             let exchange = call.exchange(requests, &limits, &invocation);
             let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
             (answer.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
-        })
+        });
+        Ok(Awaited::Responses(task, expected))
+    }
+
+    /// The same where the answer may be known. Others may wait for it, so that it is read where it comes, whenever it is
+    /// awaited here.
+    fn ask(
+        self: &Arc<Self>,
+        known: &Arc<Known>,
+        invocation: &Arc<Invocation>,
+        token: Option<&InputTensor>,
+        inputs: &[InputTensor],
+        limits: Limits,
+        started: Instant,
+    ) -> Result<Awaited, Problem> {
+        let (wanted, tensors) = self.wanted(known, invocation, token, inputs)?;
+        let mut tensors: Vec<_> = tensors.iter().map(InputTensor::owned).collect();
+        let (call, known, invocation) = (self.clone(), known.clone(), invocation.clone());
+        let wanted = wanted.on_runtime();
+        Ok(Awaited::Outputs(Task::spawn(async move {
+            let tensors: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
+            let asking = call.known_or_asked(&known, wanted, &tensors, &limits, &invocation);
+            let outputs = tokio::time::timeout_at(limits.deadline.into(), asking).await;
+            (outputs.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
+        })))
     }
 }
 
@@ -57,23 +84,57 @@ pub struct Begun {
     progress: Progress,
 }
 
-/// The answers of a call, and how long they took.
-type Answers = Task<(Result<Vec<Response>, Problem>, Duration)>;
-
 enum Progress {
-    /// It was sent.
-    UnderWay(UnderWay),
-    /// It could not be sent; with its fingerprint, if it is to be recorded.
+    /// It was sent; with its fingerprint, if it is to be recorded.
+    UnderWay(Awaited, Option<String>),
+    /// It could not be sent; likewise.
     Failed(Problem, Option<String>),
     /// A record has its outcome.
     Recalled(Result<Vec<OutputTensor>, Problem>),
 }
 
-struct UnderWay {
-    answer: Answers,
-    expected: Expected,
-    /// Its fingerprint, if it is to be recorded.
-    key: Option<String>,
+/// What a call brings, and how long it took.
+type Brought<T> = Task<(Result<T, Problem>, Duration)>;
+
+enum Awaited {
+    /// Answers, which are read where they are awaited.
+    Responses(Brought<Vec<Response>>, Expected),
+    /// Outputs.
+    Outputs(Brought<Vec<OutputTensor>>),
+}
+
+impl Awaited {
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Responses(task, _) => task.is_finished(),
+            Self::Outputs(task) => task.is_finished(),
+        }
+    }
+
+    /// Waits for the outputs until `deadline`; `latency` becomes the time that they took.
+    fn outputs(self, call: &Call, deadline: Instant, latency: &mut Duration) -> Result<Vec<OutputTensor>, Problem> {
+        match self {
+            Self::Responses(task, mut expected) => {
+                let responses = brought(task, call, deadline, latency)?;
+                // The answer may have waited for a long time; to be read it has as long as it left of the timeout.
+                let deadline = Instant::now() + call.node.timeout.saturating_sub(*latency);
+                call.answer(&mut expected, &responses, deadline)
+            }
+            Self::Outputs(task) => brought(task, call, deadline, latency),
+        }
+    }
+}
+
+fn brought<T: Send + 'static>(
+    mut task: Brought<T>,
+    call: &Call,
+    deadline: Instant,
+    latency: &mut Duration,
+) -> Result<T, Problem> {
+    let done = wait(deadline, task.done()).map_err(|ended| call.ended(ended))?;
+    let (outcome, took) = done.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
+    *latency = took;
+    outcome
 }
 
 /// How long past the deadline a call may take to notice it.
@@ -93,7 +154,7 @@ impl Begun {
     /// Whether the answer came, or the call failed.
     pub fn is_over(&self) -> bool {
         match &self.progress {
-            Progress::UnderWay(under_way) => under_way.answer.is_finished(),
+            Progress::UnderWay(awaited, _) => awaited.is_finished(),
             _ => true,
         }
     }
@@ -104,15 +165,8 @@ impl Begun {
         let outcome = match self.progress {
             Progress::Recalled(outcome) => outcome,
             Progress::Failed(problem, key) => call.keep(invocation, key, Err(problem)),
-            Progress::UnderWay(UnderWay { mut answer, mut expected, key }) => {
-                let answered = wait(self.deadline + GRACE, answer.done()).map_err(|ended| call.ended(ended));
-                let outcome = answered.and_then(|answered| {
-                    let (responses, took) = answered.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
-                    latency = took;
-                    // The answer may have waited for a long time; to be read it has as long as it left of the timeout.
-                    let deadline = Instant::now() + call.node.timeout.saturating_sub(took);
-                    call.answer(&mut expected, &responses?, deadline)
-                });
+            Progress::UnderWay(awaited, key) => {
+                let outcome = awaited.outputs(call, self.deadline + GRACE, &mut latency);
                 call.keep(invocation, key, outcome)
             }
         };
@@ -122,7 +176,7 @@ impl Begun {
     /// Drops the call, and counts it as one that ended with `code` unless it was over.
     pub fn abandon(self, code: Code) {
         let error = match &self.progress {
-            Progress::UnderWay(under_way) => (!under_way.answer.is_finished()).then_some(code),
+            Progress::UnderWay(awaited, _) => (!awaited.is_finished()).then_some(code),
             Progress::Failed(problem, _) | Progress::Recalled(Err(problem)) => Some(problem.code),
             Progress::Recalled(Ok(_)) => None,
         };

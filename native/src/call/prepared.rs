@@ -1,10 +1,14 @@
 //! A node, ready to be called: inputs to requests, over the transport, and the answers to checked outputs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
+
+use super::known::Known;
 use super::requests::{Cut, Requests};
-use super::secrets::{keys, token_secret};
+use super::secrets::keys;
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol, headers};
@@ -32,6 +36,8 @@ pub struct Call {
     /// What is known of the server, those of other nodes included.
     pub(super) spoken: Arc<Spoken>,
     pub(super) protocol: Box<dyn Protocol>,
+    /// The answers that it keeps, if it does: of this node in this session alone.
+    pub(super) known: Option<Arc<Known>>,
     stats: Arc<NodeStats>,
     /// Keys in the query of the endpoint.
     keys: Vec<Secret>,
@@ -41,14 +47,16 @@ pub struct Call {
 /// One call of a node: what it has done so far, and the token that it sends.
 pub(super) struct Invocation {
     pub(super) tally: Tally,
+    /// Rows, or calls without rows, that were answered without being asked for.
+    pub(super) hits: AtomicU64,
 }
 
 /// What the answers of one call have to fit.
 pub(super) struct Expected {
     /// The sizes that the inputs give to names.
-    sizes: Sizes,
-    asked: Asked,
-    cut: Option<Cut>,
+    pub(super) sizes: Sizes,
+    pub(super) asked: Asked,
+    pub(super) cut: Option<Cut>,
 }
 
 impl Call {
@@ -61,7 +69,8 @@ impl Call {
         let watch = scope.watch(&node);
         let spoken = scope.spoken(&node);
         let keys = [&node.endpoint].into_iter().chain(&node.places.others).flat_map(keys).collect();
-        Ok(Self { node, scope, peer, several, spoken, protocol, stats, keys, watch })
+        let known = Known::of(&node);
+        Ok(Self { node, scope, peer, several, spoken, protocol, known, stats, keys, watch })
     }
 
     /// The node.
@@ -109,6 +118,7 @@ impl Call {
             retries: invocation.tally.retries(),
             bytes_out: invocation.tally.bytes_out(),
             bytes_in: invocation.tally.bytes_in(),
+            cache_hits: if error.is_none() { invocation.hits.load(Ordering::Relaxed) } else { 0 },
             error,
         });
     }
@@ -132,38 +142,8 @@ impl Call {
         failure
     }
 
-    /// The requests, which are made until `deadline` at most, and what their answers have to fit.
-    pub(super) fn prepare<'a>(
-        &self,
-        invocation: &Invocation,
-        token: Option<&InputTensor>,
-        inputs: &'a [InputTensor<'a>],
-        deadline: Instant,
-    ) -> Result<(Requests<'a>, Expected), Problem> {
-        self.check_servers()?;
-        if let Some(token) = token {
-            let token = token_secret(token)?;
-            if !token.is_empty() {
-                self.check_token_clear()?;
-            }
-            self.scope.masks().remember(&token);
-            let _ = invocation.tally.secret.set(token);
-        }
-        let (options, tensors) = inputs.split_at_checked(self.node.option_inputs.len()).unwrap_or_default();
-        let sizes = self.check_inputs(tensors)?;
-        let asked = self.asked(options, tensors)?;
-        if self.scope.policy().budget.is_some() {
-            invocation.tally.ask_for(&self.models(tensors, &asked));
-        }
-        let headers = self.node.headers.of(&asked.options)?;
-        let mut requests = self.in_form(deadline, || self.requests(tensors, &asked))?;
-        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
-        let cut = requests.cut;
-        Ok((requests, Expected { sizes, asked, cut }))
-    }
-
     /// The names of the model that requests ask for: what is really sent, never how the node is called.
-    fn models(&self, tensors: &[InputTensor], asked: &Asked) -> Vec<String> {
+    pub(super) fn models(&self, tensors: &[InputTensor], asked: &Asked) -> Vec<String> {
         let attribute = Some(self.node.attributes.text("model")).filter(|model| !model.is_empty()).map(str::to_owned);
         let path = self.node.endpoint.segment_after("deployments");
         self.protocol.models(tensors, asked).into_iter().chain(attribute).chain(path).collect()
@@ -176,8 +156,17 @@ impl Call {
         responses: &[Response],
         deadline: Instant,
     ) -> Result<Vec<OutputTensor>, Problem> {
+        self.reading(deadline, || self.outputs(expected, responses))
+    }
+
+    /// The outputs that `read` gives, which it does until `deadline` and in no more memory than the policy allows.
+    pub(super) fn reading<T>(
+        &self,
+        deadline: Instant,
+        read: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let most = self.scope.policy().max_response_bytes;
-        match bounds::within(deadline, most, || self.outputs(expected, responses)) {
+        match bounds::within(deadline, most, read) {
             Ok(outcome) => outcome.map_err(|problem| problem.shortened().or_status(self.protocol.success())),
             Err(Beyond::Deadline) => Err(self.ended(Ended::Deadline)),
             Err(Beyond::Run) => Err(self.ended(Ended::Cancelled)),
@@ -188,7 +177,7 @@ impl Call {
         }
     }
 
-    fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
+    pub(super) fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
         let rows = tensors.first().map_or(1, InputTensor::rows);
         Ok(Asked { options: self.node.options.with(&self.node.option_inputs, options)?, rows })
     }
@@ -196,28 +185,45 @@ impl Call {
     /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
     pub(super) async fn exchange(
         &self,
-        mut requests: Requests<'_>,
+        requests: Requests<'_>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Vec<Response>, Problem> {
         if requests.list.is_empty() {
             return Ok(Vec::new());
         }
+        let headers = self.identify(invocation).await?;
+        self.deliver(requests, &headers, limits, invocation).await
+    }
+
+    /// The headers that hold credentials; the token, and what else nobody may see, is the invocation's from now on.
+    pub(super) async fn identify(&self, invocation: &Invocation) -> Result<HeaderMap, Problem> {
         if let Auth::Credential(name) = &self.node.auth {
             self.check_others(name)?;
             let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
+        self.node.headers.credentials().iter().try_for_each(|(_, name)| self.check_others(name))?;
+        let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
+        secrets.extend_from_slice(&self.keys);
+        let _ = invocation.tally.others.set(secrets);
+        Ok(headers)
+    }
+
+    /// Sends the requests with the token and these headers, which [`Call::identify`] gave.
+    pub(super) async fn deliver(
+        &self,
+        mut requests: Requests<'_>,
+        headers: &HeaderMap,
+        limits: &Limits,
+        invocation: &Invocation,
+    ) -> Result<Vec<Response>, Problem> {
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
             let header = self.node.authentication.header(secret);
             for request in &mut requests.list {
                 request.headers.extend(header.clone().map(|(name, value)| (Some(name), value)));
             }
         }
-        self.node.headers.credentials().iter().try_for_each(|(_, name)| self.check_others(name))?;
-        let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
-        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, &headers));
-        secrets.extend_from_slice(&self.keys);
-        let _ = invocation.tally.others.set(secrets);
+        requests.list.iter_mut().for_each(|request| headers::set(&mut request.headers, headers));
         if let [only] = requests.list.as_slice() {
             return Ok(vec![self.one(only, limits, invocation).await?]);
         }
@@ -259,7 +265,7 @@ impl Call {
         }
     }
 
-    fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
+    pub(super) fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
         let mut sizes = Sizes::unknown(self.node.shape_names);
         for (declared, input) in self.node.inputs.iter().zip(inputs) {
             if self.node.optional.is_left_out(declared, input) {
@@ -300,7 +306,7 @@ impl Call {
 impl Invocation {
     /// A call that is about to be made.
     pub(super) fn watched(watch: &Watch) -> Self {
-        Self { tally: Tally::watched(watch) }
+        Self { tally: Tally::watched(watch), hits: AtomicU64::new(0) }
     }
 }
 
@@ -310,6 +316,9 @@ fn bounded(mut node: Node, policy: &Policy) -> Node {
         node.timeout = node.timeout.min(strict.max_timeout);
         node.connect_timeout = node.connect_timeout.min(strict.max_timeout);
         node.retries = node.retries.min(strict.max_retries);
+        if let Some(cache) = &mut node.cache {
+            cache.max_bytes = cache.max_bytes.min(policy.max_response_bytes);
+        }
     }
     node
 }

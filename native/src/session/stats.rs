@@ -26,6 +26,7 @@ struct Counters {
     errors: BTreeMap<Code, u64>,
     bytes_out: u64,
     bytes_in: u64,
+    cache_hits: u64,
     /// Microseconds, exact to three digits.
     latency: Histogram<u32>,
 }
@@ -33,7 +34,7 @@ struct Counters {
 impl Default for Counters {
     fn default() -> Self {
         let latency = Histogram::new(3).expect("three digits are in range");
-        Self { calls: 0, retries: 0, errors: BTreeMap::new(), bytes_out: 0, bytes_in: 0, latency }
+        Self { calls: 0, retries: 0, errors: BTreeMap::new(), bytes_out: 0, bytes_in: 0, cache_hits: 0, latency }
     }
 }
 
@@ -48,6 +49,8 @@ pub struct Sample {
     pub bytes_out: u64,
     /// Bytes of all response bodies.
     pub bytes_in: u64,
+    /// Rows, or calls without rows, that were answered without being asked for.
+    pub cache_hits: u64,
     /// How it failed, if it did.
     pub error: Option<Code>,
 }
@@ -60,6 +63,7 @@ impl NodeStats {
         counters.retries += u64::from(sample.retries);
         counters.bytes_out += sample.bytes_out;
         counters.bytes_in += sample.bytes_in;
+        counters.cache_hits += sample.cache_hits;
         if let Some(code) = sample.error {
             *counters.errors.entry(code).or_default() += 1;
         }
@@ -86,7 +90,7 @@ impl NodeStats {
             "calls": counters.calls, "retries": counters.retries, "errors": errors,
             "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
             "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
-            "connections": connections,
+            "connections": connections, "cache_hits": counters.cache_hits,
             "endpoints": sent,
         })
     }
@@ -107,12 +111,12 @@ mod tests {
         let stats = NodeStats::default();
         for (millis, error) in [(10, None), (20, Some(Code::Status)), (30, Some(Code::Status))] {
             let latency = Duration::from_millis(millis);
-            stats.add(&Sample { latency, retries: 1, bytes_out: 5, bytes_in: 7, error });
+            stats.add(&Sample { latency, retries: 1, bytes_out: 5, bytes_in: 7, cache_hits: 2, error });
         }
         let value = stats.to_json(4);
         assert_eq!(value["errors"], json!({"OH503": 2}));
         assert_eq!((&value["retries"], &value["bytes_out"], &value["bytes_in"]), (&json!(3), &json!(15), &json!(21)));
         assert!((value["p50"].as_f64().unwrap() - 0.02).abs() < 1e-4);
-        assert_eq!(value["connections"], 4);
+        assert_eq!((&value["connections"], &value["cache_hits"]), (&json!(4), &json!(6)));
     }
 }

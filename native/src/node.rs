@@ -130,8 +130,7 @@ impl Node {
     pub fn resolved(attributes: &dyn Attributes, signature: Signature, endpoints: &Endpoints) -> Result<Self, Problem> {
         let reader = Reader(attributes);
         let protocol = reader.protocol()?;
-        let auth = reader.auth()?;
-        let flag = reader.flag()?;
+        let (auth, flag) = (reader.auth()?, reader.flag()?);
         let mut shapes = ShapeParser::default();
         let option_inputs = reader.option_inputs(protocol)?;
         let (endpoint, places) = endpoints.of(attributes, protocol)?;

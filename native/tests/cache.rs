@@ -1,107 +1,19 @@
 //! Answers that a node keeps, over real sockets: nothing is asked twice, and no answer is another than the server's.
 
+mod keeping;
 mod node;
 mod server;
 
-use std::collections::HashMap;
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use keeping::{ANY, ROWS, WHOLE, bytes, hits, keeping, run, server, until};
 use node::{call, call_that_keeps, floats, values};
-use onnxhybrid::call::Call;
 use onnxhybrid::element::ElementType;
-use onnxhybrid::failure::{Code, Failure};
-use onnxhybrid::run::running;
-use onnxhybrid::tensor::{InputData, InputTensor, OutputTensor};
+use onnxhybrid::failure::Code;
+use onnxhybrid::tensor::{InputData, InputTensor};
 use proptest::prelude::*;
-use server::{Request, Server, answer, echo, read};
-
-const ROWS: (&str, &str) = ("[[\"n\"]]", "[[\"n\"]]");
-const WHOLE: (&str, &str) = ("[[\"n\"]]", "[[\"m\"]]");
-const ANY: (&str, &str) = ("", "");
-
-/// What a server was asked.
-#[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<Vec<u32>>>>);
-
-impl Asked {
-    /// The floats of each request, as bits.
-    fn requests(&self) -> Vec<Vec<u32>> {
-        self.0.lock().unwrap().clone()
-    }
-
-    /// How often each float was asked for.
-    fn counts(&self) -> HashMap<u32, usize> {
-        let mut counts = HashMap::new();
-        self.requests().into_iter().flatten().for_each(|bits| *counts.entry(bits).or_default() += 1);
-        counts
-    }
-
-    fn add(&self, request: &Request) -> usize {
-        let header = request.head.lines().find_map(|line| line.strip_prefix("inference-header-content-length: "));
-        let tensor = &request.body[header.unwrap().trim().parse().unwrap()..];
-        let bits = tensor.chunks(4).map(|bytes| u32::from_ne_bytes(bytes.try_into().unwrap())).collect();
-        let mut asked = self.0.lock().unwrap();
-        asked.push(bits);
-        asked.len()
-    }
-}
-
-/// A server that gives each float back, unless `behave` has an answer of its own to the request of this number.
-fn server(behave: impl Fn(usize) -> Option<Vec<u8>> + Send + Sync + 'static) -> (Server, Asked) {
-    let asked = Asked::default();
-    let seen = asked.clone();
-    let server = Server::start(move |mut stream, _| {
-        while let Some(request) = read(&stream) {
-            let number = seen.add(&request);
-            if stream.write_all(&behave(number).unwrap_or_else(|| echo(&request))).is_err() {
-                return;
-            }
-        }
-    });
-    (server, asked)
-}
-
-/// A server that says when it is asked, and answers each request when it is told to.
-fn held() -> (Server, Asked, Receiver<()>, Sender<()>) {
-    let ((say, was_asked), (go, wait)) = (channel(), channel());
-    let (say, wait) = (Mutex::new(say), Mutex::new(wait));
-    let (server, asked) = server(move |_| {
-        let _ = say.lock().unwrap().send(());
-        let _ = wait.lock().unwrap().recv();
-        None
-    });
-    (server, asked, was_asked, go)
-}
-
-fn keeping(url: &str, shapes: (&str, &str)) -> Call {
-    call_that_keeps(url, "{}", "{}", shapes, &[("timeout_ms", 20_000)], "none")
-}
-
-fn bytes(numbers: &[f32]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
-}
-
-fn run(call: &Call, numbers: &[f32]) -> Result<Vec<OutputTensor>, Failure> {
-    call.run(None, &[floats(&bytes(numbers))])
-}
-
-fn hits(call: &Call) -> u64 {
-    call.stats()["cache_hits"].as_u64().unwrap()
-}
-
-/// Spins until something is so, which it will be soon.
-fn until(so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !so() {
-        assert!(Instant::now() < deadline, "it never came to be");
-        thread::yield_now();
-    }
-}
+use server::answer;
 
 #[test]
 fn rows_are_asked_for_once_and_come_back_in_order() {
@@ -186,144 +98,6 @@ fn an_answer_of_another_shape_than_is_declared_is_not_kept() {
     assert_eq!((values(&run(&call, &[1.0]).unwrap()), asked.requests().len()), (vec![1.0], 2));
 }
 
-#[test]
-fn equal_rows_of_many_threads_are_asked_for_once() {
-    let (server, asked) = server(|_| None);
-    let call = keeping(&server.url, ROWS);
-    thread::scope(|scope| {
-        for thread in 0..8u32 {
-            let call = &call;
-            scope.spawn(move || {
-                for step in 0..40u32 {
-                    let batch: Vec<_> = (0..12).map(|row| ((thread + row * step + step) % 60) as f32).collect();
-                    assert_eq!(values(&run(call, &batch).unwrap()), batch);
-                }
-            });
-        }
-    });
-    assert!(asked.counts().values().all(|count| *count == 1), "{:?}", asked.counts());
-    let rows = 8 * 40 * 12;
-    assert_eq!(hits(&call), rows - asked.counts().len() as u64);
-}
-
-#[test]
-fn calls_that_are_begun_and_calls_that_wait_follow_one_another() {
-    let (server, asked, was_asked, go) = held();
-    let call = Arc::new(keeping(&server.url, ROWS));
-    let content = bytes(&[1.0, 2.0]);
-    let first = call.begin(None, &[floats(&content)]);
-    was_asked.recv().unwrap();
-    let second = call.begin(None, &[floats(&content)]);
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| run(&call, &[2.0, 1.0]));
-        assert!(!first.is_over() && !second.is_over());
-        go.send(()).unwrap();
-        assert_eq!(values(&waiting.join().unwrap().unwrap()), [2.0, 1.0]);
-    });
-    // Awaited last, and in the other order: nobody waits for whoever awaits the first.
-    assert_eq!(values(&second.finish().unwrap()), [1.0, 2.0]);
-    assert_eq!(values(&first.finish().unwrap()), [1.0, 2.0]);
-    assert_eq!((asked.requests().len(), hits(&call)), (1, 4));
-}
-
-#[test]
-fn two_calls_that_each_wait_for_a_row_of_the_other_both_end() {
-    let (server, asked, was_asked, go) = held();
-    let call = Arc::new(keeping(&server.url, ROWS));
-    let (one, two) = (bytes(&[1.0]), bytes(&[2.0]));
-    let leading = [call.begin(None, &[floats(&one)]), call.begin(None, &[floats(&two)])];
-    for _ in 0..2 {
-        was_asked.recv().unwrap();
-    }
-    let crossed = [bytes(&[1.0, 3.0, 2.0]), bytes(&[2.0, 4.0, 3.0, 1.0])];
-    let crossing: Vec<_> = crossed.iter().map(|content| call.begin(None, &[floats(content)])).collect();
-    (0..8).for_each(|_| go.send(()).unwrap());
-    for (begun, content) in leading.into_iter().chain(crossing).zip([&one, &two, &crossed[0], &crossed[1]]) {
-        assert_eq!(&bytes(&values(&begun.finish().unwrap())), content);
-    }
-    assert!(asked.counts().values().all(|count| *count == 1), "{:?}", asked.requests());
-}
-
-#[test]
-fn who_followed_a_call_that_was_given_up_asks_for_itself() {
-    let (server, asked, was_asked, go) = held();
-    let call = Arc::new(keeping(&server.url, ROWS));
-    let content = bytes(&[1.0]);
-    let leader = call.begin(None, &[floats(&content)]);
-    was_asked.recv().unwrap();
-    let followers: Vec<_> = (0..3).map(|_| call.begin(None, &[floats(&content)])).collect();
-    leader.abandon(Code::Cancelled);
-    was_asked.recv().unwrap();
-    (0..2).for_each(|_| go.send(()).unwrap());
-    for follower in followers {
-        assert_eq!(values(&follower.finish().unwrap()), [1.0]);
-    }
-    assert_eq!(asked.requests().len(), 2);
-}
-
-#[test]
-fn who_followed_a_call_whose_run_was_cancelled_asks_for_itself() {
-    let (server, asked, was_asked, go) = held();
-    let call = keeping(&server.url, ROWS);
-    let run_id = running::create();
-    thread::scope(|scope| {
-        let leader = scope.spawn(|| {
-            running::enter(run_id, None, 1);
-            let outcome = run(&call, &[1.0]);
-            running::leave(1);
-            outcome
-        });
-        was_asked.recv().unwrap();
-        let follower = scope.spawn(|| run(&call, &[1.0]));
-        running::cancel(run_id);
-        assert_eq!(leader.join().unwrap().unwrap_err().problem.code, Code::Cancelled);
-        was_asked.recv().unwrap();
-        (0..2).for_each(|_| go.send(()).unwrap());
-        assert_eq!(values(&follower.join().unwrap().unwrap()), [1.0]);
-    });
-    assert_eq!(asked.requests().len(), 2);
-}
-
-#[test]
-fn who_followed_a_call_that_failed_asks_for_itself() {
-    let ((say, was_asked), (go, wait)) = (channel(), channel::<()>());
-    let (say, wait) = (Mutex::new(say), Mutex::new(wait));
-    let (server, asked) = server(move |number| {
-        let _ = say.lock().unwrap().send(());
-        if number > 1 {
-            return None;
-        }
-        let _ = wait.lock().unwrap().recv();
-        Some(answer("500 No", "", b""))
-    });
-    let call = Arc::new(keeping(&server.url, ROWS));
-    let content = bytes(&[1.0]);
-    let leader = call.begin(None, &[floats(&content)]);
-    was_asked.recv().unwrap();
-    let followers: Vec<_> = (0..3).map(|_| call.begin(None, &[floats(&content)])).collect();
-    go.send(()).unwrap();
-    assert_eq!(leader.finish().unwrap_err().problem.code, Code::Status);
-    for follower in followers {
-        assert_eq!(values(&follower.finish().unwrap()), [1.0]);
-    }
-    assert!((2..=4).contains(&asked.requests().len()), "{:?}", asked.requests());
-}
-
-#[test]
-fn a_follower_ends_by_its_own_deadline() {
-    let (server, _, was_asked, _go) = held();
-    let call = Arc::new(call_that_keeps(&server.url, "{}", "{}", ROWS, &[("timeout_ms", 600)], "none"));
-    let content = bytes(&[1.0]);
-    let leader = call.begin(None, &[floats(&content)]);
-    was_asked.recv().unwrap();
-    let started = Instant::now();
-    let failure = run(&call, &[1.0]).unwrap_err();
-    let took = started.elapsed();
-    assert_eq!(failure.problem.code, Code::Deadline);
-    assert!(took >= Duration::from_millis(600) && took < Duration::from_millis(1500), "{took:?}");
-    assert_eq!(leader.finish().unwrap_err().problem.code, Code::Deadline);
-}
-
 fn token(text: &str) -> InputTensor<'static> {
     let data = InputData::Text([text].into_iter().collect());
     InputTensor { element: ElementType::String, shape: vec![1], data }
@@ -366,8 +140,13 @@ fn what_is_known_spends_nothing_of_the_budget() {
 fn a_node_keeps_no_more_than_its_bytes() {
     let (server, asked) = server(|_| None);
     // Room for a few rows, and for no call that is a question of 1 000 floats.
-    for (shapes, numbers, most) in [(ROWS, 100u16, 2_000u64), (WHOLE, 1_000, 3_000)] {
-        let call = call_that_keeps(&server.url, "{}", &format!(r#"{{"max_bytes": {most}}}"#), shapes, &[], "none");
+    let strict = r#"{"policy": {"allow": ["127.0.0.1"], "max_response_bytes": 2000, "strict":
+        {"max_timeout_ms": 20000, "max_retries": 1, "max_request_bytes": 1000000}}}"#;
+    for (config, shapes, numbers, max_bytes, most) in
+        [("{}", ROWS, 100u16, 2_000, 2_000u64), ("{}", WHOLE, 1_000, 3_000, 3_000), (strict, ROWS, 100, 1 << 30, 2_000)]
+    {
+        let call =
+            call_that_keeps(&server.url, config, &format!(r#"{{"max_bytes": {max_bytes}}}"#), shapes, &[], "none");
         let before = asked.requests().len();
         let batch: Vec<_> = (0..numbers).map(f32::from).collect();
         for _ in 0..3 {

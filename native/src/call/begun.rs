@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Call;
-use super::known::Known;
+use super::kept::Kept;
 use super::prepared::{Expected, Invocation};
 use super::taped::Recalled;
 use super::task::Task;
@@ -21,9 +21,9 @@ impl Call {
         let progress = match self.recall(&invocation, inputs) {
             Recalled::Known(outcome) => Progress::Recalled(outcome),
             Recalled::Unknown(key) => {
-                let begun = match &self.known {
+                let begun = match &self.kept {
                     None => self.send(&invocation, token, inputs, limits, started),
-                    Some(known) => self.ask(known, &invocation, token, inputs, limits, started),
+                    Some(kept) => self.ask(kept, &invocation, token, inputs, limits, started),
                 };
                 match begun {
                     Ok(answer) => Progress::UnderWay(answer, key),
@@ -56,20 +56,20 @@ impl Call {
     /// awaited here.
     fn ask(
         self: &Arc<Self>,
-        known: &Arc<Known>,
+        kept: &Arc<Kept>,
         invocation: &Arc<Invocation>,
         token: Option<&InputTensor>,
         inputs: &[InputTensor],
         limits: Limits,
         started: Instant,
     ) -> Result<Awaited, Problem> {
-        let (wanted, tensors) = self.wanted(known, invocation, token, inputs)?;
+        let (wanted, tensors) = self.wanted(kept, invocation, token, inputs)?;
         let mut tensors: Vec<_> = tensors.iter().map(InputTensor::owned).collect();
-        let (call, known, invocation) = (self.clone(), known.clone(), invocation.clone());
+        let (call, kept, invocation) = (self.clone(), kept.clone(), invocation.clone());
         let wanted = wanted.on_runtime();
         Ok(Awaited::Outputs(Task::spawn(async move {
             let tensors: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
-            let asking = call.known_or_asked(&known, wanted, &tensors, &limits, &invocation);
+            let asking = call.known_or_asked(&kept, wanted, &tensors, &limits, &invocation);
             let outputs = tokio::time::timeout_at(limits.deadline.into(), asking).await;
             (outputs.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
         })))

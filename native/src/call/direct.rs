@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Call;
-use super::known::Known;
+use super::kept::Kept;
 use super::prepared::Invocation;
 use super::taped::Recalled;
 use crate::failure::{Failure, Problem};
@@ -19,9 +19,9 @@ impl Call {
         let outcome = match self.recall(&invocation, inputs) {
             Recalled::Known(outcome) => outcome,
             Recalled::Unknown(key) => {
-                let outcome = match &self.known {
+                let outcome = match &self.kept {
                     None => self.attempt(started, &invocation, token, inputs),
-                    Some(known) => self.attempt_unknown(known, started, &invocation, token, inputs),
+                    Some(kept) => self.attempt_unknown(kept, started, &invocation, token, inputs),
                 };
                 self.keep(&invocation, key, outcome)
             }
@@ -45,15 +45,15 @@ impl Call {
 
     fn attempt_unknown(
         &self,
-        known: &Known,
+        kept: &Kept,
         started: Instant,
         invocation: &Invocation,
         token: Option<&InputTensor>,
         inputs: &[InputTensor],
     ) -> Result<Vec<OutputTensor>, Problem> {
         let limits = self.limits(started);
-        let (wanted, tensors) = self.wanted(known, invocation, token, inputs)?;
-        let answered = wait(limits.deadline, self.known_or_asked(known, wanted, tensors, &limits, invocation));
+        let (wanted, tensors) = self.wanted(kept, invocation, token, inputs)?;
+        let answered = wait(limits.deadline, self.known_or_asked(kept, wanted, tensors, &limits, invocation));
         answered.unwrap_or_else(|ended| Err(self.ended(ended)))
     }
 }

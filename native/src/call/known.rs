@@ -1,35 +1,24 @@
 //! A call whose answer, or that of some of its rows, may be known: only what nobody has asked before is asked for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::thread::{self, ThreadId};
 
 use http::HeaderMap;
 
 use super::Call;
+use super::kept::Kept;
 use super::plan::Plan;
 use super::prepared::Invocation;
 use super::question::Question;
 use super::task::apart;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
-use crate::node::Node;
-use crate::protocol::cutting;
 use crate::run::bounds;
-use crate::session::cache::{Answer, Asking, Cache, key};
+use crate::session::cache::{Answer, Asking, key};
 use crate::session::fingerprint::Print;
 use crate::tensor::{InputTensor, OutputTensor};
 use crate::transport::Limits;
-
-/// What a node keeps of its answers.
-pub(super) struct Known {
-    cache: Cache,
-    /// What all its questions have in common.
-    print: Print,
-    /// Which inputs have rows that are asked for one by one; `None` where a call is one question.
-    with_rows: Option<Vec<bool>>,
-    /// Whether an answer came that has no such rows, whatever was declared.
-    is_whole: AtomicBool,
-}
 
 /// A question that was prepared where the inputs were there; its credentials are asked for while it is under way.
 pub(super) struct Wanted {
@@ -50,6 +39,13 @@ struct Sending<'a> {
     whole: Mutex<Option<Vec<OutputTensor>>>,
 }
 
+impl Sending<'_> {
+    /// The thread that asks, where none of the runtime does.
+    fn thread(&self) -> Option<ThreadId> {
+        (!self.on_runtime).then(|| thread::current().id())
+    }
+}
+
 impl Wanted {
     /// One that is asked on a thread of the runtime, which others need as well.
     pub(super) fn on_runtime(self) -> Self {
@@ -57,31 +53,17 @@ impl Wanted {
     }
 }
 
-impl Known {
-    /// Nothing yet; `None` where the node keeps nothing.
-    pub(super) fn of(node: &Node) -> Option<Arc<Self>> {
-        let settings = node.cache?;
-        let rows = || cutting::rows(node.protocol, &node.attributes, (&node.inputs, &node.outputs));
-        Some(Arc::new(Self {
-            cache: Cache::new(&settings),
-            print: key::of_node(node),
-            with_rows: settings.rows.then(rows).flatten(),
-            is_whole: AtomicBool::new(false),
-        }))
-    }
-}
-
 impl Call {
     /// Checks a call as [`Call::prepare`] does, with the tensors that travel.
     pub(super) fn wanted<'a>(
         &self,
-        known: &Known,
+        kept: &Kept,
         invocation: &Invocation,
         token: Option<&InputTensor>,
         inputs: &'a [InputTensor<'a>],
     ) -> Result<(Wanted, &'a [InputTensor<'a>]), Problem> {
         let (question, tensors, _) = self.question(invocation, token, inputs)?;
-        let mut print = known.print.clone();
+        let mut print = kept.print.clone();
         key::add_options(&mut print, &inputs[..inputs.len() - tensors.len()]);
         Ok((Wanted { question, print, on_runtime: false }, tensors))
     }
@@ -89,7 +71,7 @@ impl Call {
     /// The outputs of a call that was checked.
     pub(super) async fn known_or_asked(
         &self,
-        known: &Known,
+        kept: &Kept,
         wanted: Wanted,
         tensors: &[InputTensor<'_>],
         limits: &Limits,
@@ -103,25 +85,25 @@ impl Call {
         let headers = self.identify(invocation).await?;
         key::add_caller(&mut print, invocation.tally.secret.get(), &headers);
         let sending = Sending { question, headers, limits, invocation, on_runtime, whole: Mutex::default() };
-        if let Some(plan) = self.plan(known, &print, tensors, limits, on_runtime)? {
-            if let Some(outputs) = self.by_rows(known, &plan, tensors, &sending).await? {
+        if let Some(plan) = self.plan(kept, &print, tensors, limits, on_runtime)? {
+            if let Some(outputs) = self.by_rows(kept, &plan, tensors, &sending).await? {
                 return Ok(outputs);
             }
-            known.is_whole.store(true, Ordering::Relaxed);
+            kept.is_whole.store(true, Ordering::Relaxed);
         }
-        self.as_a_whole(known, print, tensors, &sending).await
+        self.as_a_whole(kept, print, tensors, &sending).await
     }
 
     /// Which rows are asked for, where they are by themselves.
     fn plan(
         &self,
-        known: &Known,
+        kept: &Kept,
         print: &Print,
         tensors: &[InputTensor],
         limits: &Limits,
         on_runtime: bool,
     ) -> Result<Option<Plan>, Problem> {
-        let Some(with_rows) = known.with_rows.as_ref().filter(|_| !known.is_whole.load(Ordering::Relaxed)) else {
+        let Some(with_rows) = kept.with_rows.as_ref().filter(|_| !kept.is_whole.load(Ordering::Relaxed)) else {
             return Ok(None);
         };
         let declared = self.node.inputs.iter().zip(tensors).zip(with_rows);
@@ -140,7 +122,7 @@ impl Call {
 
     async fn as_a_whole(
         &self,
-        known: &Known,
+        kept: &Kept,
         print: Print,
         tensors: &[InputTensor<'_>],
         sending: &Sending<'_>,
@@ -156,7 +138,7 @@ impl Call {
                 Ok(Some(vec![outputs.iter().map(OutputTensor::apart).collect()]))
             })
         };
-        let answered = known.cache.answers(&keys, ask).await?;
+        let answered = kept.cache.answers(&keys, sending.thread(), ask).await?;
         let (answers, asked) = answered.unwrap_or_default();
         sending.invocation.hits.store(1 - asked.min(1) as u64, Ordering::Relaxed);
         Ok(answers.first().map(|answer| answer.to_vec()).unwrap_or_default())
@@ -165,7 +147,7 @@ impl Call {
     /// The outputs for rows of which some may be known; `None` where the answers turn out to have no rows.
     async fn by_rows(
         &self,
-        known: &Known,
+        kept: &Kept,
         plan: &Plan,
         tensors: &[InputTensor<'_>],
         sending: &Sending<'_>,
@@ -173,7 +155,9 @@ impl Call {
         let ask = |questions: Vec<usize>| -> Asking<'_> {
             Box::pin(async move { self.rows(plan, &plan.rows_of(&questions), tensors, sending).await })
         };
-        let Some((answers, asked)) = known.cache.answers(&plan.keys, ask).await? else { return Ok(None) };
+        let Some((answers, asked)) = kept.cache.answers(&plan.keys, sending.thread(), ask).await? else {
+            return Ok(None);
+        };
         let outputs = self.reading(sending.limits.deadline, || self.together(plan, &answers, tensors))?;
         sending.invocation.hits.store((plan.rows() - asked) as u64, Ordering::Relaxed);
         Ok(outputs)

@@ -7,6 +7,7 @@ mod batch;
 mod begun;
 mod direct;
 mod forms;
+mod kept;
 mod known;
 mod plan;
 mod prepared;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-use super::known::Known;
+use super::kept::Kept;
 use super::requests::{Cut, Requests};
 use super::secrets::keys;
 use crate::failure::{Code, Failure, Problem};
@@ -37,7 +37,7 @@ pub struct Call {
     pub(super) spoken: Arc<Spoken>,
     pub(super) protocol: Box<dyn Protocol>,
     /// The answers that it keeps, if it does: of this node in this session alone.
-    pub(super) known: Option<Arc<Known>>,
+    pub(super) kept: Option<Arc<Kept>>,
     stats: Arc<NodeStats>,
     /// Keys in the query of the endpoint.
     keys: Vec<Secret>,
@@ -69,8 +69,8 @@ impl Call {
         let watch = scope.watch(&node);
         let spoken = scope.spoken(&node);
         let keys = [&node.endpoint].into_iter().chain(&node.places.others).flat_map(keys).collect();
-        let known = Known::of(&node);
-        Ok(Self { node, scope, peer, several, spoken, protocol, known, stats, keys, watch })
+        let kept = Kept::of(&node);
+        Ok(Self { node, scope, peer, several, spoken, protocol, kept, stats, keys, watch })
     }
 
     /// The node.

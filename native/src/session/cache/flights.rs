@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::thread::ThreadId;
 use std::time::Instant;
 
 use tokio::sync::watch::{Receiver, Sender, channel};
@@ -21,7 +22,14 @@ pub struct Cache {
     flights: PerProcess<Mutex<Flights>>,
 }
 
-type Flights = HashMap<Key, Receiver<Landing>>;
+type Flights = HashMap<Key, Flight>;
+
+struct Flight {
+    landing: Receiver<Landing>,
+    /// The thread that asks, where one does while it waits. What that thread begins meanwhile, as a host's signal handler
+    /// may, would wait for itself.
+    thread: Option<ThreadId>,
+}
 
 /// What has become of a question.
 #[derive(Clone)]
@@ -42,10 +50,11 @@ impl Cache {
     }
 
     /// The answers to `keys`, each of which is another one, and how many of them had to be asked for. `None` where that
-    /// gave no answer to each.
+    /// gave no answer to each. `thread` is the one that asks, where none of the runtime does.
     pub async fn answers<'a>(
         &self,
         keys: &[Key],
+        thread: Option<ThreadId>,
         mut ask: impl FnMut(Vec<usize>) -> Asking<'a>,
     ) -> Result<Option<(Vec<Answer>, usize)>, Problem> {
         let (mut answers, mut alone, mut asked) = (vec![None; keys.len()], vec![false; keys.len()], 0);
@@ -53,7 +62,7 @@ impl Cache {
         while !open.is_empty() {
             let (mut leading, mut following) = (Vec::new(), Vec::new());
             for place in open.drain(..) {
-                match self.look(&keys[place], alone[place]) {
+                match self.look(&keys[place], thread, alone[place]) {
                     Look::Known(answer) => answers[place] = Some(answer),
                     Look::Lead(lead) => leading.push((place, lead)),
                     Look::Follow(flight) => following.push((place, flight)),
@@ -86,17 +95,19 @@ impl Cache {
     }
 
     /// Who is to answer; `alone` follows nobody.
-    fn look(&self, key: &Key, alone: bool) -> Look<'_> {
+    fn look(&self, key: &Key, thread: Option<ThreadId>, alone: bool) -> Look<'_> {
         let mut flights = lock(&self.flights);
         if let Some(answer) = lock(&self.store).get(key, Instant::now()) {
             return Look::Known(answer);
         }
         match flights.get(key) {
-            Some(flight) if !alone => Look::Follow(flight.clone()),
+            Some(flight) if !alone && (thread.is_none() || flight.thread != thread) => {
+                Look::Follow(flight.landing.clone())
+            }
             Some(_) => Look::Lead(Lead { cache: self, key: *key, flight: None }),
             None => {
-                let (sender, receiver) = channel(Landing::UnderWay);
-                flights.insert(*key, receiver);
+                let (sender, landing) = channel(Landing::UnderWay);
+                flights.insert(*key, Flight { landing, thread });
                 Look::Lead(Lead { cache: self, key: *key, flight: Some(sender) })
             }
         }
@@ -148,7 +159,7 @@ impl Drop for Lead<'_> {
 
 /// Removes a flight; that of another process has left its table.
 fn forget(flights: &mut Flights, key: &Key, flight: Option<&Sender<Landing>>) {
-    if flight.zip(flights.get(key)).is_some_and(|(sender, known)| known.same_channel(&sender.subscribe())) {
+    if flight.zip(flights.get(key)).is_some_and(|(sender, known)| known.landing.same_channel(&sender.subscribe())) {
         flights.remove(key);
     }
 }

@@ -50,9 +50,14 @@ impl Settings {
     }
 
     fn parse(text: &str) -> Result<Self, Problem> {
-        let form = r#"{"max_bytes": 67108864, "ttl_ms": 60000, "rows": true}"#;
-        let entry: Entry = serde_json::from_str(text)
-            .map_err(|error| malformed(format!("cache is no JSON object such as {form}: {error}")))?;
+        let unread = |why: &str| {
+            let form = r#"{"max_bytes": 67108864, "ttl_ms": 60000, "rows": true}"#;
+            malformed(format!("cache is no JSON object such as {form}{why}"))
+        };
+        if !text.trim_start().starts_with('{') {
+            return Err(unread("")); // the values alone, in their order, would be read as well
+        }
+        let entry: Entry = serde_json::from_str(text).map_err(|error| unread(&format!(": {error}")))?;
         if entry.max_bytes == 0 {
             return Err(malformed("max_bytes of cache is 0, which keeps nothing: leave cache out instead"));
         }
@@ -82,6 +87,7 @@ mod tests {
         for text in [
             "true",
             "[]",
+            "[9, 60000, true]",
             "{",
             r#"{"bytes": 9}"#,
             r#"{"max_bytes": 0}"#,

@@ -194,7 +194,7 @@ BUILDERS: dict[str, Callable[[oh.Endpoint], oh.Model]] = {
 
 
 def test_every_builder_takes_a_name() -> None:
-    assert set(BUILDERS) == set(oh.remote.__all__) - {"Credential", "Endpoint"}
+    assert set(BUILDERS) == set(oh.remote.__all__) - {"Cache", "Credential", "Endpoint"}
     for build in BUILDERS.values():
         model = build(oh.Endpoint("gpu"))
         [remote] = model.remotes

@@ -198,8 +198,8 @@ impl Call {
         question.asked.rows = tensors.first().map_or(1, InputTensor::rows);
         let sizes = self.check_inputs(tensors)?;
         let ready = || self.ready(question, tensors, sizes, limits.deadline);
-        let (requests, mut expected) = apart(*on_runtime, ready)?;
-        let responses = self.deliver(requests, headers, limits, invocation).await?;
+        let (mut requests, mut expected) = apart(*on_runtime, ready)?;
+        let responses = self.deliver(&mut requests, headers, limits, invocation).await?;
         apart(*on_runtime, || self.answer(&mut expected, &responses, limits.deadline))
     }
 

@@ -185,7 +185,7 @@ impl Call {
     /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
     pub(super) async fn exchange(
         &self,
-        requests: Requests<'_>,
+        mut requests: Requests<'_>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Vec<Response>, Problem> {
@@ -193,7 +193,7 @@ impl Call {
             return Ok(Vec::new());
         }
         let headers = self.identify(invocation).await?;
-        self.deliver(requests, &headers, limits, invocation).await
+        self.deliver(&mut requests, &headers, limits, invocation).await
     }
 
     /// The headers that hold credentials; the token, and what else nobody may see, is the invocation's from now on.
@@ -212,7 +212,7 @@ impl Call {
     /// Sends the requests with the token and these headers, which [`Call::identify`] gave.
     pub(super) async fn deliver(
         &self,
-        mut requests: Requests<'_>,
+        requests: &mut Requests<'_>,
         headers: &HeaderMap,
         limits: &Limits,
         invocation: &Invocation,
@@ -229,7 +229,7 @@ impl Call {
         }
         let mut answers = Vec::with_capacity(requests.list.len());
         for index in 0..requests.list.len() {
-            answers.push(self.one_of(index, &requests, limits, invocation));
+            answers.push(self.one_of(index, requests, limits, invocation));
         }
         side_by_side(answers, SIDE_BY_SIDE).await
     }

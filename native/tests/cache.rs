@@ -7,7 +7,7 @@ mod server;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keeping::{ANY, ROWS, WHOLE, bytes, hits, keeping, run, server, until};
+use keeping::{OPEN, ROWS, WHOLE, bytes, hits, keeping, run, server, until};
 use node::{call, call_that_keeps, floats, values};
 use onnxhybrid::element::ElementType;
 use onnxhybrid::failure::Code;
@@ -69,7 +69,7 @@ fn a_call_without_rows_is_one_question() {
 fn where_an_answer_turns_out_to_have_no_rows_the_call_is_the_question() {
     let sum = br#"{"outputs":[{"name":"y","datatype":"FP32","shape":[1],"data":[4.5]}]}"#;
     let (server, asked) = server(move |_| Some(answer("200 OK", "content-type: application/json\r\n", sum)));
-    let call = keeping(&server.url, ANY);
+    let call = keeping(&server.url, OPEN);
     for batch in [&[1.0, 3.5][..], &[1.0, 3.5], &[3.5, 1.0], &[1.0], &[1.0, 3.5]] {
         assert_eq!(values(&run(&call, batch).unwrap()), [4.5]);
     }

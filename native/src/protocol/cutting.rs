@@ -27,7 +27,8 @@ pub fn cut(
 }
 
 /// Which inputs have rows that can be asked for each by itself; `None` where a call is one question. Beside the rule of
-/// [`cut`], the number of rows is nowhere a size of something else, which would be another one for fewer rows.
+/// [`cut`], the number of rows is nowhere a size of something else, which would be another one for fewer rows, and nothing
+/// is taken for rows of which not even the rank is declared: nobody asked for a cut here.
 pub fn rows(
     protocol: &ProtocolSpec,
     own: &OwnAttributes,
@@ -40,9 +41,11 @@ pub fn rows(
     let leading = |index: usize| &inputs[index].shape;
     let named = (0..inputs.len()).filter(|index| with_rows[*index]).map(leading).find(|shape| shape.has_rows_of(shape));
     let is_size_of = |shape: &Shape, from| named.is_some_and(|named| shape.has_size(named, from));
+    let is_declared = (0..inputs.len()).all(|index| !with_rows[index] || leading(index).rank().is_some())
+        && outputs.iter().all(|output| output.shape.rank().is_some());
     let elsewhere = (0..inputs.len()).any(|index| is_size_of(leading(index), usize::from(with_rows[index])))
         || outputs.iter().any(|output| is_size_of(&output.shape, 1));
-    (!elsewhere).then_some(with_rows)
+    (is_declared && !elsewhere).then_some(with_rows)
 }
 
 /// Which inputs have rows where a batch is cut: those whose first size is open, and called like that of the others. `Err`
@@ -96,6 +99,8 @@ mod tests {
         let triton = |inputs: &[Value], outputs: &[Value]| rows_of("triton.http", inputs, outputs);
         assert_eq!(triton(&[json!(["n", 3]), json!([2])], &[json!(["n"])]), Some(vec![true, false]));
         assert_eq!(triton(&[json!([null, 3])], &[json!([null])]), Some(vec![true]));
+        assert_eq!(triton(&[json!(null)], &[json!(["n"])]), None);
+        assert_eq!(triton(&[json!(["n"])], &[json!(null)]), None);
         assert_eq!(triton(&[json!(["n", "n"])], &[json!(["n"])]), None);
         assert_eq!(triton(&[json!(["n", 3]), json!([1, "n"])], &[json!(["n"])]), None);
         assert_eq!(triton(&[json!(["n", 3])], &[json!(["n", "n"])]), None);

@@ -17,7 +17,7 @@ use crate::server::{Request, Server, echo, read};
 
 pub const ROWS: (&str, &str) = ("[[\"n\"]]", "[[\"n\"]]");
 pub const WHOLE: (&str, &str) = ("[[\"n\"]]", "[[\"m\"]]");
-pub const ANY: (&str, &str) = ("", "");
+pub const OPEN: (&str, &str) = ("[[null]]", "[[null]]");
 
 /// What a server was asked.
 #[derive(Clone, Default)]

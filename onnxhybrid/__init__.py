@@ -50,11 +50,12 @@ if TYPE_CHECKING:
     )
     from onnxhybrid.library import library_path
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
-    from onnxhybrid.remote import Credential, Endpoint, Hedge
+    from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
     from onnxhybrid.runtime import NodeStats, Policy, Secret, Session, register
     from onnxhybrid.validation import validate
 
 __all__ = [
+    "Cache",
     "ComposeError",
     "Credential",
     "CredentialError",
@@ -120,7 +121,7 @@ _HOMES = {
     "diagnostics": ("Report", "explain"),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
-    "remote": ("Credential", "Endpoint", "Hedge"),
+    "remote": ("Cache", "Credential", "Endpoint", "Hedge"),
     "runtime": ("NodeStats", "Policy", "Secret", "Session", "register"),
     "validation": ("validate",),
 }

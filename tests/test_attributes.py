@@ -63,7 +63,8 @@ def refused(model: oh.Model) -> str:
 
 
 def test_a_default_is_there_for_everything_that_a_call_can_do_without() -> None:
-    assert set(OPTIONAL) == {"attempt_timeout_ms", "auth", "auth_scheme", "batch", "batch_bytes", "connect_timeout_ms",
+    assert set(OPTIONAL) == {"attempt_timeout_ms", "auth", "auth_scheme", "batch", "batch_bytes", "cache",
+                             "connect_timeout_ms",
                              "endpoint_name", "endpoint_order", "headers", "hedge",
                              "input_shapes", "on_error", "option_names", "output_shapes", "retries",
                              "timeout_ms"}  # fmt: skip

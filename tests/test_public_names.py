@@ -7,7 +7,8 @@ import inspect
 import onnxhybrid as oh
 
 NAMES = {
-    "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Hedge", "Input", "Model", "ModelError",
+    "Cache", "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Hedge", "Input", "Model",
+    "ModelError",
     "NodeStats", "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec",
     "RemoteStatusError", "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade",
     "chain", "deploy", "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load",
@@ -16,7 +17,8 @@ NAMES = {
 
 
 BUILDERS = {
-    "Credential", "Endpoint", "Hedge", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings", "azureml",
+    "Cache", "Credential", "Endpoint", "Hedge", "azure_openai_audio", "azure_openai_chat", "azure_openai_embeddings",
+    "azureml",
     "openai_audio", "openai_chat", "openai_embeddings", "openai_responses", "triton",
 }  # fmt: skip
 

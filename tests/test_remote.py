@@ -262,7 +262,8 @@ def test_no_secret_is_printed_pickled_or_saved(tmp_path: Path) -> None:
         ("OH304", {"timeout": 0}), ("OH304", {"timeout": float("nan")}), ("OH304", {"timeout": "5"}),
         ("OH304", {"connect_timeout": -1}), ("OH304", {"attempt_timeout": 0}), ("OH304", {"attempt_timeout": "1"}),
         ("OH304", {"retries": -1}), ("OH304", {"retries": 1.5}),
-        ("OH304", {"on_error": "ignore"}), ("OH304", {"auth": 5}), ("OH304", {"name": ""}), ("OH304", {"timeuot": 5}),
+        ("OH304", {"cache": True}), ("OH304", {"on_error": "ignore"}), ("OH304", {"auth": 5}),
+        ("OH304", {"name": ""}), ("OH304", {"timeuot": 5}),
     ],
 )  # fmt: skip
 def test_an_option_that_cannot_be_is_refused_at_the_line_that_gave_it(code: str, options: dict[str, object]) -> None:

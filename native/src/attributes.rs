@@ -87,6 +87,8 @@ pub const BATCH: Integer = Integer { name: "batch", default: 0, range: (0, u32::
 pub const BATCH_BYTES: Integer = Integer { name: "batch_bytes", default: 0, range: (0, 1 << 40) };
 /// When a second request is sent beside one that takes long, a JSON object; empty for never.
 pub const HEDGE: Text = Text { name: "hedge", default: "" };
+/// How answers are kept in memory, a JSON object; empty where none is.
+pub const CACHE: Text = Text { name: "cache", default: "" };
 /// What becomes of a failure.
 pub const ON_ERROR: Text = Text { name: "on_error", default: "raise" };
 /// The types of the outputs that the call of a `Begin` node brings, a JSON array; other nodes do not have it.
@@ -152,6 +154,7 @@ pub fn json() -> Value {
         AUTH,
         AUTH_SCHEME,
         HEADERS,
+        CACHE,
         HEDGE,
         ON_ERROR,
     ];

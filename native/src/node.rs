@@ -1,6 +1,7 @@
 //! A node, as its attributes describe it.
 
 mod auth;
+mod output_types;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::protocol::options::{OptionInput, Options};
 use crate::protocol::spec::{Authentication, Protocol, ProtocolSpec};
 use crate::protocol::table;
 use crate::protocol::{cutting, cutting::Slice, groups};
+use crate::session::cache::settings::Settings;
 use crate::session::endpoints::{Endpoints, Places};
 use crate::session::hedging::Rule;
 use crate::shape::{Shape, ShapeParser};
@@ -24,6 +26,7 @@ use crate::tensor::OutputTensor;
 
 pub use self::auth::Auth;
 pub use crate::attributes::Attributes;
+pub use output_types::output_types;
 
 /// An `Invoke` node.
 #[derive(Clone)]
@@ -58,6 +61,8 @@ pub struct Node {
     pub batch: Option<Slice>,
     /// For each input whether it has the rows that are cut; empty where none are.
     pub with_rows: Vec<bool>,
+    /// What it keeps of its answers, if it does.
+    pub cache: Option<Settings>,
     /// How many dimension names its shapes have.
     pub shape_names: usize,
     /// The deadline of a call.
@@ -105,8 +110,7 @@ impl Node {
     pub fn resolved(attributes: &dyn Attributes, signature: Signature, endpoints: &Endpoints) -> Result<Self, Problem> {
         let reader = Reader(attributes);
         let protocol = reader.protocol()?;
-        let auth = reader.auth()?;
-        let flag = reader.flag()?;
+        let (auth, flag) = (reader.auth()?, reader.flag()?);
         let mut shapes = ShapeParser::default();
         let option_inputs = reader.option_inputs(protocol)?;
         let (endpoint, places) = endpoints.of(attributes, protocol)?;
@@ -134,6 +138,7 @@ impl Node {
             outputs,
             batch,
             with_rows,
+            cache: Settings::of(attributes)?,
             shape_names: shapes.names(),
             timeout: Duration::from_millis(attributes::TIMEOUT.read(attributes)?),
             connect_timeout: Duration::from_millis(attributes::CONNECT_TIMEOUT.read(attributes)?),
@@ -311,17 +316,4 @@ fn declared_output(name: String, element: Option<ElementType>, shape: Shape) -> 
         Some(element) => Ok(DeclaredOutput { name, element, shape, is_blob: false }),
         None => Err(malformed(format!("output \"{name}\" is declared as something that cannot travel"))),
     }
-}
-
-/// The output types of a `Begin` node's call: those of the attribute `output_types`, then those of `on_error="flag"`.
-/// The graph cannot tell them, since the outputs are those of another node, the `Await`.
-pub fn output_types(attributes: &dyn Attributes) -> Result<Vec<Option<ElementType>>, Problem> {
-    let reader = Reader(attributes);
-    let names = names(&attributes::OUTPUT_TYPES.read(attributes)?, attributes::OUTPUT_TYPES.name)?;
-    let mut elements: Vec<_> = names.iter().map(|name| ElementType::from_name(name)).collect();
-    if let Some(unknown) = elements.iter().position(Option::is_none) {
-        return Err(malformed(format!("output_types names \"{}\", which is no type", names[unknown])));
-    }
-    elements.extend(reader.flag()?.then_some(FLAG_OUTPUTS.map(Some)).into_iter().flatten());
-    Ok(elements)
 }

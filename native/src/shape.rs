@@ -67,6 +67,12 @@ impl Shape {
         matches!((self.leading(), other.leading()), (Some(Dimension::Named(own)), Some(Dimension::Named(theirs))) if own == theirs)
     }
 
+    /// Whether one of its dimensions behind the first `from` is called like the first of `other`.
+    pub fn has_size(&self, other: &Self, from: usize) -> bool {
+        let named = other.leading().filter(|leading| matches!(leading, Dimension::Named(_)));
+        named.is_some() && self.0.iter().flatten().skip(from).any(|dimension| Some(*dimension) == named)
+    }
+
     /// The first dimension; `None` of a scalar.
     fn leading(&self) -> Option<Dimension> {
         self.0.as_ref().map_or(Some(Dimension::Any), |dimensions| dimensions.first().copied())

@@ -35,7 +35,8 @@ ROWS = (
         "ModelError",
         "An option has a value that it cannot have",
         "timeout, connect_timeout and attempt_timeout are seconds above 0 and up to a day, retries is 0 to 100, "
-        "on_error raise or flag; a hedge's after is a quantile below 1 or a time below timeout, its most up to 1. "
+        "on_error raise or flag; a hedge's after is a quantile below 1 or a time below timeout, its most up to 1; "
+        "cache an oh.Cache of a size above 0. "
         "Also where an argument is mistyped.",
         'oh.remote.triton(url, "yolo", timeout=0)',
         "Use a value in the range that the message gives.",

@@ -86,6 +86,7 @@ def _described(node: NodeProto) -> dict[str, object]:
         # Absent where none is set, as in files from before there was one.
         **({} if spec.attempt_timeout is None else {"attempt_timeout": spec.attempt_timeout}),
         "retries": spec.retries,
+        **({"cache": dict(spec.cache)} if spec.cache else {}),
         **({"hedge": dict(spec.hedge)} if spec.hedge else {}),
         "on_error": spec.on_error,
     }

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from onnx import NodeProto, helper
 
 from onnxhybrid import library
+from onnxhybrid.model.caching import cache_of
 from onnxhybrid.model.hedging import hedge_of
 from onnxhybrid.model.request_groups import HEADERS, given_at_run_time, headers_of
 from onnxhybrid.model.tensor_spec import Dim, TensorSpec
@@ -61,6 +62,7 @@ class RemoteSpec:
         hedge: when a second request is sent beside one that takes long (`after` or `after_ms`), and how many (`most`);
             empty for never.
         endpoint_order: which of several URLs of the name takes a request: `first` or `spread`.
+        cache: how answers are kept in memory: max_bytes, ttl in seconds where there is one, rows; empty where none are.
     """
 
     node: str
@@ -80,6 +82,7 @@ class RemoteSpec:
     headers: tuple[tuple[str, str], ...] = ()
     endpoint_name: str = ""
     endpoint_order: str = "first"
+    cache: tuple[tuple[str, float | bool], ...] = ()
     hedge: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -138,6 +141,7 @@ class RemoteSpec:
             headers=_headers(node, values),
             endpoint_name=_endpoint_name(values),
             endpoint_order=_endpoint_order(values),
+            cache=cache_of(_text({"cache": b"", **values}, "cache")),
             hedge=tuple(hedge_of(_text({"hedge": b"", **values}, "hedge")).items()),
         )
 

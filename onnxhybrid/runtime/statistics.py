@@ -19,6 +19,7 @@ class NodeStats:
         bytes_out, bytes_in: the bytes of request and response bodies.
         p50, p90, p99: quantiles of a call's time in seconds; None before the first call.
         connections: how many connections this session opened to the node's origin; of several servers to all of them.
+        cache_hits: how many rows, or calls without rows, were answered without being asked for (`oh.Cache`).
         endpoints: how many requests went to each URL, where an endpoint by name has several.
         spent: what they cost by the prices of the policy's budget, in its unit of money.
         input_tokens, output_tokens: the tokens that services say they used, where the budget has a price for them; of
@@ -34,6 +35,7 @@ class NodeStats:
     p90: float | None = None
     p99: float | None = None
     connections: int = 0
+    cache_hits: int = 0
     endpoints: Mapping[str, int] = field(default_factory=dict)
     hedges: int = 0
     spent: float = 0.0

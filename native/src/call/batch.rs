@@ -25,7 +25,7 @@ impl Call {
         asked: &Asked,
         deadline: Instant,
     ) -> Result<Requests<'a>, Problem> {
-        if asked.rows == 0 && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row) {
+        if self.asks_nothing(asked) {
             return Ok(Requests::None);
         }
         let Some(cut) = self.cut(tensors, asked)? else {
@@ -37,6 +37,11 @@ impl Call {
             (0..slices.cut.requests()).try_for_each(|index| self.slice(index, &slices, deadline).map(drop))?;
         }
         Ok(Requests::Slices(slices))
+    }
+
+    /// Whether there is no row to ask for, and the service takes no empty batch.
+    pub(super) fn asks_nothing(&self, asked: &Asked) -> bool {
+        asked.rows == 0 && matches!(self.node.protocol.batch, Batch::Filled | Batch::Row)
     }
 
     /// How the rows are spread; `None` where one request carries them all.

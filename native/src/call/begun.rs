@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Call;
+use super::kept::Kept;
 use super::prepared::{Expected, Invocation};
-use super::requests::Requests;
 use super::taped::Recalled;
 use super::task::Task;
 use crate::failure::{Code, Failure, Problem};
@@ -20,33 +20,61 @@ impl Call {
         let limits = self.limits(started);
         let progress = match self.recall(&invocation, inputs) {
             Recalled::Known(outcome) => Progress::Recalled(outcome),
-            Recalled::Unknown(key) => match self.prepare(&invocation, token, inputs, limits.deadline) {
-                Ok((requests, expected)) => Progress::UnderWay(UnderWay {
-                    answer: self.spawn(&invocation, requests, limits, started),
-                    expected,
-                    key,
-                }),
-                Err(problem) => Progress::Failed(problem, key),
-            },
+            Recalled::Unknown(key) => {
+                let begun = match &self.kept {
+                    None => self.send(&invocation, token, inputs, limits, started),
+                    Some(kept) => self.ask(kept, &invocation, token, inputs, limits, started),
+                };
+                match begun {
+                    Ok(answer) => Progress::UnderWay(answer, key),
+                    Err(problem) => Progress::Failed(problem, key),
+                }
+            }
         };
         Begun { call: self.clone(), invocation, deadline: limits.deadline, progress }
     }
 
-    fn spawn(
+    fn send(
         self: &Arc<Self>,
         invocation: &Arc<Invocation>,
-        requests: Requests<'_>,
+        token: Option<&InputTensor>,
+        inputs: &[InputTensor],
         limits: Limits,
         started: Instant,
-    ) -> Answers {
+    ) -> Result<Awaited, Problem> {
+        let (requests, expected) = self.prepare(invocation, token, inputs, limits.deadline)?;
         let (call, invocation) = (self.clone(), invocation.clone());
         let (requests, mut tensors) = requests.into_owned();
-        Task::spawn(async move {
+        let task = Task::spawn(async move {
             let lent: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
             let exchange = call.exchange(requests.over(&lent), &limits, &invocation);
             let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
             (answer.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
-        })
+        });
+        Ok(Awaited::Responses(task, expected))
+    }
+
+    /// The same where the answer may be known. Others may wait for it, so that it is read where it comes, whenever it is
+    /// awaited here.
+    fn ask(
+        self: &Arc<Self>,
+        kept: &Arc<Kept>,
+        invocation: &Arc<Invocation>,
+        token: Option<&InputTensor>,
+        inputs: &[InputTensor],
+        limits: Limits,
+        started: Instant,
+    ) -> Result<Awaited, Problem> {
+        let (wanted, tensors) = self.wanted(kept, invocation, token, inputs)?;
+        let mut tensors: Vec<_> = tensors.iter().map(InputTensor::owned).collect();
+        let (call, kept, invocation) = (self.clone(), kept.clone(), invocation.clone());
+        let wanted = wanted.on_runtime();
+        Ok(Awaited::Outputs(Task::spawn(async move {
+            let tensors: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
+            let asking = call.known_or_asked(&kept, wanted, &tensors, &limits, &invocation);
+            let outputs = tokio::time::timeout_at(limits.deadline.into(), asking).await;
+            (outputs.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
+        })))
     }
 }
 
@@ -58,23 +86,68 @@ pub struct Begun {
     progress: Progress,
 }
 
-/// The answers of a call, and how long they took.
-type Answers = Task<(Result<Vec<Response>, Problem>, Duration)>;
-
 enum Progress {
-    /// It was sent.
-    UnderWay(UnderWay),
-    /// It could not be sent; with its fingerprint, if it is to be recorded.
+    /// It was sent; with its fingerprint, if it is to be recorded.
+    UnderWay(Awaited, Option<String>),
+    /// It could not be sent; likewise.
     Failed(Problem, Option<String>),
     /// A record has its outcome.
     Recalled(Result<Vec<OutputTensor>, Problem>),
 }
 
-struct UnderWay {
-    answer: Answers,
-    expected: Expected,
-    /// Its fingerprint, if it is to be recorded.
-    key: Option<String>,
+/// What a call brings, and how long it took.
+type Brought<T> = Task<(Result<T, Problem>, Duration)>;
+
+enum Awaited {
+    /// Answers, which are read where they are awaited.
+    Responses(Brought<Vec<Response>>, Expected),
+    /// Outputs.
+    Outputs(Brought<Vec<OutputTensor>>),
+}
+
+impl Awaited {
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Responses(task, _) => task.is_finished(),
+            Self::Outputs(task) => task.is_finished(),
+        }
+    }
+
+    /// How it ended, which is done; `latency` becomes the time that it took.
+    fn ended(self, latency: &mut Duration) -> Result<(), Problem> {
+        let ended = match self {
+            Self::Responses(mut task, _) => task.outcome().map(|(outcome, took)| (outcome.map(drop), took)),
+            Self::Outputs(mut task) => task.outcome().map(|(outcome, took)| (outcome.map(drop), took)),
+        };
+        let (outcome, took) = ended.unwrap_or((Ok(()), *latency));
+        *latency = took;
+        outcome
+    }
+
+    /// Waits for the outputs until `deadline`; `latency` becomes the time that they took.
+    fn outputs(self, call: &Call, deadline: Instant, latency: &mut Duration) -> Result<Vec<OutputTensor>, Problem> {
+        match self {
+            Self::Responses(task, mut expected) => {
+                let responses = brought(task, call, deadline, latency)?;
+                // The answer may have waited for a long time; to be read it has as long as it left of the timeout.
+                let deadline = Instant::now() + call.node.timeout.saturating_sub(*latency);
+                call.answer(&mut expected, &responses, deadline)
+            }
+            Self::Outputs(task) => brought(task, call, deadline, latency),
+        }
+    }
+}
+
+fn brought<T: Send + 'static>(
+    mut task: Brought<T>,
+    call: &Call,
+    deadline: Instant,
+    latency: &mut Duration,
+) -> Result<T, Problem> {
+    let done = wait(deadline, task.done()).map_err(|ended| call.ended(ended))?;
+    let (outcome, took) = done.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
+    *latency = took;
+    outcome
 }
 
 /// How long past the deadline a call may take to notice it.
@@ -94,7 +167,7 @@ impl Begun {
     /// Whether the answer came, or the call failed.
     pub fn is_over(&self) -> bool {
         match &self.progress {
-            Progress::UnderWay(under_way) => under_way.answer.is_finished(),
+            Progress::UnderWay(awaited, _) => awaited.is_finished(),
             _ => true,
         }
     }
@@ -105,15 +178,8 @@ impl Begun {
         let outcome = match self.progress {
             Progress::Recalled(outcome) => outcome,
             Progress::Failed(problem, key) => call.keep(invocation, key, Err(problem)),
-            Progress::UnderWay(UnderWay { mut answer, mut expected, key }) => {
-                let answered = wait(self.deadline + GRACE, answer.done()).map_err(|ended| call.ended(ended));
-                let outcome = answered.and_then(|answered| {
-                    let (responses, took) = answered.map_err(|_| Problem::new(Code::Internal, "the call panicked"))?;
-                    latency = took;
-                    // The answer may have waited for a long time; to be read it has as long as it left of the timeout.
-                    let deadline = Instant::now() + call.node.timeout.saturating_sub(took);
-                    call.answer(&mut expected, &responses?, deadline)
-                });
+            Progress::UnderWay(awaited, key) => {
+                let outcome = awaited.outputs(call, self.deadline + GRACE, &mut latency);
                 call.keep(invocation, key, outcome)
             }
         };
@@ -126,12 +192,8 @@ impl Begun {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let (mut latency, call) = (self.call.node.timeout.saturating_sub(left), &self.call);
         let outcome = match self.progress {
-            Progress::UnderWay(mut under_way) if under_way.answer.is_finished() => {
-                let (outcome, took) = under_way.answer.outcome().unwrap_or((Ok(Vec::new()), latency));
-                latency = took;
-                outcome.map(drop)
-            }
-            Progress::UnderWay(_) => {
+            Progress::UnderWay(awaited, _) if awaited.is_finished() => awaited.ended(&mut latency),
+            Progress::UnderWay(..) => {
                 call.count(latency, &self.invocation, Some(code));
                 call.report(latency, &self.invocation, Err((code, None)));
                 return;

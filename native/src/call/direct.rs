@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Call;
+use super::kept::Kept;
 use super::prepared::Invocation;
 use super::taped::Recalled;
 use crate::failure::{Failure, Problem};
@@ -17,7 +18,13 @@ impl Call {
         let (started, invocation) = (Instant::now(), Invocation::watched(&self.watch));
         let outcome = match self.recall(&invocation, inputs) {
             Recalled::Known(outcome) => outcome,
-            Recalled::Unknown(key) => self.keep(&invocation, key, self.attempt(started, &invocation, token, inputs)),
+            Recalled::Unknown(key) => {
+                let outcome = match &self.kept {
+                    None => self.attempt(started, &invocation, token, inputs),
+                    Some(kept) => self.attempt_unknown(kept, started, &invocation, token, inputs),
+                };
+                self.keep(&invocation, key, outcome)
+            }
         };
         self.end(started.elapsed(), &invocation, outcome)
     }
@@ -34,5 +41,19 @@ impl Call {
         let answered = wait(limits.deadline, self.exchange(requests, &limits, invocation));
         let responses = answered.unwrap_or_else(|ended| Err(self.ended(ended)))?;
         self.answer(&mut expected, &responses, limits.deadline)
+    }
+
+    fn attempt_unknown(
+        &self,
+        kept: &Kept,
+        started: Instant,
+        invocation: &Invocation,
+        token: Option<&InputTensor>,
+        inputs: &[InputTensor],
+    ) -> Result<Vec<OutputTensor>, Problem> {
+        let limits = self.limits(started);
+        let (wanted, tensors) = self.wanted(kept, invocation, token, inputs)?;
+        let answered = wait(limits.deadline, self.known_or_asked(kept, wanted, tensors, &limits, invocation));
+        answered.unwrap_or_else(|ended| Err(self.ended(ended)))
     }
 }

@@ -38,7 +38,7 @@ impl Call {
     }
 
     /// What `make` gives, which it does until `deadline` and in no more memory than the policy allows a request.
-    fn made<T>(&self, deadline: Instant, make: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    pub(super) fn made<T>(&self, deadline: Instant, make: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
         let most = self.scope.policy().strict.map_or(u64::MAX, |strict| strict.max_request_bytes);
         match bounds::within(deadline, most, make) {
             Ok(outcome) => outcome,

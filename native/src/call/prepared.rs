@@ -1,10 +1,14 @@
 //! A node, ready to be called: inputs to requests, over the transport, and the answers to checked outputs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
+
+use super::kept::Kept;
 use super::requests::{Cut, Requests};
-use super::secrets::{keys, token_secret};
+use super::secrets::keys;
 use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol, headers};
@@ -30,6 +34,8 @@ pub struct Call {
     /// What is known of the server, those of other nodes included.
     pub(super) spoken: Arc<Spoken>,
     pub(super) protocol: Box<dyn Protocol>,
+    /// The answers that it keeps, if it does: of this node in this session alone.
+    pub(super) kept: Option<Arc<Kept>>,
     stats: Arc<NodeStats>,
     /// What decides on second requests, where the node has any.
     pub(super) hedging: Option<Box<Hedging>>,
@@ -41,14 +47,16 @@ pub struct Call {
 /// One call of a node: what it has done so far, and the token that it sends.
 pub(super) struct Invocation {
     pub(super) tally: Tally,
+    /// Rows, or calls without rows, that were answered without being asked for.
+    pub(super) hits: AtomicU64,
 }
 
 /// What the answers of one call have to fit.
 pub(super) struct Expected {
     /// The sizes that the inputs give to names.
-    sizes: Sizes,
-    asked: Asked,
-    cut: Option<Cut>,
+    pub(super) sizes: Sizes,
+    pub(super) asked: Asked,
+    pub(super) cut: Option<Cut>,
 }
 
 impl Call {
@@ -61,8 +69,8 @@ impl Call {
         let watch = scope.watch(&node);
         let spoken = scope.spoken(&node);
         let keys = [&node.endpoint].into_iter().chain(&node.places.others).flat_map(keys).collect();
-        let hedging = node.hedge.map(|rule| Box::new(Hedging::new(rule)));
-        Ok(Self { node, scope, peer, several, spoken, protocol, stats, hedging, keys, watch })
+        let (hedging, kept) = (node.hedge.map(|rule| Box::new(Hedging::new(rule))), Kept::of(&node));
+        Ok(Self { node, scope, peer, several, spoken, protocol, kept, stats, hedging, keys, watch })
     }
 
     /// The node.
@@ -114,6 +122,7 @@ impl Call {
             bytes_in: invocation.tally.bytes_in(),
             spent: invocation.tally.account.spent(),
             tokens: invocation.tally.account.tokens(),
+            cache_hits: if error.is_none() { invocation.hits.load(Ordering::Relaxed) } else { 0 },
             error,
         });
     }
@@ -137,38 +146,8 @@ impl Call {
         failure
     }
 
-    /// The requests, which are made until `deadline` at most, and what their answers have to fit.
-    pub(super) fn prepare<'a>(
-        &self,
-        invocation: &Invocation,
-        token: Option<&InputTensor>,
-        inputs: &'a [InputTensor<'a>],
-        deadline: Instant,
-    ) -> Result<(Requests<'a>, Expected), Problem> {
-        self.check_servers()?;
-        if let Some(token) = token {
-            let token = token_secret(token)?;
-            if !token.is_empty() {
-                self.check_token_clear()?;
-            }
-            self.scope.masks().remember(&token);
-            let _ = invocation.tally.secret.set(token);
-        }
-        let (options, tensors) = inputs.split_at_checked(self.node.option_inputs.len()).unwrap_or_default();
-        let sizes = self.check_inputs(tensors)?;
-        let asked = self.asked(options, tensors)?;
-        if self.scope.policy().budget.is_some() {
-            invocation.tally.account.ask_for(&self.models(tensors, &asked));
-        }
-        let headers = self.node.headers.of(&asked.options)?;
-        let mut requests = self.requests(tensors, &asked, deadline)?;
-        requests.headers().into_iter().for_each(|own| headers::set(own, &headers));
-        let cut = requests.cut();
-        Ok((requests, Expected { sizes, asked, cut }))
-    }
-
     /// The names of the model that requests ask for: what is really sent, never how the node is called.
-    fn models(&self, tensors: &[InputTensor], asked: &Asked) -> Vec<String> {
+    pub(super) fn models(&self, tensors: &[InputTensor], asked: &Asked) -> Vec<String> {
         let attribute = Some(self.node.attributes.text("model")).filter(|model| !model.is_empty()).map(str::to_owned);
         let path = self.node.endpoint.segment_after("deployments");
         self.protocol.models(tensors, asked).into_iter().chain(attribute).chain(path).collect()
@@ -181,8 +160,17 @@ impl Call {
         responses: &[Response],
         deadline: Instant,
     ) -> Result<Vec<OutputTensor>, Problem> {
+        self.reading(deadline, || self.outputs(expected, responses))
+    }
+
+    /// The outputs that `read` gives, which it does until `deadline` and in no more memory than the policy allows.
+    pub(super) fn reading<T>(
+        &self,
+        deadline: Instant,
+        read: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let most = self.scope.policy().max_response_bytes;
-        match bounds::within(deadline, most, || self.outputs(expected, responses)) {
+        match bounds::within(deadline, most, read) {
             Ok(outcome) => outcome.map_err(|problem| problem.shortened().or_status(self.protocol.success())),
             Err(Beyond::Deadline) => Err(self.ended(Ended::Deadline)),
             Err(Beyond::Run) => Err(self.ended(Ended::Cancelled)),
@@ -193,7 +181,7 @@ impl Call {
         }
     }
 
-    fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
+    pub(super) fn asked(&self, options: &[InputTensor], tensors: &[InputTensor]) -> Result<Asked, Problem> {
         let rows = tensors.first().map_or(1, InputTensor::rows);
         Ok(Asked { options: self.node.options.with(&self.node.option_inputs, options)?, rows })
     }
@@ -201,24 +189,44 @@ impl Call {
     /// The successful answers, in the order of the requests. One request waits for nothing but its own answer.
     pub(super) async fn exchange(
         &self,
-        mut requests: Requests<'_>,
+        requests: Requests<'_>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Vec<Response>, Problem> {
-        let Some(of_each) = requests.headers() else { return Ok(Vec::new()) };
+        if matches!(requests, Requests::None) {
+            return Ok(Vec::new());
+        }
+        let headers = self.identify(invocation).await?;
+        self.deliver(requests, &headers, limits, invocation).await
+    }
+
+    /// The headers that hold credentials; the token, and what else nobody may see, is the invocation's from now on.
+    pub(super) async fn identify(&self, invocation: &Invocation) -> Result<HeaderMap, Problem> {
         if let Auth::Credential(name) = &self.node.auth {
             self.check_others(name)?;
             let _ = invocation.tally.secret.set(self.scope.secret(name, &self.peer).await?);
         }
+        self.node.headers.credentials().iter().try_for_each(|(_, name)| self.check_others(name))?;
+        let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
+        secrets.extend_from_slice(&self.keys);
+        let _ = invocation.tally.others.set(secrets);
+        Ok(headers)
+    }
+
+    /// Sends the requests with the token and these headers, which [`Call::identify`] gave.
+    pub(super) async fn deliver(
+        &self,
+        mut requests: Requests<'_>,
+        headers: &HeaderMap,
+        limits: &Limits,
+        invocation: &Invocation,
+    ) -> Result<Vec<Response>, Problem> {
+        let Some(of_each) = requests.headers() else { return Ok(Vec::new()) };
         if let Some(secret) = invocation.tally.secret.get().filter(|secret| !secret.is_empty()) {
             let header = self.node.authentication.header(secret);
             of_each.extend(header.map(|(name, value)| (Some(name), value)));
         }
-        self.node.headers.credentials().iter().try_for_each(|(_, name)| self.check_others(name))?;
-        let (headers, mut secrets) = self.scope.secret_headers(&self.node.headers, &self.peer).await?;
-        headers::set(of_each, &headers);
-        secrets.extend_from_slice(&self.keys);
-        let _ = invocation.tally.others.set(secrets);
+        headers::set(of_each, headers);
         match requests {
             Requests::None => Ok(Vec::new()),
             Requests::One(request) => Ok(vec![self.one(&request, limits, invocation).await?]),
@@ -247,7 +255,7 @@ impl Call {
         }
     }
 
-    fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
+    pub(super) fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {
         let mut sizes = Sizes::unknown(self.node.shape_names);
         for (declared, input) in self.node.inputs.iter().zip(inputs) {
             if self.node.optional.is_left_out(declared, input) {
@@ -288,7 +296,7 @@ impl Call {
 impl Invocation {
     /// A call that is about to be made.
     pub(super) fn watched(watch: &Watch) -> Self {
-        Self { tally: Tally::watched(watch) }
+        Self { tally: Tally::watched(watch), hits: AtomicU64::new(0) }
     }
 }
 
@@ -298,6 +306,9 @@ fn bounded(mut node: Node, policy: &Policy) -> Node {
         node.timeout = node.timeout.min(strict.max_timeout);
         node.connect_timeout = node.connect_timeout.min(strict.max_timeout);
         node.retries = node.retries.min(strict.max_retries);
+        if let Some(cache) = &mut node.cache {
+            cache.max_bytes = cache.max_bytes.min(policy.max_response_bytes);
+        }
     }
     node
 }

@@ -103,7 +103,7 @@ impl<'a> Requests<'a> {
             Self::None => (Requests::None, Vec::new()),
             Self::One(request) => (Requests::One(request.into_owned()), Vec::new()),
             Self::Slices(Slices { tensors, cut, asked, headers }) => {
-                let owned = tensors.iter().map(OwnedTensor::of).collect();
+                let owned = tensors.iter().map(InputTensor::owned).collect();
                 (Requests::Slices(Slices { tensors: &[], cut, asked, headers }), owned)
             }
         }

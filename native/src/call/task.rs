@@ -39,6 +39,11 @@ impl<T> Task<T> {
     }
 }
 
+/// What `work` gives that takes its time; where that is on a thread of the runtime, others go on meanwhile.
+pub(super) fn apart<T>(on_runtime: bool, work: impl FnOnce() -> T) -> T {
+    if on_runtime { tokio::task::block_in_place(work) } else { work() }
+}
+
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         // That of a parent process is out of a child's reach.

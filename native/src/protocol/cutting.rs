@@ -7,6 +7,7 @@ use super::kserve::blobs;
 use super::spec::{Batch, ProtocolSpec};
 use crate::attributes::{Attributes, BATCH, BATCH_BYTES};
 use crate::failure::{Problem, malformed};
+use crate::shape::Shape;
 
 /// What one request of a batch that is cut may hold; it has one row at least, whatever that takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +46,29 @@ pub fn cut(
     }
 }
 
+/// Which inputs have rows that can be asked for each by itself; `None` where a call is one question. Beside the rule of
+/// [`cut`], the number of rows is nowhere a size of something else, which would be another one for fewer rows, and nothing
+/// is taken for rows of which not even the rank is declared: nobody asked for a cut here.
+pub fn rows(
+    protocol: &ProtocolSpec,
+    own: &OwnAttributes,
+    (inputs, outputs): (&[DeclaredInput], &[DeclaredOutput]),
+) -> Option<Vec<bool>> {
+    if protocol.batch == Batch::Row {
+        return Some(vec![true; inputs.len()]);
+    }
+    let (_, with_rows) =
+        cut(protocol, own, Some(Slice { rows: usize::MAX, bytes: usize::MAX }), (inputs, outputs)).ok()?;
+    let leading = |index: usize| &inputs[index].shape;
+    let named = (0..inputs.len()).filter(|index| with_rows[*index]).map(leading).find(|shape| shape.has_rows_of(shape));
+    let is_size_of = |shape: &Shape, from| named.is_some_and(|named| shape.has_size(named, from));
+    let is_declared = (0..inputs.len()).all(|index| !with_rows[index] || leading(index).rank().is_some())
+        && outputs.iter().all(|output| output.shape.rank().is_some());
+    let elsewhere = (0..inputs.len()).any(|index| is_size_of(leading(index), usize::from(with_rows[index])))
+        || outputs.iter().any(|output| is_size_of(&output.shape, 1));
+    (is_declared && !elsewhere).then_some(with_rows)
+}
+
 /// Which inputs have rows where a batch is cut: those whose first size is open, and called like that of the others. `Err`
 /// where there is nothing to cut, or nothing that could be put together again. What is `whole` has no rows in any case.
 fn with_rows(
@@ -63,4 +87,46 @@ fn with_rows(
         return Err(malformed(format!("{what} \"{}\"", other.name)));
     }
     Ok(inputs.iter().map(|input| !whole.contains(&input.name) && input.shape.shares_rows(leading)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::element::ElementType;
+    use crate::protocol::table;
+    use crate::shape::ShapeParser;
+
+    fn rows_of(protocol: &str, inputs: &[Value], outputs: &[Value]) -> Option<Vec<bool>> {
+        let mut parser = ShapeParser::default();
+        let mut shape = |value: &Value| parser.parse(value).unwrap();
+        let inputs: Vec<_> =
+            inputs.iter().map(|value| DeclaredInput { name: "x".into(), shape: shape(value) }).collect();
+        let outputs: Vec<_> = outputs
+            .iter()
+            .map(|value| DeclaredOutput {
+                name: "y".into(),
+                element: ElementType::Float32,
+                shape: shape(value),
+                is_blob: false,
+            })
+            .collect();
+        rows(table::find(protocol).unwrap(), &OwnAttributes::default(), (&inputs, &outputs))
+    }
+
+    #[test]
+    fn rows_are_asked_for_one_by_one_where_their_number_is_the_size_of_nothing_else() {
+        let triton = |inputs: &[Value], outputs: &[Value]| rows_of("triton.http", inputs, outputs);
+        assert_eq!(triton(&[json!(["n", 3]), json!([2])], &[json!(["n"])]), Some(vec![true, false]));
+        assert_eq!(triton(&[json!([null, 3])], &[json!([null])]), Some(vec![true]));
+        assert_eq!(triton(&[json!(null)], &[json!(["n"])]), None);
+        assert_eq!(triton(&[json!(["n"])], &[json!(null)]), None);
+        assert_eq!(triton(&[json!(["n", "n"])], &[json!(["n"])]), None);
+        assert_eq!(triton(&[json!(["n", 3]), json!([1, "n"])], &[json!(["n"])]), None);
+        assert_eq!(triton(&[json!(["n", 3])], &[json!(["n", "n"])]), None);
+        assert_eq!(triton(&[json!(["n", 3])], &[json!(["m"])]), None);
+        assert_eq!(rows_of("openai.chat", &[json!([])], &[json!(null)]), Some(vec![true]));
+        assert_eq!(rows_of("openai.audio", &[json!(["n"])], &[json!(["n"])]), None);
+    }
 }

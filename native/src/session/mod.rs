@@ -3,11 +3,13 @@
 pub mod addresses;
 pub mod breaker;
 pub mod budget;
+pub mod cache;
 mod config;
 pub mod credential;
 pub mod endpoints;
 pub mod entry;
 pub mod events;
+pub mod fingerprint;
 pub mod hedging;
 pub mod masking;
 pub mod official;

@@ -30,6 +30,7 @@ struct Counters {
     bytes_in: u64,
     spent: Nanos,
     tokens: (u64, u64),
+    cache_hits: u64,
     /// Microseconds, exact to three digits.
     latency: Histogram<u32>,
 }
@@ -38,7 +39,18 @@ impl Default for Counters {
     fn default() -> Self {
         let latency = Histogram::new(3).expect("three digits are in range");
         let (errors, tokens) = (BTreeMap::new(), (0, 0));
-        Self { calls: 0, retries: 0, hedges: 0, errors, bytes_out: 0, bytes_in: 0, spent: 0, tokens, latency }
+        Self {
+            calls: 0,
+            retries: 0,
+            hedges: 0,
+            errors,
+            bytes_out: 0,
+            bytes_in: 0,
+            spent: 0,
+            tokens,
+            cache_hits: 0,
+            latency,
+        }
     }
 }
 
@@ -59,6 +71,8 @@ pub struct Sample {
     pub spent: Nanos,
     /// Tokens that were sent and that came, where they are paid.
     pub tokens: (u64, u64),
+    /// Rows, or calls without rows, that were answered without being asked for.
+    pub cache_hits: u64,
     /// How it failed, if it did.
     pub error: Option<Code>,
 }
@@ -75,6 +89,7 @@ impl NodeStats {
         counters.spent = counters.spent.saturating_add(sample.spent);
         let (input, output) = counters.tokens;
         counters.tokens = (input.saturating_add(sample.tokens.0), output.saturating_add(sample.tokens.1));
+        counters.cache_hits += sample.cache_hits;
         if let Some(code) = sample.error {
             *counters.errors.entry(code).or_default() += 1;
         }
@@ -101,7 +116,7 @@ impl NodeStats {
             "calls": counters.calls, "retries": counters.retries, "hedges": counters.hedges, "errors": errors,
             "bytes_out": counters.bytes_out, "bytes_in": counters.bytes_in,
             "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99),
-            "connections": connections,
+            "connections": connections, "cache_hits": counters.cache_hits,
             "spent": units(counters.spent),
             "input_tokens": counters.tokens.0, "output_tokens": counters.tokens.1,
             "endpoints": sent,
@@ -128,6 +143,7 @@ mod tests {
                 latency,
                 retries: 1,
                 hedges: 2,
+                cache_hits: 2,
                 bytes_out: 5,
                 bytes_in: 7,
                 error,
@@ -139,5 +155,6 @@ mod tests {
         assert_eq!((&value["retries"], &value["bytes_out"], &value["bytes_in"]), (&json!(3), &json!(15), &json!(21)));
         assert!((value["p50"].as_f64().unwrap() - 0.02).abs() < 1e-4);
         assert_eq!((&value["connections"], &value["hedges"]), (&json!(4), &json!(6)));
+        assert_eq!(value["cache_hits"], 6);
     }
 }

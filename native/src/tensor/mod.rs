@@ -1,13 +1,13 @@
 //! Tensors on their way: inputs as ONNX Runtime lends them, outputs as a response brought them.
 
-mod owned;
+mod apart;
 mod rows;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::element::ElementType;
 
-pub use owned::OwnedTensor;
+pub use apart::OwnedTensor;
 
 /// A tensor that a call sends; numeric data stays where ONNX Runtime keeps it.
 #[derive(Clone, Debug)]

@@ -29,22 +29,22 @@ impl InputTensor<'_> {
 
     /// Some of its [`Self::rows`]; a scalar is its own only row.
     pub fn slice(&self, rows: Range<usize>) -> InputTensor<'_> {
-        let (all, mut shape) = (self.rows(), self.shape.clone());
+        let mut shape = self.shape.clone();
         if let Some(first) = shape.first_mut() {
             *first = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         }
         let data = match &self.data {
-            InputData::Raw(bytes) => {
-                let size = bytes.len() / all.max(1);
-                InputData::Raw(&bytes[rows.start * size..rows.end * size])
-            }
-            InputData::Text(strings) => {
-                let size = strings.starts.len() / all.max(1);
-                InputData::Text(strings.slice(rows.start * size..rows.end * size))
-            }
+            InputData::Raw(bytes) => InputData::Raw(&bytes[self.part(bytes.len(), rows)]),
+            InputData::Text(strings) => InputData::Text(strings.slice(self.part(strings.starts.len(), rows))),
             InputData::Blob(bytes) => InputData::Blob(bytes),
         };
         InputTensor { element: self.element, shape, data }
+    }
+
+    /// Where some of its [`Self::rows`] lie among `all` of its bytes or strings.
+    pub fn part(&self, all: usize, rows: Range<usize>) -> Range<usize> {
+        let size = all / self.rows().max(1);
+        rows.start * size..rows.end * size
     }
 }
 
@@ -55,6 +55,11 @@ impl Strings {
     /// Where a string starts, or would after the last.
     fn start(&self, string: usize) -> usize {
         self.starts.get(string).copied().unwrap_or(self.content.len())
+    }
+
+    /// One of the strings.
+    pub fn at(&self, string: usize) -> &[u8] {
+        &self.content[self.starts[string]..self.start(string + 1)]
     }
 
     fn slice(&self, strings: Range<usize>) -> Self {
@@ -76,11 +81,17 @@ impl OutputTensor {
     /// `rows` joined along the first dimension; `None` if there are none, or they differ in type or in another
     /// dimension.
     pub fn stack(rows: &[Self]) -> Option<Self> {
-        let first = rows.first()?;
+        Self::stacked(rows.iter())
+    }
+
+    /// The same of rows that lie apart.
+    pub fn stacked<'a>(mut rows: impl ExactSizeIterator<Item = &'a Self>) -> Option<Self> {
+        let mut data = Vec::with_capacity(rows.len());
+        let first = rows.next()?;
         let element = first.element;
         let (_, row_shape) = first.shape.split_first()?;
-        let (mut count, mut data) = (0i64, Vec::with_capacity(rows.len()));
-        for row in rows {
+        let mut count = 0i64;
+        for row in [first].into_iter().chain(rows) {
             let (size, shape) = row.shape.split_first()?;
             if row.element != element || shape != row_shape {
                 return None;

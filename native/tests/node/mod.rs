@@ -55,6 +55,25 @@ pub fn hedged(urls: &[&str], hedge: &str, more: &str, integers: &[(&'static str,
     Call::new(Node::resolved(&fields, signature, scope.endpoints()).unwrap(), scope).unwrap()
 }
 
+/// The node at `url` that keeps its answers, with these shapes of `x` and `y`.
+pub fn call_that_keeps(
+    url: &str,
+    config: &str,
+    cache: &str,
+    shapes: (&str, &str),
+    integers: &[(&'static str, i64)],
+    auth: &str,
+) -> Call {
+    let scope = Arc::new(Scope::from_json(config, None).unwrap());
+    let (mut fields, signature) = described(url, integers, auth, "");
+    fields.texts.extend([
+        ("cache", cache.to_owned()),
+        ("input_shapes", shapes.0.to_owned()),
+        ("output_shapes", shapes.1.to_owned()),
+    ]);
+    Call::new(Node::parse(&fields, signature).unwrap(), scope).unwrap()
+}
+
 /// The node at `url` that has these headers.
 pub fn call_with_headers(url: &str, config: &str, headers: &str) -> Call {
     let scope = Arc::new(Scope::from_json(config, None).unwrap());

@@ -31,6 +31,11 @@ _KINDS = {
     "errors": ("{call}", "calls that failed, by code"),
     "bytes_out": ("By", "bytes of request bodies"),
     "bytes_in": ("By", "bytes of response bodies"),
+    "hedges": ("{request}", "requests that were sent second, beside one that took long"),
+    "cache_hits": ("{row}", "rows, or calls without rows, that were answered without a request"),
+    "spent": ("{unit}", "money by the prices of the budget"),
+    "input_tokens": ("{token}", "tokens that services counted in requests, where their price is paid"),
+    "output_tokens": ("{token}", "tokens that services counted in answers, where their price is paid"),
     "connections": ("{connection}", "connections opened to the node's origin"),
     "endpoints": ("{request}", "requests to each URL of an endpoint by name"),
 }

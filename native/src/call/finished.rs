@@ -1,5 +1,6 @@
 //! The report of a call that is over, for a host that wants to see it: [`crate::trace`].
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use super::Call;
 use super::prepared::Invocation;
 use crate::endpoint::{Endpoint, Wire};
 use crate::failure::{Code, one_line};
+use crate::session::budget::units;
 use crate::trace;
 
 /// How a call ended: with the code and the status of its failure, if it failed.
@@ -41,8 +43,11 @@ impl Call {
             "counts": {
                 "attempts": attempts,
                 "retries": tally.retries(),
+                "hedges": tally.hedges(),
+                "cache_hits": invocation.hits.load(Ordering::Relaxed),
                 "bytes_out": tally.bytes_out(),
                 "bytes_in": tally.bytes_in(),
+                "spent": units(tally.account.spent()),
             },
         }));
     }

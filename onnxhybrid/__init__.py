@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
+    from onnxhybrid.calibration.calibrate import calibrate
+    from onnxhybrid.calibration.certificate import Certificate
+    from onnxhybrid.calibration.result import Calibration
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade.cascade import cascade
     from onnxhybrid.compose.chain import chain
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from onnxhybrid.validation import validate
 
 __all__ = [
+    "Calibration",
+    "Certificate",
     "ComposeError",
     "Credential",
     "CredentialError",
@@ -77,6 +82,7 @@ __all__ = [
     "Session",
     "TensorSpec",
     "ValidationError",
+    "calibrate",
     "cascade",
     "chain",
     "deploy",
@@ -102,6 +108,7 @@ __all__ = [
 
 _PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
+    "calibration": ("Calibration", "Certificate", "calibrate"),
     "compose": (
         "cascade",
         "chain",

@@ -15,7 +15,7 @@ from onnxhybrid.calibration.asking import Asking
 from onnxhybrid.calibration.bounds import fewest_rows, require_scipy, rows_needed, upper
 from onnxhybrid.calibration.certificate import Certificate, certified
 from onnxhybrid.calibration.choosing import Curve, chosen, curve_of, spread
-from onnxhybrid.calibration.points import Summary, points_of
+from onnxhybrid.calibration.points import Summary, number, points_of
 from onnxhybrid.calibration.price import Price
 from onnxhybrid.calibration.progress import Progress
 from onnxhybrid.calibration.record import Record
@@ -131,14 +131,14 @@ def _calibration(
             rows=len(rows),
             loss_high=_upper(lost, len(rows), confidence) if kept else 0.0,
             differ_high=_upper(differ, kept, confidence) if kept else 0.0,
-            threshold=float(value),
+            threshold=number(value),
             output=subject.output,
             data=data,
             parts=MappingProxyType(subject.parts),
         )
     return Calibration(
         points=points_of(curve, spread(curve, _POINTS, [at]), confidence, summary),
-        threshold=float(value),
+        threshold=number(value),
         certificate=certificate,
         model=certified(subject.hybrid, subject.cascade.threshold.name, value, certificate),
         loss=loss,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,11 @@ class Summary:
     request_time: float | None
 
 
+def number(threshold: float) -> float:
+    """A threshold as a float of Python; NaN is the one object `math.nan`, so that equal points are equal."""
+    return math.nan if math.isnan(threshold) else float(threshold)
+
+
 def points_of(curve: Curve, places: list[int], confidence: float, summary: Summary) -> tuple[Point, ...]:
     """The points at some places of a curve."""
     at = np.array(places)
@@ -76,10 +82,11 @@ def points_of(curve: Curve, places: list[int], confidence: float, summary: Summa
         right / rows, lower(right, rows, two_sided), upper(right, rows, two_sided),
         lost / rows, np.where(curve.kept[at] == 0, 0.0, upper(lost, rows, confidence)),
     ]  # fmt: skip
-    cost, time = summary.request_cost, summary.request_time
     each_sent = {"cost": summary.request_cost, "latency": summary.request_time}
     made = []
     for values in zip(*(column.tolist() for column in columns), strict=True):
-        expected = {name: None if each is None else each * values[1] for name, each in each_sent.items()}
-        made.append(Point(*values, **expected))
+        expected: dict[str, Any] = {
+            name: None if each is None else each * values[1] for name, each in each_sent.items()
+        }
+        made.append(Point(number(values[0]), *values[1:], **expected))
     return tuple(made)

@@ -25,7 +25,8 @@ def identity(model: Model, output: str, cascade: Anatomy | None = None) -> dict[
     asked = limit | {cascade.verdict: b"verdict"}
     asked |= {tensor: f"answer {place}".encode() for place, tensor in enumerate(cascade.answers.values())}
     remote = fingerprints(model.skeleton, model.weights, asked)
-    local = b"".join(whole.get(tensor, b"") for tensor in cascade.answers.values())
+    fixed = {tensor.name for tensor in model.skeleton.graph.initializer}  # flags where nothing was asked are
+    local = b"".join(whole.get(tensor, b"") for tensor in cascade.answers.values() if tensor not in fixed)
     parts = {
         "local": local,
         "judge": whole.get(cascade.verdict, b""),

@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-opening soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-opening bench-calibration soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
+	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
 	@echo 'make soak    200 000 calls, some of which fail: memory, descriptors and threads stay as they are'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
@@ -104,6 +105,9 @@ bench-compose: $(VENV)/test.installed
 
 bench-opening: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.opening
+
+bench-calibration: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.calibration
 
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak

@@ -153,7 +153,7 @@ def test_a_killed_calibration_goes_on_where_it_was(server: Counted, tmp_path: Pa
     assert running.wait(60) == -signal.SIGKILL
     kept = len(record.read_bytes().splitlines()) - 1
     assert kept >= 290
-    record.write_bytes(record.read_bytes() + b'{"rows": ["00')  # a line that was being written
+    record.write_bytes(record.read_bytes() + b'{"rows": "00')  # a line that was being written
     found = calibrate(server, record=record)
     assert found.summary.rows == ROWS
     asked = server.asked

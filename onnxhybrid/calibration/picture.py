@@ -35,8 +35,13 @@ def draw(path: str | os.PathLike[str], points: Sequence[Point], summary: Summary
     if target.suffix.lower() not in _ENDINGS:
         raise Error("OH612", f"a picture ends in {', '.join(_ENDINGS)}, and not as {target.name!r} does")
     figure = _figure(points, summary, chosen)
+    import matplotlib as mpl
+
+    # An .svg of the same calibration is the same file: it has no date, and no ids that are drawn anew.
+    metadata = {"Date": None} if target.suffix.lower() == ".svg" else None
     try:
-        figure.savefig(target, dpi=144, bbox_inches="tight")
+        with mpl.rc_context({"svg.hashsalt": "onnxhybrid", "svg.fonttype": "none"}):
+            figure.savefig(target, dpi=144, bbox_inches="tight", metadata=metadata)
     except OSError as problem:
         raise Error("OH612", f"{target} cannot be written: {problem.strerror}") from None
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +17,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+from onnxhybrid.calibration.row_keys import SIZE
 from onnxhybrid.errors import Error
 from onnxhybrid.model.dtypes import dtype_name, numpy_dtype
 
@@ -26,7 +26,6 @@ Keys = list[bytes]
 
 _HEAD = "onnxhybrid.calibration"
 _MERGED = 1 << 16
-_PLACE = np.dtype([("key", np.uint64), ("offset", np.int64), ("row", np.int32)])
 
 
 @final
@@ -43,7 +42,8 @@ class Record:
 
     def __init__(self, path: str | os.PathLike[str], remote: str) -> None:
         self._path = Path(path)
-        self._known = np.empty(0, _PLACE)
+        self._keys = np.empty(0, np.uint64)
+        self._places = np.empty((0, 2), np.int64)
         self._fresh: dict[int, tuple[int, int]] = {}
         self._last: tuple[int, tuple[Keys, Array]] | None = None
         try:
@@ -94,32 +94,30 @@ class Record:
         self._file.truncate()
 
     def _learn(self, keys: Keys, offset: int) -> None:
-        for row, key in enumerate(keys):
-            self._fresh.setdefault(_short(key), (offset, row))
+        for row, key in enumerate(_short(keys)):
+            self._fresh.setdefault(key, (offset, row))
         if len(self._fresh) > _MERGED:
-            fresh = np.array([(key, *place) for key, place in self._fresh.items()], _PLACE)
-            self._known = np.sort(np.concatenate([self._known, fresh]), order="key")
+            merged = np.concatenate([self._keys, np.fromiter(self._fresh, np.uint64, len(self._fresh))])
+            places = np.concatenate([self._places, np.array(list(self._fresh.values()), np.int64)])
+            order = np.argsort(merged, kind="stable")
+            self._keys, self._places = merged[order], places[order]
             self._fresh = {}
 
-    def found(self, keys: Sequence[bytes]) -> list[Array | None]:
+    def found(self, keys: Keys) -> list[Array | None]:
         """The recorded answer of each row; None for one that has to be asked."""
-        return [self._found(key) for key in keys]
+        short = _short(keys)
+        at = np.searchsorted(self._keys, np.array(short, np.uint64)).tolist()
+        return [self._found(*each) for each in zip(keys, short, at, strict=True)]
 
-    def _found(self, key: bytes) -> Array | None:
-        place = self._place(_short(key))
+    def _found(self, key: bytes, short: int, at: int) -> Array | None:
+        place = self._fresh.get(short)
         if place is None:
-            return None
+            if at == len(self._keys) or int(self._keys[at]) != short:
+                return None
+            place = int(self._places[at, 0]), int(self._places[at, 1])
         keys, answers = self._line(place[0])
         answer: Array = answers[place[1]]
         return answer if keys[place[1]] == key else None
-
-    def _place(self, key: int) -> tuple[int, int] | None:
-        if key in self._fresh:
-            return self._fresh[key]
-        at = int(np.searchsorted(self._known["key"], np.uint64(key)))
-        if at < len(self._known) and int(self._known["key"][at]) == key:
-            return int(self._known["offset"][at]), int(self._known["row"][at])
-        return None
 
     def _line(self, offset: int) -> tuple[Keys, Array]:
         if self._last is None or self._last[0] != offset:
@@ -137,7 +135,7 @@ class Record:
         Raises:
             Error: OH610, the system refused.
         """
-        line = json.dumps({"rows": [key.hex() for key in keys], **_written(answers)}).encode() + b"\n"
+        line = json.dumps({"rows": b"".join(keys).hex(), **_written(answers)}).encode() + b"\n"
         try:
             offset = self._file.seek(0, os.SEEK_END)
             self._file.write(line)
@@ -152,8 +150,10 @@ class Record:
             self._file.close()
 
 
-def _short(key: bytes) -> int:
-    return int.from_bytes(key[:8], "little")
+def _short(keys: Keys) -> list[int]:
+    """The first eight bytes of each key as a number: what rows are looked up by, before the key itself is compared."""
+    found: list[int] = np.frombuffer(b"".join(keys), "<u8")[:: SIZE // 8].tolist()
+    return found
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -166,9 +166,10 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _keys(told: dict[str, Any] | None) -> Keys | None:
     try:
-        return [bytes.fromhex(key) for key in (told or {})["rows"]]
+        joined = bytes.fromhex((told or {})["rows"])
     except (KeyError, TypeError, ValueError):
         return None
+    return [joined[start : start + SIZE] for start in range(0, len(joined), SIZE)]
 
 
 def _written(answers: Array) -> dict[str, object]:

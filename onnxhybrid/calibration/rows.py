@@ -47,6 +47,14 @@ class Rows:
         return ~self.local_right & self.remote_right
 
 
+_PARTS = 1024
+"""Batches after which theirs are put together: an array takes more than the row of a call of one."""
+
+
+def _joined(parts: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
 @dataclass
 class Collecting:
     """Rows as they come in.
@@ -64,6 +72,7 @@ class Collecting:
     seen: int = 0
     hashed: DataHash = field(default_factory=DataHash)
     _parts: list[tuple[Array, ...]] = field(default_factory=list)
+    _blocks: list[tuple[Array, ...]] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """Take in what a batch gave.
@@ -87,6 +96,9 @@ class Collecting:
                 equal_rows(answer, labels, rows, by_row=self.by_row) for answer in (local, remote)
             )
         self._parts.append(tuple(part[there] for part in (scores, outcomes, local_right, remote_right, ~same)))
+        if len(self._parts) == _PARTS:
+            self._blocks.append(_joined(self._parts))
+            self._parts = []
 
     def rows(self) -> Rows:
         """All of them."""
@@ -95,9 +107,7 @@ class Collecting:
             np.empty(0, np.uint8),
             *[np.empty(0, bool)] * 3,
         )
-        scores, outcomes, local, remote, differ = (
-            np.concatenate(column) for column in zip(*(self._parts or [empty]), strict=True)
-        )
+        scores, outcomes, local, remote, differ = _joined([*self._blocks, *self._parts] or [empty])
         return Rows(scores, outcomes, local, remote, differ, self.failed)
 
     def _judged(self, outcome: Outcome) -> tuple[Array, npt.NDArray[np.uint8]]:

@@ -131,14 +131,15 @@ def picture(path: str) -> None:
     images = images.astype(np.float32)
     order = np.random.default_rng(0).permutation(len(images))
     train, rest = order[:900], order[900:]
-    models = []
+    models: list[oh.Model] = []
     for classifier in (LogisticRegression(C=0.0005, max_iter=1000), MLPClassifier((512, 256), random_state=0)):
         classifier.fit(images[train], digits[train])
         types = [("image", FloatTensorType([None, _FEATURES]))]
         proto = skl2onnx.to_onnx(classifier, initial_types=types, options={"zipmap": False})
         models.append(oh.Model.from_proto(proto))
     judge = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.5)
-    hybrid = oh.cascade(*models, accept=judge, rows=True)
+    small, large = models
+    hybrid = oh.cascade(small, large, accept=judge, rows=True)
     found = oh.calibrate(hybrid, images[rest], digits[rest], loss=0.02, progress=False)
     found.plot(path)
     print(found)

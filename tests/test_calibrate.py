@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 from scipy import stats
 
 import onnxhybrid as oh
@@ -163,13 +164,11 @@ def test_texts_and_bools_and_matrices_are_compared_as_a_whole() -> None:
 
 
 def _named() -> oh.Model:
-    from onnx import TensorProto, helper
-
     nodes = [
         helper.make_node("Cast", ["label"], ["digits"], to=TensorProto.STRING),
         helper.make_node("StringConcat", ["mark", "digits"], ["name"]),
     ]
-    mark = helper.make_tensor("mark", TensorProto.STRING, [], ["é".encode()])
+    mark = numpy_helper.from_array(np.array("é", object), "mark")
     inputs = [helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])]
     outputs = [helper.make_tensor_value_info("name", TensorProto.STRING, ["n"])]
     graph = helper.make_graph(nodes, "named", inputs, outputs, [mark])
@@ -230,8 +229,6 @@ def test_float64_scores_are_compared_as_the_graph_compares_them() -> None:
     rng = np.random.default_rng(0)
     wrong = rng.random(400) < 0.3 * (1 - np.arange(400) / 400)
     judge = oh.judge.value("score", dtype="float64") >= THRESHOLD
-    from onnx import TensorProto, helper
-
     outputs = [
         helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
         helper.make_tensor_value_info("score", TensorProto.DOUBLE, ["n"]),
@@ -360,7 +357,7 @@ def test_a_threshold_without_a_default_gets_one() -> None:
         ("OH604", lambda x, y: calibrate(cascade(), x[:, :, None], y)),
         ("OH604", lambda x, y: calibrate(cascade(), x[:, :2], y)),
         ("OH604", lambda x, y: calibrate(cascade(), 3, y)),
-        ("OH604", lambda x, y: calibrate(cascade(), {"x": x, "threshold": np.float32([1])}, y)),
+        ("OH604", lambda x, y: calibrate(cascade(), {"x": x, "threshold": np.ones(1, np.float32)}, y)),
         ("OH605", lambda x, y: calibrate(cascade(), x, y[:-1])),
         ("OH605", lambda x, y: calibrate(cascade(), iter([x]), y[:-1])),
         ("OH605", lambda x, y: calibrate(cascade(), iter([x]), [*y, 1])),
@@ -398,5 +395,5 @@ def _four_comparisons() -> oh.Model:
 
 
 def _two_labels() -> oh.Model:
-    twice = [model.expose(["number"]).cast({"number": "int32"}) for model in (local(), remote())]
-    return oh.cascade(*twice, accept=VALUE >= THRESHOLD, rows=True)
+    one, other = (model.expose(["number"]).cast({"number": "int32"}) for model in (local(), remote()))
+    return oh.cascade(one, other, accept=VALUE >= THRESHOLD, rows=True)

@@ -94,6 +94,16 @@ def test_the_file_answers_as_its_calibration_says(name: str, rows: bool) -> None
     assert "OH614" not in {finding.code for finding in oh.validate(found.model)}
 
 
+def _same(given: str, gives: str, kind: int = TensorProto.FLOAT) -> oh.Model:
+    sizes: list[Any] = ["n", 3] if kind == TensorProto.FLOAT else ["n"]
+    inputs = [helper.make_tensor_value_info(given, kind, sizes)]
+    outputs = [helper.make_tensor_value_info(gives, kind, sizes)]
+    graph = helper.make_graph([helper.make_node("Identity", [given], [gives])], "same", inputs, outputs)
+    return oh.Model.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9))
+
+
+LAST = _same("label", "y", TensorProto.INT64)
+
 AROUND: dict[str, Callable[[oh.Model], tuple[oh.Model, str, str]]] = {
     "as it is": lambda hybrid: (hybrid, "x", "label"),
     "renamed": lambda hybrid: (hybrid.rename({"x": "in", "label": "out", "threshold": "t"}), "in", "out"),
@@ -104,20 +114,9 @@ AROUND: dict[str, Callable[[oh.Model], tuple[oh.Model, str, str]]] = {
     "cast at both ends": lambda hybrid: (hybrid.cast({"x": "float64", "label": "str"}), "x", "label"),
     "with a cast threshold": lambda hybrid: (hybrid.cast({"threshold": "float64"}), "x", "label"),
     "wider": lambda hybrid: (hybrid.expand_dims(1, ["label"]), "x", "label"),
-    "between models": lambda hybrid: (oh.chain(_same("given", "x"), hybrid, _LAST), "given", "y"),
+    "between models": lambda hybrid: (oh.chain(_same("given", "x"), hybrid, LAST), "given", "y"),
     "beside another": lambda hybrid: (oh.parallel(a=hybrid, b=remote()), "x", "a/label"),
 }
-
-
-def _same(given: str, gives: str, kind: int = TensorProto.FLOAT) -> oh.Model:
-    sizes: list[Any] = ["n", 3] if kind == TensorProto.FLOAT else ["n"]
-    inputs = [helper.make_tensor_value_info(given, kind, sizes)]
-    outputs = [helper.make_tensor_value_info(gives, kind, sizes)]
-    graph = helper.make_graph([helper.make_node("Identity", [given], [gives])], "same", inputs, outputs)
-    return oh.Model.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9))
-
-
-_LAST = _same("label", "y", TensorProto.INT64)
 
 
 @pytest.mark.parametrize("name", AROUND)
@@ -197,7 +196,7 @@ def test_files_are_calls_of_their_own_where_an_answer_has_one_row() -> None:
 def test_fixed_sizes_and_stacked_samples_are_cut_into_calls() -> None:
     data, labels = drawn(400, 44)
     plain = oh.calibrate(cascade(), data, labels, loss=0.1, progress=False)
-    one = [model.declare({"x": (1, 3), "label": (1,)}) for model in (local(), remote())]
-    hybrid = oh.cascade(*one, accept=oh.judge.value("score") >= THRESHOLD)
+    small, big = (model.declare({"x": (1, 3), "label": (1,)}) for model in (local(), remote()))
+    hybrid = oh.cascade(small, big, accept=oh.judge.value("score") >= THRESHOLD)
     for rows in (data, data[:, None, :]):  # [n, 3], and n samples of [1, 3]
         assert oh.calibrate(hybrid, rows, labels, loss=0.1, progress=False).points == plain.points

@@ -141,7 +141,7 @@ def test_a_killed_calibration_goes_on_where_it_was(server: Counted, tmp_path: Pa
     record = tmp_path / "asked"
     cascade(asked=server.remote()).save(tmp_path / "hybrid.onnx")
     np.save(tmp_path / "rows.npy", DATA)
-    command = [sys.executable, "-c", PROGRAM, tmp_path / "hybrid.onnx", tmp_path / "rows.npy", record]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "hybrid.onnx"), str(tmp_path / "rows.npy"), str(record)]
     running = subprocess.Popen(command)
 
     def kill(number: int, rows: list[Row]) -> bool:

@@ -90,10 +90,14 @@ class Asking:
             for batch in batches:
                 keys = row_keys(batch)
                 while jobs and (len(jobs) >= _UNDER_WAY or not self._under_way.isdisjoint(keys)):
-                    yield self._finished(jobs.popleft())
+                    outcome = self._finished(jobs[0])
+                    jobs.popleft()  # not before it is finished: what stops a calibration ends its calls
+                    yield outcome
                 jobs.append(self._begun(batch, keys))
             while jobs:
-                yield self._finished(jobs.popleft())
+                outcome = self._finished(jobs[0])
+                jobs.popleft()
+                yield outcome
         finally:
             for job in jobs:
                 for future in (job.both, job.alone):

@@ -42,6 +42,7 @@ def calibrate(
     confidence: float = 0.95,
     cost: float | Mapping[str, float] | None = None,
     record: str | os.PathLike[str] | None = None,
+    batch: int = 256,
     progress: bool = True,
     **session: Any,
 ) -> Calibration:
@@ -69,6 +70,7 @@ def calibrate(
             four bytes of the texts that are sent and answered.
         record: a file that keeps the remote's answers: what was asked is never asked again, whether a calibration was
             stopped, or the labels, the judge or the local model are others. Failed rows are asked again.
+        batch: with `rows=True`, the rows of a call that arrays are cut into.
         progress: whether to say on stderr how far it is and what is left.
         **session: credentials, endpoints, policy, sess_options and providers, as for `oh.Session`.
 
@@ -89,7 +91,9 @@ def calibrate(
     price = Price.of(cost)
     if not isinstance(progress, bool):
         raise Error("OH607", f"progress is True or False, not {progress!r}")
-    subject = Subject.of(hybrid, output)
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise Error("OH607", f"batch is how many rows a call has, as in batch=64, not {batch!r}")
+    subject = Subject.of(hybrid, output, batch)
     total = subject.form.total(data)
     if total is not None:
         _require_enough(total, *promise)

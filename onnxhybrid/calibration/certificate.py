@@ -16,6 +16,7 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.certificate import CERTIFICATE
 from onnxhybrid.model.editing import free_initializers, set_metadata
 from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.metadata import update
 
 
 @dataclass(frozen=True)
@@ -67,4 +68,5 @@ def certified(hybrid: Model, threshold: str, value: np.generic, certificate: Cer
     replace(proto.metadata_props, [entry for entry in proto.metadata_props if entry.key != CERTIFICATE])
     if certificate is not None:
         set_metadata(proto, {CERTIFICATE: certificate.to_json()})
+    update(proto)
     return Model(proto, hybrid.weights)

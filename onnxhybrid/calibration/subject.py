@@ -16,9 +16,6 @@ from onnxhybrid.model import Model, load
 from onnxhybrid.model.dtypes import FLOATS, is_container
 from onnxhybrid.model.tensor_spec import TensorSpec
 
-_BATCH = 256
-"""The rows of a call, where arrays are given and a call can have several."""
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -41,8 +38,8 @@ class Subject:
     parts: Mapping[str, str]
 
     @classmethod
-    def of(cls, hybrid: object, output: str | None) -> Subject:
-        """Find the cascade.
+    def of(cls, hybrid: object, output: str | None, batch: int) -> Subject:
+        """Find the cascade; arrays are cut into so many rows a call.
 
         Raises:
             Error: OH600 to OH603 and OH608, as `calibrate` says.
@@ -55,7 +52,7 @@ class Subject:
         cascade = anatomy(model, compared.name)
         graphs = measuring(model, cascade, compared.name)
         cuts = not compared.shape or compared.shape[0] != 1 or _takes_one(graphs.both.inputs)
-        form = Form(graphs.both.inputs, cascade.rows, cuts, _BATCH)
+        form = Form(graphs.both.inputs, cascade.rows, cuts, batch)
         return cls(model, compared.name, cascade, graphs, form, identity(model, compared.name, cascade))
 
 

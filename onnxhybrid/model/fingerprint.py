@@ -14,7 +14,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 
 from onnxhybrid.model.functions import Key, called, key_of
 from onnxhybrid.model.opsets import opsets_of, standard
-from onnxhybrid.model.storage.sources import Weights
+from onnxhybrid.model.storage.sources import Source, Weights
 from onnxhybrid.model.storage.weights import source_of
 from onnxhybrid.model.tensor_values import array_of
 
@@ -23,18 +23,20 @@ Digests = dict[str, bytes]
 _NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
-def fingerprints(model: ModelProto, weights: Weights, leaves: Mapping[str, bytes]) -> Digests:
+def fingerprints(model: ModelProto, weights: Weights, *leaves: Mapping[str, bytes]) -> list[Digests]:
     """The hash of each tensor of a main graph.
 
     Args:
         model: a skeleton.
-        weights: where its large weights lie; they are read.
-        leaves: tensors that are known by what they are called here, instead of by what they are computed from.
+        weights: where its large weights lie; they are read, once.
+        *leaves: tensors that are known by what they are called here, instead of by what they are computed from. The
+            hashes are given for each of these mappings.
 
     Raises:
         ModelError: OH107, weights cannot be read.
     """
-    return _Hashing(model, weights, leaves).main()
+    read: Digests = {}
+    return [_Hashing(model, weights, marks, read).main() for marks in leaves]
 
 
 def _hash(*parts: bytes | str) -> bytes:
@@ -47,8 +49,8 @@ def _hash(*parts: bytes | str) -> bytes:
 
 
 class _Hashing:
-    def __init__(self, model: ModelProto, weights: Weights, leaves: Mapping[str, bytes]) -> None:
-        self._model, self._weights = model, weights
+    def __init__(self, model: ModelProto, weights: Weights, leaves: Mapping[str, bytes], read: Digests) -> None:
+        self._model, self._weights, self._read = model, weights, read
         self._leaves = {name: _hash("leaf", mark) for name, mark in leaves.items()}
         self._functions: dict[Key, FunctionProto] = {key_of(function): function for function in model.functions}
         self._known: dict[Key, list[bytes]] = {}
@@ -124,12 +126,20 @@ class _Hashing:
     def _tensor(self, tensor: TensorProto) -> bytes:
         content = hashlib.sha256()
         if (source := source_of(tensor, self._weights)) is not None:
-            for chunk in source.chunks():
-                content.update(chunk)
+            content.update(self._content(source))
         elif tensor.string_data:
             content.update(_hash(*tensor.string_data))
         elif tensor.HasField("raw_data"):
-            content.update(tensor.raw_data)
+            content.update(hashlib.sha256(tensor.raw_data).digest())
         elif (array := array_of(tensor)) is not None:
-            content.update(array.tobytes())
+            content.update(hashlib.sha256(array.tobytes()).digest())
         return _hash("tensor", str(tensor.data_type), str(list(tensor.dims)), content.digest())
+
+    def _content(self, source: Source) -> bytes:
+        """The hash of what lies elsewhere, which is read once."""
+        if source.key not in self._read:
+            content = hashlib.sha256()
+            for chunk in source.chunks():
+                content.update(chunk)
+            self._read[source.key] = content.digest()
+        return self._read[source.key]

@@ -63,6 +63,7 @@ class Anatomy:
     Attributes:
         proto: a copy of the skeleton in which the judge's functions are nodes of the graph.
         position: where the If stands among its nodes.
+        condition: the bool tensor that the If reads.
         verdict: the bool tensor that says what is kept, by row where `rows`.
         rows: whether refused rows are sent, instead of all.
         threshold: the input that the judge compares with.
@@ -72,6 +73,7 @@ class Anatomy:
 
     proto: ModelProto
     position: int
+    condition: str
     verdict: str
     rows: bool
     threshold: TensorSpec
@@ -103,12 +105,13 @@ def anatomy(model: Model, output: str) -> Anatomy:
     if len(judged) > 1 or len(names) > 1:
         raise _several(names)
     (place, named) = judged[0]
-    verdict, rows = _verdict(proto.graph.node[place])
+    verdict, rows = _verdict(proto.graph, producers, place)
     (threshold, comparisons) = next(iter(named.items()))
     if len(comparisons) > _MOST_COMPARISONS:
         raise Error("OH603", f"the judge compares with {threshold!r} in {len(comparisons)} places; 3 are the most")
     answers = dict(_answers(proto.graph.node[place]))
-    return Anatomy(proto, place, verdict, rows, inputs[threshold], tuple(comparisons), answers)
+    condition = proto.graph.node[place].input[0]
+    return Anatomy(proto, place, condition, verdict, rows, inputs[threshold], tuple(comparisons), answers)
 
 
 def _no_threshold(inputs: Mapping[str, TensorSpec]) -> Error:
@@ -178,17 +181,27 @@ def _choices(graph: GraphProto, producers: Mapping[str, int], output: str) -> li
     return found
 
 
-def _verdict(choice: NodeProto) -> tuple[str, bool]:
+def _verdict(graph: GraphProto, producers: Mapping[str, int], place: int) -> tuple[str, bool]:
     """The tensor that says what is kept, and whether it does by row: then the other branch looks for the refused."""
-    for name, branch in _branches(choice).items():
-        if name != "else_branch":
-            continue
-        written = {tensor: node for node in branch.node for tensor in node.output}
-        for node in branch.node:
-            source = written.get(node.input[0]) if node.op_type == "NonZero" else None
-            if source is not None and source.op_type == "Not" and source.input[0] not in written:
-                return source.input[0], True
-    return choice.input[0], False
+    choice = graph.node[place]
+    branch = _branches(choice)["else_branch"]
+    written = {tensor: node for node in branch.node for tensor in node.output}
+    for node in branch.node:
+        source = written.get(node.input[0]) if node.op_type == "NonZero" else None
+        if source is not None and source.op_type == "Not" and source.input[0] not in written:
+            return source.input[0], True
+    return _passed(graph, producers, choice.input[0]), False
+
+
+def _passed(graph: GraphProto, producers: Mapping[str, int], tensor: str) -> str:
+    """The tensor that this one is, where an If passes it on: one branch does that alone, the other something more."""
+    while (node := graph.node[producers[tensor]] if tensor in producers else NodeProto()).op_type == "If":
+        branch = _branches(node)["else_branch"]
+        outer = _passing(branch).get(branch.output[list(node.output).index(tensor)].name)
+        if outer is None or outer not in producers:
+            break
+        tensor = outer
+    return tensor
 
 
 def _branches(choice: NodeProto) -> dict[str, GraphProto]:
@@ -198,19 +211,25 @@ def _branches(choice: NodeProto) -> dict[str, GraphProto]:
 def _answers(choice: NodeProto) -> Iterator[tuple[str, str]]:
     """Output of the If -> the outer tensor that its first branch passes on."""
     branch = _branches(choice)["then_branch"]
-    passed = {node.output[0]: node.input[0] for node in branch.node if node.op_type == "Identity"}
-    inner = {name for node in branch.node for name in node.output} | {tensor.name for tensor in branch.initializer}
+    passed = _passing(branch)
     for name, value in zip(choice.output, branch.output, strict=True):
-        tensor = passed.get(value.name, value.name)
-        if tensor not in inner:
-            yield name, tensor
+        if value.name in passed:
+            yield name, passed[value.name]
+
+
+def _passing(branch: GraphProto) -> dict[str, str]:
+    """What a branch gives -> the outer tensor that it is."""
+    inner = {name for node in branch.node for name in node.output} | {tensor.name for tensor in branch.initializer}
+    passed = {node.output[0]: node.input[0] for node in branch.node if node.op_type == "Identity"}
+    found = {value.name: passed.get(value.name, value.name) for value in branch.output}
+    return {name: tensor for name, tensor in found.items() if tensor not in inner}
 
 
 def _thresholds(
     graph: GraphProto, producers: Mapping[str, int], place: int, inputs: Mapping[str, TensorSpec], limits: _Limits
 ) -> dict[str, list[Comparison]]:
     """The inputs with which the verdict of an If compares, and where."""
-    verdict, _ = _verdict(graph.node[place])
+    verdict, _ = _verdict(graph, producers, place)
     found: dict[str, list[Comparison]] = {}
     for node in _compared(graph, producers, verdict):
         for position, tensor in enumerate(node.input):

@@ -21,17 +21,18 @@ def identity(model: Model, output: str, cascade: Anatomy | None = None) -> dict[
     """
     cascade = cascade or anatomy(model, output)
     limit = {cascade.threshold.name: b"threshold"}
-    whole = fingerprints(model.skeleton, model.weights, limit)
-    asked = limit | {cascade.verdict: b"verdict"}
+    # What else the choice waits for, such as an audit, is none of the parts.
+    chosen = limit | ({cascade.condition: b"choice"} if cascade.condition != cascade.verdict else {})
+    asked = chosen | {cascade.verdict: b"verdict"}
     asked |= {tensor: f"answer {place}".encode() for place, tensor in enumerate(cascade.answers.values())}
-    remote = fingerprints(model.skeleton, model.weights, asked)
+    whole, answered, remote = fingerprints(model.skeleton, model.weights, limit, chosen, asked)
     fixed = {tensor.name for tensor in model.skeleton.graph.initializer}  # flags where nothing was asked are
     local = b"".join(whole.get(tensor, b"") for tensor in cascade.answers.values() if tensor not in fixed)
     parts = {
         "local": local,
         "judge": whole.get(cascade.verdict, b""),
         "remote": remote[output],
-        "output": whole[output],
+        "output": answered[output],
     }
     return {name: _shown(found) for name, found in parts.items()}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -373,6 +375,7 @@ def test_a_threshold_without_a_default_gets_one() -> None:
         ("OH607", lambda x, y: calibrate(cascade(), x, y, confidence=1)),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, cost=-1)),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, cost={"requests": 1})),
+        ("OH607", lambda x, y: calibrate(cascade(), x, y, batch=0)),
         ("OH607", lambda x, y: oh.calibrate(cascade(), x, y, progress="no")),  # type: ignore[arg-type]
         ("OH608", lambda x, y: calibrate(cascade(), x, y, output="labl")),
         ("OH608", lambda x, y: calibrate(_two_labels(), x, y)),
@@ -397,3 +400,23 @@ def _four_comparisons() -> oh.Model:
 def _two_labels() -> oh.Model:
     one, other = (model.expose(["number"]).cast({"number": "int32"}) for model in (local(), remote()))
     return oh.cascade(one, other, accept=VALUE >= THRESHOLD, rows=True)
+
+
+@pytest.mark.parametrize("missing", ["scipy", "matplotlib"])
+def test_what_an_extra_brings_is_named_where_it_is_missing(
+    missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data, labels = drawn(299, 14)
+    for name in [name for name in sys.modules if name.split(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(oh.Error, match="OH551") as raised:
+        calibrate(cascade(), data, labels).plot(tmp_path / "curve.png")
+    assert 'pip install "onnxhybrid[calibration]"' in str(raised.value)
+
+
+def test_importing_it_imports_neither_scipy_nor_matplotlib() -> None:
+    program = "import sys, onnxhybrid as oh; oh.calibrate; print({'scipy', 'matplotlib'} & set(sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "set()\n"
+    )

@@ -200,3 +200,31 @@ def test_fixed_sizes_and_stacked_samples_are_cut_into_calls() -> None:
     hybrid = oh.cascade(small, big, accept=oh.judge.value("score") >= THRESHOLD)
     for rows in (data, data[:, None, :]):  # [n, 3], and n samples of [1, 3]
         assert oh.calibrate(hybrid, rows, labels, loss=0.1, progress=False).points == plain.points
+
+
+def _waiting(hybrid: oh.Model) -> oh.Model:
+    """The cascade whose choice reads its verdict through an If that does something beside it, as an audit does."""
+    proto = hybrid.to_proto()
+    place, choice = next((p, node) for p, node in enumerate(proto.graph.node) if node.op_type == "If")
+    verdict = choice.input[0]
+    graphs = []
+    for name in ("looked", "passed"):
+        output = helper.make_tensor_value_info(name, TensorProto.BOOL, None)
+        graphs.append(helper.make_graph([helper.make_node("Identity", [verdict], [name])], name, [], [output]))
+    proto.graph.node.insert(
+        place, helper.make_node("If", [verdict], ["told"], "look", then_branch=graphs[0], else_branch=graphs[1])
+    )
+    proto.graph.node[place + 1].input[0] = "told"
+    return oh.Model.from_proto(proto)
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_what_the_choice_waits_for_beside_the_verdict_is_none_of_the_parts(rows: bool) -> None:
+    data, labels = drawn(400, 45)
+    plain = oh.calibrate(cascade(rows=rows), data, labels, loss=0.05, progress=False)
+    found = oh.calibrate(_waiting(cascade(rows=rows)), data, labels, loss=0.05, progress=False)
+    assert found.points == plain.points
+    assert found.certificate is not None
+    assert plain.certificate is not None
+    assert found.certificate.parts == plain.certificate.parts
+    assert "OH614" not in {finding.code for finding in oh.validate(found.model)}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from contextlib import closing, nullcontext
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from onnxhybrid.calibration.asking import Asking
+from onnxhybrid.calibration.asking import Asking, Outcome
 from onnxhybrid.calibration.bounds import fewest_rows, require_scipy, rows_needed, upper
 from onnxhybrid.calibration.certificate import Certificate, certified
 from onnxhybrid.calibration.choosing import Curve, chosen, curve_of, spread
@@ -89,31 +89,40 @@ def calibrate(
     require_scipy()
     promise = _fraction("loss", loss), _fraction("confidence", confidence)
     price = Price.of(cost)
-    if not isinstance(progress, bool):
-        raise Error("OH607", f"progress is True or False, not {progress!r}")
-    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
-        raise Error("OH607", f"batch is how many rows a call has, as in batch=64, not {batch!r}")
+    _check_options(batch, progress)
     subject = Subject.of(hybrid, output, batch)
     total = subject.form.total(data)
     if total is not None:
         _require_enough(total, *promise)
         _require_as_many(labels, total)
     path = path_of("record", record)
-    kept = None if path is None else Record(path, subject.parts["remote"])
-    with closing(kept) if kept is not None else nullcontext():
+    telling = Progress(shown=progress, total=total)
+    with nullcontext() if path is None else closing(Record(path, subject.parts["remote"])) as kept:
         asking = Asking(subject.graphs, by_row=subject.cascade.rows, record=kept, session=session)
-        telling = Progress(shown=progress, total=total)
-        collecting = Collecting(subject.cascade.comparisons, subject.cascade.rows, subject.output)
-        for outcome in asking.outcomes(subject.form.batches(data, labels)):
-            collecting.add(outcome)
-            price.add(outcome)
-            telling.tell(collecting.seen, collecting.failed)
-        telling.end(collecting.seen, collecting.failed)
+        collecting = _collected(subject, asking.outcomes(subject.form.batches(data, labels)), price, telling)
         time = asking.request_time()
     _require_enough(collecting.seen, *promise)
     rows = collecting.rows()
     _require_answers(rows, labels, subject.output)
     return _calibration(subject, rows, promise, str(collecting.hashed), _summary(rows, labels, price, time))
+
+
+def _collected(subject: Subject, outcomes: Iterable[Outcome], price: Price, telling: Progress) -> Collecting:
+    """Take all outcomes in, and tell how far it is."""
+    collecting = Collecting(subject.cascade.comparisons, subject.cascade.rows, subject.output)
+    for outcome in outcomes:
+        collecting.add(outcome)
+        price.add(outcome)
+        telling.tell(collecting.seen, collecting.failed)
+    telling.end(collecting.seen, collecting.failed)
+    return collecting
+
+
+def _check_options(batch: object, progress: object) -> None:
+    if not isinstance(progress, bool):
+        raise Error("OH607", f"progress is True or False, not {progress!r}")
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise Error("OH607", f"batch is how many rows a call has, as in batch=64, not {batch!r}")
 
 
 def _calibration(

@@ -17,7 +17,7 @@ from onnxhybrid.compose.judge.kinds import KINDS
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model.functions import called, key_of
-from onnxhybrid.model.graphs import reads
+from onnxhybrid.model.graphs import attribute_graphs, captured, reads
 from onnxhybrid.model.naming import tensor_names
 from onnxhybrid.model.opsets import standard
 
@@ -167,7 +167,10 @@ def _is_single(spec: TensorSpec) -> bool:
 
 
 def _choices(graph: GraphProto, producers: Mapping[str, int], output: str) -> list[int]:
-    """The places of the If nodes of a main graph on which a tensor depends, from it backwards."""
+    """The places of the If nodes of a main graph that a tensor's values come from, from it backwards.
+
+    What decides in them is not followed: it may wait for nodes that choose nothing.
+    """
     found, seen, pending = [], set[int](), [output]
     while pending:
         place = producers.get(pending.pop())
@@ -177,7 +180,9 @@ def _choices(graph: GraphProto, producers: Mapping[str, int], output: str) -> li
         node = graph.node[place]
         if node.op_type == "If" and not standard(node.domain):
             found.append(place)
-        pending += reads(node)
+            pending += (name for branch in attribute_graphs(node) for name in captured(branch))
+        else:
+            pending += reads(node)
     return found
 
 

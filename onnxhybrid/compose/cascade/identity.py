@@ -22,8 +22,8 @@ def identity(model: Model, output: str, cascade: Anatomy | None = None) -> dict[
     cascade = cascade or anatomy(model, output)
     limit = {cascade.threshold.name: b"threshold"}
     # What else the choice waits for, such as an audit, is none of the parts.
-    chosen = limit | ({cascade.condition: b"choice"} if cascade.condition != cascade.verdict else {})
-    asked = chosen | {cascade.verdict: b"verdict"}
+    chosen = limit | {cascade.condition: b"choice"}
+    asked = {cascade.verdict: b"verdict"} | chosen
     asked |= {tensor: f"answer {place}".encode() for place, tensor in enumerate(cascade.answers.values())}
     whole, answered, remote = fingerprints(model.skeleton, model.weights, limit, chosen, asked)
     fixed = {tensor.name for tensor in model.skeleton.graph.initializer}  # flags where nothing was asked are

@@ -152,6 +152,9 @@ def test_a_cascade_whose_answer_another_remote_reads_is_calibrated_before_it_is_
     naming = oh.remote.triton("http://127.0.0.1:9", "names", inputs=inputs, outputs=outputs)
     with pytest.raises(oh.Error, match="OH603"):
         oh.calibrate(oh.chain(cascade(), naming), data, labels, progress=False)
+    kept = oh.chain(cascade(), naming, keep=["label"])
+    found = oh.calibrate(kept, data, labels, output="label", progress=False)  # nothing listens at that port
+    assert found.points == oh.calibrate(cascade(), data, labels, progress=False).points
 
 
 def reader(name: str, place: int, *, sure: bool) -> oh.Model:

@@ -83,7 +83,7 @@ def measuring(hybrid: Model, cascade: Anatomy, output: str) -> Measuring:
     return Measuring(both, alone, local, output, flat.scores, flat.verdicts, succeeded)
 
 
-_BOOL = helper.make_tensor_type_proto(9, None)
+_BOOL = helper.make_tensor_type_proto(TensorProto.BOOL, None)
 _FALSE, _TRUE = (numpy_helper.from_array(np.array(value)) for value in (False, True))
 
 
@@ -170,7 +170,7 @@ class _Flattening:
         scores, held = [], []
         for comparison in self._cascade.comparisons:
             score = self._add("Expand", [comparison.score, one], self._names.tensor(f"{comparison.score}/measured"))
-            holds = self._add("Cast", [score], self._names.tensor(f"{score}/bool"), to=9)
+            holds = self._add("Cast", [score], self._names.tensor(f"{score}/bool"), to=TensorProto.BOOL)
             held.append(holds)
             scores.append(score)
             self.judged[score] = kind
@@ -204,7 +204,7 @@ class _Flattening:
     def _downstream(self, after: list[NodeProto], mine: Mapping[str, str], output: str) -> str:
         """Let what comes after the choice be computed of local's answers, too; what the output is called there."""
         self._new = []
-        names = self._again(after, mine)
+        names = self._again(_between(after, mine, output), mine)
         if any(is_remote(node) for node in self._new):
             raise Error(
                 "OH603", "a remote call reads what the cascade answers: calibrate the cascade before it is chained"

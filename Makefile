@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
 	@echo 'make bench-hedge  second requests beside slow ones: two servers on loopback, one of them slow on 2 % of its calls'
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
+	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
@@ -108,6 +109,9 @@ bench-hedge: $(VENV)/test.installed
 
 bench-opening: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.opening
+
+bench-calibration: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.calibration
 
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak

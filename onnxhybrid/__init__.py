@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
+    from onnxhybrid.calibration.calibrate import calibrate
+    from onnxhybrid.calibration.certificate import Certificate
+    from onnxhybrid.calibration.result import Calibration
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade.cascade import cascade
     from onnxhybrid.compose.chain import chain
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cache",
+    "Calibration",
+    "Certificate",
     "ComposeError",
     "Credential",
     "CredentialError",
@@ -79,6 +84,7 @@ __all__ = [
     "Session",
     "TensorSpec",
     "ValidationError",
+    "calibrate",
     "cascade",
     "chain",
     "deploy",
@@ -104,6 +110,7 @@ __all__ = [
 
 _PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
+    "calibration": ("Calibration", "Certificate", "calibrate"),
     "compose": (
         "cascade",
         "chain",

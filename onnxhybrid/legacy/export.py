@@ -13,6 +13,7 @@ from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.calls import Field, OldCall, old_call, refused
 from onnxhybrid.legacy.operators import TRITON_DTYPES, needs_model, wire_name
 from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model.certificate import drop_certificate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs
 from onnxhybrid.model.inlining import without_functions
@@ -51,6 +52,7 @@ def export(model: Model) -> Model:
     if not any(node.domain == DOMAIN for node in all_nodes(model.skeleton)):
         return model
     proto = copied(sequential(model).skeleton)
+    drop_certificate(proto)
     try:
         proto = without_functions(proto, lambda node: node.domain == DOMAIN)
     except ValueError as problem:

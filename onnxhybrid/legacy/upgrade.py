@@ -16,6 +16,7 @@ from onnxhybrid.errors import ModelError, ValidationError
 from onnxhybrid.legacy.operators import FORM, TEXT, needs_model, plain_attributes, wire_name
 from onnxhybrid.model import Model, TensorSpec
 from onnxhybrid.model import old_operators as old
+from onnxhybrid.model.certificate import drop_certificate
 from onnxhybrid.model.check import check, endpoint_problem
 from onnxhybrid.model.graphs import all_nodes, nested_graphs
 from onnxhybrid.model.inlining import without_functions
@@ -60,6 +61,7 @@ def upgrade(model: Model) -> Model:
     if not any(old_nodes(model.skeleton)):
         return model
     proto = copied(model.skeleton)
+    drop_certificate(proto)
     try:
         proto = without_functions(proto, lambda node: node.domain == old.DOMAIN)
     except ValueError as problem:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model.certificate import rename_in_certificate
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.function_names import prefix_functions
 from onnxhybrid.model.graphs import all_nodes, reads
@@ -70,6 +71,7 @@ def _rename(model: ModelProto, tree: GraphTree, names: Mapping[str, str]) -> Non
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)
+    rename_in_certificate(model, names)
 
 
 def select(model: ModelProto, outputs: Iterable[str]) -> None:

@@ -24,8 +24,11 @@ class Edits(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def _edited(self: M, edit: Any, argument: Any) -> M:
-        """A new model: a copy of this one's skeleton that `edit` changed as `argument` says."""
+    def _edited(self: M, edit: Any, argument: Any, *, certified: bool = False) -> M:
+        """A new model: a copy of this one's skeleton that `edit` changed as `argument` says.
+
+        Its certificate is dropped, unless what it speaks of is still the same.
+        """
 
     def rename(self, names: Mapping[str, str]) -> Self:
         """The model with tensors renamed, all at once, so that names can swap. Wire names of remote nodes stay.
@@ -36,7 +39,7 @@ class Edits(ABC):
         Raises:
             ModelError: OH109, no such tensor; OH113, two tensors would get one name.
         """
-        return self._edited(editing.rename, names)
+        return self._edited(editing.rename, names, certified=True)
 
     def prefix(self, prefix: str, *, inputs: bool = True, outputs: bool = True, functions: bool = False) -> Self:
         """The model with `prefix` before the name of each inner tensor and node.
@@ -50,7 +53,7 @@ class Edits(ABC):
             ModelError: OH113, the prefix is no text, or a switch no bool.
         """
         edit = partial(editing.add_prefix, inputs=inputs, outputs=outputs, functions=functions)
-        return self._edited(edit, prefix)
+        return self._edited(edit, prefix, certified=True)
 
     def expose(self, names: Iterable[str]) -> Self:
         """The model with these tensors as outputs, too, behind those that it has.
@@ -141,4 +144,4 @@ class Edits(ABC):
 
     def with_metadata(self, metadata: Mapping[str, str]) -> Self:
         """The model with these entries added to, or put in the place of, its metadata_props."""
-        return self._edited(editing.set_metadata, metadata)
+        return self._edited(editing.set_metadata, metadata, certified=True)

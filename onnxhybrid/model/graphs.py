@@ -61,10 +61,10 @@ def reads(node: NodeProto) -> Iterator[str]:
     """The names of the tensors that a node reads, those that its nested graphs take from outside included."""
     yield from filter(None, node.input)
     for inner in attribute_graphs(node):
-        yield from _captured(inner)
+        yield from captured(inner)
 
 
-def _captured(graph: GraphProto) -> Iterator[str]:
+def captured(graph: GraphProto) -> Iterator[str]:
     """The names that a nested graph takes from the graphs around it."""
     own = {value.name for value in graph.input}
     own.update(tensor.name for tensor in graph.initializer)
@@ -101,7 +101,7 @@ def _is_sorted(graph: GraphProto) -> bool:
         if not later.isdisjoint(inputs) and any(name and name in later for name in inputs):
             return False
         for inner in attribute_graphs(node):
-            if not _is_sorted(inner) or not later.isdisjoint(_captured(inner)):
+            if not _is_sorted(inner) or not later.isdisjoint(captured(inner)):
                 return False
     return True
 

@@ -12,6 +12,7 @@ from onnx import ModelProto
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ModelError, ValidationError
 from onnxhybrid.model import metadata
+from onnxhybrid.model.certificate import drop_certificate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.edits import Edits
 from onnxhybrid.model.graphs import all_nodes
@@ -190,9 +191,11 @@ class Model(Edits):
         if not report:
             raise ValidationError(report)
 
-    def _edited(self, edit: Any, argument: Any) -> Model:
+    def _edited(self, edit: Any, argument: Any, *, certified: bool = False) -> Model:
         proto = copied(self._skeleton)
         edit(proto, argument)
+        if not certified:
+            drop_certificate(proto)
         metadata.update(proto)
         return Model(proto, used(proto, self._weights))
 

@@ -10,6 +10,7 @@ from onnxhybrid.compose.build.types import Declared
 from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ValidationError
 from onnxhybrid.model import Model
+from onnxhybrid.model.certificate import drop_certificate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import reads
 from onnxhybrid.model.messages import copied, replace
@@ -38,6 +39,7 @@ def extract(
         spare: weights and inputs with a default that it has whether a node reads them or not.
     """
     proto = copied(model.skeleton)
+    drop_certificate(proto)
     graph = proto.graph
     graph.name = name
     kept = [model.skeleton.graph.node[position] for position in nodes]

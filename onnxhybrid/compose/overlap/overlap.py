@@ -14,6 +14,7 @@ from onnxhybrid.diagnostics import Report
 from onnxhybrid.errors import ComposeError, ValidationError
 from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET
+from onnxhybrid.model.certificate import drop_certificate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import nodes_of
 from onnxhybrid.model.messages import copied, replace
@@ -64,6 +65,7 @@ def sequential(model: Model) -> Model:
     if not is_overlapped(model.skeleton):
         return model
     proto = copied(model.skeleton)
+    drop_certificate(proto)
     make_sequential(proto.graph)
     return Model(proto, model.weights)
 
@@ -74,6 +76,7 @@ def overlapped(model: Model) -> Model:
     if not any(is_operator(node, INVOKE, BEGIN) for node in nodes_of(plain.skeleton.graph.node)):
         return plain
     proto = copied(plain.skeleton)
+    drop_certificate(proto)
     if not _Pass(proto).over(Tensors(proto.graph, inferred(proto).graph)):
         return plain
     set_opsets(proto, {"": GLUE_OPSET, **plain.opsets})

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from onnxhybrid.diagnostics import Finding
-from onnxhybrid.validation.rules import branches, files, portability, provenance, remote, server, structure
+from onnxhybrid.validation.rules import (
+    branches,
+    certificates,
+    files,
+    portability,
+    provenance,
+    remote,
+    server,
+    structure,
+)
 from onnxhybrid.validation.subject import Subject
 
 Rule = Callable[[Subject], Iterator[Finding]]
@@ -36,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     files.files_sent,
     provenance.told,
     provenance.told_truly,
+    certificates.certified_truly,
 )
 """Every rule that looks at the model alone, in the order of a report."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
+    from onnxhybrid.calibration.fitting.fit import fit_judge
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade.cascade import cascade
     from onnxhybrid.compose.chain import chain
@@ -84,6 +85,7 @@ __all__ = [
     "ensemble",
     "explain",
     "fallback",
+    "fit_judge",
     "judge",
     "legacy",
     "library_path",
@@ -102,6 +104,7 @@ __all__ = [
 
 _PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
+    "calibration": ("fit_judge",),
     "compose": (
         "cascade",
         "chain",

@@ -14,7 +14,7 @@ FACADE = PACKAGE / "__init__.py"
 
 # From the top; what stands in one row may not import each other. A room that is added is added here, too.
 LAYERS = (
-    ("deploy", "endpoint", "testing"),
+    ("calibration", "deploy", "endpoint", "testing"),
     ("runtime",),
     ("validation", "legacy"),
     ("compose",),

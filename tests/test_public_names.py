@@ -10,8 +10,8 @@ NAMES = {
     "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Input", "Model", "ModelError", "NodeStats",
     "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
     "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "deploy",
-    "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load", "offload", "overlap",
-    "parallel",
+    "endpoint", "ensemble", "explain", "fallback", "fit_judge", "judge", "legacy", "library_path", "load", "offload",
+    "overlap", "parallel",
     "register", "remote", "route", "splice", "split", "switch", "validate",
 }  # fmt: skip
 

@@ -9,8 +9,8 @@ ROWS = (
         "OH620",
         "Error",
         "It is not clear what holds the probabilities",
-        "A judge is fitted on the probabilities or logits of the local model's classes: its one output of floats, or the "
-        "one whose name holds prob, logit or score.",
+        "A judge is fitted on the probabilities or logits of the local model's classes: its one output of floats, or "
+        "the one whose name holds prob, logit or score.",
         "oh.fit_judge(local, data, good), where local gives two outputs of floats called a and b",
         'Rename the one that holds them: local.rename({"a": "probabilities"}), or drop the other with select.',
     ),
@@ -18,8 +18,8 @@ ROWS = (
         "OH621",
         "Error",
         "The data of a fit do not fit the local model",
-        "A fit takes what the local model is fed, a row an entry along the first axis of each array, or the tensors that "
-        "the judge reads.",
+        "A fit takes what the local model is fed, a row an entry along the first axis of each array, or the tensors "
+        "that the judge reads.",
         'oh.fit_judge(local, {"image": images}, good), where local takes "pixels"; or no rows at all',
         "Name the inputs as the message does, with arrays of the same length.",
     ),
@@ -27,8 +27,8 @@ ROWS = (
         "OH622",
         "Error",
         "A feature cannot be read",
-        "features are tensors of the local model by name, inner ones included, that hold numbers or bools, and an entry "
-        "for each row.",
+        "features are tensors of the local model by name, inner ones included, that hold numbers or bools, and an "
+        "entry for each row.",
         'oh.fit_judge(local, data, good, features=["hiden"])',
         "Name one that local.tensors() lists; let a model of texts give a number beside its answer.",
     ),

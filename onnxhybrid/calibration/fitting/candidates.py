@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxhybrid.calibration.fitting.features import Columns
-from onnxhybrid.calibration.fitting.learning import learners
+from onnxhybrid.calibration.fitting.learning import learners, unjudged
 
 Array = npt.NDArray[Any]
 
 _REGULAR = 0.05  # the inverse strength of the logistic regression's regularisation, on standardised features
-_TREES = 150
+_TREES = 100
 _RATE = 0.05
 _DEPTH = 3
 _LEAF = 10
@@ -51,7 +51,8 @@ class Logistic:
         center, deviation = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
         scale = np.where(deviation > 0, deviation, 1)
         model = learners().LogisticRegression(C=_REGULAR, max_iter=2000)
-        model.fit((features - center) / scale, good)
+        with unjudged():
+            model.fit((features - center) / scale, good)
         return cls(center.astype(np.float32), (model.coef_[0] / scale).astype(np.float32), float(model.intercept_[0]))
 
     def logits(self, features: Array) -> Array:
@@ -133,7 +134,7 @@ def _leaves(trees: list[Any], rate: float) -> dict[str, Any]:
 
 
 def _below(thresholds: Array) -> Array:
-    """The largest float32 that is not above each threshold: a float32 is at most the one where it is at most the other."""
+    """The largest float32 that is not above each threshold: a float32 number is at most both or neither."""
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 

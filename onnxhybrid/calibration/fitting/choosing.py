@@ -15,6 +15,9 @@ CAUGHT = np.arange(0.5, 0.96, 0.05)
 """The shares of the rows that are not good which a score has to find."""
 
 
+_SURE = 2
+
+
 def sent(scores: Array, good: Array) -> float:
     """The share of rows that would be sent, those with the lowest scores, to find the rows that are not good.
 
@@ -42,7 +45,7 @@ class Choice:
 
 
 def choose(shares: Mapping[str, Array], simplest: str) -> Choice:
-    """The score that sends least, by more than one standard error of the difference for each that is less simple.
+    """The score that sends least. A less simple one has to be better by twice the standard error of the difference.
 
     Args:
         shares: the shares that each score would send in each fold, the simpler ones first.
@@ -51,7 +54,7 @@ def choose(shares: Mapping[str, Array], simplest: str) -> Choice:
     best = simplest
     for name, found in shares.items():
         gain = shares[best] - found
-        if name != best and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
+        if name != best and gain.mean() > _SURE * gain.std(ddof=1) / np.sqrt(len(gain)):
             best = name
     means = {name: float(found.mean()) for name, found in shares.items()}
     return Choice(best, _reason(best, simplest, means), means)

@@ -66,5 +66,3 @@ def within(steps: Columns, features: str, borders: tuple[Array, Array]) -> str:
     """The features within borders: a row that is like none of the fit is judged as the nearest one there."""
     least, most = (steps.number(border.tolist()) for border in borders)
     return steps("Min", steps("Max", features, least), most)
-
-

@@ -1,8 +1,8 @@
 """The features of a row as steps of a graph.
 
-Of the probabilities: the largest ones in order, and their logarithms; the margin between the first two; the entropy; which
-class is answered. Of a further tensor: its numbers, or of a wide one its sum, its norm and how many are not 0, and what a
-second opinion says (`opinion`). Only operators that mean the same in every opset from 14 on are used.
+Of the probabilities: the largest ones in order, and their logarithms; the margin between the first two; the entropy;
+which class is answered. Of a further tensor: its numbers, or of a wide one its sum, its norm and how many are not 0,
+and what a second opinion says (`opinion`). Only operators that mean the same in every opset from 14 on are used.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def represented(steps: Columns, tensor: Further, name: str) -> str:
         return steps("Div", moved, steps.number(_list(tensor.scale)))
     weighted = steps("Mul", _compressed(steps, rows), steps.number(_list(tensor.weights)))
     norm = steps("Sqrt", steps.sums(steps("Mul", weighted, weighted)))
-    return steps("Div", weighted, steps("Max", norm, steps.number(np.finfo(np.float32).tiny)))
+    return steps("Div", weighted, steps("Max", norm, steps.number(float(np.finfo(np.float32).tiny))))
 
 
 def _list(values: Array | None) -> list[float]:
@@ -175,5 +175,3 @@ def evaluated(steps: Columns, output: str, feeds: Mapping[str, Array]) -> Array:
     wanted = {argument.name for argument in session.get_inputs()}
     found: Array = session.run(None, {name: value for name, value in feeds.items() if name in wanted})[0]
     return found
-
-

@@ -64,9 +64,9 @@ def fit_judge(local: Model, data: object, good: object, *, features: Sequence[st
         The scorer, for `oh.judge.learned(scorer) >= threshold`.
 
     Raises:
-        Error: OH551, scikit-learn is not installed; OH620, it is not clear what holds the probabilities; OH621, the data
-            do not fit local, or there are none; OH622, a feature does not exist or has no numbers; OH623, it is not
-            clear what the labels are compared with; OH624, good has another length than the data, or other values.
+        Error: OH551, scikit-learn is not installed; OH620, it is not clear what holds the probabilities; OH621, the
+            data do not fit local, or there are none; OH622, a feature does not exist or has no numbers; OH623, it is
+            not clear what the labels are compared with; OH624, good has another length than the data, or other values.
     """
     if not isinstance(local, Model):
         raise Error("OH621", f"local is a Model, as oh.load gives one, not {type(local).__name__}")
@@ -74,7 +74,7 @@ def fit_judge(local: Model, data: object, good: object, *, features: Sequence[st
     local = reading.opened(local)
     name = reading.probabilities_of(local)
     names = _names(name, features)
-    wanted = np.asarray(good if not isinstance(good, np.ndarray) else good)
+    wanted = np.asarray(good)
     answer = None if wanted.dtype == bool else reading.answer_of(local, wanted)
     tensors = reading.read(local, data, list(dict.fromkeys([*names, *([answer] if answer else [])])))
     rows = {each: _numbers(each, tensors.values[each]) for each in names}

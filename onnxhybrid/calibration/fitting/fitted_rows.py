@@ -1,4 +1,4 @@
-"""Which rows a judge was fitted on, told by a few hashes, so that a proof on the same rows can be seen for what it is."""
+"""Which rows a judge was fitted on, told by a few hashes, so that a proof on these very rows can be recognised."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onnxhybrid.model import Model
 Array = npt.NDArray[Any]
 
 KEPT = 64
-"""How many hashes are kept: the smallest ones, which are the same ones in whatever order, and with whatever else, rows come."""
+"""How many hashes are kept: the smallest ones, which do not depend on the order of the rows."""
 
 _SIZE = 8
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,6 +41,20 @@ def learners() -> Any:
         LogisticRegression=LogisticRegression,
         StratifiedKFold=StratifiedKFold,
     )
+
+
+@contextlib.contextmanager
+def unjudged() -> Iterator[None]:
+    """Fits of which scikit-learn says nothing: how good a model is, cross-validation tells.
+
+    A fit may stop before it converges, and few rows of many classes are no mistake.
+    """
+    with warnings.catch_warnings():
+        from sklearn.exceptions import ConvergenceWarning
+
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+        yield
 
 
 def folds_of(good: Array, seed: int) -> list[tuple[Array, Array]]:

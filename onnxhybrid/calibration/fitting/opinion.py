@@ -1,9 +1,9 @@
 """A second opinion: a linear classifier of a wide tensor, whose verdict on local's answer is a feature.
 
-Where a second classifier, which sees other sides of the same tensor, disagrees with local, local is wrong more often (as
-the trust score of Jiang, Kim, Guan and Gupta, 2018, has it with the distances to the rows of each class). It is trained on
-the labels where they are known, else on the rows that are good, whose label is local's answer. What it says of a row
-that the fit learns from comes from a classifier that has not seen the row.
+Where a second classifier, which sees other sides of the same tensor, disagrees with local, local is wrong more often
+(as the trust score of Jiang, Kim, Guan and Gupta, 2018, has it with the distances to the rows of each class). It is
+trained on the labels where they are known, else on the rows that are good, whose label is local's answer. What it says
+of a row that the fit learns from comes from a classifier that has not seen the row.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxhybrid.calibration.fitting.learning import learners
 from onnxhybrid.calibration.fitting.features import Columns
+from onnxhybrid.calibration.fitting.learning import learners, unjudged
 
 Array = npt.NDArray[Any]
 
@@ -62,7 +62,8 @@ def opinion(rows: Array, labels: Array, classes: int) -> Opinion:
         biases[found] = 1
     if len(found) < 2:
         return Opinion(weights, biases)
-    trained = learners().LinearSVC(C=_SOFTNESS, random_state=0).fit(rows[known], labels[known])
+    with unjudged():
+        trained = learners().LinearSVC(C=_SOFTNESS, random_state=0).fit(rows[known], labels[known])
     directions, offsets = trained.coef_, trained.intercept_
     if len(found) == 2:
         directions, offsets = np.concatenate([-directions, directions]), np.concatenate([-offsets, offsets])

@@ -98,8 +98,7 @@ def read(local: Model, data: object, names: Sequence[str]) -> Tensors:
     for name in names:
         if specs[name].dtype not in (*FLOATS, *INTEGERS, "bool", "str"):
             raise Error("OH622", f"{specs[name]} is no tensor of numbers; features are numbers or bools")
-    parts = [_batch(model, item, names) for item in _items(local, data)]
-    parts = [part for part in parts if part is not None]
+    parts = [part for item in _items(local, data) if (part := _batch(model, item, names)) is not None]
     if not parts:
         raise Error("OH621", "there are no rows to fit on")
     values, fed = ({n: _joined([p[i][n] for p in parts], n) for n in parts[0][i]} for i in (0, 1))
@@ -123,7 +122,11 @@ def _items(local: Model, data: object) -> Iterator[dict[str, Array]]:
         return
     if not isinstance(data, Iterable) or isinstance(data, (str, bytes)):
         raise Error("OH621", f"data is a mapping of arrays, or an iterator of them, not {type(data).__name__}")
-    listed = data if not isinstance(data, (list, tuple)) or any(isinstance(e, (Mapping, np.ndarray)) for e in data) else [data]
+    listed = (
+        data
+        if not isinstance(data, (list, tuple)) or any(isinstance(e, (Mapping, np.ndarray)) for e in data)
+        else [data]
+    )
     for item in listed:
         yield _table(local, item)
 

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Scorer:
-    """A score for each row of the local model: the probability that its answer is good, as a fit has learned to tell it.
+    """A score for each row of the local model: the probability that its answer is good, as far as a fit can tell.
 
     `oh.judge.learned(scorer) >= 0.8` makes a judge of it.
 
@@ -58,12 +58,14 @@ class Scorer:
             Error: OH627, a tensor is missing or has another form than in the fit.
         """
         if missing := [name for name in self.reads if name not in outputs]:
-            raise Error("OH627", f"the scorer reads {', '.join(map(repr, self.reads))}, and {missing[0]!r} is not given")
+            raise Error(
+                "OH627", f"the scorer reads {', '.join(map(repr, self.reads))}, and {missing[0]!r} is not given"
+            )
         feeds = {spec.name: np.asarray(outputs[spec.name]) for spec in self.compiled.tensors}
         try:
             feeds = {spec.name: feeds[spec.name].astype(spec.dtype, copy=False) for spec in self.compiled.tensors}
             found: npt.NDArray[np.float32] = self._session.run(None, feeds)[0]
-        except Exception as problem:  # ONNX Runtime's errors have no base of their own
+        except Exception as problem:  # noqa: BLE001 - the errors of ONNX Runtime have no other base
             shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in feeds.items())
             raise Error("OH627", f"the scorer cannot read {shapes}: {problem}") from None
         return found

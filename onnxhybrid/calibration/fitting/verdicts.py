@@ -44,7 +44,10 @@ def verdicts(good: Array, scores: Array, answers: Array | None) -> Verdicts:
     if good.ndim == 2 and good.shape[1] == 1:
         good = good[:, 0]
     if good.ndim != 1 or len(good) != len(scores):
-        raise Error("OH624", f"good is a bool or a label for each of the {len(scores)} rows; its shape is {list(good.shape)}")
+        raise Error(
+            "OH624",
+            f"good is a bool or a label for each of the {len(scores)} rows, not of the shape {list(good.shape)}",
+        )
     places = _places(scores)
     if good.dtype == bool:
         return Verdicts(good, np.where(good, places, -1))
@@ -58,12 +61,12 @@ def verdicts(good: Array, scores: Array, answers: Array | None) -> Verdicts:
 
 
 def _places(scores: Array) -> Array:
-    """The place of the class that local answers. A number of two classes alone is a logit where it is no probability."""
+    """The place of the class that local answers; a single number is a logit where it is no probability."""
     if scores.shape[1] > 1:
-        return scores.argmax(1)
+        return np.asarray(scores.argmax(1))
     held = scores[:, 0]
     probable = bool(((held >= 0) & (held <= 1)).all())
-    return (held > (0.5 if probable else 0)).astype(np.int64)
+    return np.asarray(held > (0.5 if probable else 0), np.int64)
 
 
 def _classes(labels: Array, answered: Array, places: Array) -> Array:

@@ -183,17 +183,19 @@ class _Kinds(dict[str, Kind]):
 
 _EQUALS, _TEXT = _holding(_equals), _holding(_matches)
 
-KINDS = _Kinds({
-    "max_probability": _kind_of_probabilities(_largest, _quick_largest, softmax=False, unseen=FINITE, most=1),
-    "max_probability_of_logits": _kind_of_probabilities(_largest, _quick_largest, softmax=True, most=1),
-    "margin": _kind_of_probabilities(_margin, _quick_margin, softmax=False, unseen=FINITE, fewest=2),
-    "margin_of_logits": _kind_of_probabilities(_margin, _quick_margin, softmax=True, fewest=2, most=1),
-    "entropy": _kind_of_probabilities(_entropy, _quick_entropy, softmax=False),
-    "entropy_of_logits": _kind_of_probabilities(_entropy, _quick_entropy, softmax=True),
-    "logit_max": Kind(_logit_max, _quick_largest, of_classes=True, unseen=NUMBERS),
-    "value": Kind(flat, lambda _steps, name, _rank: name),
-    "size": Kind(_size, _size, more=("axis",), any_rank=True, least=0),
-    "equals": Kind(_EQUALS.generic, _EQUALS.quick, more=("value",), holds=True),
-    "matches": Kind(_TEXT.generic, _TEXT.quick, attributes=("pattern",), holds=True),
-})
+KINDS = _Kinds(
+    {
+        "max_probability": _kind_of_probabilities(_largest, _quick_largest, softmax=False, unseen=FINITE, most=1),
+        "max_probability_of_logits": _kind_of_probabilities(_largest, _quick_largest, softmax=True, most=1),
+        "margin": _kind_of_probabilities(_margin, _quick_margin, softmax=False, unseen=FINITE, fewest=2),
+        "margin_of_logits": _kind_of_probabilities(_margin, _quick_margin, softmax=True, fewest=2, most=1),
+        "entropy": _kind_of_probabilities(_entropy, _quick_entropy, softmax=False),
+        "entropy_of_logits": _kind_of_probabilities(_entropy, _quick_entropy, softmax=True),
+        "logit_max": Kind(_logit_max, _quick_largest, of_classes=True, unseen=NUMBERS),
+        "value": Kind(flat, lambda _steps, name, _rank: name),
+        "size": Kind(_size, _size, more=("axis",), any_rank=True, least=0),
+        "equals": Kind(_EQUALS.generic, _EQUALS.quick, more=("value",), holds=True),
+        "matches": Kind(_TEXT.generic, _TEXT.quick, attributes=("pattern",), holds=True),
+    }
+)
 """The kinds by the names that functions have."""

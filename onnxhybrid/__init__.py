@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from onnxhybrid import remote as remote
     from onnxhybrid.calibration.calibrate import calibrate
     from onnxhybrid.calibration.certificate import Certificate
+    from onnxhybrid.calibration.fitting.fit import fit_judge
     from onnxhybrid.calibration.result import Calibration
     from onnxhybrid.compose import judge
     from onnxhybrid.compose.cascade.cascade import cascade
@@ -92,6 +93,7 @@ __all__ = [
     "ensemble",
     "explain",
     "fallback",
+    "fit_judge",
     "judge",
     "legacy",
     "library_path",
@@ -110,7 +112,7 @@ __all__ = [
 
 _PACKAGES = ("deploy", "endpoint", "legacy", "remote")
 _HOMES = {
-    "calibration": ("Calibration", "Certificate", "calibrate"),
+    "calibration": ("Calibration", "Certificate", "calibrate", "fit_judge"),
     "compose": (
         "cascade",
         "chain",

@@ -11,8 +11,8 @@ NAMES = {
     "Hedge", "Input", "Model", "ModelError", "NodeStats", "Policy", "PolicyDenied", "ProtocolError", "RemoteError",
     "RemoteRefused", "RemoteSpec", "RemoteStatusError", "RemoteTimeout", "Report", "Secret", "Session",
     "TensorSpec", "ValidationError", "calibrate", "cascade", "chain", "deploy", "endpoint", "ensemble", "explain",
-    "fallback", "judge", "legacy", "library_path", "load", "offload", "overlap", "parallel", "register", "remote",
-    "route", "splice", "split", "switch", "validate",
+    "fallback", "fit_judge", "judge", "legacy", "library_path", "load", "offload", "overlap", "parallel",
+    "register", "remote", "route", "splice", "split", "switch", "validate",
 }  # fmt: skip
 
 

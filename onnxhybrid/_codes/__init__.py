@@ -1,6 +1,17 @@
 """The table behind `onnxhybrid.diagnostics`: one row a code, one module for each hundred, and more for OH5xx."""
 
-from onnxhybrid._codes import calibration, composition, endpoints, graph, installed, portability, remote, run, spending
+from onnxhybrid._codes import (
+    calibration,
+    composition,
+    endpoints,
+    fitting,
+    graph,
+    installed,
+    portability,
+    remote,
+    run,
+    spending,
+)
 from onnxhybrid._codes.diagnostic import Diagnostic, Severity
 
 __all__ = ["REGISTER", "Diagnostic", "Severity"]
@@ -18,6 +29,7 @@ REGISTER: dict[str, Diagnostic] = {
         endpoints.RUN,
         installed.ROWS,
         calibration.ROWS,
+        fitting.ROWS,
     )
     for row in rows
 }

@@ -66,6 +66,10 @@ class Steps:
         self._nodes.append(made)
         return names[0]
 
+    def hold(self, *functions: FunctionProto) -> None:
+        """Let the model hold functions that those which it calls are made of."""
+        self._functions += functions
+
     def call(
         self, function: FunctionProto, inputs: Sequence[str], outputs: Sequence[str], *, node: str, **attributes: Any
     ) -> None:
@@ -107,7 +111,9 @@ class Steps:
             [*self._constants.values(), *defaults],
         )
         imports = [helper.make_opsetid("", opset)]
-        imports += [helper.make_opsetid(domain, 1) for domain in sorted({f.domain for f in self._functions})]
+        others = {f.domain: 1 for f in self._functions}
+        others |= {entry.domain: entry.version for f in self._functions for entry in f.opset_import if entry.domain}
+        imports += [helper.make_opsetid(domain, version) for domain, version in sorted(others.items())]
         held = max(_IR[opset], _IR_OF_FUNCTIONS) if self._functions else _IR[opset]
         made = helper.make_model(graph, functions=self._functions, ir_version=held, opset_imports=imports)
         return Model(made, {})
@@ -128,5 +134,6 @@ class Steps:
             for tensor in self._constants.values()
         ]
         inputs = [spec.name for spec in self._inputs]
-        imports = [helper.make_opsetid("", opset)]
+        others = sorted({node.domain for node in self._nodes} - {""})
+        imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(other, 1) for other in others)]
         return helper.make_function(domain, name, inputs, outputs, [*constants, *self._nodes], imports, attributes)

@@ -9,7 +9,8 @@ a probability that is infinite, no elements, or logits that have no softmax.
 """
 
 from onnxhybrid.compose.judge.equality import equals
+from onnxhybrid.compose.judge.learned import learned
 from onnxhybrid.compose.judge.length import length
 from onnxhybrid.compose.judge.numeric import entropy, logit_max, margin, max_probability, value
 
-__all__ = ["entropy", "equals", "length", "logit_max", "margin", "max_probability", "value"]
+__all__ = ["entropy", "equals", "learned", "length", "logit_max", "margin", "max_probability", "value"]

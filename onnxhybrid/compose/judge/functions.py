@@ -7,12 +7,12 @@ made anew from its name: turned around by `~`, or in fewer nodes where the shape
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from onnx import FunctionProto, ModelProto, NodeProto, inliner
 
-from onnxhybrid.compose.judge.kinds import FINITE, KINDS, NOTHING, Kind
+from onnxhybrid.compose.judge.kinds import FINITE, KINDS, LEARNED, NOTHING, Kind
 from onnxhybrid.compose.judge.rows import Scoring, worst
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.axes import input_axes
@@ -73,9 +73,9 @@ class Judgement:
     def of(cls, node: NodeProto) -> Judgement | None:
         """What a node judges; None where it is no judge of ours."""
         found = _NAME.fullmatch(node.op_type) if node.domain == DOMAIN else None
-        if found is None or found["plain"] not in _PLAIN:
+        plain = _named(found["plain"]) if found else None
+        if found is None or plain is None:
             return None
-        plain = _PLAIN[found["plain"]]
         rank = None if found["any"] or KINDS[plain.kind].any_rank else int(found["rank"] or 2)
         return replace(plain, rank=rank, whole=found["whole"] is not None)
 
@@ -88,7 +88,8 @@ class Judgement:
         """What it says, in words for the reader of a graph, as in `max_probability ≥ 0.8`."""
         if KINDS[self.kind].holds:
             return f"{'' if self.comparison == 'Greater' else 'not '}{self.kind} {threshold}"
-        return f"{self.kind} {_SIGNS[self.comparison]} {threshold}"
+        kind = LEARNED if self.kind not in KINDS.keys() else self.kind  # noqa: SIM118
+        return f"{kind} {_SIGNS[self.comparison]} {threshold}"
 
     def reread(self, reading: str, before: Judgement) -> str:
         """What `before` was read as, for this one: the sign is another, or the `not`."""
@@ -170,10 +171,11 @@ class Judgement:
         return holds if self.comparison == "Greater" else steps("Not", holds)
 
 
-def _plain() -> dict[str, Judgement]:
+def _judgements(kinds: Iterable[str]) -> dict[str, Judgement]:
+    """All that is said of any number of kinds, by its name, without what the name says of shapes."""
     judgements = [
         Judgement(kind, comparison, every, dtype)
-        for kind in KINDS
+        for kind in kinds
         for comparison in (("Greater", "LessOrEqual") if KINDS[kind].holds else _WORDS)
         for every in (True, False)
         for dtype in ("float32", "float64")
@@ -181,7 +183,17 @@ def _plain() -> dict[str, Judgement]:
     return {judgement.name.removesuffix("_of_any_shape"): judgement for judgement in judgements}
 
 
-_PLAIN = _plain()
+_PLAIN = _judgements(KINDS)
+_LEARNED = re.compile(rf"({LEARNED}_[0-9a-f]{{12}}_of_[1-9]\d*)_\w+")
+
+
+def _named(plain: str) -> Judgement | None:
+    """What a name says, without what it says of shapes."""
+    if found := _LEARNED.fullmatch(plain):
+        return _judgements([found[1]]).get(plain)
+    return _PLAIN.get(plain)
+
+
 _NAME = re.compile(r"(?P<whole>all_)?(?P<plain>\w+?)(?P<any>_of_any_shape)?(_of_rank_(?P<rank>\d+))?")
 
 

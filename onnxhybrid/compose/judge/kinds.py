@@ -6,12 +6,14 @@ for tensors whose rows are known to have elements.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from onnx import AttributeProto
 
 from onnxhybrid.compose.judge.rows import Scoring, by_sample, classes, flat, probabilities
+from onnxhybrid.model.remote_spec import DOMAIN as REMOTE
 
 Generic = Callable[..., str]
 """From the judged tensor and more inputs to its scores, [n, m]."""
@@ -150,19 +152,50 @@ def _kind_of_probabilities(
     )
 
 
+def _learned(name: str, tensors: int) -> Kind:
+    """The score that a fitted function of its own gives of so many tensors: a probability, for rows of any shape."""
+
+    def score(steps: Scoring, tensor: str, *more: str) -> str:
+        return steps(name, tensor, *more, domain=SCORERS)
+
+    more = tuple(f"tensor_{place}" for place in range(1, tensors))
+    quick: Quick = lambda steps, tensor, _rank, *more: score(steps, tensor, *more)  # noqa: E731
+    return Kind(score, quick, more=more, any_rank=True, least=0, most=1)
+
+
+SCORERS = f"{REMOTE}.scorer"
+"""The domain of the functions that a fit made, each of which is a kind of its own."""
+
+LEARNED = "learned"
+"""What they are called, before a hash of what they compute and the number of tensors that they read."""
+
+_LEARNED = re.compile(rf"{LEARNED}_[0-9a-f]{{12}}_of_(?P<tensors>[1-9]\d*)")
+
+
+class _Kinds(dict[str, Kind]):
+    """The kinds by name; those of learned scores are there by any name of theirs, and are not listed."""
+
+    def __missing__(self, name: str) -> Kind:
+        if found := _LEARNED.fullmatch(name):
+            return _learned(name, int(found["tensors"]))
+        raise KeyError(name)
+
+
 _EQUALS, _TEXT = _holding(_equals), _holding(_matches)
 
-KINDS = {
-    "max_probability": _kind_of_probabilities(_largest, _quick_largest, softmax=False, unseen=FINITE, most=1),
-    "max_probability_of_logits": _kind_of_probabilities(_largest, _quick_largest, softmax=True, most=1),
-    "margin": _kind_of_probabilities(_margin, _quick_margin, softmax=False, unseen=FINITE, fewest=2),
-    "margin_of_logits": _kind_of_probabilities(_margin, _quick_margin, softmax=True, fewest=2, most=1),
-    "entropy": _kind_of_probabilities(_entropy, _quick_entropy, softmax=False),
-    "entropy_of_logits": _kind_of_probabilities(_entropy, _quick_entropy, softmax=True),
-    "logit_max": Kind(_logit_max, _quick_largest, of_classes=True, unseen=NUMBERS),
-    "value": Kind(flat, lambda _steps, name, _rank: name),
-    "size": Kind(_size, _size, more=("axis",), any_rank=True, least=0),
-    "equals": Kind(_EQUALS.generic, _EQUALS.quick, more=("value",), holds=True),
-    "matches": Kind(_TEXT.generic, _TEXT.quick, attributes=("pattern",), holds=True),
-}
+KINDS = _Kinds(
+    {
+        "max_probability": _kind_of_probabilities(_largest, _quick_largest, softmax=False, unseen=FINITE, most=1),
+        "max_probability_of_logits": _kind_of_probabilities(_largest, _quick_largest, softmax=True, most=1),
+        "margin": _kind_of_probabilities(_margin, _quick_margin, softmax=False, unseen=FINITE, fewest=2),
+        "margin_of_logits": _kind_of_probabilities(_margin, _quick_margin, softmax=True, fewest=2, most=1),
+        "entropy": _kind_of_probabilities(_entropy, _quick_entropy, softmax=False),
+        "entropy_of_logits": _kind_of_probabilities(_entropy, _quick_entropy, softmax=True),
+        "logit_max": Kind(_logit_max, _quick_largest, of_classes=True, unseen=NUMBERS),
+        "value": Kind(flat, lambda _steps, name, _rank: name),
+        "size": Kind(_size, _size, more=("axis",), any_rank=True, least=0),
+        "equals": Kind(_EQUALS.generic, _EQUALS.quick, more=("value",), holds=True),
+        "matches": Kind(_TEXT.generic, _TEXT.quick, attributes=("pattern",), holds=True),
+    }
+)
 """The kinds by the names that functions have."""

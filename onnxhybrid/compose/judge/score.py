@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from onnx import numpy_helper
+from onnx import FunctionProto, numpy_helper
 
 from onnxhybrid.compose.build.steps import OPSET, Steps
 from onnxhybrid.compose.judge.functions import Judgement
@@ -81,7 +82,14 @@ class Score(Measure):
         return judge(self, Judgement(self.kind, operator, dtype=self.dtype), *self.more, operand)
 
 
-def judge(score: Score, judgement: Judgement, *operands: Operand, opset: int = OPSET, **attributes: str) -> Model:
+def judge(
+    score: Score,
+    judgement: Judgement,
+    *operands: Operand,
+    opset: int = OPSET,
+    parts: Sequence[FunctionProto] = (),
+    **attributes: str,
+) -> Model:
     """The judge that one function makes: a bool for each row.
 
     Args:
@@ -89,6 +97,7 @@ def judge(score: Score, judgement: Judgement, *operands: Operand, opset: int = O
         judgement: how.
         *operands: what the function reads beside the local output, the threshold last.
         opset: the oldest opset that has what it uses.
+        parts: the functions that it is made of.
         **attributes: what is said of it beside its inputs.
 
     Raises:
@@ -106,5 +115,6 @@ def judge(score: Score, judgement: Judgement, *operands: Operand, opset: int = O
     ]
     reading = judgement.read(*(str(operand) for operand in operands[-1:]), *attributes.values())
     steps.call(judgement.function(opset), inputs, [accepted.name, compared], node=reading, **attributes)
+    steps.hold(*parts)
     defaults = [numpy_helper.from_array(o.value, o.name) for o in operands if o.name and o.value is not None]
     return steps.model([accepted], defaults=defaults, opset=opset).with_metadata({SCORE: compared})

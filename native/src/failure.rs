@@ -90,6 +90,8 @@ codes! {
     Unrecorded = "OH532",
     /// The record's file cannot be used.
     Record = "OH533",
+    /// Audited rows refute what a certificate promises.
+    Alarm = "OH635",
 }
 
 impl Code {

@@ -12,6 +12,7 @@ use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
 use crate::protocol::headers::Headers;
+use crate::session::audit::Audited;
 use crate::session::config::Config;
 use crate::session::credential::{Asking, Credential, Resolver, Secret, Source};
 use crate::session::endpoints::Endpoints;
@@ -42,6 +43,8 @@ pub struct Scope {
     standings: Mutex<HashMap<String, Weak<Standing>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
+    /// What audits found, by the node's name.
+    audits: Mutex<BTreeMap<String, Arc<Audited>>>,
     events: Option<Arc<Events>>,
     tape: Tape,
     masks: Arc<Masks>,
@@ -174,14 +177,24 @@ impl Scope {
         Ok((entry.0.clone(), entry.2.clone()))
     }
 
-    /// Every node's counters as JSON.
+    /// What the audits of the node `name` find.
+    pub fn audited(&self, name: &str) -> Arc<Audited> {
+        lock(&self.audits).entry(name.to_owned()).or_default().clone()
+    }
+
+    /// Every node's counters as JSON, of one that audits with what it found as `audit`.
     pub fn stats(&self) -> Value {
-        let Some(nodes) = &self.nodes else { return Value::Object(Map::new()) };
-        let nodes = lock(nodes);
-        let rows = nodes.iter().map(|(name, (stats, peer, several))| {
-            (name.clone(), stats.to_json(Several::opened(several.as_deref(), peer)))
-        });
-        Value::Object(rows.collect::<Map<_, _>>())
+        let mut rows = Map::new();
+        if let Some(nodes) = &self.nodes {
+            rows.extend(lock(nodes).iter().map(|(name, (stats, peer, several))| {
+                (name.clone(), stats.to_json(Several::opened(several.as_deref(), peer)))
+            }));
+        }
+        for (name, audited) in lock(&self.audits).iter() {
+            let row = rows.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+            row["audit"] = audited.to_json();
+        }
+        Value::Object(rows)
     }
 
     /// The value of the credential `name`, for the origin of `peer` alone.

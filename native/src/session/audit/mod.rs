@@ -1,0 +1,103 @@
+//! Audits of rows that were not sent: what they found, by node.
+
+mod evidence;
+
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::guard::lock;
+
+use evidence::Evidence;
+
+/// What the audits of one node found; shared by all threads that run it.
+#[derive(Debug, Default)]
+pub struct Audited(Mutex<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    evidence: Evidence,
+    failed: u64,
+    dropped: u64,
+    /// At most this share of rows differs, as a certificate says.
+    promised: Option<f64>,
+    alarm: bool,
+}
+
+/// A promise that the audited rows refute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alarm {
+    /// Rows that were compared.
+    pub audited: u64,
+    /// Those of them that differed.
+    pub differed: u64,
+    /// The share of rows that differ is above this.
+    pub low: f64,
+    /// It was to be this at most.
+    pub promised: f64,
+}
+
+impl Audited {
+    /// Says how many rows differ at most; `None` where nothing does.
+    pub fn promise(&self, share: Option<f64>) {
+        lock(&self.0).promised = share;
+    }
+
+    /// Counts rows that were compared; the alarm, if they are the first to raise it.
+    pub fn compared(&self, rows: u64, differed: u64) -> Option<Alarm> {
+        let mut found = lock(&self.0);
+        found.evidence.add(rows, differed);
+        let promised = found.promised.filter(|promised| found.evidence.low() > *promised)?;
+        let first = !std::mem::replace(&mut found.alarm, true);
+        let (audited, differed, low) = (found.evidence.audited(), found.evidence.differed(), found.evidence.low());
+        first.then_some(Alarm { audited, differed, low, promised })
+    }
+
+    /// Counts rows whose audit failed.
+    pub fn failed(&self, rows: u64) {
+        lock(&self.0).failed += rows;
+    }
+
+    /// Counts rows that were not audited, since too many audits were under way.
+    pub fn dropped(&self, rows: u64) {
+        lock(&self.0).dropped += rows;
+    }
+
+    /// The counts, the bound and the alarm as JSON.
+    pub fn to_json(&self) -> Value {
+        let found = lock(&self.0);
+        json!({
+            "audited": found.evidence.audited(), "differed": found.evidence.differed(),
+            "failed": found.failed, "dropped": found.dropped,
+            "low": found.evidence.low(), "promised": found.promised, "alarm": found.alarm,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alarm_is_raised_once_and_stays() {
+        let audited = Audited::default();
+        audited.promise(Some(0.1));
+        assert_eq!(audited.compared(100, 5), None);
+        let alarm = audited.compared(100, 95).unwrap();
+        assert!(alarm.low > 0.1 && (alarm.audited, alarm.differed, alarm.promised) == (200, 100, 0.1));
+        assert_eq!(audited.compared(10_000, 0), None);
+        assert_eq!(audited.to_json()["alarm"], true);
+    }
+
+    #[test]
+    fn without_a_promise_there_is_a_bound_and_no_alarm() {
+        let audited = Audited::default();
+        assert_eq!(audited.compared(100, 100), None);
+        audited.failed(2);
+        audited.dropped(3);
+        let told = audited.to_json();
+        assert!(told["low"].as_f64().unwrap() > 0.9);
+        assert_eq!((&told["alarm"], &told["promised"]), (&json!(false), &Value::Null));
+        assert_eq!((&told["failed"], &told["dropped"]), (&json!(2), &json!(3)));
+    }
+}

@@ -1,6 +1,6 @@
 """The table behind `onnxhybrid.diagnostics`: one row a code, one module for each hundred, and two for OH5xx."""
 
-from onnxhybrid._codes import composition, endpoints, graph, installed, portability, remote, run
+from onnxhybrid._codes import audits, composition, endpoints, graph, installed, portability, remote, run
 from onnxhybrid._codes.diagnostic import Diagnostic, Severity
 
 __all__ = ["REGISTER", "Diagnostic", "Severity"]
@@ -16,6 +16,7 @@ REGISTER: dict[str, Diagnostic] = {
         run.ROWS,
         endpoints.RUN,
         installed.ROWS,
+        audits.ROWS,
     )
     for row in rows
 }

@@ -46,11 +46,17 @@ def current_traceparent() -> str | None:
 
 
 def report(scope: library.Scope) -> None:
-    """Log the scope's failed attempts, one line each, with their fields as attributes of the record."""
+    """Log the scope's failed attempts and alarms, one line each, with their fields as attributes of the record."""
     waiting = scope.events()
     if waiting is None:
         return
     for event in waiting["events"]:
+        if event["code"] == "OH635":
+            _LOG.warning(
+                "the audit %r (%s) raises the alarm: [OH635] %s", event["node"], event["endpoint"], event["message"],
+                extra={name: event[name] for name in ("node", "endpoint", "code")},
+            )  # fmt: skip
+            continue
         _LOG.warning(
             "attempt %d of node %r (%s) failed: [%s] %s",
             event["attempt"], event["node"], event["endpoint"], event["code"], event["message"],

@@ -1,4 +1,4 @@
-"""`NodeStats`: what a remote node did in a session."""
+"""`NodeStats` and `AuditStats`: what a remote node did in a session, and what an audit found."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class NodeStats:
         p50, p90, p99: quantiles of a call's time in seconds; None before the first call.
         connections: how many connections this session opened to the node's origin; of several servers to all of them.
         endpoints: how many requests went to each URL, where an endpoint by name has several.
+        audited, differed: of a node that audits, rows that were compared, and those that differed.
     """
 
     calls: int = 0
@@ -31,8 +32,45 @@ class NodeStats:
     p99: float | None = None
     connections: int = 0
     endpoints: Mapping[str, int] = field(default_factory=dict)
+    audited: int = 0
+    differed: int = 0
+
+
+@dataclass(frozen=True)
+class AuditStats:
+    """What one node that audits a cascade found since the session began.
+
+    Attributes:
+        audited: rows that were accepted, asked for all the same, and compared (without rows=True: runs).
+        differed: those of them for which the remote answered otherwise.
+        low: with a probability of 95 % more than this share of the accepted rows differs, whenever it is looked at
+            (anytime-valid; betting, Waudby-Smith and Ramdas 2023). It never falls.
+        alarm: whether `low` is above what the model's certificate promises, `promised`. It stays.
+        promised: the certificate's `differ_high`; None where there is no certificate, or it speaks of other outputs.
+        failed: rows of which the call failed, so that they say nothing.
+        dropped: rows that were drawn and not asked for, since too many calls were under way.
+    """
+
+    audited: int = 0
+    differed: int = 0
+    low: float = 0.0
+    alarm: bool = False
+    promised: float | None = None
+    failed: int = 0
+    dropped: int = 0
 
 
 def parsed(table: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeStats]:
     """The statistics of all nodes, as the operator library gives them."""
-    return {node: NodeStats(**row) for node, row in table.items()}
+    return {node: _counted(row) for node, row in table.items()}
+
+
+def _counted(row: Mapping[str, Any]) -> NodeStats:
+    own = {name: value for name, value in row.items() if name != "audit"}
+    found = row.get("audit", {})
+    return NodeStats(**own, **{name: found[name] for name in ("audited", "differed") if name in found})
+
+
+def audits(table: Mapping[str, Mapping[str, Any]]) -> dict[str, AuditStats]:
+    """What the audits found, as the operator library gives it."""
+    return {node: AuditStats(**row["audit"]) for node, row in table.items() if "audit" in row}

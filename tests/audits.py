@@ -28,8 +28,8 @@ ALL, NONE = (np.array([threshold], np.float32) for threshold in (-1e9, 1e9))
 def passing(opset: int = 17) -> oh.Model:
     """The local model x float32[n, 3] -> y float32[n, 3], which is x."""
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3]) for name in "xy"]
-    return of_graph(helper.make_graph([helper.make_node("Neg", ["x"], ["less"]), helper.make_node("Neg", ["less"], ["y"])],
-                                      "local", values[:1], values[1:]), opset=opset)  # fmt: skip
+    nodes = [helper.make_node("Neg", ["x"], ["less"]), helper.make_node("Neg", ["less"], ["y"])]
+    return of_graph(helper.make_graph(nodes, "local", values[:1], values[1:]), opset=opset)
 
 
 def remote(url: str, **options: object) -> oh.Model:

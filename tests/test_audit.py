@@ -427,6 +427,24 @@ def test_an_audit_outlives_select_a_fallback_and_a_run_for_one_output() -> None:
         eventually(lambda: sum(stats.audited for stats in backed.audit().values()) == len(X))
 
 
+def test_what_is_compared_is_not_sent(tmp_path: Path) -> None:
+    dense("local", "x", "y", (3, 3)).save(tmp_path / "own.onnx", external_data=True)
+    proto = oh.load(tmp_path / "own.onnx").to_proto()
+    (tmp_path / "notes.txt").write_bytes(proto.graph.initializer[0].raw_data)
+    place = proto.graph.initializer[0]
+    place.ClearField("raw_data")
+    place.data_location = TensorProto.EXTERNAL
+    place.external_data.add(key="location", value="notes.txt")
+    (tmp_path / "local.onnx").write_bytes(proto.SerializeToString())
+    for share in (0.0, 1.0):
+        local = oh.load(tmp_path / "local.onnx")
+        model = oh.cascade(local, remote("http://127.0.0.1:1"), JUDGE, audit=share)
+        assert {finding.code for finding in oh.validate(model).findings} == {"OH320"}
+        session = oh.Session(model)
+        session.run(None, {"x": X})
+    assert found(session, 1).failed == 1
+
+
 def test_the_old_operators_audit_nothing_and_say_so() -> None:
     with pytest.raises(oh.ModelError, match=r"OH403.*audit="):
         oh.legacy.export(audited("http://127.0.0.1:1"))

@@ -20,6 +20,7 @@ from onnx import TensorProto, helper
 
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
+from onnxhybrid.model import audits
 from onnxhybrid.model.dtypes import elem_type
 from tests.audits import (
     ALL,
@@ -379,6 +380,27 @@ def test_nothing_of_an_audit_is_in_a_model_that_audits_nothing() -> None:
         plain = oh.cascade(passing(), cloud, JUDGE, **options)
         assert oh.cascade(passing(), cloud, JUDGE, audit=0.0, **options).to_proto() == plain.to_proto()
         assert b"Audit" not in plain.to_proto().SerializeToString()
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_what_is_read_of_a_cascade_can_be_read_without_its_audit(by_row: bool) -> None:
+    with raw_server(differ) as server:
+        inner = audited(server.url, rows=by_row)
+        for model in (
+            inner,
+            oh.switch("which", then=inner, else_=passing()),
+            oh.chain(inner, passing().rename({"x": "y", "y": "z"})),
+        ):
+            plain = oh.Model(audits.without(model.skeleton), model.weights)
+            assert not oh.validate(plain).errors
+            assert [spec.node for spec in plain.remotes] == [spec.node for spec in model.remotes if not spec.audits]
+            assert b"Draw" not in plain.to_proto().SerializeToString()
+            which = {"which": np.array(True)} if len(model.inputs) > 2 else {}
+            for threshold in (ALL, NONE):
+                feeds = {"x": X, "threshold": threshold, **which}
+                same(oh.Session(plain).run(None, feeds), oh.Session(model).run(None, feeds))
+    other = oh.cascade(passing(), remote("http://127.0.0.1:1"), JUDGE).skeleton
+    assert audits.without(other) is other
 
 
 def test_a_record_holds_no_audit_and_a_replay_asks_for_none(tmp_path: Path) -> None:

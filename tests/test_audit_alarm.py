@@ -100,6 +100,9 @@ def test_what_a_certificate_promises_is_known_at_run_time(told: object, promised
         renamed = model.rename({"y": "label"})
         known = promised if not isinstance(told, dict) or "output" not in told else None
         assert oh.Session(renamed).audit()[NODE].promised == known
+        proto = audited(server.url, rows=True).to_proto()
+        proto.metadata_props.add(key="onnxhybrid.certificate", value=json.dumps(told))
+        assert oh.Session(oh.Model.from_proto(proto)).audit()[NODE].promised == promised
         dropped = model.with_metadata({"onnxhybrid.certificate": "{}"})
         assert oh.Session(dropped).audit()[NODE].promised is None
 

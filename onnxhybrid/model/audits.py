@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from onnx import ModelProto, NodeProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from onnxhybrid.model.graphs import all_nodes
-from onnxhybrid.model.messages import replace
+from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, reads
+from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.naming import rename_tensors
 from onnxhybrid.model.opsets import imported
-from onnxhybrid.model.remote_spec import AUDIT, DOMAIN, attributes_of
+from onnxhybrid.model.remote_spec import AUDIT, DOMAIN, DRAW, attributes_of
 
 CERTIFICATE = "onnxhybrid.certificate"
 """The metadata entry of what a calibration proved, as JSON; `differ_high` and `output` are read here."""
@@ -48,6 +49,42 @@ def rename(model: ModelProto, names: Mapping[str, str]) -> None:
         for attribute in node.attribute:
             if attribute.name == ANSWER_OUTPUTS:
                 attribute.s = json.dumps({names.get(old, old): wire for old, wire in _outputs(node).items()}).encode()
+
+
+def without(model: ModelProto) -> ModelProto:
+    """A copy in which nothing is audited, or the model itself where nothing is: for whoever reads what a cascade is."""
+    if DOMAIN not in imported(model) or next(_audits(model), None) is None:
+        return model
+    plain = copied(model)
+    for graph in nested_graphs(plain.graph):
+        _take_out(graph)
+    return plain
+
+
+def _take_out(graph: GraphProto) -> None:
+    """Take the draws of a graph out, and what reads them; the verdict that an audit passes on takes its place."""
+    passed: dict[str, str] = {}
+    drawn: set[str] = set()
+    kept: list[NodeProto] = []
+    for node in graph.node:
+        if node.domain == DOMAIN and node.op_type == DRAW:
+            drawn.update(node.output)
+        elif drawn.isdisjoint(reads(node)):
+            kept.append(node)
+        elif (verdict := _passed_on(node)) is not None:
+            passed[node.output[0]] = passed.get(verdict, verdict)
+        else:
+            drawn.update(node.output)
+    if drawn:
+        replace(graph.node, kept)
+        rename_tensors(graph, passed)
+
+
+def _passed_on(node: NodeProto) -> str | None:
+    """The verdict that an If passes on in both of its branches, of which one audits; None for any other node."""
+    nodes = [inner for branch in attribute_graphs(node) for inner in branch.node]
+    audit = next((inner for inner in nodes if inner.domain == DOMAIN and inner.op_type == AUDIT), None)
+    return None if audit is None else audit.input[-1]
 
 
 def _audits(model: ModelProto) -> Iterator[NodeProto]:

@@ -22,6 +22,7 @@ import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
 from onnxhybrid.model import audits
 from onnxhybrid.model.dtypes import elem_type
+from onnxhybrid.model.graphs import nodes_of
 from tests.audits import (
     ALL,
     JUDGE,
@@ -465,6 +466,61 @@ def test_what_is_compared_is_not_sent(tmp_path: Path) -> None:
         session = oh.Session(model)
         session.run(None, {"x": X})
     assert found(session, 1).failed == 1
+
+
+@pytest.mark.parametrize(
+    ("operator", "changes"),
+    [
+        ("Draw", {"share": 1.5}),
+        ("Draw", {"share": float("nan")}),
+        ("Draw", {"share": None}),
+        ("Audit", {"answers": '["other"]'}),
+        ("Audit", {"answers": '["y", "y"]'}),
+        ("Audit", {"answers": '["y", "z", "x", "w"]'}),
+        ("Audit", {"answers": "["}),
+        ("Audit", {"answers": None}),
+        ("Audit", {"compared": '["x"]'}),
+        ("Audit", {"compared": "7"}),
+        ("Audit", {"by_row": 2}),
+        ("Audit", {"promised": "many"}),
+        ("Audit", {"promised": "1.5"}),
+        ("Audit", {"output_types": '["float3"]'}),
+        ("Audit", {"endpoint": "nowhere"}),
+    ],
+)
+def test_a_malformed_node_is_told_when_the_session_opens(operator: str, changes: dict[str, Any]) -> None:
+    proto = audited("http://127.0.0.1:1", rows=True).to_proto()
+    node = next(node for node in nodes_of(proto.graph.node) if node.op_type == operator)
+    kept = [attribute for attribute in node.attribute if attribute.name not in changes]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in changes.items() if value is not None)
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(oh.library_path())
+    with pytest.raises(Exception, match="OH301"):
+        onnxruntime.InferenceSession(proto.SerializeToString(), options)
+
+
+def test_an_input_that_is_no_bool_is_told_when_the_node_runs() -> None:
+    nodes = [helper.make_node("Draw", ["x"], ["y"], name="draw", domain="ai.onnxhybrid", share=1.0)]
+    values = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])]
+    values.append(helper.make_tensor_value_info("y", TensorProto.INT64, None))
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:])
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnxhybrid", 1)]
+    session = oh.Session(of_graph(graph, opset_imports=imports))
+    with pytest.raises(oh.Error, match=r"OH301.*no bool"):
+        session.run(None, {"x": np.zeros(3, np.float32)})
+
+
+def test_an_audit_beside_other_calls_waits_for_none_of_them() -> None:
+    with raw_server(differ) as server:
+        both = oh.parallel(one=audited(server.url, rows=True), other=remote(server.url))
+        assert oh.overlap(both).to_proto() == both.to_proto()
+        session = oh.Session(both)
+        one, other = session.run(["one/y", "other/y"], {"x": X})
+        np.testing.assert_array_equal(one, X)
+        np.testing.assert_array_equal(other, differing(X))
+        eventually(lambda: sum(stats.audited for stats in session.audit().values()) == len(X))
 
 
 def test_the_old_operators_audit_nothing_and_say_so() -> None:

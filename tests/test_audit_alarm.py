@@ -123,27 +123,41 @@ def test_a_certificate_of_one_output_lets_that_one_be_compared() -> None:
             assert found(session, len(X)).differed == count
 
 
-def test_a_plain_session_audits_too_and_the_library_tells_what_it_found() -> None:
+def unprepared(model: oh.Model) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(oh.library_path())
+    return onnxruntime.InferenceSession(model.to_proto().SerializeToString(), options)
+
+
+def told(node: str) -> dict[str, Any]:
+    """What the library says of a node of all sessions that nobody prepared."""
     library = ctypes.CDLL(oh.library_path())
     library.onnxhybrid_scope_stats.restype = ctypes.c_void_p
     library.onnxhybrid_free.argtypes = [ctypes.c_void_p]
+    text = library.onnxhybrid_scope_stats(ctypes.c_uint64(0))
+    rows: dict[str, Any] = json.loads(ctypes.string_at(text))
+    library.onnxhybrid_free(text)
+    row: dict[str, Any] = rows[node]["audit"]
+    return row
 
-    def stats() -> dict[str, Any]:
-        text = library.onnxhybrid_scope_stats(ctypes.c_uint64(0))
-        told: dict[str, Any] = json.loads(ctypes.string_at(text))
-        library.onnxhybrid_free(text)
-        return told
 
+def test_a_plain_session_audits_too_and_the_library_tells_what_it_found() -> None:
     with raw_server(differ) as server:
-        proto = certified(server.url, 0.01).prefix("plain/", inputs=False, outputs=False).to_proto()
-        options = onnxruntime.SessionOptions()
-        options.register_custom_ops_library(oh.library_path())
-        session = onnxruntime.InferenceSession(proto.SerializeToString(), options)
+        session = unprepared(certified(server.url, 0.01).prefix("plain/", inputs=False, outputs=False))
         x = rows(100, 3)
         np.testing.assert_array_equal(session.run(["y"], {"x": x})[0], x)
-        node = f"plain/{NODE}"
-        eventually(lambda: stats()[node]["audit"]["audited"] == 100)
-        told = stats()[node]["audit"]
-    assert told["differed"] == int((x[:, 0] < 0).sum())
-    assert told["alarm"]
-    assert told["promised"] == 0.01
+        eventually(lambda: told(f"plain/{NODE}")["audited"] == 100)
+        row = told(f"plain/{NODE}")
+    assert row["differed"] == int((x[:, 0] < 0).sum())
+    assert (row["alarm"], row["promised"]) == (True, 0.01)
+
+
+def test_plain_sessions_of_one_file_add_up_and_those_of_other_files_do_not() -> None:
+    with raw_server(differ) as server:
+        models = [certified(server.url, share).prefix("twice/", inputs=False, outputs=False) for share in (0.2, 0.3)]
+        sessions = [unprepared(model) for model in (*models, models[0])]
+        for session in sessions:
+            session.run(["y"], {"x": X})
+        names = [f"twice/{NODE}", f"twice/{NODE} (2)"]
+        eventually(lambda: sum(told(name)["audited"] for name in names) == 3 * len(X))
+        assert {told(name)["promised"]: told(name)["audited"] for name in names} == {0.2: 2 * len(X), 0.3: len(X)}

@@ -123,6 +123,8 @@ class RemoteSpec:
         values = attributes_of(node)
         if node.op_type in (BEGIN, AUDIT):
             _names(values, "output_types")
+        if node.op_type == AUDIT:
+            _names(values, "answers")
         return cls(
             node=node.name,
             protocol=_text(values, "protocol"),

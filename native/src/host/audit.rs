@@ -37,7 +37,7 @@ impl Kernel for Draw {
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
         let accepted = context.input(0).map_err(|error| self.failure(error))?;
-        let InputData::Raw(accepted) = accepted.data else {
+        let (ElementType::Bool, InputData::Raw(accepted)) = (accepted.element, accepted.data) else {
             return Err(self.failure(malformed("its input is no bool")));
         };
         let positions = drawn(accepted, self.share);
@@ -98,8 +98,7 @@ impl Audit {
         let signature = Signature { name, inputs, outputs: output_types(info)? };
         let node = Node::resolved(info, signature, scope.endpoints())?;
         let compared = compared(info, &node, &answers)?;
-        let audited = scope.audited(&node.name);
-        audited.promise(attributes::promised(info)?);
+        let audited = scope.audited(&node, attributes::promised(info)?);
         let auditor = Arc::new(Auditor::new(Call::new(node, scope)?, compared, audited));
         Ok(Self { auditor, answers: answers.len() })
     }

@@ -38,9 +38,9 @@ pub struct Alarm {
 }
 
 impl Audited {
-    /// Says how many rows differ at most; `None` where nothing does.
-    pub fn promise(&self, share: Option<f64>) {
-        lock(&self.0).promised = share;
+    /// Nothing yet, of a node to which a share of rows that differ at most is promised, or none.
+    pub fn new(promised: Option<f64>) -> Self {
+        Self(Mutex::new(Found { promised, ..Found::default() }))
     }
 
     /// Counts rows that were compared; the alarm, if they are the first to raise it.
@@ -80,8 +80,7 @@ mod tests {
 
     #[test]
     fn the_alarm_is_raised_once_and_stays() {
-        let audited = Audited::default();
-        audited.promise(Some(0.1));
+        let audited = Audited::new(Some(0.1));
         assert_eq!(audited.compared(100, 5), None);
         let alarm = audited.compared(100, 95).unwrap();
         assert!(alarm.low > 0.1 && (alarm.audited, alarm.differed, alarm.promised) == (200, 100, 0.1));

@@ -38,7 +38,7 @@ def log_fortunes(audited: Array, differed: Array, share: float) -> Array:
         same = (audited - differed)[:, None]
         owned = np.log(_PARTS / _PARTS.sum()) + differed[:, None] * won + np.where(same > 0, same * lost, 0)
     most = owned.max(axis=1)
-    return most + np.log(np.exp(owned - most[:, None]).sum(axis=1))
+    return np.asarray(most + np.log(np.exp(owned - most[:, None]).sum(axis=1)))
 
 
 def first_alarm(differs: Array, share: float) -> int | None:
@@ -50,8 +50,8 @@ def first_alarm(differs: Array, share: float) -> int | None:
 
 def first_told(differs: Array, share: float, truth: float) -> int | None:
     """The same by the likelihood ratio, which has to be told the truth."""
-    steps = np.where(differs, np.log(truth / share), np.log((1 - truth) / (1 - share))).cumsum()
-    reached = steps >= -np.log(_ALPHA)
+    won, lost = float(np.log(truth / share)), float(np.log((1 - truth) / (1 - share)))
+    reached = np.where(differs, won, lost).cumsum() >= -np.log(_ALPHA)
     return int(reached.argmax()) + 1 if reached.any() else None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,8 @@ def test_what_comes_out_is_what_comes_out_without_an_audit(
     feeds = {"x": X, "threshold": np.array([threshold], np.float32)}
     with raw_server(differ) as server:
         model = audited(server.url, **options)
-        assert not oh.validate(model).errors
+        assert not oh.validate(model).findings
+        onnx.checker.check_model(model.to_proto(), full_check=True)
         expected = oh.Session(oh.cascade(passing(), remote(server.url), JUDGE, **options)).run(None, feeds)
         same(oh.Session(model).run(None, feeds), expected)
 
@@ -174,7 +176,7 @@ def test_an_audit_that_fails_is_counted_and_told_to_nobody_else(behave: Any, opt
         assert (stats.audited, stats.failed, stats.low) == (0, len(X), 0.0)
 
 
-def test_a_policy_a_budget_and_a_breaker_hold_for_audits_and_end_no_run() -> None:
+def test_a_policy_and_a_budget_hold_for_audits_and_end_no_run() -> None:
     with raw_server(differ) as server:
         model = audited(server.url, rows=True)
         for policy, code, passed in [
@@ -188,6 +190,24 @@ def test_a_policy_a_budget_and_a_breaker_hold_for_audits_and_end_no_run() -> Non
             stats = found(session, 4 * len(X))
             assert (stats.audited, stats.failed) == (passed * len(X), (4 - passed) * len(X))
             assert session.stats()[NODE].errors == {code: 4 - passed}
+
+
+def test_a_breaker_and_a_limit_of_concurrency_hold_for_audits() -> None:
+    with raw_server(answer(b'{"error": "no"}', status="503 Service Unavailable")) as server:
+        policy = oh.Policy(breaker={"failures": 2, "pause": 300.0})
+        session = oh.Session(audited(server.url), policy=policy)
+        for count in range(1, 5):
+            session.run(None, {"x": X})
+            found(session, count)
+        assert session.stats()[NODE].errors == {"OH503": 2, "OH523": 2}
+        assert len(server.requests) == 2
+    with raw_server(silence) as server:
+        session = oh.Session(audited(server.url, timeout=300.0), policy=oh.Policy(max_concurrency=1))
+        for _ in range(17):
+            session.run(None, {"x": X})
+        eventually(lambda: bool(server.requests))
+        assert session.audit()[NODE].dropped == 1
+        assert len(server.requests) == 1
 
 
 def test_a_credential_goes_to_its_hosts_alone() -> None:

@@ -278,7 +278,8 @@ def test_a_process_ends_while_audits_are_under_way() -> None:
     from tests.test_plain_session import plain
 
     model = audited(sys.argv[1], timeout=300.0)
-    for session in (oh.Session(model), plain(model)):
+    sessions = [oh.Session(model), plain(model)]
+    for session in sessions:
         for _ in range(5):
             session.run(None, {"x": X})
     oh.Session(adder(sys.argv[1], timeout=20.0)).run(None, {"x": X})

@@ -98,7 +98,7 @@ impl Audit {
         let signature = Signature { name, inputs, outputs: output_types(info)? };
         let node = Node::resolved(info, signature, scope.endpoints())?;
         let compared = compared(info, &node, &answers)?;
-        let audited = scope.audited(&node, attributes::promised(info)?);
+        let audited = scope.audits().of(&node, attributes::promised(info)?);
         let auditor = Arc::new(Auditor::new(Call::new(node, scope)?, compared, audited));
         Ok(Self { auditor, answers: answers.len() })
     }

@@ -12,7 +12,7 @@ use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
 use crate::protocol::headers::Headers;
-use crate::session::audit::Audited;
+use crate::session::audit::Audits;
 use crate::session::config::Config;
 use crate::session::credential::{Asking, Credential, Resolver, Secret, Source};
 use crate::session::endpoints::Endpoints;
@@ -43,8 +43,7 @@ pub struct Scope {
     standings: Mutex<HashMap<String, Weak<Standing>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
-    /// What audits found, by the node's name, and by what it asks and is promised.
-    audits: Mutex<BTreeMap<(String, String), Arc<Audited>>>,
+    audits: Audits,
     events: Option<Arc<Events>>,
     tape: Tape,
     masks: Arc<Masks>,
@@ -177,16 +176,12 @@ impl Scope {
         Ok((entry.0.clone(), entry.2.clone()))
     }
 
-    /// What the audits of `node` find, which is promised that at most a share of the rows differs. Nodes of one name that
-    /// ask something else, or are promised something else, as in sessions that name no scope, are told apart.
-    pub fn audited(&self, node: &Node, promised: Option<f64>) -> Arc<Audited> {
-        let asked = format!("{} {} {promised:?}", node.endpoint.text, node.attributes.text("model"));
-        let mut audits = lock(&self.audits);
-        audits.entry((node.name.clone(), asked)).or_insert_with(|| Arc::new(Audited::new(promised))).clone()
+    /// What audits found.
+    pub fn audits(&self) -> &Audits {
+        &self.audits
     }
 
-    /// Every node's counters as JSON, of one that audits with what it found as `audit`. Of several audits of one name the
-    /// second goes by `name (2)`, and so on.
+    /// Every node's counters as JSON, with what audits found.
     pub fn stats(&self) -> Value {
         let mut rows = Map::new();
         if let Some(nodes) = &self.nodes {
@@ -194,13 +189,7 @@ impl Scope {
                 (name.clone(), stats.to_json(Several::opened(several.as_deref(), peer)))
             }));
         }
-        let (audits, mut before) = (lock(&self.audits), (String::new(), 0));
-        for ((name, _), audited) in audits.iter() {
-            before = if before.0 == *name { (before.0, before.1 + 1) } else { (name.clone(), 1) };
-            let label = if before.1 == 1 { name.clone() } else { format!("{name} ({})", before.1) };
-            let row = rows.entry(label).or_insert_with(|| Value::Object(Map::new()));
-            row["audit"] = audited.to_json();
-        }
+        self.audits.tell(&mut rows);
         Value::Object(rows)
     }
 

@@ -2,13 +2,40 @@
 
 mod evidence;
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::guard::lock;
+use crate::node::Node;
 
 use evidence::Evidence;
+
+/// What the audits of a scope found: by the node's name, and by what it asks and is promised. Nodes of one name in which
+/// these differ, as in sessions that name no scope, are told apart.
+#[derive(Default)]
+pub struct Audits(Mutex<BTreeMap<(String, String), Arc<Audited>>>);
+
+impl Audits {
+    /// What the audits of `node` find, to which a share of rows that differ at most is promised, or none.
+    pub fn of(&self, node: &Node, promised: Option<f64>) -> Arc<Audited> {
+        let asked = format!("{} {} {promised:?}", node.endpoint.text, node.attributes.text("model"));
+        let mut audits = lock(&self.0);
+        audits.entry((node.name.clone(), asked)).or_insert_with(|| Arc::new(Audited::new(promised))).clone()
+    }
+
+    /// Adds what was found to rows of JSON by node, as `audit`. Of several of one name the second goes by `name (2)`.
+    pub fn tell(&self, rows: &mut Map<String, Value>) {
+        let mut before = (String::new(), 0);
+        for ((name, _), audited) in lock(&self.0).iter() {
+            before = if before.0 == *name { (before.0, before.1 + 1) } else { (name.clone(), 1) };
+            let label = if before.1 == 1 { name.clone() } else { format!("{name} ({})", before.1) };
+            let row = rows.entry(label).or_insert_with(|| Value::Object(Map::new()));
+            row["audit"] = audited.to_json();
+        }
+    }
+}
 
 /// What the audits of one node found; shared by all threads that run it.
 #[derive(Debug, Default)]

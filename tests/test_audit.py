@@ -295,27 +295,32 @@ def test_a_process_ends_while_audits_are_under_way() -> None:
 
 @needs_fork
 def test_a_forked_child_audits_and_leaves_its_parents_audits_alone() -> None:
-    gates: list[bool] = []
+    seen = threading.Event()
 
     def behave(connection: socket.socket, request: bytes) -> None:
-        gates.append(True)
-        (silence if len(gates) == 1 else differ)(connection, request)
+        if b"/adder" in request:
+            assert seen.wait(SOON)
+            answer(reply())(connection, request)
+        elif seen.is_set():
+            differ(connection, request)
+        else:
+            seen.set()
+            connection.recv(1)
 
     program = """
     import os
-    from tests.audits import audited, found, NODE
+    from tests.audits import audited, found
     session = oh.Session(audited(sys.argv[1], timeout=3.0))
     session.run(None, {"x": X})
+    oh.Session(adder(sys.argv[1], timeout=20.0)).run(None, {"x": X})  # the audit is under way
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            own = oh.Session(audited(sys.argv[1]))
-            own.run(None, {"x": X})
-            assert found(own, 1).audited == 1, own.audit()
-            session.run(None, {"x": X})
-            assert found(session, 1).audited == 1, session.audit()
-            status = 0
+            both = [oh.Session(audited(sys.argv[1])), session]
+            for each in both:
+                each.run(None, {"x": X})
+            status = 0 if [found(each, 1).audited for each in both] == [1, 1] else 2
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -325,6 +330,33 @@ def test_a_forked_child_audits_and_leaves_its_parents_audits_alone() -> None:
     print("done")
     """
     with raw_server(behave) as server:
+        done = script(program, server.url)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@needs_fork
+def test_a_process_forks_while_it_audits() -> None:
+    program = """
+    import os
+    from tests.audits import audited, found
+    model = audited(sys.argv[1], timeout=20.0)
+    session = oh.Session(model)
+    for turn in range(1, 31):
+        session.run(None, {"x": X})
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                own = oh.Session(model)
+                own.run(None, {"x": X})
+                status = 0 if found(own, 1).audited == 1 else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert found(session, 30).audited == 30, session.audit()
+    print("done")
+    """
+    with raw_server(differ) as server:
         done = script(program, server.url)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 

@@ -7,11 +7,13 @@ import inspect
 import onnxhybrid as oh
 
 NAMES = {
-    "AuditStats", "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Input", "Model", "ModelError",
-    "NodeStats", "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec",
-    "RemoteStatusError", "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade",
-    "chain", "deploy", "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load",
-    "offload", "overlap", "parallel", "register", "remote", "route", "splice", "split", "switch", "validate",
+    "AuditStats",
+    "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Input", "Model", "ModelError", "NodeStats",
+    "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError",
+    "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade", "chain", "deploy",
+    "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load", "offload", "overlap",
+    "parallel",
+    "register", "remote", "route", "splice", "split", "switch", "validate",
 }  # fmt: skip
 
 

@@ -55,10 +55,11 @@ if TYPE_CHECKING:
     from onnxhybrid.library import library_path
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
     from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
-    from onnxhybrid.runtime import NodeStats, Policy, Secret, Session, register
+    from onnxhybrid.runtime import AuditStats, NodeStats, Policy, Secret, Session, register
     from onnxhybrid.validation import validate
 
 __all__ = [
+    "AuditStats",
     "Cache",
     "Calibration",
     "Certificate",
@@ -131,7 +132,7 @@ _HOMES = {
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
     "remote": ("Cache", "Credential", "Endpoint", "Hedge"),
-    "runtime": ("NodeStats", "Policy", "Secret", "Session", "register"),
+    "runtime": ("AuditStats", "NodeStats", "Policy", "Secret", "Session", "register"),
     "validation": ("validate",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

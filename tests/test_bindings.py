@@ -50,14 +50,17 @@ def remote(url: str, model: str = "large", **options: Any) -> oh.Model:
 
 
 def cascades(url: str) -> Iterator[tuple[str, oh.Model]]:
-    for name, options in {
+    kinds: dict[str, dict[str, Any]] = {
         "plain": {},
         "rows": {"rows": True},
         "report": {"report": True},
         "rows, report": {"rows": True, "report": True},
         "speculate": {"speculate": True},
         "speculate, rows, report": {"speculate": True, "rows": True, "report": True},
-    }.items():
+        "audit": {"audit": 1.0},
+        "audit, rows, report": {"audit": 0.5, "rows": True, "report": True},
+    }
+    for name, options in kinds.items():
         model = oh.cascade(SMALL, remote(url), JUDGE, **options)
         yield f"cascade, {name}", model
         yield f"cascade, {name}, all accepted", model.bind(threshold=ACCEPTED)

@@ -93,6 +93,16 @@ pub const CACHE: Text = Text { name: "cache", default: "" };
 pub const ON_ERROR: Text = Text { name: "on_error", default: "raise" };
 /// The types of the outputs that the call of a `Begin` node brings, a JSON array; other nodes do not have it.
 pub const OUTPUT_TYPES: Required = Required { name: "output_types" };
+/// The outputs of the call that the answers of an `Audit` node are, a JSON array; other nodes do not have it.
+pub const ANSWERS: Required = Required { name: "answers" };
+/// Those of the answers that an `Audit` node compares, a JSON array; empty for all.
+pub const COMPARED: Text = Text { name: "compared", default: "" };
+/// At most this share of rows differs, as a certificate says: a number as text; empty where none is known.
+pub const PROMISED: Text = Text { name: "promised", default: "" };
+/// Whether each row of an `Audit` node's answers counts for itself.
+pub const BY_ROW: Integer = Integer { name: "by_row", default: 0, range: (0, 1) };
+/// The share of accepted rows that a `Draw` node draws, a float from 0 to 1.
+const SHARE: &str = "share";
 
 impl Required {
     /// The text that `node` has; `Err` where it is absent, empty or no text.
@@ -131,6 +141,22 @@ impl Integer {
     }
 }
 
+/// The share that a `Draw` node has.
+pub fn share(node: &dyn Attributes) -> Result<f64, Problem> {
+    let share = node.float(SHARE).map(f64::from).filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| malformed(format!("the attribute {SHARE} is no number from 0 to 1")))
+}
+
+/// What is promised to an `Audit` node.
+pub fn promised(node: &dyn Attributes) -> Result<Option<f64>, Problem> {
+    let text = PROMISED.read(node)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.map(Some).ok_or_else(|| malformed(format!("{} is \"{text}\", no number from 0 to 1", PROMISED.name)))
+}
+
 /// A text attribute, if it is there; `Err` where it is something else.
 fn text(node: &dyn Attributes, name: &str) -> Result<Option<String>, Problem> {
     match node.text(name) {
@@ -142,7 +168,7 @@ fn text(node: &dyn Attributes, name: &str) -> Result<Option<String>, Problem> {
 }
 
 /// These attributes as JSON: name -> `{"type", "default", "least", "most"}`. One without a default is required; only
-/// integers have a range. `Begin`'s own attribute is none of them.
+/// integers have a range. Those that `Begin`, `Draw` and `Audit` alone have are none of them.
 pub fn json() -> Value {
     let required = [PROTOCOL, ENDPOINT, INPUT_NAMES, OUTPUT_NAMES].map(|row| (row.name, json!({"type": "string"})));
     let texts = [

@@ -96,6 +96,8 @@ codes! {
     Ledger = "OH582",
     /// The ledger is locked for too long.
     LedgerLocked = "OH583",
+    /// Audited rows refute what a certificate promises.
+    Alarm = "OH635",
 }
 
 impl Code {

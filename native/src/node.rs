@@ -299,7 +299,7 @@ impl Reader<'_> {
 }
 
 /// The names in a JSON array; refuses one that comes twice.
-fn distinct(text: &str, attribute: &str) -> Result<Vec<String>, Problem> {
+pub fn distinct(text: &str, attribute: &str) -> Result<Vec<String>, Problem> {
     let names = names(text, attribute)?;
     if names.iter().collect::<HashSet<_>>().len() < names.len() {
         return Err(malformed(format!("{attribute} names something twice")));

@@ -1,6 +1,7 @@
 """The table behind `onnxhybrid.diagnostics`: one row a code, one module for each hundred, and more for OH5xx."""
 
 from onnxhybrid._codes import (
+    audits,
     calibration,
     composition,
     endpoints,
@@ -30,6 +31,7 @@ REGISTER: dict[str, Diagnostic] = {
         installed.ROWS,
         calibration.ROWS,
         fitting.ROWS,
+        audits.ROWS,
     )
     for row in rows
 }

@@ -137,6 +137,25 @@ ROWS = (
         "Name a tensor of the judge's main graph that holds numbers.",
     ),
     row(
+        "OH246",
+        "ComposeError",
+        "The remote of a cascade cannot be audited",
+        "An audit begins a call in the background, and its answer comes when the run is over: it is compared as it is, "
+        "and no node of the graph can follow. So remote is one call whose outputs are the answers; nodes before the "
+        "call, and new names of its outputs, are fine.",
+        "cascade(local, chain(oh.remote.triton(…), argmax), accept=judge, audit=0.02), or a fallback as the remote",
+        "Let the server give what is compared; or put what follows the call behind the cascade, where local needs it, "
+        "too: chain(cascade(local, remote, …), argmax); or drop audit=.",
+    ),
+    row(
+        "OH247",
+        "ComposeError",
+        "The share that is audited is no share",
+        "audit= is the share of accepted rows that the remote is asked for as well: a number from 0 to 1.",
+        "cascade(local, remote, accept=judge, audit=2), where 2 % is meant",
+        "Give a share such as 0.02; 0.0 audits nothing.",
+    ),
+    row(
         "OH245",
         "ComposeError",
         "Branches are nested too deeply",

@@ -16,7 +16,7 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.legacy.operators import FORM, TEXT, plain_attributes, wire_name
 from onnxhybrid.model import RemoteSpec
 from onnxhybrid.model.old_operators import AZURE_AUDIO, AZURE_TEXT, OPENAI_AUDIO, TRITON
-from onnxhybrid.model.remote_spec import INVOKE, attributes_of, option_names
+from onnxhybrid.model.remote_spec import AUDIT, DRAW, INVOKE, attributes_of, option_names
 from onnxhybrid.model.request_groups import FIELDS
 
 _BODY_FORMATS = ("text", "srt", "vtt", "verbose_json")
@@ -58,6 +58,8 @@ def old_call(node: NodeProto) -> OldCall:
     Raises:
         ModelError: OH403, there is none; OH301, the node is malformed.
     """
+    if node.op_type in (AUDIT, DRAW):
+        raise refused(node, "none asks in the background; compose without audit=")
     if node.op_type != INVOKE:
         raise refused(node, "none starts before it is known whether it is needed; compose without speculate=True")
     try:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 from onnxhybrid.errors import ModelError
+from onnxhybrid.model import audits
 from onnxhybrid.model.certificate import rename_in_certificate
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.function_names import prefix_functions
@@ -68,6 +69,7 @@ def add_prefix(model: ModelProto, prefix: str, *, inputs: bool, outputs: bool, f
 def _rename(model: ModelProto, tree: GraphTree, names: Mapping[str, str]) -> None:
     tree.rename_tensors(names)
     rename_trained(model, names)
+    audits.rename(model, names)
     for entry in model.metadata_props:
         if entry.key == SCORE:
             entry.value = names.get(entry.value, entry.value)

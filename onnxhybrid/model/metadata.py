@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from onnx import ModelProto, NodeProto
 
+from onnxhybrid.model import audits
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import imported
@@ -21,6 +22,7 @@ PARTS = "onnxhybrid.parts"
 
 def annotate(model: ModelProto) -> None:
     """Write the entry of the remote calls, in place; a model without any has none."""
+    audits.agree(model)
     calls = described(model)
     replace(model.metadata_props, [entry for entry in model.metadata_props if entry.key != REMOTES])
     if calls:
@@ -28,9 +30,14 @@ def annotate(model: ModelProto) -> None:
 
 
 def update(model: ModelProto) -> None:
-    """Bring the entry up to date, in place, where there is one: nodes may have been renamed or dropped."""
+    """Bring the entry up to date, in place, where there is one: nodes may have been renamed or dropped.
+
+    Audits are brought into agreement with the model's certificate.
+    """
     if any(entry.key == REMOTES for entry in model.metadata_props):
         annotate(model)
+    else:
+        audits.agree(model)
 
 
 def described(model: ModelProto) -> list[dict[str, object]]:
@@ -89,4 +96,5 @@ def _described(node: NodeProto) -> dict[str, object]:
         **({"cache": dict(spec.cache)} if spec.cache else {}),
         **({"hedge": dict(spec.hedge)} if spec.hedge else {}),
         "on_error": spec.on_error,
+        **({"audits": True} if spec.audits else {}),
     }

@@ -34,6 +34,12 @@ AWAIT = "Await"
 CANCEL = "Cancel"
 """The operator type that drops the call of a ticket."""
 
+DRAW = "Draw"
+"""The operator type that draws some of the rows that were accepted; it calls nobody."""
+
+AUDIT = "Audit"
+"""The operator type of a call in the background, whose answer is compared with what was answered without it."""
+
 BYTES_TENSORS = "bytes_tensors"
 """The attribute that says which tensors are bytes within an element of BYTES: name -> shape there, as JSON."""
 
@@ -63,6 +69,7 @@ class RemoteSpec:
             empty for never.
         endpoint_order: which of several URLs of the name takes a request: `first` or `spread`.
         cache: how answers are kept in memory: max_bytes, ttl in seconds where there is one, rows; empty where none are.
+        audits: whether it asks, in the background, for some of what was answered without it.
     """
 
     node: str
@@ -84,6 +91,7 @@ class RemoteSpec:
     endpoint_order: str = "first"
     cache: tuple[tuple[str, float | bool], ...] = ()
     hedge: tuple[tuple[str, float], ...] = ()
+    audits: bool = False
 
     @property
     def credential(self) -> str | None:
@@ -110,7 +118,7 @@ class RemoteSpec:
 
     @classmethod
     def of(cls, node: NodeProto) -> RemoteSpec:
-        """The description of an Invoke or Begin node; attributes that it lacks have the library's defaults.
+        """The description of an Invoke, Begin or Audit node; attributes that it lacks have the library's defaults.
 
         Raises:
             ValueError: an attribute that the node must have is missing, or one has another type, or a text that it
@@ -120,8 +128,10 @@ class RemoteSpec:
         if (referring := next((entry.name for entry in node.attribute if entry.ref_attr_name), None)) is not None:
             raise ValueError(f"attribute {referring!r} refers to an attribute of a function, and has no value")
         values = attributes_of(node)
-        if node.op_type == BEGIN:
+        if node.op_type in (BEGIN, AUDIT):
             _names(values, "output_types")
+        if node.op_type == AUDIT:
+            _names(values, "answers")
         return cls(
             node=node.name,
             protocol=_text(values, "protocol"),
@@ -143,6 +153,7 @@ class RemoteSpec:
             endpoint_order=_endpoint_order(values),
             cache=cache_of(_text({"cache": b"", **values}, "cache")),
             hedge=tuple(hedge_of(_text({"hedge": b"", **values}, "hedge")).items()),
+            audits=node.op_type == AUDIT,
         )
 
 
@@ -154,7 +165,7 @@ def is_endpoint_name(name: object) -> TypeGuard[str]:
 
 def is_remote(node: NodeProto) -> bool:
     """Whether the node makes a remote call."""
-    return node.domain == DOMAIN and node.op_type in (INVOKE, BEGIN)
+    return node.domain == DOMAIN and node.op_type in (INVOKE, BEGIN, AUDIT)
 
 
 def gives_results(node: NodeProto) -> bool:
@@ -162,9 +173,20 @@ def gives_results(node: NodeProto) -> bool:
     return node.domain == DOMAIN and node.op_type in (INVOKE, AWAIT)
 
 
+def call_inputs(node: NodeProto) -> list[str]:
+    """The inputs of a remote node that belong to its call; of an audit not what it compares and passes on."""
+    if node.op_type != AUDIT:
+        return list(node.input)
+    try:
+        compared = len(_names(attributes_of(node), "answers"))
+    except ValueError:  # the library refuses the node
+        return list(node.input)
+    return list(node.input)[: -compared - 1]
+
+
 def result_count(node: NodeProto, spec: RemoteSpec) -> int:
-    """How many outputs a remote node has: those of the call, or the ticket."""
-    if node.op_type == BEGIN:
+    """How many outputs a remote node has: those of the call, the ticket, or what an audit passes on."""
+    if node.op_type in (BEGIN, AUDIT):
         return 1
     return len(spec.outputs) + (len(FLAGS) if spec.on_error == "flag" else 0)
 
@@ -206,7 +228,8 @@ def omissible_inputs(nodes: Iterable[NodeProto]) -> dict[str, Dim]:
             shapes = json.loads(_text({"input_shapes": b"[]", **values}, "input_shapes") or "[]")
         except (ValueError, RecursionError):  # a stranger's text may be deep
             continue
-        travelling = list(node.input)[len(node.input) - len(names) :]
+        given = call_inputs(node)
+        travelling = given[len(given) - len(names) :]
         known = shapes if isinstance(shapes, list) and shapes else [None] * len(names)
         firsts = [shape[0] if isinstance(shape, list) and shape else None for shape in known]
         sizes |= {

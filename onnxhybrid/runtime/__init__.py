@@ -6,6 +6,6 @@ from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.scope import register
 from onnxhybrid.runtime.secret import Secret
 from onnxhybrid.runtime.session import Session
-from onnxhybrid.runtime.statistics import NodeStats
+from onnxhybrid.runtime.statistics import AuditStats, NodeStats
 
-__all__ = ["NodeStats", "Picker", "Policy", "Secret", "Session", "library_path", "register"]
+__all__ = ["AuditStats", "NodeStats", "Picker", "Policy", "Secret", "Session", "library_path", "register"]

@@ -19,6 +19,7 @@ from onnx import ModelProto, TensorProto
 
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import Model
+from onnxhybrid.model.audits import agree
 from onnxhybrid.model.dtypes import name_of, numpy_dtype
 from onnxhybrid.model.editing import drop_unused
 from onnxhybrid.model.graphs import nodes_of
@@ -68,6 +69,7 @@ class Artifact:
         """
         proto = ModelProto()
         proto.CopyFrom(model.skeleton)
+        agree(proto)
         drop_unused(proto.graph)  # ONNX Runtime does so too, before it looks for what is attached
         folder = _common_folder(source.path for source in model.weights.values() if isinstance(source, InFile))
         nested = bool(model.weights and external_nested(proto))

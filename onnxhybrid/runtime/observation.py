@@ -21,6 +21,7 @@ _LOG.addHandler(logging.NullHandler())
 _FIELDS = ("node", "endpoint", "code", "status", "attempt")
 
 _CANCELLED = "OH514"
+_ALARM = "OH635"
 """The code of a call that its own run gave up, which is no news of the remote model."""
 
 
@@ -63,7 +64,7 @@ class Observation:
 
 
 def report(scope: library.Scope) -> None:
-    """Tell what waits: finished calls of this thread to OpenTelemetry, the scope's failed attempts to the log."""
+    """Tell what waits: finished calls of this thread to OpenTelemetry; failed attempts and alarms to the log."""
     waiting = scope.events()
     if waiting is None:
         return
@@ -78,6 +79,13 @@ def report(scope: library.Scope) -> None:
 
 def _log(event: Mapping[str, Any]) -> None:
     """One line, with its fields as attributes of the record."""
+    if event["code"] == _ALARM:
+        _LOG.warning(
+            "the audit %r (%s) raises the alarm: [%s] %s",
+            event["node"], event["endpoint"], event["code"], event["message"],
+            extra={name: event[name] for name in ("node", "endpoint", "code")},
+        )  # fmt: skip
+        return
     level = logging.INFO if event["code"] == _CANCELLED else logging.WARNING
     which = f"attempt {event['attempt']}" if event["attempt"] else "a call"
     _LOG.log(

@@ -27,7 +27,7 @@ from onnxhybrid.runtime.arguments import (
 from onnxhybrid.runtime.computation import computation
 from onnxhybrid.runtime.endpoint_urls import Endpoints, listed, require_fitting
 from onnxhybrid.runtime.failures import translated
-from onnxhybrid.runtime.observation import Observation
+from onnxhybrid.runtime.observation import Observation, report
 from onnxhybrid.runtime.paths import path_of
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.run_future import RunFuture, apart, is_main_thread, quiet
@@ -35,7 +35,7 @@ from onnxhybrid.runtime.scope import attach, lock, make_scope
 from onnxhybrid.runtime.sealing import Credentials, Sealed
 from onnxhybrid.runtime.sending import require_unsent
 from onnxhybrid.runtime.source import source_of
-from onnxhybrid.runtime.statistics import Statistics, parsed
+from onnxhybrid.runtime.statistics import AuditStats, Statistics, audits, parsed
 
 _T = TypeVar("_T")
 
@@ -332,6 +332,11 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         its limits; of a budget with a ledger by all who share that.
         """
         return parsed(self._scope.stats())
+
+    def audit(self) -> dict[str, AuditStats]:
+        """What the audits of cascades found since the session began, by the name of the node that asks."""
+        report(self._scope)
+        return audits(self._scope.stats())
 
 
 def _call_back(callback: Callable[[list[Any], Any, str], object], user_data: Any, future: Future[list[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""`NodeStats`: what a remote node did in a session, and what all together spent."""
+"""`NodeStats` and `AuditStats`: what a remote node did in a session, what all together spent, what an audit found."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class NodeStats:
         spent: what they cost by the prices of the policy's budget, in its unit of money.
         input_tokens, output_tokens: the tokens that services say they used, where the budget has a price for them; of
             an answer that says nothing of tokens, the bytes of the request and of the answer.
+        audited, differed: of a node that audits, rows that were compared, and those that differed.
     """
 
     calls: int = 0
@@ -41,6 +42,32 @@ class NodeStats:
     spent: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
+    audited: int = 0
+    differed: int = 0
+
+
+@dataclass(frozen=True)
+class AuditStats:
+    """What one node that audits a cascade found since the session began.
+
+    Attributes:
+        audited: rows that were accepted, asked for all the same, and compared (without rows=True: runs).
+        differed: those of them for which the remote answered otherwise.
+        low: with a probability of 95 % more than this share of the accepted rows differs, whenever it is looked at
+            (anytime-valid; betting, Waudby-Smith and Ramdas 2023). It never falls.
+        alarm: whether `low` is above what the model's certificate promises, `promised`. It stays.
+        promised: the certificate's `differ_high`; None where there is no certificate, or it speaks of other outputs.
+        failed: rows of which the call failed, so that they say nothing.
+        dropped: rows that were drawn and not asked for, since too many calls were under way.
+    """
+
+    audited: int = 0
+    differed: int = 0
+    low: float = 0.0
+    alarm: bool = False
+    promised: float | None = None
+    failed: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,8 +100,14 @@ def parsed(table: Mapping[str, Mapping[str, Any]]) -> Statistics:
     """The statistics of all nodes, as the operator library gives them: each beside what all of them spent."""
     statistics = Statistics()
     for node, row in table.items():
-        own = dict(row)
+        own = {name: value for name, value in row.items() if name != "audit"}
+        own.update({name: row["audit"][name] for name in ("audited", "differed") if name in row.get("audit", {})})
         if spent := own.pop("budget", None):
             statistics.budget = Spending(**spent)
         statistics[node] = NodeStats(**own)
     return statistics
+
+
+def audits(table: Mapping[str, Mapping[str, Any]]) -> dict[str, AuditStats]:
+    """What the audits found, as the operator library gives it."""
+    return {node: AuditStats(**row["audit"]) for node, row in table.items() if "audit" in row}

@@ -3,6 +3,7 @@
 //! It is prepared once for each node. Then either the thread that makes a call waits for it, or the call is begun on the
 //! runtime and finished later, by whoever has its ticket.
 
+pub mod audit;
 mod batch;
 mod begun;
 mod direct;

@@ -77,9 +77,11 @@ export! {
         scope::remove(id);
     }
 
-    /// The statistics of a scope as JSON; `{}` for one that is unknown.
+    /// The statistics of a scope as JSON; `{}` for one that is unknown. Of 0, the sessions that name no scope, it is what
+    /// their audits found.
     extern "C" fn onnxhybrid_scope_stats(id: u64) -> GivenText {
-        let stats = scope::find(id).map_or_else(|| json!({}), |scope| scope.stats());
+        let scope = if id == 0 { register::unnamed() } else { scope::find(id) };
+        let stats = scope.map_or_else(|| json!({}), |scope| scope.stats());
         stats.to_string().as_str().into()
     }
 

@@ -1,6 +1,7 @@
 //! What faces the host: the doors that ONNX Runtime and a host language come in by, and the kernels.
 
 pub mod abi;
+pub mod audit;
 pub mod begin;
 pub mod describe;
 pub mod invoke;

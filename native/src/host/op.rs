@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use crate::host::audit::{Audit, Draw};
 use crate::host::begin::{Await, Begin, Cancel};
 use crate::host::invoke::Invoke;
 use crate::host::slot::ScopeSlot;
@@ -21,6 +22,8 @@ pub fn tables(slot: &'static ScopeSlot) -> Vec<&'static OrtCustomOp> {
             table::<Begin>(c"Begin", provider, slot),
             table::<Await>(c"Await", provider, slot),
             table::<Cancel>(c"Cancel", provider, slot),
+            table::<Draw>(c"Draw", provider, slot),
+            table::<Audit>(c"Audit", provider, slot),
         ]
     };
     PROVIDERS.into_iter().flat_map(tables).collect()

@@ -7,14 +7,14 @@
 //! Sessions that name no scope share one, whichever runtime they belong to: that of the process.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::host::op::{DOMAIN, tables};
 use crate::host::slot::{Owner, ScopeSlot};
 use crate::ort::{Api, Domain, OrtError, SessionOptions, pin};
-use crate::session::scope;
+use crate::session::scope::{self, Scope};
 
 struct Registration {
     api: Api,
@@ -71,6 +71,11 @@ pub fn release(id: u64) {
         registration.slot.set(Owner::default());
         registrations.free.push(registration);
     }
+}
+
+/// The scope of the sessions that name none, once there was one.
+pub fn unnamed() -> Option<Arc<Scope>> {
+    lock(&REGISTRATIONS).process.as_ref().map(|owner| owner.scope.clone())
 }
 
 /// Lets the kernels that the registrations of scope `registered` create from now on belong to `scope`.

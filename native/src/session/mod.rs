@@ -1,6 +1,7 @@
 //! What two sessions never share: credentials, policy, limits, statistics, failures told, answers kept.
 
 pub mod addresses;
+pub mod audit;
 pub mod breaker;
 pub mod budget;
 pub mod cache;

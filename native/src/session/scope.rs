@@ -12,6 +12,7 @@ use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::node::Node;
 use crate::protocol::headers::Headers;
+use crate::session::audit::Audits;
 use crate::session::config::Config;
 use crate::session::credential::{Asking, Credential, Resolver, Secret, Source};
 use crate::session::endpoints::Endpoints;
@@ -42,6 +43,7 @@ pub struct Scope {
     standings: Mutex<HashMap<String, Weak<Standing>>>,
     /// Each node's counters by its name; `None` in a scope without an id, of which nobody can ask for them.
     nodes: Option<Mutex<BTreeMap<String, Counted>>>,
+    audits: Audits,
     events: Option<Arc<Events>>,
     tape: Tape,
     masks: Arc<Masks>,
@@ -174,17 +176,23 @@ impl Scope {
         Ok((entry.0.clone(), entry.2.clone()))
     }
 
-    /// Every node's counters as JSON, each beside what all of them spent of the budget, if there is one.
+    /// What audits found.
+    pub fn audits(&self) -> &Audits {
+        &self.audits
+    }
+
+    /// Every node's counters as JSON, each beside what all of them spent of the budget, if there is one, and what audits
+    /// found.
     pub fn stats(&self) -> Value {
-        let Some(nodes) = &self.nodes else { return Value::Object(Map::new()) };
         let budget = self.policy.budget.as_ref().map(|budget| budget.to_json());
-        let nodes = lock(nodes);
-        let rows = nodes.iter().map(|(name, (stats, peer, several))| {
-            let mut row = stats.to_json(Several::opened(several.as_deref(), peer));
+        let mut rows = Map::new();
+        for (name, (stats, peer, several)) in self.nodes.iter().flat_map(|nodes| lock(nodes).clone()) {
+            let mut row = stats.to_json(Several::opened(several.as_deref(), &peer));
             row["budget"] = Value::from(budget.clone());
-            (name.clone(), row)
-        });
-        Value::Object(rows.collect::<Map<_, _>>())
+            rows.insert(name, row);
+        }
+        self.audits.tell(&mut rows);
+        Value::Object(rows)
     }
 
     /// The value of the credential `name`, for the origin of `peer` alone.

@@ -1,1 +1,1 @@
-"""`cascade`: the judge's verdict, the rows that it refuses, the escalation to the remote, and its early start."""
+"""`cascade`: the verdict, the rows that are refused, the escalation to the remote, its early start, and the audit."""

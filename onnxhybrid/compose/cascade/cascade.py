@@ -14,7 +14,9 @@ from onnxhybrid.compose.build.maps import without_maps
 from onnxhybrid.compose.build.part import Part, parts_of
 from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.compose.build.types import judged_as
+from onnxhybrid.compose.cascade import audit as auditor
 from onnxhybrid.compose.cascade import verdict
+from onnxhybrid.compose.cascade.audit import Auditing
 from onnxhybrid.compose.cascade.escalation import Escalation, escalation
 from onnxhybrid.compose.cascade.flags import OK, UNASKED, flags_of
 from onnxhybrid.compose.cascade.rows import rows_of
@@ -36,7 +38,14 @@ _REPORTS = ["accepted", "score"]
 
 @known_keywords()
 def cascade(
-    local: Model, remote: Model, accept: Model, *, rows: bool = False, speculate: bool = False, report: bool = False
+    local: Model,
+    remote: Model,
+    accept: Model,
+    *,
+    rows: bool = False,
+    speculate: bool = False,
+    report: bool = False,
+    audit: float = 0.0,
 ) -> Model:
     """Run `local`; what the judge accepts of its outputs is the answer, and for the rest `remote` is asked.
 
@@ -57,6 +66,9 @@ def cascade(
             those that are refused are taken from the answer.
         report: add the outputs `accepted` (bool: a scalar, or one for each row with rows=True) and `score` (float32:
             what the judge compared; of a judge that does not say, 1 where it accepts and 0 where it does not).
+        audit: the share of accepted rows, each drawn by itself, that remote is asked for as well (without rows=True the
+            share of accepted runs). The answer is local's, and waits for nothing; `Session.audit()` says how many
+            differ. Remote is one call then, whose outputs are the answers, with any nodes before it.
 
     Returns:
         A Model with the outputs of `remote`; inputs of one name are one input. Where remote flags its failures
@@ -68,9 +80,9 @@ def cascade(
             accepts nothing; OH210, an input and an output have one name; OH201 or OH202, the models want different
             types or shapes of an input they share; OH220, an option is no bool; OH221, an output is called as those
             that report=True adds; OH222 or OH223, inputs or outputs cannot be cut into rows; OH224, the judge has no
-            such score.
+            such score; OH246, remote is no such call; OH247, audit is no share.
     """
-    _check_options(rows=rows, speculate=speculate, report=report)
+    share = _check_options(audit, rows=rows, speculate=speculate, report=report)
     if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
         kind = type(accept).__name__
         raise ComposeError("OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not a {kind}")
@@ -85,14 +97,16 @@ def cascade(
         parts = replace(parts, remote=parts.remote.of(sliced(parts.remote.model, cut)))
     inputs = {*parts.local.inputs, *parts.remote.inputs, *(set(parts.judge.inputs) - set(read))}
     written = computed(offered.all, [parts.local, parts.remote])
-    ready = _prepared(parts, offered, cut, report=report, ahead=speculate)
-    assembly = Assembly(_CASCADE, [ready.parts.local, ready.parts.judge, ready.parts.remote], inputs, written)
+    ready = _prepared(parts, offered, cut, report=report, ahead=speculate, share=share)
+    assembly = Assembly(_CASCADE, ready.listed, inputs, written)
     tensors = assembly.add("local", {}, {})
     said, *score = assembly.add("judge", _judged(assembly, tensors, ready.parts.judge, read), {}).values()
     if cut is not None:
         counted = [*cut, *(tensors[name] for name in offered.answers if name != ready.judge.counted)]
         said = verdict.by_row(assembly, said, counted, ready.opset)
     all_accepted = said if ready.judge.whole else verdict.all_of(assembly, said)
+    drawn_from = said if rows else all_accepted
+    all_accepted = auditor.audited(assembly, ready.auditing, tensors, drawn_from, all_accepted)
     choice = _choose(assembly, ready.asked, tensors, offered, said, all_accepted)
     if report:
         answer = tensors[[*offered.answers, *tensors][0]]
@@ -193,15 +207,25 @@ class _Prepared:
         judge: the judge for what local gives.
         asked: the remote as it is asked here.
         opset: the standard opset.
+        auditing: the part that audits; None where nothing is.
     """
 
     parts: _Parts
     judge: Suited
     asked: Escalation
     opset: int
+    auditing: Auditing | None
+
+    @property
+    def listed(self) -> list[Part]:
+        """All parts."""
+        parts = [self.parts.local, self.parts.judge, self.parts.remote]
+        return [*parts, Part(auditor.LABEL, self.auditing.model)] if self.auditing else parts
 
 
-def _prepared(parts: _Parts, offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool) -> _Prepared:
+def _prepared(
+    parts: _Parts, offered: _Offered, cut: list[str] | None, *, report: bool, ahead: bool, share: float
+) -> _Prepared:
     """The parts, aligned, and changed where they do more or other things here than by themselves."""
     models = align([part.model for part in (parts.local, parts.judge, parts.remote)], 0 if cut is None else _ROWS_OPSET)
     opset = newest(model.opsets for model in models).get("", GLUE_OPSET)
@@ -210,11 +234,12 @@ def _prepared(parts: _Parts, offered: _Offered, cut: list[str] | None, *, report
     fitting = suited(models[1], sure, whole=cut is None and not report)
     judge = parts.judge.of(verdict.scored(fitting.model, opset, local.outputs) if report else fitting.model)
     calls = [name for name, kind in offered.flags.items() if kind == OK]
-    if cut is None and not calls:
-        return _Prepared(_Parts(local, judge, remote), fitting, Escalation(remote.model), opset)
     answers = {name: local.outputs[name] for name in offered.answers}
+    auditing = auditor.auditing(remote.model, answers, cut, opset, share) if share else None
+    if cut is None and not calls:
+        return _Prepared(_Parts(local, judge, remote), fitting, Escalation(remote.model), opset, auditing)
     asked = escalation(remote.model, answers, calls, cut, opset, ahead=ahead)
-    return _Prepared(_Parts(local, judge, remote.of(asked.model)), fitting, asked, opset)
+    return _Prepared(_Parts(local, judge, remote.of(asked.model)), fitting, asked, opset, auditing)
 
 
 def _choose(
@@ -258,7 +283,13 @@ def _judged(assembly: Assembly, tensors: dict[str, str], judge: Part, read: list
     return feeds
 
 
-def _check_options(**options: object) -> None:
+def _check_options(audit: object, **options: object) -> float:
+    """The share that is audited.
+
+    Raises:
+        ComposeError: OH220, an option is no bool; OH247, the share is none.
+    """
     for name, value in options.items():
         if not isinstance(value, bool):
             raise ComposeError("OH220", f"{name} is True or False, not {value!r}")
+    return auditor.check_share(audit)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnx import GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from onnxhybrid.compose.build.types import Declared, by_name, weaker
 from onnxhybrid.model import Model
@@ -57,8 +57,8 @@ def escalation(
         ahead: whether all rows are sent, before it is known which are refused.
     """
     proto = copied(remote.skeleton)
-    set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
-    editor = _Editor(proto.graph)
+    set_opset(proto, opset)
+    editor = Editor(proto.graph)
     verdicts = None if rows is None else editor.input("accepted", _VERDICTS)
     positions = editor.tensor("positions") if verdicts else None
     everyone = editor.tensor("all_positions") if verdicts and ahead else None
@@ -77,6 +77,11 @@ def escalation(
     return Escalation(Model(proto, remote.weights), given, verdicts)
 
 
+def set_opset(proto: ModelProto, opset: int) -> None:
+    """Give a skeleton the standard opset `opset`, in place, if it has none."""
+    set_opsets(proto, {"": opset} | opsets_of(proto.opset_import))
+
+
 def _of_either(value: Declared) -> Declared:
     """The declaration without names of sizes: they may be local's."""
     if value.shape is None:
@@ -84,7 +89,7 @@ def _of_either(value: Declared) -> Declared:
     return value.shaped(tuple(size if isinstance(size, int) else None for size in value.shape))
 
 
-class _Editor:
+class Editor:
     """Edits a graph that the caller owns."""
 
     def __init__(self, graph: GraphProto) -> None:
@@ -138,6 +143,12 @@ class _Editor:
         nodes = [_node("GatherND", [name, positions], rows) for name, rows in inner.items()]
         for node in reversed(nodes):
             self._graph.node.insert(0, node)
+
+    def chosen_rows(self, tensor: str, positions: str) -> str:
+        """The rows at `positions` of a tensor."""
+        rows = self._taken.take(f"{tensor}/drawn")
+        self._graph.node.insert(0, _node("GatherND", [tensor, positions], rows))
+        return rows
 
     def _part_sizes(self, inputs: Sequence[ValueInfoProto]) -> None:
         """Give the number of rows that are sent a name of its own: files name it as they name that of all rows."""

@@ -9,7 +9,7 @@ from onnx import NodeProto, TensorProto
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model.graphs import nested_tensors_of, nodes_of
-from onnxhybrid.model.remote_spec import is_remote
+from onnxhybrid.model.remote_spec import call_inputs, is_remote
 from onnxhybrid.model.storage.sources import InFile, Weights
 from onnxhybrid.model.storage.weights import source_of
 from onnxhybrid.model.storage.wire import THRESHOLD
@@ -59,8 +59,9 @@ def sendings(subject: Subject) -> Iterator[Sending]:
             found = _found(captured([node]), tables) or _inside(node, file)
             is_fixed = all(any(name in names for names in (*tables, *constants)) for name in _read_by(node))
             sends = is_remote(node) or (node.domain, node.op_type) in senders
-            if found and sends:
-                yield Sending(node, scope, found, found in strays)
+            leaves = _found(call_inputs(node), tables) if is_remote(node) else found if sends else None
+            if leaves:
+                yield Sending(node, scope, leaves, leaves in strays)
             if found and (found in strays or is_fixed):
                 tables[0].update(dict.fromkeys(node.output, found))
             if is_fixed and not sends:

@@ -9,7 +9,7 @@ from onnxhybrid.diagnostics import Finding
 from onnxhybrid.errors import Error
 from onnxhybrid.library import protocols
 from onnxhybrid.model import RemoteSpec, TensorSpec
-from onnxhybrid.model.remote_spec import BEGIN, blobs_of
+from onnxhybrid.model.remote_spec import AUDIT, BEGIN, blobs_of, call_inputs
 from onnxhybrid.remote.auth import Credential
 from onnxhybrid.remote.invoke import CallSettings, Target, describe
 from onnxhybrid.remote.named_endpoint import Endpoint
@@ -30,8 +30,9 @@ def agrees(subject: Subject) -> Iterator[Finding]:
         except Error as problem:
             yield Finding("OH313", f"the server could not be asked: {problem}", label(node))
             continue
-        travelling = list(node.input)[len(node.input) - len(remote.inputs) :]
-        results = [] if node.op_type == BEGIN else list(node.output)
+        given_inputs = call_inputs(node)
+        travelling = given_inputs[len(given_inputs) - len(remote.inputs) :]
+        results = [] if node.op_type in (BEGIN, AUDIT) else list(node.output)
         sides: tuple[tuple[str, Sequence[str], list[str], tuple[TensorSpec, ...]], ...] = (
             ("input", remote.inputs, travelling, taken),
             ("output", remote.outputs, results, given),

@@ -124,11 +124,6 @@ impl Call {
         Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.shown.clone(), attempts }
     }
 
-    /// Tells the host's log of something that befell this node, and no call of it.
-    pub(super) fn tell(&self, problem: Problem) {
-        self.heard(self.failure(problem, 0));
-    }
-
     /// Keeps a failure for the host's log.
     fn heard(&self, failure: Failure) -> Failure {
         if let Some(events) = self.scope.events() {

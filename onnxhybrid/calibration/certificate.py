@@ -13,6 +13,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from onnxhybrid.model import Model
+from onnxhybrid.model.audits import agree
 from onnxhybrid.model.certificate import CERTIFICATE
 from onnxhybrid.model.editing import free_initializers, set_metadata
 from onnxhybrid.model.messages import copied, replace
@@ -69,4 +70,5 @@ def certified(hybrid: Model, threshold: str, value: np.generic, certificate: Cer
     if certificate is not None:
         set_metadata(proto, {CERTIFICATE: certificate.to_json()})
     update(proto)
+    agree(proto)
     return Model(proto, hybrid.weights)

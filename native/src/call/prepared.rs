@@ -138,13 +138,6 @@ impl Call {
         Failure { problem, node: self.node.name.clone(), endpoint: self.node.endpoint.shown.clone(), attempts }
     }
 
-    /// Tells the host's log of something that befell this node, and no call of it.
-    pub(super) fn tell(&self, problem: Problem) {
-        if let Some(events) = self.scope.events() {
-            events.add(&self.failure(problem, 0), 0);
-        }
-    }
-
     /// Keeps a failure for the host's log, unless it is one that an attempt was repeated for, and so told already.
     fn heard(&self, failure: Failure, invocation: &Invocation) -> Failure {
         if let (Some(events), Some(attempt)) = (self.scope.events(), invocation.tally.untold()) {

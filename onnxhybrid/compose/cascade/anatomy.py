@@ -15,7 +15,7 @@ from onnx import GraphProto, ModelProto, NodeProto, inliner
 from onnxhybrid.compose.judge.functions import DOMAIN, OPPOSITE, Judgement, renew, without_strangers
 from onnxhybrid.compose.judge.kinds import KINDS
 from onnxhybrid.errors import Error
-from onnxhybrid.model import Model, TensorSpec
+from onnxhybrid.model import Model, TensorSpec, audits
 from onnxhybrid.model.functions import called, key_of
 from onnxhybrid.model.graphs import attribute_graphs, captured, reads
 from onnxhybrid.model.naming import tensor_names
@@ -131,7 +131,7 @@ def _several(names: list[str]) -> Error:
 
 def _with_open_judges(model: Model) -> tuple[ModelProto, _Limits]:
     """A copy whose judges are nodes of the main graph, each with a verdict for each row; and the limits of scores."""
-    proto = without_strangers(model.skeleton)
+    proto = without_strangers(audits.without(model.skeleton))
     names = tensor_names(proto.graph)
     for node in proto.graph.node:
         judgement = Judgement.of(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from onnxhybrid.compose.cascade.anatomy import Anatomy, anatomy
-from onnxhybrid.model import Model
+from onnxhybrid.model import Model, audits
 from onnxhybrid.model.fingerprint import fingerprints
 
 
@@ -21,12 +21,13 @@ def identity(model: Model, output: str, cascade: Anatomy | None = None) -> dict[
     """
     cascade = cascade or anatomy(model, output)
     limit = {cascade.threshold.name: b"threshold"}
+    skeleton = audits.without(model.skeleton)
     # What else the choice waits for, such as an audit, is none of the parts.
     chosen = limit | {cascade.condition: b"choice"}
     asked = {cascade.verdict: b"verdict"} | chosen
     asked |= {tensor: f"answer {place}".encode() for place, tensor in enumerate(cascade.answers.values())}
-    whole, answered, remote = fingerprints(model.skeleton, model.weights, limit, chosen, asked)
-    fixed = {tensor.name for tensor in model.skeleton.graph.initializer}  # flags where nothing was asked are
+    whole, answered, remote = fingerprints(skeleton, model.weights, limit, chosen, asked)
+    fixed = {tensor.name for tensor in skeleton.graph.initializer}  # flags where nothing was asked are
     local = b"".join(whole.get(tensor, b"") for tensor in cascade.answers.values() if tensor not in fixed)
     parts = {
         "local": local,

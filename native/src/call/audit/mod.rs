@@ -158,7 +158,11 @@ impl Auditor {
         open.calls.insert(number, Pending::Over(outcome));
         let alarms: Vec<_> = std::iter::from_fn(|| open.next_over()).filter_map(|over| self.count(over)).collect();
         drop(open);
-        alarms.iter().for_each(|alarm| self.call.tell(alarmed(alarm)));
+        for alarm in &alarms {
+            if let Some(events) = self.call.scope.events() {
+                events.add(&self.call.failure(alarmed(alarm), 0));
+            }
+        }
     }
 
     fn count(&self, outcome: Outcome) -> Option<Alarm> {

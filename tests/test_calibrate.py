@@ -152,6 +152,13 @@ def test_rows_that_the_judge_keeps_whatever_the_threshold_is_leave_no_certificat
     assert "whatever the threshold" in str(found)
 
 
+def test_labels_are_any_sequence_of_what_the_output_gives() -> None:
+    data, labels = drawn(400, 15)
+    plain = calibrate(cascade(), data, labels, loss=0.05).points
+    for same in (labels.tolist(), tuple(labels), labels.astype(object), labels.astype(float), labels[:, None]):
+        assert calibrate(cascade(), data, same, loss=0.05).points == plain
+
+
 def test_without_labels_the_remote_is_right() -> None:
     data, _ = drawn(600, 4)
     assert calibrate(cascade(), data).points == calibrate(cascade(), data, data[:, 2].astype(int)).points

@@ -62,6 +62,12 @@ JUDGES: dict[str, tuple[oh.Model, bool]] = {
     "in float64": (J.max_probability("scores", dtype="float64") >= THRESHOLD, True),
     "with a fixed one": ((J.max_probability("scores") >= THRESHOLD) & (J.margin("scores") >= 0.05), True),
     "or a fixed one": ((J.max_probability("scores") >= THRESHOLD) | (J.margin("scores") >= 0.9), True),
+    "two scores and one threshold": (
+        (J.max_probability("scores") >= THRESHOLD) & (J.margin("scores") >= THRESHOLD),
+        True,
+    ),
+    "two that are opposed": ((J.max_probability("scores") >= THRESHOLD) & (J.entropy("scores") <= THRESHOLD), True),
+    "one or the other": ((J.max_probability("scores") >= THRESHOLD) | ~(J.margin("scores") < THRESHOLD), True),
     "turned around": (~(J.max_probability("scores") < THRESHOLD), True),
     "of one's own": (own_judge("LessOrEqual"), True),
     "of one's own, negated": (own_judge("Greater", negated=True), True),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 import pytest
 
 import onnxhybrid as oh
@@ -213,3 +214,20 @@ def test_credentials_reach_the_remote_and_a_missing_one_is_no_failed_row(server:
     assert found.summary.failed == 0
     with pytest.raises(oh.CredentialError):
         oh.calibrate(hybrid, DATA, LABELS, loss=0.05, progress=False)
+
+
+def test_options_of_a_session_reach_both_sessions_that_a_record_needs(server: Counted, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    given = {"sess_options": options, "policy": oh.Policy(max_concurrency=1), "providers": ["CPUExecutionProvider"]}
+    hybrid = cascade(asked=server.remote(auth=oh.Credential("gpu")))
+    credentials = {"gpu": "token-0123456789"}
+    for rows in (400, ROWS):
+        found = oh.calibrate(
+            hybrid, DATA[:rows], LABELS[:rows], loss=0.05, progress=False, record=tmp_path / "asked",
+            credentials=credentials, **given,
+        )  # fmt: skip
+        assert found.summary.rows == rows
+    assert server.asked == dict.fromkeys(EVERY, 1)
+    with pytest.raises(oh.PolicyDenied):
+        oh.calibrate(cascade(asked=server.remote()), DATA, LABELS, progress=False, policy=oh.Policy(deny=["127.0.0.1"]))

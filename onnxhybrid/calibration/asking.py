@@ -109,10 +109,6 @@ class Asking:
         times = [node.p50 for node in self._both.stats().values() if node.p50 is not None]
         return sum(times) if times else None
 
-    def body_sizes(self) -> int:
-        """The bytes of requests and answers together."""
-        return sum(node.bytes_out + node.bytes_in for node in self._both.stats().values())
-
     def _begun(self, batch: Batch, keys: Keys) -> _Job:
         known: list[Array | None] = [None] * len(keys)
         asked = list(range(len(keys)))

@@ -31,11 +31,10 @@ def equal_rows(one: Array, other: Array, rows: int, *, by_row: bool) -> npt.NDAr
 
 def _flat(array: Array) -> Array:
     """All elements of an answer; of labels that are arrays themselves, those of the one label."""
-    return (
-        _texts(array[0].ravel())
-        if _is_ragged(array) and _kind(array[0]) == "texts"
-        else (array[0].ravel() if _is_ragged(array) else array.ravel())
-    )
+    if not _is_ragged(array):
+        return array.ravel()
+    (label,) = array
+    return (_texts(label) if _kind(label) == "texts" else label).ravel()
 
 
 def _same(one: Array, other: Array) -> bool:
@@ -59,6 +58,8 @@ def fitting_labels(labels: Array, answer: Array, rows: int, *, by_row: bool, out
     Raises:
         Error: OH605, they are of another kind or size than the answers.
     """
+    if _kind(labels) == "objects" and not _is_ragged(labels):
+        labels = np.array(labels.tolist())
     given, wanted = _kind(labels), _kind(answer)
     if given == "texts":
         labels = _texts(labels)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxhybrid.errors import Error, ModelError
+from onnxhybrid.model.dtypes import dtype_name
 from onnxhybrid.model.editing import as_dtype
 from onnxhybrid.model.tensor_spec import TensorSpec
 
@@ -121,7 +122,12 @@ class Form:
 
     def _array(self, spec: TensorSpec, value: object) -> Array:
         try:
-            array = as_dtype(spec, value)
+            fits = (
+                isinstance(value, np.ndarray)
+                and value.dtype.kind not in "OUST"
+                and dtype_name(value.dtype) == spec.dtype
+            )
+            array = np.asarray(value) if fits else as_dtype(spec, value)  # which copies
         except ModelError as problem:
             raise Error("OH604", f"the data of {spec.name!r} do not fit: {problem.message}") from None
         rank = None if spec.shape is None else len(spec.shape)

@@ -15,7 +15,7 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 LOCKS := requirements
 UV := .uv/bin/uv
 COMPILE := $(UV) pip compile --quiet --upgrade --constraints $(LOCKS)/held.txt
-BARE := triton legacy speech encoder
+BARE := triton legacy speech encoder economics
 # Seconds for which `make fuzz` runs each of the targets, or of those that TARGETS names; `make check` shares a minute.
 FUZZ := $(CARGO) +nightly fuzz
 FUZZ_SECONDS ?= 60
@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-opening soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-opening bench-economics soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo 'make bench   our operator against the official clients: the real Triton server and servers on loopback'
 	@echo 'make bench-compose  our composing against onnx.compose; needs 16 GB of disk for a while'
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
+	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: memory, descriptors and threads stay as they are'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
@@ -105,6 +106,9 @@ bench-compose: $(VENV)/test.installed
 bench-opening: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.opening
 
+bench-economics: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.economics
+
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 
@@ -121,7 +125,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -15,7 +15,7 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 LOCKS := requirements
 UV := .uv/bin/uv
 COMPILE := $(UV) pip compile --quiet --upgrade --constraints $(LOCKS)/held.txt
-BARE := triton legacy speech encoder
+BARE := triton legacy speech encoder economics
 # Seconds for which `make fuzz` runs each of the targets, or of those that TARGETS names; `make check` shares a minute.
 FUZZ := $(CARGO) +nightly fuzz
 FUZZ_SECONDS ?= 60
@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo 'make bench-hedge  second requests beside slow ones: two servers on loopback, one of them slow on 2 % of its calls'
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
 	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
+	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
@@ -113,6 +114,9 @@ bench-opening: $(VENV)/test.installed
 bench-calibration: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.calibration
 
+bench-economics: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.economics
+
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 	@$(BIN)/python -m benchmarks.failover
@@ -130,7 +134,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

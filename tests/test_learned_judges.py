@@ -425,6 +425,7 @@ def test_it_must_be_clear_what_holds_the_probabilities() -> None:
         {"image": np.array([["a"] * 22] * 9, object)},
         {"image": np.ones((9, 22), np.float32), "more": np.ones(8)},
         {"image": np.float32(1)},
+        {"image": np.ones((9, 22), np.float32), "label": np.ones(9, np.int64)},
         np.full((9, 22), NAN, np.float32),
         [],
         5,

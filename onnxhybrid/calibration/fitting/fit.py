@@ -52,7 +52,7 @@ def fit_judge(local: Model, data: object, good: object, *, features: Sequence[st
             "prob", "logit" or "score", is read: probabilities or logits of classes, [n, c], or of the second of two
             classes, [n] or [n, 1].
         data: what local is fed, with rows along the first axis: a mapping of arrays, an array for the only input, or an
-            iterator of these. Tensors that are read and that it holds already are not computed.
+            iterator of these. Where it holds local's outputs, it holds all that are read, and local is not run.
         good: bool[n], whether local's answer to a row is good; or the rows' labels: then it is good where local's
             answer, the output of whole numbers or texts, or the place of the largest probability, is the label. The
             more is good that remote has wrong as well, the less is sent in vain.

@@ -160,7 +160,7 @@ impl Auditor {
         drop(open);
         for alarm in &alarms {
             if let Some(events) = self.call.scope.events() {
-                events.add(&self.call.failure(alarmed(alarm), 0));
+                events.add(&self.call.failure(alarmed(alarm), 0), 0);
             }
         }
     }

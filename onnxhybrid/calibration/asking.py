@@ -33,14 +33,12 @@ class Outcome:
 
     Attributes:
         batch: the batch.
-        keys: the hash of each unit.
         local, remote: the answers; None where remote's call failed.
         scores, verdicts: what the graph of `Measuring` gives of these names.
         answered: for each unit whether remote answered it.
     """
 
     batch: Batch
-    keys: Keys
     local: Array | None
     remote: Array | None
     scores: Sequence[Array]
@@ -88,7 +86,7 @@ class Asking:
         jobs: deque[_Job] = deque()
         try:
             for batch in batches:
-                keys = row_keys(batch)
+                keys = row_keys(batch) if self._record is not None else []
                 while jobs and (len(jobs) >= _UNDER_WAY or not self._under_way.isdisjoint(keys)):
                     outcome = self._finished(jobs[0])
                     jobs.popleft()  # not before it is finished: what stops a calibration ends its calls
@@ -110,14 +108,14 @@ class Asking:
         return sum(times) if times else None
 
     def _begun(self, batch: Batch, keys: Keys) -> _Job:
-        known: list[Array | None] = [None] * len(keys)
-        asked = list(range(len(keys)))
+        known: list[Array | None] = []
+        asked = list(range(batch.rows))
         if self._record is not None:
             known = self._record.found(keys)
             first = {key: place for place, key in reversed(list(enumerate(keys)))}
             asked = [place for place in asked if known[place] is None and first[keys[place]] == place]
             self._under_way.update(keys)
-        whole = len(asked) == len(keys)
+        whole = len(asked) == batch.rows
         both = alone = None
         if asked:
             feeds = batch.feeds if whole else batch.at(np.array(asked))
@@ -144,10 +142,10 @@ class Asking:
         if answers is not None and self._record is not None:
             self._record.keep([job.keys[place] for place in job.asked], self._by_unit(answers))
         if judged is None:  # remote's call failed, and with it the run
-            return Outcome(job.batch, job.keys, None, None, (), (), np.zeros(len(job.keys), bool))
+            return Outcome(job.batch, None, None, (), (), np.zeros(job.batch.rows, bool))
         remote, answered = self._united(job, answers)
         scores = len(self._graphs.scores)
-        return Outcome(job.batch, job.keys, judged[0], remote, judged[1 : 1 + scores],
+        return Outcome(job.batch, judged[0], remote, judged[1 : 1 + scores],
                        judged[1 + scores : len(self._graphs.judged)], answered)  # fmt: skip
 
     def _by_unit(self, answers: Array) -> Array:
@@ -176,8 +174,8 @@ class Asking:
 
     def _united(self, job: _Job, fresh: Array | None) -> tuple[Array | None, npt.NDArray[np.bool_]]:
         """Remote's answers to all units, the recorded and the fresh ones, and which units have one."""
-        if fresh is not None and len(job.asked) == len(job.keys):
-            return fresh, np.ones(len(job.keys), bool)
+        if fresh is not None and len(job.asked) == job.batch.rows:
+            return fresh, np.ones(job.batch.rows, bool)
         known = dict(zip(job.keys, job.known, strict=True))
         if fresh is not None:
             known.update(zip([job.keys[place] for place in job.asked], self._by_unit(fresh), strict=True))

@@ -53,7 +53,7 @@ class Price:
         """Take in the texts of a batch that was answered."""
         if self.prices is None or outcome.remote is None:
             return
-        self._rows += len(outcome.keys)
+        self._rows += outcome.batch.rows
         self._sent += sum(_text_bytes(array) for array in outcome.batch.feeds.values())
         self._answered += _text_bytes(outcome.remote)
 

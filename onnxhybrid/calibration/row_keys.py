@@ -59,13 +59,34 @@ class DataHash:
     """The hash of all rows and their labels, in order, however they are cut into batches."""
 
     def __init__(self) -> None:
-        self._rows, self._labels = hashlib.sha256(), hashlib.sha256()
+        self._streams: dict[str, Any] = {}
+        self._last: dict[str, bytes] = {}
+        self._labels = hashlib.sha256()
 
-    def add(self, keys: list[bytes], labels: Array | None) -> None:
+    def add(self, batch: Batch) -> None:
         """Take the next rows in."""
-        self._rows.update(b"".join(keys))
+        for name, array in batch.feeds.items():
+            stream = self._streams.setdefault(name, hashlib.sha256())
+            if name in batch.carried:
+                kind = "str" if array.dtype.kind == "O" else str(array.dtype)
+                self._tell(name, f"{kind}{list(array.shape[1:])}".encode())
+                stream.update(_content(array))
+            else:
+                whole = hashlib.sha256(f"{array.dtype}{list(array.shape)}".encode() + _content(array)).digest()
+                if batch.carried:
+                    self._tell(name, whole)  # the same for many rows
+                else:
+                    stream.update(whole)
+        labels = batch.labels
         for label in () if labels is None else (labels if labels.dtype.kind == "O" else (labels,)):
             self._labels.update(_content(label))
 
+    def _tell(self, name: str, told: bytes) -> None:
+        """Take in what holds for many rows, where it is not what held for those before."""
+        if self._last.get(name) != told:
+            self._streams[name].update(told)
+            self._last[name] = told
+
     def __str__(self) -> str:
-        return hashlib.sha256(self._rows.digest() + self._labels.digest()).hexdigest()
+        inputs = b"".join(name.encode() + b"\0" + self._streams[name].digest() for name in sorted(self._streams))
+        return hashlib.sha256(inputs + self._labels.digest()).hexdigest()

@@ -82,7 +82,7 @@ class Collecting:
         """
         there = outcome.answered
         self.seen += len(there)
-        self.hashed.add(outcome.keys, outcome.batch.labels)
+        self.hashed.add(outcome.batch)
         self.failed += int(np.count_nonzero(~there))
         if outcome.local is None or outcome.remote is None or not there.any():
             return
@@ -111,7 +111,7 @@ class Collecting:
         return Rows(scores, outcomes, local, remote, differ, self.failed)
 
     def _judged(self, outcome: Outcome) -> tuple[Array, npt.NDArray[np.uint8]]:
-        units = len(outcome.keys)
+        units = outcome.batch.rows
         scores = [np.asarray(score).ravel() for score in outcome.scores]
         verdicts = [np.asarray(verdict).ravel() for verdict in outcome.verdicts]
         if not self.by_row and any(score.size != 1 for score in scores):

@@ -83,9 +83,7 @@ def cascade(
             such score; OH246, remote is no such call; OH247, audit is no share.
     """
     share = _check_options(audit, rows=rows, speculate=speculate, report=report)
-    if not isinstance(accept, Model) and not hasattr(accept, "tensor"):  # of a score, parts_of says what it lacks
-        kind = type(accept).__name__
-        raise ComposeError("OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not a {kind}")
+    _require_judge(accept)
     (local, remote), maps = without_maps(local, remote)
     parts = _Parts(*parts_of({"local": local, "judge": accept, "remote": remote}))
     offered = _Offered.of(parts, report)
@@ -113,6 +111,12 @@ def cascade(
         _report(assembly, said if rows else all_accepted, score, answer if rows else None)
     last = functools.partial(start_early, choice) if speculate and choice else None
     return maps.put_back(assembly.finish(offered.all, last=last))
+
+
+def _require_judge(given: object) -> None:
+    if not isinstance(given, Model) and not hasattr(given, "tensor"):  # of a score, parts_of says what it lacks
+        kind = type(given).__name__
+        raise ComposeError("OH205", f"accept is a judge, as in oh.judge.max_probability('probs') >= 0.8, not a {kind}")
 
 
 @dataclass(frozen=True)

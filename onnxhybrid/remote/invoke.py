@@ -109,7 +109,7 @@ class CallSettings:
             "retries": self.retries,
             **({} if self.batch is None else {BATCH: self.batch}),
             **({"hedge": self.hedge.attribute} if self.hedge else {}),
-            **({"cache": self.cache.attribute()} if self.cache else {}),
+            **({"cache": self.cache.attribute} if self.cache else {}),
             "on_error": self.on_error,
         }
 

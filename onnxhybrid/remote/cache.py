@@ -53,8 +53,8 @@ class Cache:
         return json.dumps({"max_bytes": self.max_bytes, **ttl, "rows": self.rows})
 
 
-def checked_cache(cache: object) -> None:
-    """Refuse what is no cache.
+def require_cache(cache: object) -> None:
+    """Refuse what is neither a cache nor None.
 
     Raises:
         ModelError: OH304, it is something else than an `oh.Cache` or None.

@@ -68,7 +68,7 @@ def hedge_problem(hedge: object, timeout: float, attempt_timeout: float | None) 
         return f"hedge is oh.Hedge(…) or None, not {hedge!r}"
     least = min(timeout, attempt_timeout or timeout)
     if hedge.seconds is not None and hedge.seconds >= least:
-        return f"hedge is after {hedge.after!r}, when a request has ended that may take {least:g} s: give less"
+        return f"hedge is after {hedge.after!r}, and a request ends after {least:g} s at the latest: give less"
     return None
 
 

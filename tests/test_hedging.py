@@ -93,7 +93,7 @@ def test_most_is_a_share(most: Any) -> None:
 
 @pytest.mark.parametrize("hedge", [0.95, "0.2s", True, {"after": 0.95}, oh.Hedge])
 def test_hedge_is_an_object_of_its_own(hedge: object) -> None:
-    with pytest.raises(oh.ModelError, match=r"OH304.*hedge is an oh\.Hedge or None"):
+    with pytest.raises(oh.ModelError, match=r"OH304.*hedge is oh\.Hedge\(…\) or None"):
         adder("http://127.0.0.1:9", hedge=hedge)
 
 

@@ -106,6 +106,22 @@ def test_what_no_call_can_go_to_is_refused_when_the_session_opens(endpoints: Any
         oh.Session(named(), endpoints=endpoints)
 
 
+@pytest.mark.parametrize(
+    "text", ["http://a,http://b", "http://a:80, http://b:80/", "http://a/v1,grpc://b", "http://a,b"]
+)
+def test_several_urls_in_one_text_are_told_to_be_a_list(text: str) -> None:
+    with pytest.raises(oh.RemoteError, match=r"OH576.*several URLs.*a list of them"):
+        oh.Session(named(), endpoints={"gpu": text})
+    for url in (text, oh.Endpoint("gpu", default=text)):
+        with pytest.raises(oh.ModelError, match=r"OH301.*several URLs.*a list of them"):
+            adder(url)
+
+
+def test_a_comma_in_a_path_or_a_query_is_part_of_one_url() -> None:
+    for url in ("http://h/a,b", "http://h/a?next=x,http://b"):
+        assert adder(url).remotes[0].endpoint == url
+
+
 def test_what_is_no_list_of_urls_is_told_by_kind_without_the_password_of_a_url() -> None:
     with pytest.raises(oh.RemoteError, match=r"OH576.*a list that holds int") as caught:
         oh.Session(named(), endpoints={"gpu": ["http://user:s3cret@h", 5]})  # type: ignore[list-item]
@@ -262,6 +278,14 @@ def test_retarget_moves_the_default_of_a_name() -> None:
     assert not oh.validate(moved).findings
     with pytest.raises(oh.ModelError, match=r"OH116.*nowhere"):
         named("eu").retarget({"http://127.0.0.1:9": "https://gpu.example"})
+
+
+def test_retarget_says_where_names_and_several_urls_are_given(server: RawServer) -> None:
+    for given in (oh.Endpoint("gpu"), [server.url, "http://b"]):
+        with pytest.raises(oh.ModelError, match=r"OH116.*oh\.Endpoint"):
+            adder(server.url).retarget({server.url: given})  # type: ignore[dict-item]
+    with pytest.raises(oh.RemoteError, match=r"OH576.*Model\.retarget moves calls"):
+        oh.Session(adder(server.url), endpoints={server.url: "http://b"})
 
 
 def test_a_record_of_a_name_holds_wherever_that_leads(server: RawServer, tmp_path: Path) -> None:

@@ -199,3 +199,20 @@ def test_a_tokenizer_in_the_graph_sends_ids_and_the_answer_has_words() -> None:
     assert "ai.onnx.contrib.BertTokenizer" in text
     assert re.findall(r"-> (\w+)", text) == ["lights", "music", "weather", "timer"]
     assert "4 requests" in text
+
+
+def test_what_is_known_is_not_asked_a_dead_server_is_replaced_a_silent_one_overtaken_and_money_has_an_end() -> None:
+    text = printed("resilience")
+    steps = [
+        (answer.strip(), int(hits), int(repeats), int(hedges))
+        for answer, hits, repeats, hedges in re.findall(
+            r"^  ([\d ]+?) +\d+ ms, (\d+) cache hits, (\d+) repeats, (\d+) hedges", text, re.MULTILINE
+        )
+    ]
+    assert [(answer, hits) for answer, hits, _, _ in steps[:2]] == [("4 9 4 4 9 4", 4), ("9", 5)]
+    before, after, late = steps[2:5]
+    assert (before[0], after[0], late[0]) == ("16", "25", "36")
+    assert after[2] >= 1
+    assert late[3] >= 1
+    assert re.search(r"^  OH521: .*budget of cost.*ledger", text, re.MULTILINE)
+    assert "cost=0.1, left={'cost': 0.0}" in text

@@ -90,6 +90,9 @@ def test_each_call_is_a_client_span_below_the_callers_which_its_request_names(wa
         "onnxhybrid.retries": 0,
         "onnxhybrid.bytes_out": len(server.requests[0].partition(b"\r\n\r\n")[2]),
         "onnxhybrid.bytes_in": len(reply()),
+        "onnxhybrid.hedges": 0,
+        "onnxhybrid.cache_hits": 0,
+        "onnxhybrid.spent": 0.0,
     }
     assert call.status.status_code is StatusCode.UNSET
 

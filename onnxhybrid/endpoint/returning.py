@@ -33,8 +33,8 @@ def give_back() -> None:
 
 
 @final
-class PoollessSession(Session):
-    """A session that keeps no memory between runs: ONNX Runtime's own pool stays as large as the largest run made it.
+class ArenalessSession(Session):
+    """A session that keeps no memory between runs: ONNX Runtime's arena stays as large as the largest run made it.
 
     To allocate anew costs a large run some percent, and a small one nothing that can be measured.
     """

@@ -10,7 +10,7 @@ from typing import Any
 from onnxhybrid.endpoint.discretion import discreet_outputs, insides, places, told
 from onnxhybrid.endpoint.failure import RequestError, quoted
 from onnxhybrid.endpoint.log import LOG
-from onnxhybrid.endpoint.returning import PoollessSession
+from onnxhybrid.endpoint.returning import ArenalessSession
 from onnxhybrid.endpoint.runs import Runs
 from onnxhybrid.endpoint.slices import Batch, Cutting, batch_of
 from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader
@@ -63,7 +63,7 @@ class ServedModel:
         rows, meant = batch_of(batch, name)
         cutting = Cutting.of(name, model, rows, meant=meant)
         inputs, outputs = _by_name(model.inputs), _by_name(model.outputs)
-        session = Session(given) if cutting else PoollessSession(given)  # slices bound the pool
+        session = Session(given) if cutting else ArenalessSession(given)  # slices bound the arena
         return cls(name, inputs, outputs, session, inside, flagged, cutting=cutting)
 
     def check(self, headers: Iterable[TensorHeader]) -> None:

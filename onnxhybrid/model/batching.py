@@ -55,7 +55,7 @@ def cut_problem(
         return None
     told = f"batch is {slices.rows}" if slices.rows else f"batch_bytes is {slices.bytes}"
     if form == "whole":
-        return f"{told}, and what {protocol} sends has no rows"
+        return f"{told}, and what {protocol} sends has no rows: leave it out"
     leading = _rows(inputs, whole)
     if leading == ():
         return f"{told}, and no input has a first size that is left open, as in ('n', 64)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from onnxhybrid.model.json_objects import object_of
 
 LONGEST = 31_536_000_000
 """Milliseconds that an answer may be kept for, a year."""
@@ -20,15 +20,9 @@ def cache_of(text: str) -> tuple[tuple[str, float | bool], ...]:
     """
     if not text:
         return ()
-    try:
-        pairs = json.loads(text, object_pairs_hook=lambda pairs: pairs, parse_constant=_refused)
-    except (ValueError, RecursionError):  # a stranger's text may be deep
-        pairs = None
-    if not text.lstrip().startswith("{") or not isinstance(pairs, list):
-        raise ValueError("attribute 'cache' is no JSON object")
-    given = dict(pairs)
-    if len(given) < len(pairs) or not given.keys() <= {"max_bytes", "ttl_ms", "rows"}:
-        raise ValueError("attribute 'cache' holds max_bytes, ttl_ms and rows, each once, and nothing else")
+    given = object_of("cache", text)
+    if not given.keys() <= {"max_bytes", "ttl_ms", "rows"}:
+        raise ValueError("attribute 'cache' holds max_bytes, ttl_ms and rows, and nothing else")
     values = {**_DEFAULTS, **given}
     most, ttl, rows = values["max_bytes"], values.get("ttl_ms"), values["rows"]
     if not _is_int(most) or not 0 < most < 2**64:
@@ -42,7 +36,3 @@ def cache_of(text: str) -> tuple[tuple[str, float | bool], ...]:
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _refused(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")

@@ -44,6 +44,9 @@ _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 _SCHEMELESS = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]+)?(?:[/?][^@]*)?")
 """A host, perhaps with a port and a path, and no login, which a message must not repeat."""
 
+_SEVERAL = re.compile(r"[^?]*(?:://[^/?]*,|,\s*[a-z]+://)")
+"""URLs with commas between, as an environment variable has them: a comma among the hosts, or before a scheme."""
+
 _FEW = 16  # a tensor with more strings is a vocabulary, not a setting
 
 
@@ -202,6 +205,8 @@ def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
     table = protocols()
     if protocol not in table:
         return "OH301", f"the protocol {protocol!r} is not known; there are {', '.join(table)}"
+    if _SEVERAL.match(endpoint):
+        return "OH301", 'the endpoint is several URLs: give a session a list of them, endpoints={"gpu": [url, …]}'
     found = library.endpoint(endpoint)
     schemes = table[protocol]["schemes"]
     if "problem" in found:
@@ -209,7 +214,7 @@ def endpoint_problem(protocol: str, endpoint: str) -> tuple[str, str] | None:
         return code, _spelled(endpoint, schemes) or f"the endpoint {found['problem']}"
     if found["scheme"] not in schemes:
         place = f"the endpoint at {found['host']!r}"
-        return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and {place} has another scheme"
+        return "OH301", f"{protocol} speaks {' and '.join(schemes)}, and {place} has the scheme {found['scheme']}"
     return None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, TypeGuard
+from typing import TypeGuard
+
+from onnxhybrid.model.json_objects import object_of
 
 LONGEST = 86_400_000
 """The longest fixed time in milliseconds, a day."""
@@ -19,7 +20,9 @@ def hedge_of(text: str) -> dict[str, float]:
     """
     if not text:
         return {}
-    given = _object(text)
+    given = object_of("hedge", text)
+    if not given.keys() <= set(_KEYS):
+        raise ValueError("attribute 'hedge' holds after or after_ms, and most, and nothing else")
     after, milliseconds, most = (given.get(key) for key in _KEYS)
     if not _is_number(most) or not 0 < most <= 1:
         raise ValueError(f"attribute 'hedge' has most {most!r}, no share above 0 and up to 1")
@@ -32,17 +35,6 @@ def hedge_of(text: str) -> dict[str, float]:
     if not isinstance(milliseconds, int) or isinstance(milliseconds, bool) or not 1 <= milliseconds <= LONGEST:
         raise ValueError(f"attribute 'hedge' has after_ms {milliseconds!r}, not from 1 to {LONGEST}")
     return {"after_ms": milliseconds, "most": most}
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        pairs: Any = json.loads(text, object_pairs_hook=list, parse_constant=str)
-    except (json.JSONDecodeError, RecursionError):  # a stranger's text may be deep
-        pairs = None
-    is_object = text.lstrip().startswith("{") and isinstance(pairs, list)
-    if not is_object or sorted(key for key, _ in pairs) != sorted({key for key, _ in pairs} & set(_KEYS)):
-        raise ValueError("attribute 'hedge' is no JSON object of after or after_ms, and most")
-    return dict(pairs)
 
 
 def _is_number(value: object) -> TypeGuard[float]:

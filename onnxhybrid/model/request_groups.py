@@ -5,12 +5,12 @@ The library has the tables of what no call may name, and checks a node when a se
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from onnxhybrid import library
+from onnxhybrid.model.json_objects import object_of
 from onnxhybrid.model.secret_texts import is_secret
 
 HEADERS = "headers"
@@ -112,7 +112,7 @@ def headers_of(values: Mapping[str, Any]) -> dict[str, HeaderValue]:
     Raises:
         ValueError: the attribute is no JSON object of texts and credentials.
     """
-    headers = _object(values, HEADERS)
+    headers = object_of(HEADERS, values.get(HEADERS))
     for value in headers.values():
         named = isinstance(value, dict) and set(value) == {"credential"} and isinstance(value["credential"], str)
         if not isinstance(value, str) and not named:
@@ -141,29 +141,8 @@ def problems(values: Mapping[str, Any], options: tuple[str, ...], protocol: str)
         if isinstance(value, str) and looks_secret(name, value):
             found.append(("OH306", f"the header {name!r} holds what looks like a secret; give it as oh.Credential"))
     for group in FIELDS:
-        names = (*_object(values, group), *given_at_run_time(options, group))
+        names = (*object_of(group, values.get(group)), *given_at_run_time(options, group))
         if names and group not in library.protocols()[protocol]["attributes"]:
             found.append(("OH301", f"{protocol} has no {group}"))
         found += [field_problem(protocol, group, name) for name in names]
     yield from (problem for problem in found if problem is not None)
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a name comes twice")
-    return dict(pairs)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _object(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    text = values.get(name, b"")
-    try:
-        parsed = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse) if text else {}
-    except (ValueError, TypeError, RecursionError):  # a stranger's text may be deep, or no text
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise ValueError(f"attribute {name!r} is no JSON object")
-    return parsed

@@ -25,7 +25,8 @@ def retarget(model: ModelProto, urls: Mapping[str, str]) -> None:
         ModelError: OH116, no call goes to one of the URLs; OH301 or OH303, a new one is no base URL for its calls.
     """
     if not isinstance(urls, Mapping) or not all(is_name(url) for pair in urls.items() for url in pair):
-        raise ModelError("OH116", "retarget takes a mapping such as {'http://127.0.0.1:8000': 'https://gpu.example'}")
+        takes = "retarget takes a mapping such as {'http://127.0.0.1:8000': 'https://gpu.example'}"
+        raise ModelError("OH116", f"{takes}; a name in place of a URL, and several URLs, are for oh.Endpoint")
     calls = [(node, RemoteSpec.of(node)) for node in _readable(model)]
     moved: dict[str, str] = {}
     endpoints = sorted({spec.endpoint for _, spec in calls} - {""})

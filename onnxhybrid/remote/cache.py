@@ -36,7 +36,7 @@ class Cache:
 
     def __post_init__(self) -> None:
         if not isinstance(self.max_bytes, int) or isinstance(self.max_bytes, bool) or not 0 < self.max_bytes < 2**63:
-            raise ModelError("OH304", f"max_bytes of a cache is an int from 1, not {self.max_bytes!r}")
+            raise ModelError("OH304", f"max_bytes of a cache is an int from 1 to 2**63 - 1, not {self.max_bytes!r}")
         if self.ttl is not None and (
             not isinstance(self.ttl, (int, float)) or isinstance(self.ttl, bool) or not 0 < self.ttl <= LONGEST / 1000
         ):
@@ -46,14 +46,15 @@ class Cache:
         if not isinstance(self.rows, bool):
             raise ModelError("OH304", f"rows of a cache is True or False, not {self.rows!r}")
 
+    @property
     def attribute(self) -> str:
-        """These as the node's attribute, JSON text."""
+        """This as the attribute of a node."""
         ttl = {} if self.ttl is None else {"ttl_ms": max(1, math.ceil(self.ttl * 1000))}
         return json.dumps({"max_bytes": self.max_bytes, **ttl, "rows": self.rows})
 
 
-def checked_cache(cache: object) -> None:
-    """Refuse what is no cache.
+def require_cache(cache: object) -> None:
+    """Refuse what is neither a cache nor None.
 
     Raises:
         ModelError: OH304, it is something else than an `oh.Cache` or None.

@@ -65,10 +65,10 @@ def hedge_problem(hedge: object, timeout: float, attempt_timeout: float | None) 
     if hedge is None:
         return None
     if not isinstance(hedge, Hedge):
-        return f"hedge is an oh.Hedge or None, not {hedge!r}"
+        return f"hedge is oh.Hedge(…) or None, not {hedge!r}"
     least = min(timeout, attempt_timeout or timeout)
     if hedge.seconds is not None and hedge.seconds >= least:
-        return f"hedge is after {hedge.after!r}, when a request has ended that may take {least:g} s: give less"
+        return f"hedge is after {hedge.after!r}, and a request ends after {least:g} s at the latest: give less"
     return None
 
 

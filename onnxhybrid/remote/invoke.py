@@ -20,7 +20,7 @@ from onnxhybrid.model.remote_spec import DOMAIN, FLAGS, INVOKE, OPTIONAL_INPUTS,
 from onnxhybrid.model.tensor_spec import Input, Shape, TensorSpec
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Auth, Credential, checked
-from onnxhybrid.remote.cache import Cache, checked_cache
+from onnxhybrid.remote.cache import Cache, require_cache
 from onnxhybrid.remote.groups import Headers, check_headers, checked_headers, header_inputs, headers_attribute
 from onnxhybrid.remote.hedge import Hedge, hedge_problem
 from onnxhybrid.remote.named_endpoint import Endpoint, asked_at
@@ -75,7 +75,7 @@ class CallSettings:
             raise ModelError("OH304", f"{said}, not {self.batch!r}")
         if problem := hedge_problem(self.hedge, self.timeout, self.attempt_timeout):
             raise ModelError("OH304", problem)
-        checked_cache(self.cache)
+        require_cache(self.cache)
         if self.on_error not in ("raise", "flag"):
             raise ModelError("OH304", f"on_error is 'raise' or 'flag', not {self.on_error!r}")
         if self.name is not None and not is_name(self.name):
@@ -109,7 +109,7 @@ class CallSettings:
             "retries": self.retries,
             **({} if self.batch is None else {BATCH: self.batch}),
             **({"hedge": self.hedge.attribute} if self.hedge else {}),
-            **({"cache": self.cache.attribute()} if self.cache else {}),
+            **({"cache": self.cache.attribute} if self.cache else {}),
             "on_error": self.on_error,
         }
 

@@ -27,8 +27,10 @@ def listed(given: object) -> dict[str, list[str]]:
         raise _unusable(f"endpoints is a mapping of names to URLs, not a {type(given).__name__}")
     for name in given:
         if not is_endpoint_name(name):
+            elsewhere = "; Model.retarget moves calls whose URL is in the file" if "://" in str(name) else ""
             raise _unusable(
                 "endpoints maps names to URLs; a name has 1 to 64 letters, digits, '_', '-' and '.', and is not 'token'"
+                + elsewhere
             )
     return {name: _urls(name, urls) for name, urls in given.items()}
 

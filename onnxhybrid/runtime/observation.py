@@ -31,12 +31,12 @@ class Observation:
     def __init__(self, scope: library.Scope) -> None:
         self._scope = scope
         self._waiting = library.events_waiting()
-        self.calls = True  # whether there is a remote node to observe
+        self.has_calls = True  # whether there is a remote node to observe
         instruments.watch(scope)
 
     def wish(self) -> str | None:
         """What `telemetry.wish` says, where there is anything to observe."""
-        return telemetry.wish() if self.calls and "opentelemetry" in sys.modules else None
+        return telemetry.wish() if self.has_calls and "opentelemetry" in sys.modules else None
 
     def run(
         self,

@@ -125,7 +125,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
             except Exception as problem:  # noqa: BLE001  # ONNX Runtime raises many kinds
                 raise translated(problem) from None
         self._compute = computation(self)
-        self._observation.calls = bool(self._scope.stats())
+        self._observation.has_calls = bool(self._scope.stats())
 
     def set_providers(
         self,

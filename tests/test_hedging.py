@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 
@@ -108,7 +109,7 @@ def test_a_time_after_which_no_request_is_under_way_is_told_when_the_node_is_bui
     ["0.95", "[]", "{", "{}", '{"after": 0.9}', '{"most": 0.1}',
      *(json.dumps({"most": 0.1, **wrong}) for wrong in WRONG),
      '{"after": 0.9, "most": NaN}', '{"after": 1e999, "most": 1}', '{"after": 0.9, "most": 0.1, "most": 0.1}',
-     '[["after", 0.9], ["most", 0.1]]', "[" * 100_000, 1, 0.5],
+     '[["after", 0.9], ["most", 0.1]]', "[0.9, null, 0.1]", "[" * 100_000, 1, 0.5],
     ids=lambda text: str(text)[:30],
 )  # fmt: skip
 def test_a_file_that_says_what_cannot_be_is_refused_by_validate_and_session_alike(text: object) -> None:
@@ -131,6 +132,60 @@ def test_a_request_that_takes_long_is_overtaken_counted_and_given_up() -> None:
         [stats] = session.stats().values()
     assert (len(server.requests), stats.calls, stats.hedges, stats.retries) == (3, 2, 1, 0)
     assert server.requests[1] == server.requests[2]
+
+
+USELESS = {
+    "a page": b"<html>",
+    "half of one": b'{"outputs": [{"nam',
+    "an error": b'{"error": "the model is not loaded"}',
+    "another type": reply(datatype="INT64", data=[1, 2, 3, 4]),
+    "another size": reply(shape=[2, 1], data=[1.0, 2.0]),
+    "fewer rows": reply(shape=[1, 2], data=[1.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("batch", [None, 1], ids=["whole", "in slices"])
+@pytest.mark.parametrize("useless", USELESS)
+def test_an_answer_that_no_call_can_use_does_not_win(useless: str, batch: int | None) -> None:
+    body = reply() if batch and useless == "fewer rows" else USELESS[useless]  # more rows than a slice has
+    has_come = threading.Event()
+
+    def at_once(connection: socket.socket, request: bytes) -> None:
+        answer(body, more="connection: close\r\n")(connection, request)
+        assert connection.recv(1) == b""  # it was read
+        has_come.set()
+
+    def at_last(connection: socket.socket, request: bytes) -> None:
+        assert has_come.wait(10)
+        answer(reply(shape=[1, 2], data=[1.0, 2.0]) if batch else reply())(connection, request)
+
+    with raw_server(at_last) as first, raw_server(at_once) as second:
+        model = adder(oh.Endpoint("gpu"), hedge=oh.Hedge("20ms", most=1.0), timeout=20.0, batch=batch)
+        session = oh.Session(model, endpoints={"gpu": [first.url, second.url]})
+        assert session.run(None, {"x": X})[0].tolist() == ([[1, 2]] * 2 if batch else [[1, 2], [3, 4]])
+    assert len(second.requests) >= 1
+
+
+def test_a_request_that_is_refused_before_it_is_sent_allows_of_no_second_one() -> None:
+    has_second = threading.Event()
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        if len(server.requests) > 1:
+            has_second.set()
+        assert not has_second.wait(0.3)
+        answer(b'{"choices": [{"message": {"content": "hi"}}]}')(connection, request)
+
+    with raw_server(behave) as server:
+        model = oh.remote.openai_chat(
+            oh.Input("model"), url=server.url, auth=None, retries=0, hedge=oh.Hedge("1ms", most=0.5)
+        )
+        session = oh.Session(model, policy=oh.Policy(budget={"cost": 1.0, "price": {"known": 0.1}}))
+        prompt = np.array(["a"], object)
+        for _ in range(20):
+            with pytest.raises(oh.PolicyDenied, match="OH522"):
+                session.run(None, {"model": np.array(["another"], object), "prompt": prompt})
+        session.run(None, {"model": np.array(["known"], object), "prompt": prompt})
+    assert len(server.requests) == 1
 
 
 def test_a_call_that_overlaps_is_hedged_as_well() -> None:

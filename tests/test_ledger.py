@@ -98,6 +98,57 @@ def test_what_an_answer_cost_is_in_the_file_when_the_run_is_over(ledger: Path) -
             session.run(None, {"prompt": np.array(["a"])})
 
 
+def test_what_was_set_aside_before_a_ledger_was_replaced_is_not_taken_from_what_others_spent_since(
+    ledger: Path,
+) -> None:
+    body = {"choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": 10, "completion_tokens": 0}}
+    has_come, go_on = threading.Event(), threading.Event()
+
+    def when_told(connection: socket.socket, request: bytes) -> None:
+        has_come.set()
+        assert go_on.wait(10)
+        answer(json.dumps(body).encode())(connection, request)
+
+    price = {"m": {"input_token": 1.0, "output_token": 1.0}}
+    policy = oh.Policy(budget={"cost": 1000.0, "price": price, "ledger": ledger})
+    with raw_server(when_told) as slow, raw_server(answer(json.dumps(body).encode())) as fast:
+        models = [
+            oh.remote.openai_chat("m", url=server.url, auth=None, retries=0, max_tokens=100) for server in (slow, fast)
+        ]
+        before = oh.Session(models[0], policy=policy)
+        future = before.submit(None, {"prompt": np.array(["a"])})
+        assert has_come.wait(10)
+        assert spent(ledger)["cost_billionths"] == 100_000_000_000
+        ledger.unlink()
+        oh.Session(models[1], policy=policy).run(None, {"prompt": np.array(["a"])})
+        go_on.set()
+        future.result(10)
+    assert spent(ledger)["cost_billionths"] == 20_000_000_000
+
+
+FULL = """
+    import resource, signal, sys
+    import onnxhybrid as oh
+    from tests.remotes import adder
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    try:
+        oh.Session(adder("http://127.0.0.1:9"), policy=oh.Policy(budget={"ledger": sys.argv[1]}))
+    except oh.Error as error:
+        print(error.code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files there have no such limit")
+@pytest.mark.parametrize("most", [0, 100, 700])
+def test_a_disk_that_is_full_leaves_nothing_that_is_in_the_way_once_there_is_room(ledger: Path, most: int) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(FULL), str(ledger), str(most)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "OH581\n"
+    assert list(ledger.parent.iterdir()) == []
+    opened("http://127.0.0.1:9", ledger)
+
+
 def test_a_repeat_at_another_server_is_one_more_call_and_is_not_sent_where_there_is_none_left(ledger: Path) -> None:
     busy = answer(b'{"error": "busy"}', status="503 Service Unavailable", more="retry-after-ms: 1\r\n")
     with raw_server(busy) as first, raw_server(answer(reply())) as second:

@@ -29,7 +29,8 @@ impl Call {
             return Ok(Requests::None);
         }
         let Some(cut) = self.cut(tensors, asked)? else {
-            return self.in_form(deadline, || self.protocol.request(tensors, asked)).map(Requests::One);
+            let request = self.in_form(deadline, || self.protocol.request(tensors, asked))?;
+            return Ok(Requests::One(request, None));
         };
         let slices = Slices { tensors, cut, asked: asked.clone(), headers: HeaderMap::new() };
         // Such services are paid by the row: of rows that cannot all be sent, none is.
@@ -112,7 +113,10 @@ impl Call {
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
         let request = self.slice(index, slices, limits.deadline)?;
-        let answer = self.one(&request, limits, invocation).await;
+        let rows = slices.cut.range(index).len();
+        let asked = || Asked { rows, ..slices.asked.clone() };
+        let fitting = self.hedging.is_some().then(|| self.fitting_slice(asked()));
+        let answer = self.one(&request, fitting.as_ref(), limits, invocation).await;
         answer.map(Response::detached).map_err(|problem| slices.cut.problem(index, problem))
     }
 
@@ -135,7 +139,7 @@ impl Call {
     }
 
     /// The outputs of one request, if they have as many rows as it had.
-    fn whole(&self, outputs: Vec<OutputTensor>, rows: usize) -> Result<Vec<OutputTensor>, Problem> {
+    pub(super) fn whole(&self, outputs: Vec<OutputTensor>, rows: usize) -> Result<Vec<OutputTensor>, Problem> {
         let unfit = |output: &OutputTensor| output.shape.first().is_none_or(|size| usize::try_from(*size) != Ok(rows));
         match outputs.iter().position(unfit) {
             Some(index) if self.node.protocol.batch != Batch::Row => {

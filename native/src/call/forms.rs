@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 
 use super::Call;
 use super::prepared::Invocation;
+use super::requests::Fitting;
 use crate::failure::{Code, Problem};
 use crate::protocol::spec::Forms;
 use crate::run::bounds::{self, Beyond};
@@ -60,17 +61,18 @@ impl Call {
     pub(super) async fn one(
         &self,
         request: &Request<'_>,
+        fitting: Option<&Fitting>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
-        let outcome = self.exchanged(request, limits, invocation).await;
+        let outcome = self.exchanged(request, fitting, limits, invocation).await;
         let Some(forms) = self.protocol.forms() else { return outcome };
         if self.form(forms) == Some(Form::Bytes) || forms.form(request) == Form::Json {
             return outcome;
         }
         match outcome {
             Err(problem) if may_be_of_the_form(&problem) => {
-                self.again(forms, request, problem, limits, invocation).await
+                self.again(forms, (request, fitting), problem, limits, invocation).await
             }
             Ok(response) => {
                 self.learn(Form::Bytes);
@@ -83,10 +85,11 @@ impl Call {
     async fn exchanged(
         &self,
         request: &Request<'_>,
+        fitting: Option<&Fitting>,
         limits: &Limits,
         invocation: &Invocation,
     ) -> Result<Response, Problem> {
-        let response = self.sent(request, limits, &invocation.tally).await?;
+        let response = self.sent(request, fitting, limits, &invocation.tally).await?;
         self.protocol.check(&response)?;
         invocation.tally.succeeded();
         Ok(response)
@@ -96,7 +99,7 @@ impl Call {
     async fn again(
         &self,
         forms: &dyn Forms,
-        request: &Request<'_>,
+        (request, fitting): (&Request<'_>, Option<&Fitting>),
         refusal: Problem,
         limits: &Limits,
         invocation: &Invocation,
@@ -115,7 +118,7 @@ impl Call {
         }
         let plain = self.made(limits.deadline, || forms.to_json(request));
         let outcome = match plain {
-            Ok(plain) => self.exchanged(&plain, limits, invocation).await,
+            Ok(plain) => self.exchanged(&plain, fitting, limits, invocation).await,
             Err(problem) => Err(problem),
         };
         match outcome {

@@ -229,7 +229,9 @@ impl Call {
         headers::set(of_each, headers);
         match requests {
             Requests::None => Ok(Vec::new()),
-            Requests::One(request) => Ok(vec![self.one(&request, limits, invocation).await?]),
+            Requests::One(request, fitting) => {
+                Ok(vec![self.one(&request, fitting.as_deref(), limits, invocation).await?])
+            }
             // Apart from the future of one request, which would be the larger for it.
             Requests::Slices(slices) => Box::pin(self.all(&slices, limits, invocation)).await,
         }

@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::Call;
 use super::prepared::{Expected, Invocation};
-use super::requests::Requests;
+use super::requests::{Fitting, Requests};
 use super::secrets::token_secret;
 use crate::failure::Problem;
 use crate::protocol::{Asked, headers};
@@ -73,6 +73,9 @@ impl Call {
         let mut requests = self.requests(tensors, &asked, deadline)?;
         requests.headers().into_iter().for_each(|own| headers::set(own, &headers));
         let cut = requests.cut();
+        if let (Some(_), Requests::One(_, fitting)) = (&self.hedging, &mut requests) {
+            *fitting = Some(Box::new(Fitting { asked: asked.clone(), sizes: sizes.clone(), is_slice: false }));
+        }
         Ok((requests, Expected { sizes, asked, cut }))
     }
 }

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use crate::failure::Problem;
 use crate::protocol::Asked;
 use crate::protocol::cutting::Slice;
+use crate::shape::Sizes;
 use crate::tensor::{InputTensor, OwnedTensor};
 use crate::transport::Request;
 
@@ -63,10 +64,19 @@ impl Cut {
 pub(super) enum Requests<'a> {
     /// None: the service takes no empty batch.
     None,
-    /// One, which carries all rows.
-    One(Request<'a>),
+    /// One, which carries all rows; with what its answer has to fit, where that decides between two.
+    One(Request<'a>, Option<Box<Fitting>>),
     /// One for each slice of the rows.
     Slices(Slices<'a>),
+}
+
+/// What the answer to one request has to fit.
+pub(super) struct Fitting {
+    pub(super) asked: Asked,
+    /// The sizes that the inputs give to names, as far as they are known.
+    pub(super) sizes: Sizes,
+    /// Whether it carries some rows of a batch, and its answer has to have as many.
+    pub(super) is_slice: bool,
 }
 
 /// Rows that are spread over several requests. Each is made when its turn comes, so that no more of them are in memory
@@ -84,7 +94,7 @@ impl<'a> Requests<'a> {
     pub(super) fn headers(&mut self) -> Option<&mut HeaderMap> {
         match self {
             Self::None => None,
-            Self::One(request) => Some(&mut request.headers),
+            Self::One(request, _) => Some(&mut request.headers),
             Self::Slices(slices) => Some(&mut slices.headers),
         }
     }
@@ -93,7 +103,7 @@ impl<'a> Requests<'a> {
     pub(super) fn cut(&self) -> Option<Cut> {
         match self {
             Self::Slices(slices) => Some(slices.cut.clone()),
-            Self::None | Self::One(_) => None,
+            Self::None | Self::One(..) => None,
         }
     }
 
@@ -101,7 +111,7 @@ impl<'a> Requests<'a> {
     pub(super) fn into_owned(self) -> (Requests<'static>, Vec<OwnedTensor>) {
         match self {
             Self::None => (Requests::None, Vec::new()),
-            Self::One(request) => (Requests::One(request.into_owned()), Vec::new()),
+            Self::One(request, fitting) => (Requests::One(request.into_owned(), fitting), Vec::new()),
             Self::Slices(Slices { tensors, cut, asked, headers }) => {
                 let owned = tensors.iter().map(InputTensor::owned).collect();
                 (Requests::Slices(Slices { tensors: &[], cut, asked, headers }), owned)

@@ -1,11 +1,16 @@
 //! A call to a server, or to one of several.
 
+use std::time::Instant;
+
 use super::Call;
 use super::prepared::Invocation;
+use super::requests::Fitting;
 use crate::failure::{Failure, Problem};
+use crate::protocol::Asked;
 use crate::session::credential::check_clear;
 use crate::session::hedging::Hedging;
 use crate::session::spoken::Form;
+use crate::shape::Sizes;
 use crate::transport::{Hedge, Limits, Peer, Request, Response, Tally, send};
 
 impl Call {
@@ -13,6 +18,7 @@ impl Call {
     pub(super) async fn sent(
         &self,
         request: &Request<'_>,
+        fitting: Option<&Fitting>,
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Problem> {
@@ -20,7 +26,7 @@ impl Call {
             (None, None) => send(&self.peer, request, limits, tally, None).await,
             // Apart from the future of a call to one server, which would be the larger for it.
             (Some(several), None) => Box::pin(several.send(request, limits, tally, None)).await,
-            (_, Some(hedging)) => Box::pin(self.hedged(hedging, request, limits, tally)).await,
+            (_, Some(hedging)) => Box::pin(self.hedged(hedging, (request, fitting), limits, tally)).await,
         }
     }
 
@@ -28,16 +34,34 @@ impl Call {
     async fn hedged(
         &self,
         hedging: &Hedging,
-        request: &Request<'_>,
+        (request, fitting): (&Request<'_>, Option<&Fitting>),
         limits: &Limits,
         tally: &Tally,
     ) -> Result<Response, Problem> {
         let counts = |response: &Response| self.protocol.check(response).is_ok();
-        let hedge = Hedge::new(hedging, &counts, limits, tally);
+        let wins = |response: &Response| {
+            counts(response) && fitting.is_none_or(|fitting| self.fits(fitting, response, limits.deadline))
+        };
+        let hedge = Hedge::new(hedging, (&counts, &wins), limits, tally);
         match &self.several {
             None => send(&self.peer, request, limits, tally, Some(&hedge)).await,
             Some(several) => several.send(request, limits, tally, Some(&hedge)).await,
         }
+    }
+
+    /// What the answer to a slice has to fit.
+    pub(super) fn fitting_slice(&self, asked: Asked) -> Fitting {
+        Fitting { asked, sizes: Sizes::unknown(self.node.shape_names), is_slice: true }
+    }
+
+    /// Whether an answer is one that the call can use, to the last value. It is read once more by the call.
+    fn fits(&self, fitting: &Fitting, response: &Response, deadline: Instant) -> bool {
+        let read = || {
+            let outputs = self.protocol.outputs(response, &fitting.asked)?;
+            let outputs = if fitting.is_slice { self.whole(outputs, fitting.asked.rows)? } else { outputs };
+            self.fit(&mut fitting.sizes.clone(), &outputs)
+        };
+        self.reading(deadline, read).is_ok()
     }
 
     /// Sends another request to the server that the call's last one went to.

@@ -45,8 +45,11 @@ impl Rule {
         if text.is_empty() {
             return Ok(None);
         }
-        let unreadable = |_| malformed("hedge is no JSON object of after or after_ms, and most");
-        let Written { after, after_ms, most } = serde_json::from_str(text).map_err(unreadable)?;
+        let unreadable = || malformed("hedge is no JSON object of after or after_ms, and most");
+        if !text.trim_start().starts_with('{') {
+            return Err(unreadable()); // the values alone, in their order, would be read as well
+        }
+        let Written { after, after_ms, most } = serde_json::from_str(text).map_err(|_| unreadable())?;
         let after = match (after, after_ms) {
             (Some(_), Some(_)) | (None, None) => return Err(malformed("hedge has one of after and after_ms")),
             (_, Some(milliseconds)) if !(1..=LONGEST).contains(&milliseconds) => {
@@ -173,6 +176,7 @@ mod tests {
         for text in [
             "0.95",
             "[]",
+            "[0.95, null, 0.05]",
             "{",
             "{}",
             r#"{"most": 0.1}"#,

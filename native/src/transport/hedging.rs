@@ -5,6 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -17,13 +18,15 @@ use crate::session::hedging::Hedging;
 
 type Outcome = Result<Response, Trouble>;
 
-/// Whether an answer is one that a call can use.
-type Counts<'a> = &'a (dyn Fn(&Response) -> bool + Sync);
+/// Whether an answer is a success, and whether one of two is one that a call can use, which takes the time to read it.
+pub type Counts<'a> = &'a (dyn Fn(&Response) -> bool + Sync);
 
 /// How one request is hedged, its repeats included.
 pub struct Hedge<'a> {
     hedging: &'a Hedging,
     counts: Counts<'a>,
+    wins: Counts<'a>,
+    is_counted: AtomicBool,
     pub(super) limits: &'a Limits,
     pub(super) tally: &'a Tally,
 }
@@ -36,10 +39,14 @@ pub(super) enum Which {
 }
 
 impl<'a> Hedge<'a> {
-    /// Of a request that is about to be sent; an answer is one that `counts`.
-    pub fn new(hedging: &'a Hedging, counts: Counts<'a>, limits: &'a Limits, tally: &'a Tally) -> Self {
-        hedging.count();
-        Self { hedging, counts, limits, tally }
+    /// Of a request that is going to be sent; an answer is a success where it `counts`, and that of the call if it `wins`.
+    pub fn new(
+        hedging: &'a Hedging,
+        (counts, wins): (Counts<'a>, Counts<'a>),
+        limits: &'a Limits,
+        tally: &'a Tally,
+    ) -> Self {
+        Self { hedging, counts, wins, is_counted: AtomicBool::new(false), limits, tally }
     }
 
     /// The outcome of `first`, or of what `second` sends where that takes long; `None` of it is that nothing is sent.
@@ -50,6 +57,9 @@ impl<'a> Hedge<'a> {
         first: impl Future<Output = Outcome>,
         second: impl FnOnce() -> Option<S>,
     ) -> (Outcome, Which) {
+        if !self.is_counted.swap(true, Ordering::Relaxed) {
+            self.hedging.count(); // only now, since one that is refused allows of no other
+        }
         let started = Instant::now();
         let mut first = pin!(first);
         let alone = match self.patience(first.as_mut()).await {
@@ -59,7 +69,7 @@ impl<'a> Hedge<'a> {
                 None => first.await,
             },
         };
-        if self.is_answer(&alone) {
+        if alone.as_ref().is_ok_and(self.counts) {
             self.hedging.took(started.elapsed());
         }
         (alone, Which::First)
@@ -130,7 +140,7 @@ impl<'a> Hedge<'a> {
     }
 
     fn is_answer(&self, outcome: &Outcome) -> bool {
-        outcome.as_ref().is_ok_and(self.counts)
+        outcome.as_ref().is_ok_and(self.wins)
     }
 }
 

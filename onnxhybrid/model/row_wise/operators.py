@@ -108,8 +108,12 @@ def _image(node: NodeProto, tensors: Tensors) -> Found:
 
 def _normalization(node: NodeProto, tensors: Tensors) -> Found:
     rows = tensors.single(node)
-    flat = rows is None or axis_of(node, -1, len(rows.shape)) <= rows.axis
-    return () if flat or rows is None else [rows]
+    if rows is None or (axis := axis_of(node, -1, len(rows.shape))) <= rows.axis:
+        return ()
+    scales = [tensors.alike[name] for name in node.input[1:] if name]
+    # One with further axes may hold other values for each row.
+    fit = all(shape is not None and len(shape) <= len(rows.shape) - axis for shape in scales)
+    return [rows] if fit else ()
 
 
 def _batch_normalization(node: NodeProto, tensors: Tensors) -> Found:
@@ -120,7 +124,10 @@ def _batch_normalization(node: NodeProto, tensors: Tensors) -> Found:
 
 def _flatten(node: NodeProto, tensors: Tensors) -> Found:
     rows = tensors.single(node)
-    if rows is None or rows.axis or len(rows.shape) < 1 or axis_of(node, 1, len(rows.shape) + 1) != 1:
+    if rows is None or rows.axis:
+        return ()
+    # -1 is the last axis, and not the place behind it, which the rank alone names.
+    if attribute_of(node, "axis", 1) not in {1, *range(1 - len(rows.shape), 0)[:1]}:
         return ()
     sizes = rows.shape[1:]
     return [Rows(0, (None, None if None in sizes else prod(size for size in sizes if size is not None)))]

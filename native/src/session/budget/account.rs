@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::Budget;
-use super::ledger::Later;
+use super::ledger::{Era, Later};
 use super::money::Nanos;
 use super::price::Price;
 use super::purse::Waiting;
@@ -35,6 +35,8 @@ pub struct Account {
     budget: Option<Arc<Budget>>,
     /// The price of each of its requests, once it is known which model they ask for.
     price: OnceLock<Price>,
+    /// In which ledger its first request was paid: what is set aside in that one is given back there alone.
+    era: OnceLock<Era>,
     spent: AtomicU64,
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
@@ -45,7 +47,7 @@ impl Account {
     pub fn new(budget: Option<&Arc<Budget>>) -> Self {
         let budget = budget.cloned();
         let (spent, input_tokens, output_tokens) = Default::default();
-        Self { budget, price: OnceLock::new(), spent, input_tokens, output_tokens }
+        Self { budget, price: OnceLock::new(), era: OnceLock::new(), spent, input_tokens, output_tokens }
     }
 
     /// Sets the price of each request: that of the model that they ask for by one of these names.
@@ -66,7 +68,8 @@ impl Account {
             return Ok(None);
         };
         Ok(Some(Box::pin(async move {
-            waiting.await?;
+            let era = waiting.await?;
+            let _ = self.era.set(era);
             add(&self.spent, cost);
             Ok(())
         })))
@@ -75,7 +78,7 @@ impl Account {
     /// Counts bytes of an answer.
     pub fn received(&self, bytes: u64) {
         if let Some(budget) = &self.budget {
-            budget.purse.later(Later { bytes, ..Later::default() });
+            budget.purse.later(Later { bytes, ..Later::default() }, self.era());
         }
     }
 
@@ -89,9 +92,13 @@ impl Account {
             add(&self.output_tokens, tokens.output);
             add(&self.spent, cost);
             self.spent.fetch_sub(aside, Ordering::Relaxed);
-            budget.purse.later(Later { bytes: 0, cost, aside });
+            budget.purse.later(Later { bytes: 0, cost, aside }, self.era());
         }
         budget.purse.settle(deadline.min(Instant::now() + SETTLING))
+    }
+
+    fn era(&self) -> Era {
+        self.era.get().copied().unwrap_or_default()
     }
 
     /// Whether what its requests cost is told by their answers.

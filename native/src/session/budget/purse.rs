@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::ledger::{Later, Ledger};
+use super::ledger::{Era, Later, Ledger};
 use super::limits::{Limits, Spent};
 use super::money::Nanos;
 use crate::failure::Problem;
@@ -40,7 +40,7 @@ impl Purse {
         cost: Nanos,
         bytes: u64,
         deadline: Instant,
-    ) -> Result<Option<Waiting<'_, Result<(), Problem>>>, Problem> {
+    ) -> Result<Option<Waiting<'_, Result<Era, Problem>>>, Problem> {
         let ledger = match self {
             Self::Own(spent) => {
                 let mut spent = lock(spent);
@@ -58,14 +58,14 @@ impl Purse {
         Ok(Some(Box::pin(async move { ledger.change(deadline, &change).await })))
     }
 
-    /// Spends what answers came to, which were let through before.
-    pub(super) fn later(&self, later: Later) {
+    /// Spends what answers came to, which were let through before, where there is a ledger in that `era`.
+    pub(super) fn later(&self, later: Later, era: Era) {
         match self {
             Self::Own(spent) => {
                 let mut spent = lock(spent);
                 *spent = later.added_to(*spent);
             }
-            Self::Shared(ledger) => ledger.later(later),
+            Self::Shared(ledger) => ledger.later(later, era),
         }
     }
 

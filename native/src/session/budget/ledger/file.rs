@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::super::limits::Spent;
 use super::record::{HEAD, PART, Record, SIZE, blank, head};
@@ -20,9 +21,30 @@ pub(super) enum Unheld {
     Unfit(String),
 }
 
+/// Which file a ledger is: another one in its place has another, also where it got the same number on the disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Identity {
+    created: Option<SystemTime>,
+    number: Option<(u64, u64)>,
+}
+
+impl Identity {
+    fn of(metadata: &fs::Metadata) -> Self {
+        #[cfg(unix)]
+        let number = {
+            use std::os::unix::fs::MetadataExt;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        #[cfg(not(unix))]
+        let number = None;
+        Self { created: metadata.created().ok(), number }
+    }
+}
+
 /// A ledger that nobody else reads or writes meanwhile.
 pub(super) struct Held {
     file: File,
+    identity: Identity,
     latest: Record,
     /// Which part the latest is not in.
     free: usize,
@@ -32,14 +54,14 @@ pub(super) struct Held {
 /// a child, as one on an open file would be.
 pub(super) fn hold(path: &Path) -> Result<Held, Unheld> {
     let file = open(OpenOptions::new().read(true).write(true), path)?;
-    let length = file.metadata().map_err(unreadable)?.len();
+    let metadata = file.metadata().map_err(unreadable)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(Unheld::Locked),
         Err(TryLockError::Error(error)) => return Err(Unheld::Unfit(format!("cannot be locked: {error}"))),
     }
-    let mut held = Held { file, latest: Record::default(), free: 0 };
-    held.read(length)?;
+    let mut held = Held { file, identity: Identity::of(&metadata), latest: Record::default(), free: 0 };
+    held.read(metadata.len())?;
     Ok(held)
 }
 
@@ -49,6 +71,11 @@ impl Held {
         self.latest.spent
     }
 
+    /// Which file it is, and how often it was written.
+    pub(super) fn place(&self) -> (Identity, u64) {
+        (self.identity, self.latest.number)
+    }
+
     /// Says what was spent, in the place of what was said before the last time.
     pub(super) fn keep(&mut self, spent: Spent) -> Result<(), Unheld> {
         let record = Record { number: self.latest.number.saturating_add(1), spent };
@@ -56,7 +83,9 @@ impl Held {
             self.file.seek(SeekFrom::Start((PART * (1 + self.free)) as u64))?;
             self.file.write_all(&record.write())
         };
-        write().map_err(|error| Unheld::Unfit(format!("cannot be written: {error}")))
+        write().map_err(|error| Unheld::Unfit(format!("cannot be written: {error}")))?;
+        self.latest = record;
+        Ok(())
     }
 
     fn read(&mut self, length: u64) -> Result<(), Unheld> {
@@ -108,10 +137,10 @@ pub(super) fn create(path: &Path) -> Result<(), Unheld> {
     }
 }
 
+/// Makes a file; of one that cannot be written whole, as on a full disk, nothing is left.
 fn write_blank(path: &Path) -> io::Result<()> {
     let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
-    file.write_all(&blank())?;
-    file.sync_all()
+    file.write_all(&blank()).and_then(|()| file.sync_all()).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
 /// A name beside `path` that nobody else uses.

@@ -17,7 +17,7 @@ use super::money::Nanos;
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::run::forks::PerProcess;
-use file::Unheld;
+use file::{Held, Identity, Unheld};
 
 /// How long a session that opens waits for a ledger that somebody holds.
 const OPENING: Duration = Duration::from_secs(5);
@@ -47,6 +47,24 @@ struct State {
     later: Later,
     /// What stood there last.
     seen: Spent,
+    /// In which file, and how often that had been written.
+    place: Option<(Identity, u64)>,
+    era: Era,
+}
+
+/// How many ledgers were put in the place of the first.
+pub(super) type Era = u64;
+
+impl State {
+    /// Takes note of which file is held. What was set aside in the one before it is not in this one, to be given back.
+    fn meet(&mut self, held: &Held) {
+        let (identity, number) = held.place();
+        if self.place.is_some_and(|(known, written)| known != identity || number < written) {
+            self.era += 1;
+            self.later.aside = 0;
+        }
+        self.place = Some((identity, number));
+    }
 }
 
 /// What answers came to.
@@ -85,7 +103,10 @@ impl Ledger {
         loop {
             let unheld = match file::hold(path) {
                 Ok(held) => {
-                    lock(&ledger.state).seen = held.spent();
+                    let mut state = lock(&ledger.state);
+                    state.meet(&held);
+                    state.seen = held.spent();
+                    drop(state);
                     return Ok(ledger);
                 }
                 Err(unheld) => unheld,
@@ -99,13 +120,14 @@ impl Ledger {
         }
     }
 
-    /// Writes down what `change` makes of what was spent, before `deadline`.
-    pub(super) async fn change(&self, deadline: Instant, change: Change<'_>) -> Result<(), Problem> {
+    /// Writes down what `change` makes of what was spent, before `deadline`; gives the era of the ledger in which it stands.
+    pub(super) async fn change(&self, deadline: Instant, change: Change<'_>) -> Result<Era, Problem> {
         let mut longest = Duration::from_millis(1);
         let end = deadline - MARGIN.min(deadline.saturating_duration_since(Instant::now()) / 8);
-        for tries in 0u32.. {
+        let mut tries = 0;
+        loop {
             match self.try_change(change)? {
-                Some(_) => break,
+                Some((_, era)) => return Ok(era),
                 None if tries < SPINS => thread::yield_now(),
                 None => {
                     let pause = pause(longest);
@@ -116,8 +138,8 @@ impl Ledger {
                     longest = PAUSE.min(longest * 2);
                 }
             }
+            tries += 1;
         }
-        Ok(())
     }
 
     /// Where it is.
@@ -125,9 +147,12 @@ impl Ledger {
         &self.path
     }
 
-    /// Keeps what answers came to, until the next time that the file is held.
-    pub(super) fn later(&self, later: Later) {
-        lock(&self.state).later.add(later);
+    /// Keeps what answers came to, until the next time that the file is held. What was set aside for them in the ledger of
+    /// another era is not given back: it is not in this one.
+    pub(super) fn later(&self, later: Later, era: Era) {
+        let mut state = lock(&self.state);
+        let aside = if era == state.era { later.aside } else { 0 };
+        state.later.add(Later { aside, ..later });
     }
 
     /// Writes down what answers came to, if there is anything and the file is not held at the moment.
@@ -146,7 +171,7 @@ impl Ledger {
     fn now(&self) -> Option<Spent> {
         for _ in 0..SPINS {
             match self.try_change(&Ok) {
-                Ok(Some(spent)) => return Some(spent),
+                Ok(Some((spent, _))) => return Some(spent),
                 Ok(None) => thread::yield_now(),
                 Err(_) => return None,
             }
@@ -155,21 +180,22 @@ impl Ledger {
     }
 
     /// One try; `None` where somebody else holds the file. No process is forked meanwhile, whose child would hold it, too.
-    fn try_change(&self, change: Change) -> Result<Option<Spent>, Problem> {
+    fn try_change(&self, change: Change) -> Result<Option<(Spent, Era)>, Problem> {
         let mut state = lock(&self.state);
         let mut held = match file::hold(&self.path) {
             Ok(held) => held,
             Err(Unheld::Locked) => return Ok(None),
             Err(unheld) => return Err(running(&self.path, &unheld)),
         };
+        state.meet(&held);
         let known = state.later.added_to(held.spent());
         let outcome = change(known);
         let spent = *outcome.as_ref().unwrap_or(&known);
         if spent != held.spent() {
             held.keep(spent).map_err(|unheld| running(&self.path, &unheld))?;
         }
-        *state = State { later: Later::default(), seen: spent };
-        outcome.map(Some)
+        *state = State { later: Later::default(), seen: spent, place: Some(held.place()), era: state.era };
+        outcome.map(|spent| Some((spent, state.era)))
     }
 }
 

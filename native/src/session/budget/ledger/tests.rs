@@ -41,7 +41,7 @@ fn call(ledger: &Ledger, most: u64, patience: u64) -> Result<(), Code> {
         false => Err(Problem::new(Code::Budget, "")),
     };
     let outcome = block_on(in_millis(60_000), ledger.change(in_millis(patience), &change));
-    outcome.unwrap().map_err(|problem| problem.code)
+    outcome.unwrap().map(drop).map_err(|problem| problem.code)
 }
 
 fn opened(path: &Path) -> Result<Ledger, Code> {
@@ -82,12 +82,12 @@ fn what_came_later_is_written_by_whoever_comes_next_and_by_the_last_to_leave() {
     let folder = Folder::new();
     let ledger = opened(&folder.ledger()).unwrap();
     call(&ledger, 9, 1000).unwrap();
-    ledger.later(Later { bytes: 5, cost: 7, aside: 0 });
-    ledger.later(Later { bytes: 1, cost: 0, aside: 3 });
+    ledger.later(Later { bytes: 5, cost: 7, aside: 0 }, 0);
+    ledger.later(Later { bytes: 1, cost: 0, aside: 3 }, 0);
     assert_eq!(opened(&folder.ledger()).unwrap().spent(), Spent { calls: 1, bytes: 0, cost: 0 });
     assert_eq!(call(&ledger, 1, 1000), Err(Code::Budget)); // also where it is refused
     assert_eq!(opened(&folder.ledger()).unwrap().spent(), Spent { calls: 1, bytes: 6, cost: 4 });
-    ledger.later(Later { bytes: u64::MAX, cost: u64::MAX, aside: 0 });
+    ledger.later(Later { bytes: u64::MAX, cost: u64::MAX, aside: 0 }, 0);
     drop(ledger);
     assert_eq!(opened(&folder.ledger()).unwrap().spent(), Spent { calls: 1, bytes: u64::MAX, cost: u64::MAX });
 }
@@ -139,6 +139,28 @@ fn a_ledger_that_is_gone_or_damaged_refuses_the_request() {
     assert_eq!(ledger.spent().calls, 1);
     let anew = opened(&path).unwrap();
     assert_eq!((call(&ledger, 9, 1000), anew.spent().calls), (Ok(()), 1));
+}
+
+#[test]
+fn what_was_set_aside_in_a_ledger_that_was_replaced_is_not_taken_from_the_new_one() {
+    let folder = Folder::new();
+    let path = folder.ledger();
+    let spend = |ledger: &Ledger, cost: u64| {
+        let change = |spent: Spent| Ok(Spent { cost: spent.cost + cost, ..spent });
+        block_on(in_millis(60_000), ledger.change(in_millis(1000), &change)).unwrap().unwrap()
+    };
+    let ledger = opened(&path).unwrap();
+    let era = spend(&ledger, 100);
+    ledger.later(Later { bytes: 0, cost: 1, aside: 50 }, era); // not written before the file is another
+    fs::remove_file(&path).unwrap();
+    let anew = opened(&path).unwrap();
+    spend(&anew, 10);
+    assert_eq!(ledger.spent().cost, 11);
+    ledger.later(Later { bytes: 0, cost: 2, aside: 50 }, era);
+    assert_eq!(ledger.spent().cost, 13);
+    let era = spend(&ledger, 100);
+    ledger.later(Later { bytes: 0, cost: 0, aside: 100 }, era);
+    assert_eq!((ledger.spent().cost, anew.spent().cost), (13, 13));
 }
 
 #[cfg(unix)]

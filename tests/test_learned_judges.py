@@ -448,7 +448,6 @@ def test_it_must_be_clear_what_holds_the_probabilities() -> None:
         {"image": np.array([["a"] * 22] * 9, object)},
         {"image": np.ones((9, 22), np.float32), "more": np.ones(8)},
         {"image": np.float32(1)},
-        {"image": np.ones((9, 22), np.float32), "label": np.ones(9, np.int64)},
         np.full((9, 22), NAN, np.float32),
         [],
         5,
@@ -457,6 +456,12 @@ def test_it_must_be_clear_what_holds_the_probabilities() -> None:
 )
 def test_data_that_do_not_fit_local_are_refused(data: Any) -> None:
     _refused("OH621", local(), data, np.ones(9, bool))
+
+
+def test_answers_of_two_models_are_not_mixed() -> None:
+    images, labels = digits()
+    data = {"image": images[FIT], "probabilities": run(local(), {"image": images[FIT]})["probabilities"]}
+    _refused("OH621", local(), data, labels[FIT])
 
 
 def test_what_is_no_model_is_refused() -> None:

@@ -304,10 +304,12 @@ def test_the_rows_of_a_fit_are_known_again_in_any_order_and_company() -> None:
     images = digits()[0]
     hybrid = oh.cascade(local(), remote(), accept=oh.judge.learned(scorer()) >= 0.8)
     assert fitted_share(hybrid, {"image": images[FIT][::-1]}) == 1
-    assert fitted_share(hybrid, {"image": images}) == 1
+    assert fitted_share(hybrid, {"image": images, "more": images[:5]}) == 1
     assert fitted_share(hybrid, {"image": images[TEST]}) == 0
     assert 0.2 < fitted_share(hybrid, {"image": images[600:950]}) < 0.8
     assert fitted_share(local(), {"image": images}) == 0
+    for broken in ("[", "[1]", '{"inputs": 5, "fitted_on": [3]}'):
+        assert fitted_share(local().with_metadata({"onnxhybrid.judge": broken}), {"image": images}) == 0
 
 
 def test_rows_are_given_as_local_is_fed_or_as_it_answers() -> None:

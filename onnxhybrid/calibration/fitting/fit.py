@@ -86,7 +86,7 @@ def fit_judge(local: Model, data: object, good: object, *, features: Sequence[st
     classes = classes_of(name, known[name])
     further = [further_of(each, known[each], tensors.dtypes[each]) for each in names[1:]]
     fit = _fitted(classes, further, known, said.at(finite))
-    return _scorer(*fit, classes, further, int(finite.sum()), sketch(row_hashes(tensors.fed)))
+    return _scorer(*fit, classes, further, int(finite.sum()), tensors.fed)
 
 
 def _names(name: str, features: Sequence[str]) -> list[str]:
@@ -164,10 +164,11 @@ def _scorer(
     classes: Classes,
     further: Sequence[Further],
     rows: int,
-    fitted_on: list[str],
+    fed: dict[str, Array],
 ) -> Scorer:
     used = further if candidate is not None else []
     function = function_of(classes, used, opinions, borders, candidate)
-    entry = json.dumps({"kind": choice.name, "rows": rows, "reason": choice.reason, "fitted_on": fitted_on})
+    known = {"inputs": sorted(fed), "fitted_on": sketch(row_hashes(fed))}
+    entry = json.dumps({"kind": choice.name, "rows": rows, "reason": choice.reason, **known})
     specs = (classes.spec, *(tensor.spec for tensor in used))
     return Scorer(choice.name, choice.reason, choice.shares, rows, Compiled(function, specs, entry))

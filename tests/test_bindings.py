@@ -67,6 +67,14 @@ def cascades(url: str) -> Iterator[tuple[str, oh.Model]]:
         yield f"cascade, {name}, all refused", model.bind(threshold=REFUSED)
 
 
+def learned(url: str) -> Iterator[tuple[str, oh.Model]]:
+    """A judge that was fitted: a row is good where its first number is large, which y tells as well as x."""
+    rows = np.random.default_rng(0).uniform(0, 8, (200, 3)).astype(np.float32)
+    scorer = oh.fit_judge(SMALL, rows, rows[:, 0] > 4, features=["x"])
+    assert scorer.kind != "max_probability"
+    yield "cascade, learned", oh.cascade(SMALL, remote(url), oh.judge.learned(scorer) >= 0.5, rows=True)
+
+
 def side_by_side(url: str) -> Iterator[tuple[str, oh.Model]]:
     cloud, other = remote(url), remote(url, "other")
     second = SMALL.rename({"x": "y", "y": "z"})
@@ -138,7 +146,9 @@ def blob(url: str) -> oh.Model:
 def files(url: str) -> dict[str, tuple[oh.Model, dict[str, Array]]]:
     """Every file that is run, and what it is fed."""
     plain = {
-        name: (model, {"x": X}) for group in (cascades, side_by_side, cuts, fallbacks) for name, model in group(url)
+        name: (model, {"x": X})
+        for group in (cascades, learned, side_by_side, cuts, fallbacks)
+        for name, model in group(url)
     }
     fed = {
         name: (model, {"x": X} | feeds if "x" not in feeds else feeds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +15,9 @@ from onnxhybrid.calibration.fitting.learning import learners, unjudged
 
 Array = npt.NDArray[Any]
 
-_REGULAR = 0.05  # the inverse strength of the logistic regression's regularisation, on standardised features
+_STRENGTHS = (0.02, 0.05, 0.2)
+"""The inverse strengths of the logistic regression's regularisation that are tried, on standardised features."""
+
 _TREES = 100
 _RATE = 0.05
 _DEPTH = 3
@@ -39,21 +43,24 @@ class Logistic:
         center: the mean of each feature.
         weights: of each feature less its mean.
         bias: the log odds of a mean row.
+        strength: the inverse strength of the regularisation.
     """
 
     center: Array
     weights: Array
     bias: float
+    strength: float
 
     @classmethod
-    def fitted(cls, features: Array, good: Array) -> Logistic:
+    def fitted(cls, features: Array, good: Array, strength: float) -> Logistic:
         """A fit on rows of both kinds."""
         center, deviation = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
         scale = np.where(deviation > 0, deviation, 1)
-        model = learners().LogisticRegression(C=_REGULAR, max_iter=2000)
+        model = learners().LogisticRegression(C=strength, max_iter=2000)
         with unjudged():
             model.fit((features - center) / scale, good)
-        return cls(center.astype(np.float32), (model.coef_[0] / scale).astype(np.float32), float(model.intercept_[0]))
+        weights = (model.coef_[0] / scale).astype(np.float32)
+        return cls(center.astype(np.float32), weights, float(model.intercept_[0]), strength)
 
     def logits(self, features: Array) -> Array:
         """The log odds of a good row."""
@@ -144,5 +151,11 @@ def _joined(arrays: list[Array]) -> list[Any]:
     return found
 
 
-CANDIDATES: dict[str, Any] = {"logistic": Logistic.fitted, "trees": Trees.fitted}
-"""The models that are tried, the simpler ones first."""
+Fitting = Callable[[Array, Array], Candidate]
+"""From features and what is good to a model."""
+
+CANDIDATES: dict[str, list[Fitting]] = {
+    "logistic": [partial(Logistic.fitted, strength=strength) for strength in _STRENGTHS],
+    "trees": [Trees.fitted],
+}
+"""The models that are tried, the simpler ones first, each with all settings."""

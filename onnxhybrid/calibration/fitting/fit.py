@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxhybrid.calibration.fitting import reading
-from onnxhybrid.calibration.fitting.candidates import CANDIDATES
+from onnxhybrid.calibration.fitting.candidates import CANDIDATES, Fitting
 from onnxhybrid.calibration.fitting.choosing import Choice, choose, sent
 from onnxhybrid.calibration.fitting.compiling import function_of
 from onnxhybrid.calibration.fitting.features import Columns, evaluated, of_opinion, represented
@@ -86,7 +86,7 @@ def fit_judge(local: Model, data: object, good: object, *, features: Sequence[st
     classes = classes_of(name, known[name])
     further = [further_of(each, known[each], tensors.dtypes[each]) for each in names[1:]]
     fit = _fitted(classes, further, known, said.at(finite))
-    return _scorer(*fit, classes, further, int(finite.sum()), sketch(row_hashes(tensors.fed)))
+    return _scorer(*fit, classes, further, int(finite.sum()), tensors.fed)
 
 
 def _names(name: str, features: Sequence[str]) -> list[str]:
@@ -117,17 +117,21 @@ def _fitted(classes: Classes, further: Sequence[Further], rows: dict[str, Array]
     features, largest, opinions = _features(classes, further, rows, said)
     folds = folds_of(good, seed=1)
     shares = {PLAIN: np.array([sent(largest[judged], good[judged]) for _, judged in folds])}
-    for kind, fitting in CANDIDATES.items():
-        shares[kind] = np.array(
-            [
-                sent(fitting(features[learned], good[learned]).logits(features[judged]), good[judged])
-                for learned, judged in folds
-            ]
-        )
+    best: dict[str, Fitting] = {}
+    for kind, settings in CANDIDATES.items():
+        tried = [_shares(fitting, features, good, folds) for fitting in settings]
+        place = int(np.argmin([each.mean() for each in tried]))
+        shares[kind], best[kind] = tried[place], settings[place]
     choice = choose(shares, PLAIN)
     if choice.name == PLAIN:
         return choice, [], None, None
-    return choice, opinions, (features.min(0), features.max(0)), CANDIDATES[choice.name](features, good)
+    return choice, opinions, (features.min(0), features.max(0)), best[choice.name](features, good)
+
+
+def _shares(fitting: Fitting, features: Array, good: Array, folds: list[tuple[Array, Array]]) -> Array:
+    """The share of rows that a model would send in each fold."""
+    fits = ((fitting(features[learned], good[learned]), judged) for learned, judged in folds)
+    return np.array([sent(fitted.logits(features[judged]), good[judged]) for fitted, judged in fits])
 
 
 def _features(
@@ -160,10 +164,11 @@ def _scorer(
     classes: Classes,
     further: Sequence[Further],
     rows: int,
-    fitted_on: list[str],
+    fed: dict[str, Array],
 ) -> Scorer:
     used = further if candidate is not None else []
     function = function_of(classes, used, opinions, borders, candidate)
-    entry = json.dumps({"kind": choice.name, "rows": rows, "reason": choice.reason, "fitted_on": fitted_on})
+    known = {"inputs": sorted(fed), "fitted_on": sketch(row_hashes(fed))}
+    entry = json.dumps({"kind": choice.name, "rows": rows, "reason": choice.reason, **known})
     specs = (classes.spec, *(tensor.spec for tensor in used))
     return Scorer(choice.name, choice.reason, choice.shares, rows, Compiled(function, specs, entry))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,26 +56,29 @@ def fitted_share(model: Model, tensors: Mapping[str, Array]) -> float:
 
     Args:
         model: a judge, or what was composed with one.
-        tensors: what the local model is fed, by name, with rows along the first axis.
+        tensors: what the model is fed, by name, with rows along the first axis; inputs that the fit did not know are
+            left alone.
 
     Returns:
-        0 where the model holds no learned judge.
+        0 where the model holds no learned judge, or its inputs have other names now.
     """
-    known = [set(each) for each in _sketches(model)]
-    if not any(known):
-        return 0.0
-    hashes = set(row_hashes(tensors))
-    return max(len(each & hashes) / len(each) for each in known if each)
+    shares = [0.0]
+    for names, known in _sketches(model):
+        if known and all(name in tensors for name in names):
+            hashes = set(row_hashes({name: tensors[name] for name in names}))
+            shares.append(len(known & hashes) / len(known))
+    return max(shares)
 
 
-def _sketches(model: Model) -> list[list[str]]:
-    found = []
+def _sketches(model: Model) -> Iterator[tuple[list[str], set[str]]]:
+    """Of each learned judge the inputs that its rows are known by, and their hashes."""
     for key, text in model.metadata.items():
         if key == ENTRY or key.endswith(f"/{ENTRY}"):
-            try:
+            with contextlib.suppress(ValueError, RecursionError):
                 entry = json.loads(text)
-            except ValueError:
-                continue
-            hashes = entry.get("fitted_on") if isinstance(entry, dict) else None
-            found.append([each for each in hashes if isinstance(each, str)] if isinstance(hashes, list) else [])
-    return found
+                if isinstance(entry, dict):
+                    yield _texts(entry.get("inputs")), set(_texts(entry.get("fitted_on")))
+
+
+def _texts(listed: object) -> list[str]:
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []

@@ -169,8 +169,11 @@ def _batch(model: Model, table: dict[str, Array], names: Sequence[str]) -> _Part
         return {name: table[name] for name in names}, fed or {name: table[name] for name in names}
     given = [name for name in names if name in table and name not in inputs]
     if given and (lacking := [name for name in names if name not in table and name not in inputs]):
-        raise Error("OH621", f"the data hold {given[0]!r} and lack {lacking[0]!r}, which would be another model's answer; "
-                    "give all that is read of local, or what it is fed alone")  # fmt: skip
+        raise Error(
+            "OH621",
+            f"the data hold {given[0]!r} and lack {lacking[0]!r}, which local may answer otherwise than the model that "
+            "gave that; give all outputs that are read, or what local is fed alone",
+        )
     if missing := [str(s) for s in model.inputs if not s.optional and s.name not in table]:
         raise Error("OH621", f"the data lack {missing[0]} of local; they hold {', '.join(map(repr, table))}")
     wanted = [name for name in names if name not in table]

@@ -153,7 +153,8 @@ than the remote model is right.** `make bench-economics` trains both models, fit
   vector machine on all words, weighted by how rare they are. Splits are the standard ones. The judges are fitted on the
   training rows, with what the local models of a five-fold cross-validation say of rows that they have not seen.
 - What a judge looks at was worked out on R52, with its test rows in view beside the cross-validation, which wanted the
-  same; on R8 and 20 Newsgroups it was run as it stood.
+  same; the strengths of the regression were compared on the training rows of R8 as well. On 20 Newsgroups it was run as
+  it stood.
 - *learned* reads the probabilities alone, *learned, with the counts* the local model's own input as well:
   `features=["counts"]`. Most of what that gains is the second opinion, a linear classifier of the same counts with
   other weights.

@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnxhybrid.calibration.choosing import chosen, curve_of
-from onnxhybrid.calibration.rows import Rows
-from onnxhybrid.compose.cascade.anatomy import Comparison
 from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
+
+from onnxhybrid.calibration.choosing import chosen, curve_of
+from onnxhybrid.calibration.rows import Rows
+from onnxhybrid.compose.cascade.anatomy import Comparison
 
 Array = npt.NDArray[Any]
 

@@ -20,7 +20,7 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import TensorProto, helper
 
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
@@ -28,6 +28,7 @@ from onnxhybrid.model.caching import cache_of
 from onnxhybrid.model.remote_spec import attributes_of
 from tests.remotes import TOKEN, adder
 from tests.servers.raw import RawServer, answer, raw_server
+from tests.strategies import of_graph
 from tests.test_batch import KINDS, feeds_of, same, sliced
 
 HIDDEN = "another-t0ken"
@@ -430,3 +431,20 @@ def test_a_file_whose_cache_can_be_read_is_taken_by_validation_and_by_the_librar
     assert not oh.validate(model).errors
     oh.Session(model)
     assert cache_of(value) == () or dict(cache_of(value)).keys() >= {"max_bytes", "rows"}
+
+
+def test_rows_of_which_some_go_along_under_another_name_are_asked_for_together() -> None:
+    """The same x with another w is another question, and no x goes without its w."""
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2]) for name in ("x", "w", "y")]
+    graph = helper.make_graph([helper.make_node("Sub", ["x", "w"], ["y"])], "m", tensors[:2], tensors[2:])
+    x, w, y = (oh.TensorSpec(name, "float32", (size, 2)) for name, size in {"x": "n", "w": "m", "y": "n"}.items())
+    with serve({"m": of_graph(graph)}) as server:
+        session = oh.Session(oh.remote.triton(server.url, "m", inputs=[x, w], outputs=[y], cache=oh.Cache()))
+        feeds = {"x": np.ones((3, 2), np.float32), "w": np.arange(6, dtype=np.float32).reshape(3, 2)}
+        for _ in range(2):
+            (given,) = session.run(None, feeds)
+            np.testing.assert_array_equal(given, feeds["x"] - feeds["w"])
+            feeds["x"][0] = 5
+        assert hits(session) == 0
+        session.run(None, feeds)
+        assert hits(session) == 1

@@ -188,6 +188,23 @@ def test_a_request_that_is_refused_before_it_is_sent_allows_of_no_second_one() -
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(("repeats", "sent"), [(0, 1), (1, 2)])
+def test_a_strict_policy_without_repeats_lets_no_file_send_a_request_twice(repeats: int, sent: int) -> None:
+    has_second = threading.Event()
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        if len(server.requests) > 1:
+            has_second.set()
+        assert has_second.wait(0.3) == (sent > 1)
+        answer(reply())(connection, request)
+
+    with raw_server(behave) as server:
+        policy = oh.Policy.strict(allow=[server.url], max_retries=repeats)
+        session = oh.Session(adder(server.url, hedge=oh.Hedge("1ms", most=1.0)), policy=policy)
+        assert session.run(None, {"x": X})[0].tolist() == [[1, 2], [3, 4]]
+    assert len(server.requests) == sent
+
+
 def test_a_call_that_overlaps_is_hedged_as_well() -> None:
     with stuck(lambda number: number == 1) as (server, given_up):
         both = oh.parallel(remote=adder(server.url, hedge=SOON, timeout=20.0), local=dense("a", "x", "z", (3, 3)))

@@ -198,9 +198,18 @@ def unnamed() -> oh.Model:
     return oh.remote.triton(NOWHERE, "m", inputs=specs[:1], outputs=specs[1:])
 
 
+def beside(size: Any, rows: Any, url: str = NOWHERE) -> oh.Model:
+    """A call that sends x, of `n` rows, and w, whose first size has another name; its answer has `rows`."""
+    sizes = {"x": "n", "w": size, "y": rows}
+    x, w, y = (oh.TensorSpec(tensor, "float32", (size, 3)) for tensor, size in sizes.items())
+    return oh.remote.triton(url, "m", inputs=[x, w], outputs=[y])
+
+
 SLICED: dict[str, Callable[[], oh.Model]] = {
     "a call": remote,
     "a call whose rows have no name": unnamed,
+    "a call with a table that all rows share": lambda: beside("m", "n"),
+    "a call with a table of a fixed size": lambda: beside(5, "n"),
     "a call behind a local part": lambda: oh.chain(local_part("Relu", "x", "r"), called("one", "r", "y")),
     "a call before a local part": lambda: oh.chain(called("one", "x", "r"), local_part("Relu", "r", "y")),
     "two calls": lambda: oh.chain(called("one", "x", "r"), called("two", "r", "y")),
@@ -281,8 +290,6 @@ AS_THEY_ARE: dict[str, tuple[Callable[[], oh.Model], tuple[int | None, int | Non
     "a bound of its own": (lambda: remote(batch=7), (7, None)),
     "the word that it has none": (lambda: remote(batch=0), (0, None)),
     "columns": (columns, (None, None)),
-    "elements": (elements, (None, None)),
-    "rows once and columns once": (for_both, (None, None)),
 }
 
 
@@ -290,6 +297,26 @@ AS_THEY_ARE: dict[str, tuple[Callable[[], oh.Model], tuple[int | None, int | Non
 def test_a_call_that_has_its_own_bound_or_sends_other_things_than_the_rows_stays_as_it_is(kind: str) -> None:
     part, expected = AS_THEY_ARE[kind]
     assert set(bounds(cascade(part()))) == {expected}
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["as it is", "behind a local part"])
+def test_where_rows_would_go_along_whole_with_each_slice_there_is_one_request(behind: bool) -> None:
+    """They have a name of their own at the remote model, and the cascade cuts them all the same."""
+    values = [helper.make_tensor_value_info(tensor, FLOAT, ["n", 3]) for tensor in ("x", "w", "y")]
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
+    small = of_graph(helper.make_graph(nodes, "small", values[:2], values[2:]))
+    nodes = [helper.make_node("Sub", ["x", "w"], ["y"])]
+    large = of_graph(helper.make_graph(nodes, "large", values[:2], values[2:]))
+    with serve({"m": large}) as server:
+        part = beside("m", None, server.url)
+        if behind:
+            part = oh.chain(
+                local_part("Neg", "w", "v", ("m", 3)), local_part("Neg", "v", "u", ("m", 3)), part.rename({"w": "u"})
+            )
+        hybrid = oh.cascade(small, part, accept=NONE, rows=True)
+        x, w = (np.arange(3 * ROWS * 3, dtype=np.float32).reshape(-1, 3) * factor for factor in (2, 1))
+        (y,) = oh.Session(hybrid).run(["y"], {"x": x, "w": w})
+    np.testing.assert_array_equal(y, x - w)
 
 
 def test_nothing_is_said_of_rows_where_nobody_vouched_for_them() -> None:

@@ -86,6 +86,11 @@ def listed(names: Sequence[str], shapes: object) -> list[Named]:
     return [(name, tuple(shape) if isinstance(shape, list) else None) for name, shape in zip(names, given, strict=True)]
 
 
+def is_fixed(shape: Shape | None) -> bool:
+    """Whether the first size of a declared shape is a number."""
+    return isinstance(_leading(shape), int)
+
+
 def _shares_rows(shape: Shape | None, other: Shape | None) -> bool:
     """Whether the first sizes of two shapes may count the same rows: neither is fixed, and two names are the same."""
     first, second = _leading(shape), _leading(other)

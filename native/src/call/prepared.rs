@@ -308,6 +308,9 @@ fn bounded(mut node: Node, policy: &Policy) -> Node {
         node.timeout = node.timeout.min(strict.max_timeout);
         node.connect_timeout = node.connect_timeout.min(strict.max_timeout);
         node.retries = node.retries.min(strict.max_retries);
+        if strict.max_retries == 0 {
+            node.hedge = None; // nothing is to be sent twice
+        }
         if let Some(cache) = &mut node.cache {
             cache.max_bytes = cache.max_bytes.min(policy.max_response_bytes);
         }

@@ -47,8 +47,9 @@ pub fn cut(
 }
 
 /// Which inputs have rows that can be asked for each by itself; `None` where a call is one question. Beside the rule of
-/// [`cut`], the number of rows is nowhere a size of something else, which would be another one for fewer rows, and nothing
-/// is taken for rows of which not even the rank is declared: nobody asked for a cut here.
+/// [`cut`], the number of rows is nowhere a size of something else, which would be another one for fewer rows, nothing is
+/// taken for rows of which not even the rank is declared, and no input of another open size goes along, which may have the
+/// same rows under another name: nobody asked for a cut here.
 pub fn rows(
     protocol: &ProtocolSpec,
     own: &OwnAttributes,
@@ -66,7 +67,10 @@ pub fn rows(
         && outputs.iter().all(|output| output.shape.rank().is_some());
     let elsewhere = (0..inputs.len()).any(|index| is_size_of(leading(index), usize::from(with_rows[index])))
         || outputs.iter().any(|output| is_size_of(&output.shape, 1));
-    (is_declared && !elsewhere).then_some(with_rows)
+    let whole = blobs::names(own.text(blobs::ATTRIBUTE));
+    let along = inputs.iter().zip(&with_rows).filter(|(input, has_rows)| !**has_rows && !whole.contains(&input.name));
+    let is_fixed = along.into_iter().all(|(input, _)| !input.shape.shares_rows(&input.shape));
+    (is_declared && !elsewhere && is_fixed).then_some(with_rows)
 }
 
 /// Which inputs have rows where a batch is cut: those whose first size is open, and called like that of the others. `Err`
@@ -126,6 +130,8 @@ mod tests {
         assert_eq!(triton(&[json!(["n", 3]), json!([1, "n"])], &[json!(["n"])]), None);
         assert_eq!(triton(&[json!(["n", 3])], &[json!(["n", "n"])]), None);
         assert_eq!(triton(&[json!(["n", 3])], &[json!(["m"])]), None);
+        assert_eq!(triton(&[json!(["n", 3]), json!(["m", 3])], &[json!(["n"])]), None);
+        assert_eq!(triton(&[json!(["n", 3]), json!([null, 3])], &[json!(["n"])]), Some(vec![true, true]));
         assert_eq!(rows_of("openai.chat", &[json!([])], &[json!(null)]), Some(vec![true]));
         assert_eq!(rows_of("openai.audio", &[json!(["n"])], &[json!(["n"])]), None);
     }

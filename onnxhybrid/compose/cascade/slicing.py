@@ -1,7 +1,8 @@
 """Bounds the requests of a cascade's remote: who sends its refused rows alone has said that they are independent.
 
 A call is bounded where what it sends are these rows beyond doubt, one for one. Behind a Transpose, say, the first axis
-may be another than that of the rows, and nothing has been said of that.
+may be another than that of the rows, and nothing has been said of that. Nor may rows go along whole with each request,
+as those of an input do whose first size has a name of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from onnx import ModelProto, NodeProto, helper
 
 from onnxhybrid.library import protocols
 from onnxhybrid.model import Model
-from onnxhybrid.model.batching import BATCH, BATCH_BYTES, INDEPENDENT, cut_problem, listed, with_rows
+from onnxhybrid.model.batching import BATCH, BATCH_BYTES, INDEPENDENT, cut_problem, is_fixed, listed, with_rows
 from onnxhybrid.model.graphs import all_nodes, nested_graphs, nodes_of
 from onnxhybrid.model.inlining import without_functions
 from onnxhybrid.model.messages import copied
@@ -56,11 +57,13 @@ class _Call:
 
     Attributes:
         sent: the tensors that it sends row by row.
+        along: those of any size that go along whole.
         answers: those that it gives, which have as many rows.
         is_cut: whether its requests can be slices; otherwise each is a row.
     """
 
     sent: list[str]
+    along: list[str]
     answers: list[str]
     is_cut: bool
 
@@ -81,15 +84,20 @@ class _Call:
             return None
         travelling = list(node.input)[len(node.input) - len(spec.inputs) :]
         chosen = with_rows(inputs, whole) if form == "request" else [True] * len(inputs)
-        sent = [tensor for tensor, has_rows in zip(travelling, chosen, strict=False) if has_rows]
+        each = list(zip(travelling, inputs, chosen, strict=False))
+        sent = [tensor for tensor, _, has_rows in each if has_rows]
+        along = [tensor for tensor, (_, shape), has_rows in each if not has_rows and not is_fixed(shape)]
         answers = list(node.output)[: len(spec.outputs)] if node.op_type == INVOKE else []
-        return cls(sent, answers, form == "request")
+        return cls(sent, along, answers, form == "request")
 
 
 def _are_direct(model: ModelProto, places: Collection[int], rows: Collection[str]) -> bool:
     """Whether the nodes at these places are outside of functions, and send inputs as they are: nothing is to prove."""
     calls = [_Call.of(node) for place, node in enumerate(nodes_of(model.graph.node)) if place in places]
-    return len(calls) == len(places) and all(call is not None and set(call.sent) <= set(rows) for call in calls)
+    given, cut = {value.name for value in model.graph.input}, set(rows)
+    return len(calls) == len(places) and all(
+        call is not None and cut.issuperset(call.sent) and (given - cut).issuperset(call.along) for call in calls
+    )
 
 
 def _with_rows(model: ModelProto, rows: Collection[str]) -> set[int]:
@@ -130,7 +138,10 @@ def _verdicts(traced: ModelProto, proven: Collection[str], size: str) -> tuple[d
             call = _Call.of(node)
             if call is None:
                 continue
-            sends_rows = all(tensor in proven or sizes.get(tensor) == size for tensor in call.sent)
+            known = {tensor: size if tensor in proven else sizes.get(tensor) for tensor in (*call.sent, *call.along)}
+            sends_rows = all(known[tensor] == size for tensor in call.sent) and all(
+                known[tensor] not in (size, None) for tensor in call.along
+            )
             verdicts.setdefault(int(node.doc_string), []).append(sends_rows)
             answers.update(call.answers if sends_rows else ())
     return verdicts, answers

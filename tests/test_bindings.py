@@ -75,6 +75,23 @@ def learned(url: str) -> Iterator[tuple[str, oh.Model]]:
     yield "cascade, learned", oh.cascade(SMALL, remote(url), oh.judge.learned(scorer) >= 0.5, rows=True)
 
 
+def resilient(url: str) -> Iterator[tuple[str, oh.Model]]:
+    """What a file says of answers that are kept, second requests, slices, and names of endpoints."""
+    kinds: dict[str, dict[str, Any]] = {
+        "cache": {"cache": oh.Cache()},
+        "cache of whole calls": {"cache": oh.Cache(rows=False, ttl=60)},
+        "hedge": {"hedge": oh.Hedge("5ms", most=1.0)},
+        "slices": {"batch": 1},
+        "cache, hedge, slices": {"cache": oh.Cache(), "hedge": oh.Hedge("5ms", most=1.0), "batch": 1},
+    }
+    for name, options in kinds.items():
+        yield name, remote(url, **options)
+        yield f"{name}, begun early", oh.parallel(edge=SMALL, cloud=remote(url, **options))
+        yield f"cascade, {name}", oh.cascade(SMALL, remote(url, **options), JUDGE, rows=True)
+    named = oh.Endpoint("large", default=url)
+    yield "endpoint by name", oh.remote.triton(named, "large", inputs=LARGE.inputs, outputs=LARGE.outputs)
+
+
 def side_by_side(url: str) -> Iterator[tuple[str, oh.Model]]:
     cloud, other = remote(url), remote(url, "other")
     second = SMALL.rename({"x": "y", "y": "z"})
@@ -147,7 +164,7 @@ def files(url: str) -> dict[str, tuple[oh.Model, dict[str, Array]]]:
     """Every file that is run, and what it is fed."""
     plain = {
         name: (model, {"x": X})
-        for group in (cascades, learned, side_by_side, cuts, fallbacks)
+        for group in (cascades, learned, resilient, side_by_side, cuts, fallbacks)
         for name, model in group(url)
     }
     fed = {

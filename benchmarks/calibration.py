@@ -119,43 +119,13 @@ def many(local: oh.Model, remote: oh.Model, rows: int, folder: Path) -> bool:
     return each <= MOST_BYTES_OF_ROW
 
 
-def picture(path: str) -> None:
-    """Draw the calibration of docs/calibration.md: a small and a large classifier of scikit-learn's digits."""
-    import skl2onnx
-    from skl2onnx.common.data_types import FloatTensorType
-    from sklearn.datasets import load_digits
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neural_network import MLPClassifier
-
-    images, digits = load_digits(return_X_y=True)
-    images = images.astype(np.float32)
-    order = np.random.default_rng(0).permutation(len(images))
-    train, rest = order[:900], order[900:]
-    models: list[oh.Model] = []
-    for classifier in (LogisticRegression(C=0.0005, max_iter=1000), MLPClassifier((512, 256), random_state=0)):
-        classifier.fit(images[train], digits[train])
-        types = [("image", FloatTensorType([None, _FEATURES]))]
-        proto = skl2onnx.to_onnx(classifier, initial_types=types, options={"zipmap": False})
-        models.append(oh.Model.from_proto(proto))
-    judge = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.5)
-    small, large = models
-    hybrid = oh.cascade(small, large, accept=judge, rows=True)
-    found = oh.calibrate(hybrid, images[rest], digits[rest], loss=0.02, progress=False)
-    found.plot(path)
-    print(found)
-
-
 def main() -> int:
     """Measure and print; 1 when a goal was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--many", type=int, default=MANY)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--picture", metavar="PATH", help="draw the picture of docs/calibration.md, and nothing else")
     options = parser.parse_args()
-    if options.picture:
-        picture(options.picture)
-        return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         local, large = (oh.Model.from_proto(network(*each)) for each in (("small", 32, 1), ("large", 512, 2)))

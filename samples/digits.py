@@ -3,8 +3,9 @@
     python samples/digits.py
 
 It trains both on real data (scikit-learn's handwritten digits), serves the large one over HTTP on this machine, and
-composes a hybrid: run row by row, the small model answers where it is sure, and only the other rows travel. The table
-shows what that is worth.
+composes a hybrid: run row by row, the small model answers where it is sure, and only the other rows travel. How sure is
+sure enough is chosen by `oh.calibrate`, on rows that trained neither model; rows that nothing has seen show what it is
+worth.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import skl2onnx
-from matplotlib.figure import Figure
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -32,9 +32,10 @@ from sklearn.neural_network import MLPClassifier
 import onnxhybrid as oh
 
 SEED = 0
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-TOLERANCE = 0.005
-"""How much accuracy the hybrid may lose against the cloud on the calibration rows: half a point."""
+LOSS = 0.01
+"""How many of the answers may be lost: kept on the device, wrong, and right in the cloud. One in a hundred."""
+PRICE = 0.001
+"""What a request to the cloud is taken to cost, in dollars."""
 
 Array = npt.NDArray[Any]
 Rows = tuple[Array, Array]
@@ -46,32 +47,29 @@ class Result:
     """What one way of running the test rows gave."""
 
     name: str
-    threshold: float | None
     accuracy: float
     share_sent: float
     bytes_per_row: float
+    cost_per_row: float
     p50_ms: float
     p90_ms: float
-
-    def label(self) -> str:
-        """The name, with the threshold if there is one."""
-        return self.name if self.threshold is None else f"{self.name}, threshold {self.threshold}"
 
 
 # -- the two models, as any project would have them -------------------------------------------------------------------
 
 
 def split_rows() -> tuple[Rows, Rows, Rows]:
-    """Rows to train on, rows to choose a threshold on, and rows that nothing but the final table sees."""
+    """A third of the rows to train on, a third to choose the threshold on, a third that only the final table sees."""
     images, digits = load_digits(return_X_y=True)
-    images = images.astype(np.float32)
-    seen, unseen, seen_digits, unseen_digits = train_test_split(
-        images, digits, test_size=0.4, stratify=digits, random_state=SEED
-    )
-    train, calibrate, train_digits, calibrate_digits = train_test_split(
-        seen, seen_digits, test_size=0.25, stratify=seen_digits, random_state=SEED
-    )
-    return (train, train_digits), (calibrate, calibrate_digits), (unseen, unseen_digits)
+    seen, test = _parted((images.astype(np.float32), digits), 1 / 3)
+    train, calibration = _parted(seen, 1 / 2)
+    return train, calibration, test
+
+
+def _parted(rows: Rows, share: float) -> tuple[Rows, Rows]:
+    """The rows without a share of them, and that share, with as many of each digit in both."""
+    images, others, digits, other_digits = train_test_split(*rows, test_size=share, stratify=rows[1], random_state=SEED)
+    return (images, digits), (others, other_digits)
 
 
 def train_models(train: Rows, folder: Path) -> tuple[Path, Path]:
@@ -103,50 +101,34 @@ def compose(small: Path, url: str) -> tuple[oh.Model, oh.Model]:
     return remote, oh.cascade(oh.load(small), remote, accept=sure)
 
 
+def calibrate(hybrid: oh.Model, rows: Rows) -> oh.Calibration:
+    """The hybrid with the threshold that sends least of all that lose so few answers, which is proven on these rows."""
+    images, digits = rows
+    return oh.calibrate(hybrid, images, digits, output="label", loss=LOSS, cost=PRICE)
+
+
 # -- measuring ---------------------------------------------------------------------------------------------------------
 
 
-def measure(name: str, model: oh.Model | Path, rows: Rows, threshold: float | None = None) -> Result:
+def measure(name: str, model: oh.Model | Path, rows: Rows) -> Result:
     """Run a model one row at a time, as a device does."""
-    session = oh.Session(model)
-    feeds = {} if threshold is None else {"threshold": np.array([threshold], np.float32)}
+    session = oh.Session(model, policy=oh.Policy(budget={"price": {"digits": PRICE}}))
     right, times = 0, []
     for image, digit in zip(*rows, strict=True):
         started = time.perf_counter()
-        (label,) = session.run(["label"], {"image": image[np.newaxis], **feeds})
+        (label,) = session.run(["label"], {"image": image[np.newaxis]})
         times.append(time.perf_counter() - started)
         right += int(label[0] == digit)
     calls = session.stats().values()
     return Result(
         name=name,
-        threshold=threshold,
         accuracy=right / len(times),
         share_sent=sum(node.calls for node in calls) / len(times),
         bytes_per_row=sum(node.bytes_out + node.bytes_in for node in calls) / len(times),
+        cost_per_row=sum(node.spent for node in calls) / len(times),
         p50_ms=1000 * float(np.percentile(times, 50)),
         p90_ms=1000 * float(np.percentile(times, 90)),
     )
-
-
-def compare(small: Path, hybrid: Path, remote: oh.Model, rows: Rows) -> list[Result]:
-    """Local only, the hybrid at each threshold, cloud only."""
-    return [
-        measure("local only", small, rows),
-        *(measure("hybrid", hybrid, rows, threshold) for threshold in THRESHOLDS),
-        measure("cloud only", remote, rows),
-    ]
-
-
-def choose_threshold(small: Path, remote: oh.Model, rows: Rows) -> float:
-    """The lowest threshold that loses at most TOLERANCE, on rows that are in neither the training nor the test."""
-    images, digits = rows
-    local_labels, probabilities = oh.Session(small).run(["label", "probabilities"], {"image": images})
-    (cloud_labels,) = oh.Session(remote).run(["label"], {"image": images})
-    for threshold in THRESHOLDS:
-        labels = np.where(probabilities.max(axis=1) >= threshold, local_labels, cloud_labels)
-        if np.mean(labels == digits) >= np.mean(cloud_labels == digits) - TOLERANCE:
-            return threshold
-    return THRESHOLDS[-1]
 
 
 def runs_in_plain_onnxruntime(hybrid: Path, rows: Rows) -> bool:
@@ -163,49 +145,34 @@ def runs_in_plain_onnxruntime(hybrid: Path, rows: Rows) -> bool:
 # -- showing -----------------------------------------------------------------------------------------------------------
 
 
-def table(results: Sequence[Result], chosen: float) -> str:
+def table(results: Sequence[Result]) -> str:
     """The results side by side."""
-    lines = [f"{'':<24}{'accuracy':>10}{'rows sent':>11}{'bytes/row':>11}{'p50':>11}{'p90':>11}"]
+    lines = [f"{'':<12}{'accuracy':>10}{'rows sent':>11}{'bytes/row':>11}{'$/1000 rows':>13}{'p50':>11}{'p90':>11}"]
     for result in results:
         numbers = f"{result.accuracy:>10.1%}{result.share_sent:>11.1%}{result.bytes_per_row:>11.0f}"
-        times = f"{result.p50_ms:>8.2f} ms{result.p90_ms:>8.2f} ms"
-        mark = "   <- chosen on the calibration rows" if result.threshold == chosen else ""
-        lines.append(f"{result.label():<24}{numbers}{times}{mark}")
+        numbers += f"{1000 * result.cost_per_row:>13.2f}"
+        lines.append(f"{result.name:<12}{numbers}{result.p50_ms:>8.2f} ms{result.p90_ms:>8.2f} ms")
     return "\n".join(lines)
 
 
-def summary(results: Sequence[Result], chosen: float) -> str:
-    """What the chosen threshold costs and saves."""
-    hybrid = next(result for result in results if result.threshold == chosen)
+def summary(hybrid: Result, cloud: Result) -> str:
+    """What the hybrid costs and saves."""
     return (
-        f"At threshold {chosen} the hybrid sends {hybrid.share_sent:.0%} of the rows and is right on "
-        f"{hybrid.accuracy:.1%}; the cloud alone is right on {results[-1].accuracy:.1%}."
+        f"On rows that nothing has seen the hybrid sends {hybrid.share_sent:.0%} and is right on "
+        f"{hybrid.accuracy:.1%}; the cloud alone is right on {cloud.accuracy:.1%}.\n"
+        f"At ${PRICE} a request it costs ${1000 * hybrid.cost_per_row:.2f} for 1000 rows in place of "
+        f"${1000 * cloud.cost_per_row:.2f}, and {hybrid.bytes_per_row:.0f} bytes a row in place of "
+        f"{cloud.bytes_per_row:.0f}."
     )
 
 
-def plot(results: Sequence[Result], path: Path) -> None:
-    """Draw accuracy against the share of rows sent."""
-    figure = Figure(figsize=(7, 4.5))
-    axes = figure.subplots()
-    ordered = sorted(results, key=lambda result: result.share_sent)
-    axes.plot([100 * r.share_sent for r in ordered], [100 * r.accuracy for r in ordered], "o-")
-    for result in results:
-        point = 100 * result.share_sent, 100 * result.accuracy
-        text = result.name if result.threshold is None else str(result.threshold)
-        axes.annotate(text, point, (6, -12), textcoords="offset points", fontsize=9)
-    axes.margins(x=0.16, y=0.12)
-    axes.set(xlabel="rows sent to the cloud, %", ylabel="accuracy on unseen rows, %", title="The hybrid by threshold")
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-
-
-def next_steps(folder: Path, url: str) -> str:
+def next_steps(folder: Path, picture: Path, url: str) -> str:
     """What a reader may do now."""
     port = url.rpartition(":")[2]
     return f"""
 The artifact is one ordinary file: {folder / "hybrid.onnx"}
   look at it     https://netron.app, or: pip install netron && netron {folder / "hybrid.onnx"}
-  see the plot   {folder / "accuracy.png"}
+  see the plot   {picture}
   run it again   {sys.executable} -m onnxhybrid.endpoint digits={folder / "large.onnx"} --port {port}
                  and in another terminal, in the same Python:
                    import numpy as np, onnxruntime, onnxhybrid as oh
@@ -218,37 +185,49 @@ The artifact is one ordinary file: {folder / "hybrid.onnx"}
                  python -m onnxhybrid.endpoint with your own model, or the URL of your own Triton server"""
 
 
-def main() -> None:
-    """Train, serve, compose, measure, show."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("build/digits"), help="the folder for all files")
+    parser.add_argument("--picture", type=Path, help="where the plot goes (default: accuracy.png in that folder)")
     parser.add_argument("--rows", type=int, default=None, help="how many of the test rows to run (default: all)")
-    arguments = parser.parse_args()
-    if arguments.rows is not None and arguments.rows < 1:
+    given = parser.parse_args()
+    if given.rows is not None and given.rows < 1:
         parser.error("--rows has to be 1 or more")
-    folder: Path = arguments.output
-    folder.mkdir(parents=True, exist_ok=True)
+    return given
 
-    train, calibrate, (images, digits) = split_rows()
-    test = images[: arguments.rows], digits[: arguments.rows]
-    print(f"training on {len(train[0])} rows, choosing a threshold on {len(calibrate[0])}, testing on {len(test[0])} …")
+
+def main() -> None:
+    """Train, serve, compose, calibrate, measure, show."""
+    given = arguments()
+    folder: Path = given.output
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = given.picture or folder / "accuracy.png"
+
+    train, calibration, (images, digits) = split_rows()
+    test = images[: given.rows], digits[: given.rows]
+    print(
+        f"{len(train[0])} rows train, {len(calibration[0])} others choose the threshold, {len(test[0])} others test …"
+    )
     small, large = train_models(train, folder)
+    np.savez(folder / "calibration.npz", image=calibration[0], label=calibration[1])
     print(f"{small} has {small.stat().st_size:,} bytes, {large} has {large.stat().st_size:,}")
 
     with oh.endpoint.serve({"digits": large}) as endpoint:
         remote, hybrid = compose(small, endpoint.url)
-        hybrid.save(folder / "hybrid.onnx")
-        chosen = choose_threshold(small, remote, calibrate)
-        results = compare(small, folder / "hybrid.onnx", remote, test)
+        found = calibrate(hybrid, calibration)
+        found.model.save(folder / "hybrid.onnx")
+        models = {"local only": small, "hybrid": folder / "hybrid.onnx", "cloud only": remote}
+        results = [measure(name, model, test) for name, model in models.items()]
         plain = runs_in_plain_onnxruntime(folder / "hybrid.onnx", test)
 
-    print(f"\n{table(results, chosen)}\n\n{summary(results, chosen)}")
+    print(f"\n{found}\n\n{table(results)}\n\n{summary(*results[1:])}")
     print("Times are on this machine; a real network adds its round trip to each row that is sent.")
     print(f"The same file in a plain onnxruntime.InferenceSession: {'the same labels' if plain else 'OTHER LABELS'}")
-    plot(results, folder / "accuracy.png")
-    report = {"chosen": chosen, "plain_onnxruntime": plain, "results": [asdict(result) for result in results]}
-    (folder / "result.json").write_text(json.dumps(report, indent=2))
-    print(next_steps(folder, endpoint.url))
+    found.plot(picture)
+    report = {"plain_onnxruntime": plain, "results": [asdict(result) for result in results]}
+    (folder / "result.json").write_text(json.dumps({"calibration": json.loads(found.to_json()), **report}, indent=2))
+    print(next_steps(folder, picture, endpoint.url))
 
 
 if __name__ == "__main__":

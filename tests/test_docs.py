@@ -38,6 +38,9 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(("small.onnx", "large.onnx")):
         _classifier(seed).save(name)
+    images = np.random.default_rng(4).random((300, 64), np.float32)
+    labels = oh.Session("large.onnx").run(["label"], {"image": images})[0]
+    np.savez("calibration.npz", image=images, label=labels)
     names = {"image": np.random.default_rng(3).random((2, 64), np.float32)}
     for example in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL):
         exec(compile(example, page, "exec"), names)

@@ -41,20 +41,40 @@ def report(folder: Path) -> dict[str, Any]:
 def test_the_hybrid_is_within_a_point_of_the_cloud_and_sends_fewer_than_40_percent_of_the_rows(
     report: dict[str, Any],
 ) -> None:
-    local, *hybrids, cloud = report["results"]
-    chosen = next(hybrid for hybrid in hybrids if hybrid["threshold"] == report["chosen"])
-    assert chosen["accuracy"] >= cloud["accuracy"] - 0.01
-    assert chosen["accuracy"] > local["accuracy"]
-    assert 0 < chosen["share_sent"] < 0.4
+    local, hybrid, cloud = report["results"]
+    assert hybrid["accuracy"] >= cloud["accuracy"] - 0.01
+    assert hybrid["accuracy"] > local["accuracy"]
+    assert 0 < hybrid["share_sent"] < 0.4
 
 
-def test_a_higher_threshold_sends_more_rows_and_more_bytes(report: dict[str, Any]) -> None:
-    local, *hybrids, cloud = report["results"]
-    assert (local["share_sent"], local["bytes_per_row"], cloud["share_sent"]) == (0, 0, 1)
-    shares = [hybrid["share_sent"] for hybrid in hybrids]
-    assert shares == sorted(shares)
-    for hybrid in hybrids:
-        assert hybrid["bytes_per_row"] == pytest.approx(cloud["bytes_per_row"] * hybrid["share_sent"], rel=0.05)
+def test_bytes_and_cost_are_those_of_the_rows_that_are_sent(report: dict[str, Any]) -> None:
+    local, hybrid, cloud = report["results"]
+    assert (local["share_sent"], local["bytes_per_row"], local["cost_per_row"], cloud["share_sent"]) == (0, 0, 0, 1)
+    assert cloud["cost_per_row"] == pytest.approx(0.001)
+    for what in ("bytes_per_row", "cost_per_row"):
+        assert hybrid[what] == pytest.approx(cloud[what] * hybrid["share_sent"], rel=0.05)
+
+
+def test_the_demo_chooses_its_threshold_on_rows_that_neither_train_nor_test(
+    folder: Path, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(SAMPLES)
+    import digits as sample
+
+    train, calibration, test = ({image.tobytes() for image in rows[0]} for rows in sample.split_rows())
+    chosen_on = {image.tobytes() for image in np.load(folder / "calibration.npz")["image"]}
+    assert chosen_on == calibration
+    assert not chosen_on & (train | test)
+    assert report["calibration"]["summary"]["rows"] == len(chosen_on)
+
+
+def test_the_demos_file_holds_the_chosen_threshold_and_its_proof(folder: Path, report: dict[str, Any]) -> None:
+    model = onnx.load(folder / "hybrid.onnx")
+    [default] = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer if each.name == "threshold"]
+    assert default == np.float32(report["calibration"]["threshold"])
+    metadata = {entry.key: json.loads(entry.value) for entry in model.metadata_props if "certificate" in entry.key}
+    assert metadata == {"onnxhybrid.certificate": report["calibration"]["certificate"]}
+    assert report["calibration"]["certificate"]["loss"] == 0.01
 
 
 def test_the_artifact_is_one_ordinary_file_that_plain_onnxruntime_runs(folder: Path, report: dict[str, Any]) -> None:
@@ -66,7 +86,7 @@ def test_the_artifact_is_one_ordinary_file_that_plain_onnxruntime_runs(folder: P
 
 def test_the_demo_shows_a_table_a_plot_and_what_to_do_next(folder: Path) -> None:
     printed = (folder / "printed.txt").read_text()
-    for text in ("local only", "cloud only", "hybrid, threshold", "netron", "oh.register(options)"):
+    for text in ("local only", "cloud only", "<- chosen", "the promise holds", "netron", "oh.register(options)"):
         assert text in printed
     assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 

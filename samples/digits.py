@@ -217,7 +217,11 @@ def main() -> None:
         remote, hybrid = compose(small, endpoint.url)
         found = calibrate(hybrid, calibration)
         found.model.save(folder / "hybrid.onnx")
-        models = {"local only": small, "hybrid": folder / "hybrid.onnx", "cloud only": remote}
+        models: dict[str, oh.Model | Path] = {
+            "local only": small,
+            "hybrid": folder / "hybrid.onnx",
+            "cloud only": remote,
+        }
         results = [measure(name, model, test) for name, model in models.items()]
         plain = runs_in_plain_onnxruntime(folder / "hybrid.onnx", test)
 

@@ -15,9 +15,10 @@ from onnx import TensorProto, helper
 
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
-from tests.audits import JUDGE, NODE, audited, differ, eventually, found
+from tests.audits import JUDGE, NODE, audited, differ, eventually, found, remote
 from tests.servers.raw import raw_server
 from tests.strategies import Array, of_graph, rows
+from tests.telemetry import metering
 
 X = rows(6, 3)
 
@@ -54,6 +55,30 @@ def test_the_bound_is_the_least_share_that_no_gambler_ruins() -> None:
 def certified(url: str, promised: object, **more: object) -> oh.Model:
     certificate = {"loss": 0.01, "confidence": 0.95, "rows": 500, "differ_high": promised, **more}
     return audited(url, rows=True).with_metadata({"onnxhybrid.certificate": json.dumps(certificate)})
+
+
+def test_an_audit_is_seen_by_opentelemetry() -> None:
+    with metering() as metrics, raw_server(differ) as server:
+        kept, broken = oh.Session(certified(server.url, 0.9)), oh.Session(certified(server.url, 0.1))
+        for session in (kept, broken):
+            number = session._scope.id
+            assert metrics.of(number, "audit.alarm") == {(NODE,): 0}
+            assert metrics.of(number, "audit.low") == {(NODE,): 0}
+            session.run(None, {"x": rows(400, 3)})
+            stats = found(session, 400)
+            assert metrics.of(number, "audit.alarm") == {(NODE,): int(session is broken)}
+            assert metrics.of(number, "audit.low") == {(NODE,): stats.low}
+            for name in ("audited", "differed"):
+                assert metrics.of(number, name)[(NODE,)] == getattr(stats, name) > 0
+
+
+def test_a_session_that_audits_nothing_has_no_metric_of_audits() -> None:
+    with metering() as metrics, raw_server(differ) as server:
+        session = oh.Session(remote(server.url))
+        session.run(None, {"x": X})
+        assert metrics.of(session._scope.id, "calls") == {("m",): 1}
+        for name in ("alarm", "low"):
+            assert metrics.of(session._scope.id, f"audit.{name}") == {}
 
 
 def test_the_alarm_is_raised_once_in_a_log_line_where_more_differ_than_was_promised(

@@ -23,7 +23,6 @@ from onnxhybrid.calibration.fitting.candidates import CANDIDATES
 from onnxhybrid.calibration.fitting.choosing import sent
 from onnxhybrid.calibration.fitting.compiling import function_of, within
 from onnxhybrid.calibration.fitting.features import Columns, evaluated, read
-from onnxhybrid.calibration.fitting.fitted_rows import fitted_share
 from onnxhybrid.calibration.fitting.layout import Classes, classes_of
 from onnxhybrid.calibration.fitting.scorer import Scorer
 from onnxhybrid.compose.judge.learned import Compiled
@@ -298,18 +297,6 @@ def test_a_learned_judge_survives_a_file_and_a_prefix(tmp_path: Path) -> None:
     np.testing.assert_array_equal(_run(again, images)["label"], _run(hybrid, images)["label"])
     entry = json.loads(again.metadata["onnxhybrid.judge"])
     assert (entry["kind"], entry["rows"]) == (scorer().kind, 700)
-
-
-def test_the_rows_of_a_fit_are_known_again_in_any_order_and_company() -> None:
-    images = digits()[0]
-    hybrid = oh.cascade(local(), remote(), accept=oh.judge.learned(scorer()) >= 0.8)
-    assert fitted_share(hybrid, {"image": images[FIT][::-1]}) == 1
-    assert fitted_share(hybrid, {"image": images, "more": images[:5]}) == 1
-    assert fitted_share(hybrid, {"image": images[TEST]}) == 0
-    assert 0.2 < fitted_share(hybrid, {"image": images[600:950]}) < 0.8
-    assert fitted_share(local(), {"image": images}) == 0
-    for broken in ("[", "[1]", '{"inputs": 5, "fitted_on": [3]}'):
-        assert fitted_share(local().with_metadata({"onnxhybrid.judge": broken}), {"image": images}) == 0
 
 
 def test_rows_are_given_as_local_is_fed_or_as_it_answers() -> None:

@@ -127,4 +127,15 @@ ROWS = (
         "a default threshold that was written with another tool",
         "Calibrate it again, or drop the metadata entry onnxhybrid.certificate.",
     ),
+    row(
+        "OH615",
+        "Error",
+        "A learned judge was fitted on rows that it is calibrated on",
+        "On rows that it was fitted on a judge looks better than it is: nothing would be proven of others. They are "
+        "known by the hashes that the file keeps; one row in a hundred is let pass, and as many more as are repeated "
+        "in the rows of the fit.",
+        "oh.calibrate(oh.cascade(local, remote, accept=oh.judge.learned(scorer) >= threshold), images, labels) after "
+        "scorer = oh.fit_judge(local, images, labels)",
+        "Part the rows first: fit the judge on some, calibrate on the others.",
+    ),
 )

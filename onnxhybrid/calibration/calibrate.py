@@ -15,6 +15,8 @@ from onnxhybrid.calibration.asking import Asking, Outcome
 from onnxhybrid.calibration.bounds import fewest_rows, require_scipy, rows_needed, upper
 from onnxhybrid.calibration.certificate import Certificate, certified
 from onnxhybrid.calibration.choosing import Curve, chosen, curve_of, spread
+from onnxhybrid.calibration.feeding import Batch
+from onnxhybrid.calibration.overlap import Overlap
 from onnxhybrid.calibration.points import Summary, number, points_of
 from onnxhybrid.calibration.price import Price
 from onnxhybrid.calibration.progress import Progress
@@ -58,9 +60,9 @@ def calibrate(
     Args:
         hybrid: what `oh.cascade(local, remote, accept=judge)` gave, or was made of it, as a Model or a file. Its judge
             compares with one input, as in `oh.judge.max_probability("probabilities") >= oh.Input("threshold")`.
-        data: rows to calibrate on, which trained nothing: input -> array with rows along axis 0, or an iterator of such
-            batches; the array alone where one input is fed. Without `rows=True` each row is a call of its own; where an
-            answer has one row whatever comes in, each item of an iterator is one call.
+        data: rows to calibrate on, which trained nothing, no judge either: input -> array with rows along axis 0, or an
+            iterator of such batches; the array alone where one input is fed. Without `rows=True` each row is a call of
+            its own; where an answer has one row whatever comes in, each item of an iterator is one call.
         labels: the right answers, a sequence with one for each row, or an iterator beside one of batches. Right is what
             equals its label, in all elements. None takes the remote's answers as right.
         output: the output that is compared; needed where several could be.
@@ -83,7 +85,7 @@ def calibrate(
             threshold that is an input, or several; OH603, a judge that cannot be calibrated; OH604 and OH605, data or
             labels do not fit; OH606, too few rows; OH607, an argument has no such value; OH608, the output is not
             known; OH609, the remote does not answer; OH610, the record cannot be used; OH611, the labels belong to
-            something else.
+            something else; OH615, a learned judge was fitted on too many of the rows.
         RemoteError: a credential is missing, or the policy refuses.
     """
     require_scipy()
@@ -99,12 +101,22 @@ def calibrate(
     telling = Progress(shown=progress, total=total)
     with nullcontext() if path is None else closing(Record(path, subject.parts["remote"])) as kept:
         asking = Asking(subject.graphs, by_row=subject.cascade.rows, record=kept, session=session)
-        collecting = _collected(subject, asking.outcomes(subject.form.batches(data, labels)), price, telling)
+        collecting = _collected(subject, asking.outcomes(_batches(subject, data, labels)), price, telling)
         time = asking.request_time()
     _require_enough(collecting.seen, *promise)
     rows = collecting.rows()
     _require_answers(rows, labels, subject.output)
     return _calibration(subject, rows, promise, str(collecting.hashed), _summary(rows, labels, price, time))
+
+
+def _batches(subject: Subject, data: object, labels: object) -> Iterable[Batch]:
+    """The rows as calls; too many rows that a judge was fitted on are refused, before the first call if possible."""
+    overlap = Overlap(subject.hybrid, by_row=subject.cascade.rows)
+    batches = subject.form.batches(data, labels)
+    if subject.form.total(data) is None:
+        return overlap.passing(batches)
+    overlap.require_few(subject.form.batches(data, None))
+    return batches
 
 
 def _collected(subject: Subject, outcomes: Iterable[Outcome], price: Price, telling: Progress) -> Collecting:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxhybrid import __version__
 from onnxhybrid.library import Scope
-from onnxhybrid.runtime.statistics import NodeStats, parsed
+from onnxhybrid.runtime.statistics import NodeStats, audits, parsed
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
@@ -38,8 +38,16 @@ _KINDS = {
     "output_tokens": ("{token}", "tokens that services counted in answers, where their price is paid"),
     "connections": ("{connection}", "connections opened to the node's origin"),
     "endpoints": ("{request}", "requests to each URL of an endpoint by name"),
+    "audited": ("{row}", "accepted rows that were asked for all the same, and compared"),
+    "differed": ("{row}", "audited rows that the remote answered otherwise"),
 }
 """Units and descriptions, of statistics that have one; others are counted without."""
+
+_AUDITS = {
+    "alarm": ("1", "1 where more accepted rows differ than the model's certificate promises, else 0"),
+    "low": ("1", "the share of accepted rows of which it is certain by 95 % that more than it differ"),
+}
+"""Units and descriptions of the gauges that an audit has beside its counts."""
 
 _KEYS = {"errors": "error.type", "endpoints": "url.full"}
 """What the keys of a statistic by key are."""
@@ -87,6 +95,9 @@ def _instruments(meter: Meter) -> Histogram:
             unit, description = _KINDS.get(name, ("1", name.replace("_", " ")))
             observe = functools.partial(_observed, name, isinstance(start, Mapping))
             meter.create_observable_counter(f"onnxhybrid.client.{name}", [observe], unit, description)
+    for name, (unit, description) in _AUDITS.items():
+        observe = functools.partial(_of_audits, name)
+        meter.create_observable_gauge(f"onnxhybrid.client.audit.{name}", [observe], unit, description)
     make: Callable[..., Histogram] = functools.partial(
         meter.create_histogram, "onnxhybrid.client.duration", "s", "how long calls of a remote node took"
     )
@@ -99,13 +110,29 @@ def _instruments(meter: Meter) -> Histogram:
 def _observed(name: str, is_keyed: bool, _: CallbackOptions) -> Iterator[Observation]:
     """A statistic of every node of every session that is there, as it is now."""
     observation: Callable[..., Observation] = sys.modules[_METRICS].Observation
-    with _lock:
-        scopes = list(_scopes)
-    for scope in scopes:
+    for scope in _watched():
         for node, stats in parsed(scope.stats()).items():
-            where, value = {"onnxhybrid.session": scope.id, "onnxhybrid.node": node}, getattr(stats, name)
+            where, value = _where(scope, node), getattr(stats, name)
             if is_keyed:
                 for key, count in value.items():
                     yield observation(count, {**where, _KEYS.get(name, "onnxhybrid.key"): key})
             elif value is not None:
                 yield observation(value, where)
+
+
+def _of_audits(name: str, _: CallbackOptions) -> Iterator[Observation]:
+    """What every audit of every session that is there has found, as it is now."""
+    observation: Callable[..., Observation] = sys.modules[_METRICS].Observation
+    for scope in _watched():
+        for node, stats in audits(scope.stats()).items():
+            value = getattr(stats, name)
+            yield observation(int(value) if isinstance(value, bool) else value, _where(scope, node))
+
+
+def _watched() -> list[Scope]:
+    with _lock:
+        return list(_scopes)
+
+
+def _where(scope: Scope, node: str) -> dict[str, Any]:
+    return {"onnxhybrid.session": scope.id, "onnxhybrid.node": node}

@@ -15,7 +15,7 @@ from onnxhybrid.calibration.fitting.choosing import Choice, choose, sent
 from onnxhybrid.calibration.fitting.compiling import function_of
 from onnxhybrid.calibration.fitting.features import Columns, evaluated, of_opinion, represented
 from onnxhybrid.calibration.fitting.features import read as read_features
-from onnxhybrid.calibration.fitting.fitted_rows import row_hashes, sketch
+from onnxhybrid.calibration.fitting.fitted_rows import PLAIN, known_by
 from onnxhybrid.calibration.fitting.layout import Classes, Further, classes_of, further_of
 from onnxhybrid.calibration.fitting.learning import FOLDS, folds_of, learners
 from onnxhybrid.calibration.fitting.opinion import Opinion, opinion, unseen
@@ -30,9 +30,6 @@ Array = npt.NDArray[Any]
 
 FEWEST = 4 * FOLDS
 """The fewest rows of either kind that something is learned from."""
-
-PLAIN = "max_probability"
-"""The score that needs no fit."""
 
 
 @known_keywords()
@@ -168,7 +165,6 @@ def _scorer(
 ) -> Scorer:
     used = further if candidate is not None else []
     function = function_of(classes, used, opinions, borders, candidate)
-    known = {"inputs": sorted(fed), "fitted_on": sketch(row_hashes(fed))}
-    entry = json.dumps({"kind": choice.name, "rows": rows, "reason": choice.reason, **known})
+    entry = json.dumps({"kind": choice.name, "rows": rows, "reason": choice.reason, **known_by(fed)})
     specs = (classes.spec, *(tensor.spec for tensor in used))
     return Scorer(choice.name, choice.reason, choice.shares, rows, Compiled(function, specs, entry))

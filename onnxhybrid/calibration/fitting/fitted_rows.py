@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,23 +19,24 @@ from onnxhybrid.model import Model
 
 Array = npt.NDArray[Any]
 
-KEPT = 64
+KEPT = 256
 """How many hashes are kept: the smallest ones, which do not depend on the order of the rows."""
+
+PLAIN = "max_probability"
+"""The score that needs no fit."""
 
 _SIZE = 8
 
 
-def row_hashes(tensors: Mapping[str, Array]) -> list[str]:
-    """A hash of each row of what a model is fed, by name, dtype and content: [n] of 16 hexadecimal digits."""
-    columns = [(name, np.asarray(tensors[name])) for name in sorted(tensors)]
-    count = len(columns[0][1]) if columns else 0
+def row_hashes(columns: Sequence[Any]) -> list[str]:
+    """A hash of each row of what a model is fed, by dtype and content: [n] of 16 hexadecimal digits.
+
+    Names and the order of the columns do not count, since inputs may have other names in what is composed.
+    """
     found = []
-    for place in range(count):
-        digest = hashlib.blake2b(digest_size=_SIZE)
-        for name, column in columns:
-            digest.update(f"{name}\0".encode())
-            digest.update(_content(column[place]))
-        found.append(digest.hexdigest())
+    for row in zip(*columns, strict=True):
+        parts = sorted(hashlib.blake2b(_content(part), digest_size=_SIZE).digest() for part in row)
+        found.append(hashlib.blake2b(b"".join(parts), digest_size=_SIZE).hexdigest())
     return found
 
 
@@ -44,40 +48,50 @@ def _content(row: Any) -> bytes:
     return b"str\0" + b"".join(len(text).to_bytes(8, "little") + text for text in texts)
 
 
-def sketch(hashes: list[str]) -> list[str]:
-    """The smallest of the hashes."""
-    return sorted(set(hashes))[:KEPT]
+def known_by(fed: dict[str, Array]) -> dict[str, Any]:
+    """What a file says of the rows of a fit, by which they are known again."""
+    hashes = row_hashes(list(fed.values()))
+    repeated = sum(count for count in Counter(hashes).values() if count > 1) / max(len(hashes), 1)
+    return {"inputs": sorted(fed), "fitted_on": sorted(set(hashes))[:KEPT], "repeated": repeated}
 
 
-def fitted_share(model: Model, tensors: Mapping[str, Array]) -> float:
-    """About which share of the rows that the model's learned judges were fitted on is among these rows.
+@dataclass(frozen=True)
+class FittedRows:
+    """The rows that a learned judge was fitted on.
 
-    What certifies a judge has to be other rows: on those that it was fitted on it looks better than it is.
-
-    Args:
-        model: a judge, or what was composed with one.
-        tensors: what the model is fed, by name, with rows along the first axis; inputs that the fit did not know are
-            left alone.
-
-    Returns:
-        0 where the model holds no learned judge, or its inputs have other names now.
+    Attributes:
+        inputs: the inputs of the local model that they are known by, as these were called there.
+        hashes: the smallest of their hashes.
+        repeated: the share of them that are there more than once. A row to come, drawn as they were, is one of them by
+            chance about as often (Good and Turing).
     """
-    shares = [0.0]
-    for names, known in _sketches(model):
-        if known and all(name in tensors for name in names):
-            hashes = set(row_hashes({name: tensors[name] for name in names}))
-            shares.append(len(known & hashes) / len(known))
-    return max(shares)
+
+    inputs: tuple[str, ...]
+    hashes: frozenset[str]
+    repeated: float
+
+    def comparable(self, found: str) -> bool:
+        """Whether a row of this hash would be among the kept hashes if it had been in the fit."""
+        return found <= self._border
+
+    @cached_property
+    def _border(self) -> str:
+        return max(self.hashes) if len(self.hashes) >= KEPT else "g"  # above all hexadecimal digits
 
 
-def _sketches(model: Model) -> Iterator[tuple[list[str], set[str]]]:
-    """Of each learned judge the inputs that its rows are known by, and their hashes."""
+def fitted_rows(model: Model) -> Iterator[FittedRows]:
+    """Those of each judge in a model that has learned from rows."""
     for key, text in model.metadata.items():
         if key == ENTRY or key.endswith(f"/{ENTRY}"):
+            entry: object = None
             with contextlib.suppress(ValueError, RecursionError):
                 entry = json.loads(text)
-                if isinstance(entry, dict):
-                    yield _texts(entry.get("inputs")), set(_texts(entry.get("fitted_on")))
+            if isinstance(entry, dict) and entry.get("kind") != PLAIN:
+                inputs, hashes = _texts(entry.get("inputs")), _texts(entry.get("fitted_on"))
+                repeated = entry.get("repeated")
+                if inputs and hashes:
+                    share = repeated if isinstance(repeated, float) and 0 <= repeated <= 1 else 0.0
+                    yield FittedRows(tuple(inputs), frozenset(hashes), share)
 
 
 def _texts(listed: object) -> list[str]:

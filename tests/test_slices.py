@@ -286,6 +286,26 @@ def for_both() -> oh.Model:
     return oh.Model.from_proto(proto)
 
 
+def test_what_a_branch_calls_rows_is_nothing_of_that_name_in_another() -> None:
+    calls = [called(name, *tensors).to_proto().graph.node[0] for name, tensors in (
+        ("one", ("x", "t")), ("two", ("t", "u")), ("three", ("t", "v")))]  # fmt: skip
+    turned = helper.make_node("Transpose", ["x"], ["t"])
+    declared = [helper.make_tensor_value_info("t", FLOAT, None)]
+    branches = {
+        "then_branch": helper.make_graph(calls[:2], "then", [], [floats("u")], value_info=declared),
+        "else_branch": helper.make_graph([turned, calls[2]], "else", [], [floats("v")], value_info=declared),
+    }
+    given = [helper.make_tensor_value_info("c", TensorProto.BOOL, []), floats("x")]
+    node = helper.make_node("If", ["c"], ["y"], **branches)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnxhybrid", 1)]
+    proto = helper.make_model(helper.make_graph([node], "g", given, [floats("y")]), opset_imports=opsets, ir_version=8)
+    assert bounds(cascade(oh.Model.from_proto(proto)))[2] == (None, None)
+
+
+def floats(name: str) -> Any:
+    return helper.make_tensor_value_info(name, FLOAT, ["n", 3])
+
+
 AS_THEY_ARE: dict[str, tuple[Callable[[], oh.Model], tuple[int | None, int | None]]] = {
     "a bound of its own": (lambda: remote(batch=7), (7, None)),
     "the word that it has none": (lambda: remote(batch=0), (0, None)),

@@ -107,14 +107,27 @@ def _with_rows(model: ModelProto, rows: Collection[str]) -> set[int]:
     """
     traced = _traced(model)
     size = free_name("rows", GraphTree(traced.graph).size_names())
-    proven = set(rows)
+    ambiguous = _in_several_graphs(traced)
+    proven = set(rows) - ambiguous
     _declare(traced, proven, size)
     while True:
         verdicts, answers = _verdicts(traced, proven, size)
+        answers -= ambiguous
         if answers <= proven:
             return {place for place, each in verdicts.items() if all(each)}
         proven |= answers
         _declare(traced, answers, size)
+
+
+def _in_several_graphs(model: ModelProto) -> set[str]:
+    """The names that several graphs give to tensors of their own, as branches of an If may."""
+    seen: set[str] = set()
+    again: set[str] = set()
+    for graph in nested_graphs(model.graph):
+        own = {*(value.name for value in graph.input), *(name for node in graph.node for name in node.output if name)}
+        again |= seen & own
+        seen |= own
+    return again
 
 
 def _traced(model: ModelProto) -> ModelProto:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from onnxhybrid.compose.route import route
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
+    from onnxhybrid.disclosure import egress
     from onnxhybrid.errors import (
         ComposeError,
         CredentialError,
@@ -81,6 +82,7 @@ __all__ = [
     "cascade",
     "chain",
     "deploy",
+    "egress",
     "endpoint",
     "ensemble",
     "explain",
@@ -118,6 +120,7 @@ _HOMES = {
         "switch",
     ),
     "diagnostics": ("Report", "explain"),
+    "disclosure": ("egress",),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
     "remote": ("Credential", "Endpoint", "Hedge"),

@@ -10,8 +10,8 @@ NAMES = {
     "ComposeError", "Credential", "CredentialError", "Endpoint", "Error", "Hedge", "Input", "Model", "ModelError",
     "NodeStats", "Policy", "PolicyDenied", "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec",
     "RemoteStatusError", "RemoteTimeout", "Report", "Secret", "Session", "TensorSpec", "ValidationError", "cascade",
-    "chain", "deploy", "egress", "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path", "load",
-    "offload", "overlap", "parallel", "register", "remote", "route", "splice", "split", "switch", "validate",
+    "chain", "deploy", "egress", "endpoint", "ensemble", "explain", "fallback", "judge", "legacy", "library_path",
+    "load", "offload", "overlap", "parallel", "register", "remote", "route", "splice", "split", "switch", "validate",
 }  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def told_apart(model: oh.Model) -> oh.Model:
 
 def droppable(model: oh.Model) -> frozenset[str]:
     """The models that are asked by a call which may be dropped before it is sent: one that only some branch awaits."""
-    found = set()
+    found: set[str] = set()
     for graph in nested_graphs(model.skeleton.graph):
         awaited = {node.input[0] for node in graph.node if node.op_type == "Await"}
         begun = [node for node in graph.node if node.op_type == "Begin" and node.output[0] not in awaited]
@@ -269,11 +269,11 @@ class Composer:
 
     def _cascade(self, depth: int, source: str) -> oh.Model:
         threshold = self._draw(st.sampled_from((0.5, oh.Input(self._new("threshold"), default=0.5))))
-        score = self._draw(st.sampled_from((oh.judge.max_probability, oh.judge.value, oh.judge.margin)))("y")
+        kind: Any = self._draw(st.sampled_from((oh.judge.max_probability, oh.judge.value, oh.judge.margin)))
         remote_ = self.model(depth, source)
         options = {name: self._draw(st.booleans()) for name in ("rows", "speculate", "report")}
         local = self._draw(st.sampled_from((self._local(depth, source), self._local(depth, self._input()))))
-        return oh.cascade(local, remote_, score >= threshold, **options).select(["y"])
+        return oh.cascade(local, remote_, kind("y") >= threshold, **options).select(["y"])
 
     def _switch(self, depth: int, source: str) -> oh.Model:
         return oh.switch(self._draw(st.sampled_from("cd")), self.model(depth), self.model(depth, source))

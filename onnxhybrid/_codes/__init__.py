@@ -1,6 +1,6 @@
 """The table behind `onnxhybrid.diagnostics`: one row a code, one module for each hundred, and more for OH5xx."""
 
-from onnxhybrid._codes import composition, endpoints, graph, installed, portability, remote, run, spending
+from onnxhybrid._codes import composition, endpoints, graph, installed, leaving, portability, remote, run, spending
 from onnxhybrid._codes.diagnostic import Diagnostic, Severity
 
 __all__ = ["REGISTER", "Diagnostic", "Severity"]
@@ -15,6 +15,7 @@ REGISTER: dict[str, Diagnostic] = {
         portability.ROWS,
         run.ROWS,
         spending.ROWS,
+        leaving.ROWS,
         endpoints.RUN,
         installed.ROWS,
     )

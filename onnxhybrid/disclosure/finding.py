@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from onnxhybrid import legacy
-from onnxhybrid.disclosure.egress import Egress, Outflow
+from onnxhybrid.disclosure.outflow import Egress, Outflow
 from onnxhybrid.errors import ModelError
 from onnxhybrid.model import Model, load
 from onnxhybrid.model.flows import Reach, reaches

@@ -35,10 +35,21 @@ def chosen_branch(walk: Walker, step: Step, flows: Taken, scope: Scope, when: Na
     if condition.truth is not None and len(branches) == 2:
         return walk.body(branches[not condition.truth], scope.inner({}), when)
     deciding = condition.all
-    results = [walk.body(branch, scope.inner({}), when | deciding) for branch in branches]
+    known_inside = [_decided(step.inputs[0], condition, truth) for truth in (1, 0)]
+    results = [
+        walk.body(branch, scope.inner(inside), when | deciding)
+        for branch, inside in zip(branches, known_inside, strict=False)
+    ]
     if len(results) != 2:
         return results[0] if results else []
     return [chosen(one, other, deciding) for one, other in zip(*results, strict=False)]
+
+
+def _decided(name: str, condition: Flow, truth: int) -> dict[str, Flow]:
+    """What a branch knows of the condition by which it runs."""
+    if condition.sizes is None or any(size.value != 1 for size in condition.sizes):
+        return {}
+    return {name: shaped(NOTHING, condition.sizes, condition.dtype, known([truth]))}
 
 
 class _Turns:

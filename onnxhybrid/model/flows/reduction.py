@@ -23,9 +23,68 @@ from onnxhybrid.model.flows.tensor import (
 _REDUCTIONS = [
     f"Reduce{kind}" for kind in ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 ]
-_KEEPS_SHAPE = ["Softmax", "LogSoftmax", "Hardmax", "LayerNormalization", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization", "MeanVarianceNormalization", "RMSNormalization", "CumSum", "CumProd", "ScatterND", "ScatterElements", "Scatter", "Trilu", "QuantizeLinear", "DequantizeLinear", "Dropout", "LRN", "ReverseSequence"]
-_BY_SIZES = ["Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "MatMulInteger", "QLinearMatMul", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "Einsum", "DepthToSpace", "SpaceToDepth", "RNN", "LSTM", "GRU", "Attention", "GatherND", "DynamicQuantizeLinear", "Det", "GridSample"]
-_BY_PARAMETERS = ["Pad", "Tile", "TopK", "Resize", "Upsample", "OneHot", "SplitToSequence", "RoiAlign", "STFT", "DFT", "CenterCropPad"]
+_KEEPS_SHAPE = [
+    "Softmax",
+    "LogSoftmax",
+    "Hardmax",
+    "LayerNormalization",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "GroupNormalization",
+    "LpNormalization",
+    "MeanVarianceNormalization",
+    "RMSNormalization",
+    "CumSum",
+    "CumProd",
+    "ScatterND",
+    "ScatterElements",
+    "Scatter",
+    "Trilu",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Dropout",
+    "LRN",
+    "ReverseSequence",
+]
+_BY_SIZES = [
+    "Conv",
+    "ConvTranspose",
+    "ConvInteger",
+    "QLinearConv",
+    "DeformConv",
+    "MatMulInteger",
+    "QLinearMatMul",
+    "MaxPool",
+    "AveragePool",
+    "LpPool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "GlobalLpPool",
+    "Einsum",
+    "DepthToSpace",
+    "SpaceToDepth",
+    "RNN",
+    "LSTM",
+    "GRU",
+    "Attention",
+    "GatherND",
+    "DynamicQuantizeLinear",
+    "Det",
+    "GridSample",
+]
+_BY_PARAMETERS = [
+    "Pad",
+    "Tile",
+    "TopK",
+    "Resize",
+    "Upsample",
+    "OneHot",
+    "SplitToSequence",
+    "RoiAlign",
+    "STFT",
+    "DFT",
+    "CenterCropPad",
+]
 
 
 @rule("MatMul")

@@ -81,6 +81,10 @@ def reshape(given: Given) -> list[Flow]:
         asked = known(attribute.ints)
     if asked is None or [entry.value for entry in asked].count(-1) > 1:
         return [Flow(flow.data, flow.shape | wanted.all, None, None, None, flow.dtype)]
+    if (
+        len(asked) == 1 and asked[0].value is None and flow.sizes is not None
+    ):  # as many elements as there are, or none runs
+        return [shaped(flow.data, (product(flow.sizes),), flow.dtype)]
     sizes = tuple(_asked(flow, place, asked, given.integer("allowzero", 0)) for place in range(len(asked)))
     elements = flow.elements if all(entry.value is not None for entry in sizes) else None
     return [shaped(flow.data, sizes, flow.dtype, elements)]

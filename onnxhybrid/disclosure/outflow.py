@@ -56,8 +56,8 @@ class Outflow:
 class Egress:
     """What leaves the device when a model runs: an `Outflow` for each remote call, in the order of `Model.remotes`.
 
-    Iterate over it, print it, or keep it as JSON: `Policy(egress=…)` takes it, and the JSON, as the most that a file may
-    send.
+    Iterate over it, print it, or keep it as JSON: `Policy(egress=…)` takes it, and its JSON, as the most that a file
+    may send.
     """
 
     outflows: tuple[Outflow, ...]
@@ -95,10 +95,8 @@ class Egress:
             held = json.loads(text)
             return cls(tuple(_outflow(entry) for entry in held["outflows"]))
         except (KeyError, TypeError, ValueError, RecursionError) as problem:
-            said = f"it lacks {problem}" if isinstance(problem, KeyError) else str(problem).partition("\n")[0]
-            raise Error(
-                "OH530", f"an egress is what oh.egress(model).to_json() gives, and this is not: {said}"
-            ) from None
+            said = f"{problem} is missing" if isinstance(problem, KeyError) else str(problem).partition("\n")[0]
+            raise Error("OH530", f"an egress is what oh.egress(model).to_json() gives; of this {said}") from None
 
 
 def _row(outflow: Outflow) -> tuple[str, ...]:
@@ -127,4 +125,5 @@ def _outflow(entry: Any) -> Outflow:
         fits = {"max_bytes": value is None or whole, "credential": value is None or isinstance(value, str)}
         if not fits.get(name, texts if name in lists else isinstance(value, str)):
             raise ValueError(f"{name} is {value!r}")
-    return Outflow(**{name: tuple(value) if name in lists else value for name, value in entry.items()})
+    given: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in entry.items()}
+    return Outflow(**given)

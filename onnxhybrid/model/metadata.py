@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
+from onnxhybrid.errors import ModelError
+from onnxhybrid.model.flows import Reach, reaches
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.messages import replace
 from onnxhybrid.model.opsets import imported
+from onnxhybrid.model.parts import agreeing
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 
 REMOTES = "onnxhybrid.remotes"
@@ -20,8 +23,11 @@ PARTS = "onnxhybrid.parts"
 
 
 def annotate(model: ModelProto) -> None:
-    """Write the entry of the remote calls, in place; a model without any has none."""
+    """Write the entry of the remote calls, in place; a model without any has none. That of the parts agrees with it."""
     calls = described(model)
+    for entry in model.metadata_props:
+        if entry.key == PARTS:
+            entry.value = agreeing(entry.value, calls)
     replace(model.metadata_props, [entry for entry in model.metadata_props if entry.key != REMOTES])
     if calls:
         model.metadata_props.add(key=REMOTES, value=json.dumps(calls))
@@ -37,7 +43,20 @@ def described(model: ModelProto) -> list[dict[str, object]]:
     """What the entry says of a model's remote calls, those in branches and functions included."""
     if DOMAIN not in imported(model):
         return []
-    return [_described(node) for node in all_nodes(model) if is_remote(node)]
+    try:
+        found = reaches(model)
+    except (ValueError, ModelError):  # a node or a function is malformed; check finds it
+        return [_described(node) for node in all_nodes(model) if is_remote(node)]
+    order = [value.name for value in model.graph.input]
+    return [{**_described(reach.call.node), **_reached(reach, order)} for reach in found]
+
+
+def _reached(reach: Reach, order: Sequence[str]) -> dict[str, object]:
+    return {
+        "content": [name for name in order if name in reach.content],
+        "decides": [name for name in order if name in reach.decides],
+        "max_bytes": reach.bytes,
+    }
 
 
 def move_parts(model: ModelProto, moved: Mapping[str, str]) -> None:

@@ -31,17 +31,15 @@ Taken = Sequence[Flow | None]
 def chosen_branch(walk: Walker, step: Step, flows: Taken, scope: Scope, when: Names) -> list[Flow]:
     """An If."""
     condition = flows[0] if flows and flows[0] is not None else Flow()
-    branches = [step.bodies[name] for name in ("then_branch", "else_branch") if name in step.bodies]
-    if condition.truth is not None and len(branches) == 2:
+    branches = [step.bodies[name] for name in ("then_branch", "else_branch")]
+    if condition.truth is not None:
         return walk.body(branches[not condition.truth], scope.inner({}), when)
     deciding = condition.all
     known_inside = [_decided(step.inputs[0], condition, truth) for truth in (1, 0)]
     results = [
         walk.body(branch, scope.inner(inside), when | deciding)
-        for branch, inside in zip(branches, known_inside, strict=False)
+        for branch, inside in zip(branches, known_inside, strict=True)
     ]
-    if len(results) != 2:
-        return results[0] if results else []
     return [chosen(one, other, deciding) for one, other in zip(*results, strict=False)]
 
 
@@ -176,3 +174,15 @@ def unknown(walk: Walker, step: Step, flows: Taken, scope: Scope, when: Names) -
 def _inside(body: Body, scope: Scope, flows: Sequence[Flow]) -> Scope:
     """The scope of a body that takes these tensors."""
     return scope.inner(dict(zip(body.inputs, flows, strict=False)))
+
+
+KINDS = {"If": chosen_branch, "Loop": loop, "Scan": scan}
+"""What follows each operator that holds graphs."""
+
+
+def is_whole(step: Step) -> bool:
+    """Whether an operator holds the graphs that it needs, with as many outputs as it takes; nothing else runs."""
+    if step.operator == "If":
+        return bool(step.inputs) and {"then_branch", "else_branch"} <= step.bodies.keys()
+    carried = len(step.inputs) - 2 if step.operator == "Loop" else 0
+    return "body" in step.bodies and len(step.bodies["body"].outputs) > carried

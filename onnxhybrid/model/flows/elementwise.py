@@ -115,7 +115,9 @@ def each(given: Given) -> list[Flow]:
     """One element of the output for those of the inputs at its place."""
     flows = given.present
     dtype = given.dtype()
-    sizes = broadcast(flows)
+    if len(flows) == 1 and flows[0].elements is None:
+        return [Flow(flows[0].data, flows[0].shape, flows[0].sizes, None, None, dtype)]
+    sizes = broadcast([flow.sizes for flow in flows])
     elements = _computed(given.step.operator, flows, sizes) if sizes is not None else None
     if sizes is not None and elements is not None:
         return [shaped(of_sizes(elements), sizes, dtype, elements)]
@@ -125,13 +127,13 @@ def each(given: Given) -> list[Flow]:
     return [shaped(data, sizes, dtype)]
 
 
-def broadcast(flows: Sequence[Flow]) -> Sizes | None:
+def broadcast(tensors: Sequence[Sizes | None]) -> Sizes | None:
     """The sizes that tensors have together; None where the rank of one is not known."""
-    if len(flows) == 1:
-        return flows[0].sizes
-    known = [flow.sizes for flow in flows if flow.sizes is not None]
-    if len(known) != len(flows):
+    known = [sizes for sizes in tensors if sizes is not None]
+    if len(known) != len(tensors):
         return None
+    if all(sizes == known[0] for sizes in known):
+        return known[0]
     rank = max(map(len, known))
     aligned = [(Size(1),) * (rank - len(sizes)) + sizes for sizes in known]
     return tuple(_together(column) for column in zip(*aligned, strict=True))
@@ -147,8 +149,10 @@ def _together(column: Sequence[Size]) -> Size:
 
 def _computed(operator: str, flows: Sequence[Flow], sizes: Sizes) -> Sizes | None:
     """The elements of a small tensor, as far as they are known; None where they are not followed."""
-    count = product(sizes).value
     columns = [flow.elements for flow in flows if flow.elements is not None]
+    if not columns:
+        return None
+    count = product(sizes).value
     if count is None or len(columns) != len(flows) or any(len(column) not in (1, count) for column in columns):
         return None
     if (

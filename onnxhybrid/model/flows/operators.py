@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,10 +80,9 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 def outputs(given: Given) -> Sequence[Flow]:
     """What is known of a node's outputs."""
     own = RULES.get(given.step.operator) if not given.step.domain else None
-    if own is not None and given.present:
-        return own(given)
-    if own is not None and not given.flows:
-        return own(given)
+    if own is not None and (given.present or not given.flows):
+        with contextlib.suppress(ArithmeticError, LookupError, ValueError):  # a node that no session computes
+            return own(given)
     names = everything(given.flows)
     types = [UNDEFINED if given.step.domain else given.dtype(position) for position in range(len(given.step.outputs))]
     return [opaque(names, dtype) for dtype in types]

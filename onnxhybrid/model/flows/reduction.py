@@ -94,7 +94,7 @@ def matmul(given: Given) -> list[Flow]:
     data = one.all | other.all
     if one.sizes is None or other.sizes is None or len(one.sizes) < 2 or len(other.sizes) < 2:
         return [Flow(data, one.shape | other.shape, None, None, None, given.dtype())]
-    stacked = broadcast([shaped(data, one.sizes[:-2]), shaped(data, other.sizes[:-2])]) or ()
+    stacked = broadcast([one.sizes[:-2], other.sizes[:-2]]) or ()
     return [shaped(data, (*stacked, one.sizes[-2], other.sizes[-1]), given.dtype())]
 
 

@@ -127,17 +127,35 @@ def _rows(call: Call, flows: Sequence[Flow | None]) -> int | None:
     return rows if fitting is None else fitting if rows is None else min(rows, fitting)
 
 
-def _parameters(call: Call, given: Sequence[tuple[str, Flow | None]]) -> Bound:
-    """Characters of the request's parameters, a JSON object; None where one is a text of any length."""
-    constants = call.values.get("parameters") or b""
-    total = len(constants) + 2
-    for name, flow in given:
-        if not name.startswith("parameters."):
-            continue
-        if flow is None or flow.dtype not in _DIGITS:
-            return None
-        total += _quoted(name.partition(".")[2]) + _DIGITS["float64"] + 2
-    return total
+@dataclass(frozen=True)
+class _Parameters:
+    """The parameters of a request: their characters as a JSON object, and their bytes as fields of a message."""
+
+    text: int
+    fields: int
+
+
+def _parameters(call: Call, given: Sequence[tuple[str, Flow | None]]) -> _Parameters | None:
+    """The parameters at most; None where one is a text of any length, or they are no JSON object."""
+    attribute = call.values.get("parameters") or b"{}"
+    try:
+        constants = json.loads(attribute)
+        text, fields = len(attribute), sum(_entry(name, value) for name, value in constants.items())
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        return None
+    for option, flow in given:
+        group, _, name = option.partition(".")
+        if group == "parameters":
+            if flow is None or flow.dtype not in _DIGITS:
+                return None
+            text, fields = text + _quoted(name) + _DIGITS["float64"] + 2, fields + _entry(name, 0)
+    return _Parameters(text, fields)
+
+
+def _entry(name: str, value: object) -> int:
+    """Bytes of an entry of a protobuf map: its name, and a message with a text, a number or a bool."""
+    held = _FIELD + len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 1 + _VARINT
+    return 3 * _FIELD + len(name.encode("utf-8", "surrogatepass")) + held
 
 
 def _quoted(text: str) -> int:
@@ -145,9 +163,9 @@ def _quoted(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
-def _kserve(call: Call, tensors: Sequence[_Sent], parameters: int) -> Bound:
+def _kserve(call: Call, tensors: Sequence[_Sent], parameters: _Parameters) -> Bound:
     """The header, and what follows it, or the tensors in it."""
-    head = len('{"inputs":[],"outputs":[],"parameters":}') + parameters
+    head = len('{"inputs":[],"outputs":[],"parameters":}') + parameters.text
     for tensor in tensors:
         described = '{"name":,"shape":[],"datatype":"UINT64","parameters":{"binary_data_size":}},'
         head += len(described) + _quoted(tensor.name) + (_SIZE + 1) * len(tensor.sizes) + _SIZE
@@ -159,7 +177,7 @@ def _kserve(call: Call, tensors: Sequence[_Sent], parameters: int) -> Bound:
     return {"true": binary, "false": plain}.get(form, max(binary, plain))
 
 
-def _grpc(call: Call, tensors: Sequence[_Sent], parameters: int) -> Bound:
+def _grpc(call: Call, tensors: Sequence[_Sent], parameters: _Parameters) -> Bound:
     """The message behind its prefix."""
     names = [call.spec.model, call.spec.version]
     total = _PREFIX + sum(_FIELD + len(name.encode()) for name in names)
@@ -167,11 +185,10 @@ def _grpc(call: Call, tensors: Sequence[_Sent], parameters: int) -> Bound:
     for tensor in tensors:
         described = 3 * _FIELD + len(tensor.name.encode()) + len("UINT64") + _VARINT * len(tensor.sizes)
         total += _FIELD + described + _FIELD + tensor.raw
-    # An entry of the shortest parameter, `"":1,`, has four fields around what it holds in 5 characters.
-    return total + (parameters * (4 * _FIELD + _VARINT) if parameters > 2 else 0)
+    return total + parameters.fields
 
 
-def _azureml(call: Call, tensors: Sequence[_Sent], parameters: int) -> Bound:
+def _azureml(call: Call, tensors: Sequence[_Sent], parameters: _Parameters) -> Bound:
     """Lists by name, or a table of columns."""
     names = sum(_quoted(tensor.name) + 2 for tensor in tensors)
     rows = max((tensor.sizes[0] for tensor in tensors if tensor.sizes), default=0)

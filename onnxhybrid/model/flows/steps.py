@@ -20,7 +20,6 @@ from onnxhybrid.model.dtypes import name_of, type_name
 from onnxhybrid.model.flows.calls import Call, call_of
 from onnxhybrid.model.flows.tensor import MOST_ELEMENTS, NOTHING, Flow, Names, Size, Sizes, known, shaped
 from onnxhybrid.model.functions import Key, called, key_of
-from onnxhybrid.model.graphs import attribute_graphs
 from onnxhybrid.model.opsets import opsets_of, standard
 from onnxhybrid.model.remote_spec import DOMAIN
 from onnxhybrid.model.tensor_spec import shape_of
@@ -28,6 +27,10 @@ from onnxhybrid.model.tensor_values import array_of
 
 _COUNTED = {TensorProto.BOOL, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT8}
 """Element types whose values are looked at: those of shapes, axes and conditions."""
+
+_KIND = AttributeProto
+_NO_GRAPH = frozenset(_KIND.AttributeType.values()) - {_KIND.UNDEFINED, _KIND.GRAPH, _KIND.GRAPHS}
+"""Kinds of attributes that hold no graph; files leave the kind out."""
 
 
 @dataclass(slots=True)
@@ -184,16 +187,13 @@ class _Reader:
         call = call_of(node, [declared.get(name) for name in outputs]) if domain == DOMAIN else None
         if call is not None:
             self.calls.append(call)
-        self.plain = self.plain and not any(map(_is_graph_given, node.attribute))
-        bodies = {}
-        if attribute_graphs(node):
-            for attribute in node.attribute:
-                for place, graph in enumerate([attribute.g] if attribute.HasField("g") else attribute.graphs):
+        bodies: dict[str, Body] = {}
+        for attribute in node.attribute[:]:
+            if attribute.type not in _NO_GRAPH:
+                self.plain = self.plain and not attribute.ref_attr_name
+                graphs = [attribute.g] if attribute.HasField("g") else attribute.graphs
+                for place, graph in enumerate(graphs):
                     bodies[f"{attribute.name}/{place}" if place else attribute.name] = self.graph(graph, version)
         key = called(node) if self._functions else None
         function = key if key in self._functions else None
         return Step(node.op_type, domain, list(node.input), outputs, node, bodies, function, call)
-
-
-def _is_graph_given(attribute: AttributeProto) -> bool:
-    return bool(attribute.ref_attr_name) and attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS)

@@ -106,14 +106,18 @@ def opaque(names: Names, dtype: str = UNDEFINED) -> Flow:
 
 def of_sizes(sizes: Iterable[Size]) -> Names:
     """The inputs that can change any of these numbers."""
-    return union(size.names for size in sizes)
+    found = NOTHING
+    for _, names in sizes:
+        if names and names is not found:
+            found = names if not found else found | names
+    return found
 
 
 def union(sets: Iterable[Names]) -> Names:
     """All of these inputs."""
     found = NOTHING
     for names in sets:
-        if names:
+        if names and names is not found:
             found = names if not found else found | names
     return found
 

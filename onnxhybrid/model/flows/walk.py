@@ -64,7 +64,7 @@ def reaches(model: ModelProto) -> list[Reach]:
         return []
     require_bounded(model)
     walk = Walk(ready)
-    with contextlib.suppress(_TooLongError):
+    with contextlib.suppress(_TooLongError, RecursionError):
         walk.body(ready.main, Scope(dict(ready.inputs)), NOTHING)
         if ready.plain:
             return [walk.found[id(call)] for call in ready.calls]
@@ -150,13 +150,9 @@ class Walk:
         return [joined(one, two) for one, two in zip(outputs, other, strict=False)]
 
     def _nested(self, step: Step, flows: Sequence[Flow | None], scope: Scope, when: Names) -> Sequence[Flow]:
-        if not step.domain and step.function is None:
-            if step.operator == "If":
-                return control.chosen_branch(self, step, flows, scope, when)
-            if step.operator == "Loop":
-                return control.loop(self, step, flows, scope, when)
-            if step.operator == "Scan":
-                return control.scan(self, step, flows, scope, when)
+        follow = control.KINDS.get(step.operator) if not step.domain and step.function is None else None
+        if follow is not None and control.is_whole(step):
+            return follow(self, step, flows, scope, when)
         outputs = control.unknown(self, step, flows, scope, when)
         if step.function is None:
             return outputs

@@ -11,6 +11,7 @@ from onnxhybrid.errors import ModelError
 from onnxhybrid.model.flows import Reach, reaches
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.messages import replace
+from onnxhybrid.model.old_operators import old_nodes
 from onnxhybrid.model.opsets import imported
 from onnxhybrid.model.parts import agreeing
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
@@ -26,7 +27,7 @@ def annotate(model: ModelProto) -> None:
     """Write the entry of the remote calls, in place; a model without any has none. That of the parts agrees with it."""
     calls = described(model)
     for entry in model.metadata_props:
-        if entry.key == PARTS:
+        if entry.key == PARTS and not any(old_nodes(model)):  # which call, too, and are not listed
             entry.value = agreeing(entry.value, calls)
     replace(model.metadata_props, [entry for entry in model.metadata_props if entry.key != REMOTES])
     if calls:

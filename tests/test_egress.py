@@ -206,8 +206,8 @@ def test_a_ticket_is_what_was_sent_for_it_and_not_what_is_waited_for() -> None:
     ],
 )
 def test_what_an_operator_makes_of_an_input_is_what_is_sent(sent: str, content: list[str]) -> None:
-    text = f"g (float[n,3] x, float[2,3] fixed) => (float[a,b] y) <float[3,3] weight = {{1,2,3,4,5,6,7,8,9}}> {{ {sent} y = Call(t) }}"
-    assert reached(written(text)) == {"y": (content, [])}
+    head = "g (float[n,3] x, float[2,3] fixed) => (float[a,b] y) <float[3,3] weight = {1,2,3,4,5,6,7,8,9}>"
+    assert reached(written(f"{head} {{ {sent} y = Call(t) }}")) == {"y": (content, [])}
 
 
 def test_an_input_with_a_default_can_be_overridden_and_a_bound_one_cannot() -> None:
@@ -263,7 +263,8 @@ def test_whatever_names_a_protocol_in_the_domain_sends() -> None:
 def test_an_audit_sends_what_its_call_takes_and_not_what_it_compares() -> None:
     model = written(
         """g (float[n,3] x, float[n,3] answer, bool ok, bool drawn) => (bool told) {
-            told = If (drawn) <then_branch = a () => (t) { t = Call(x) }, else_branch = b () => (o) { o = Identity(ok) }>
+            told = If (drawn) <then_branch = a () => (t) { t = Call(x) },
+                               else_branch = b () => (o) { o = Identity(ok) }>
         }"""
     ).to_proto()
     node = next(node for node in all_nodes(model) if node.op_type == "Invoke")
@@ -293,14 +294,17 @@ def test_an_operator_that_nobody_knows_may_do_anything_with_its_graphs() -> None
 
 
 def test_loops_in_loops_beyond_measure_are_told_of_every_input() -> None:
-    text = "on = Identity(c0) out = Call(x0)"
-    for level in range(12):
-        graph = f"b{level} (int64 i{level}, bool c{level}, float[n,3] x{level}) => (on, out) {{ {text} }}"
-        outer = f"c{level + 1}"
-        text = f"k = Identity(x{level + 1}) r, = Loop (times, {outer}, k) <body = {graph}> out = Add(r, k) on = Not({outer})"
-    model = f"g (int64 times, bool c12, float[n,3] x12, float[3] u) => (float[n,3] out, bool on) {{ {text} }}"
-    (found,) = reached(written(model.replace("r, =", "r ="))).values()
-    assert {"times", "x12"} <= set(found[0])
+    states, text = "abcdef", "on = Identity(go0) sent = Call(a0)"
+    for level in range(24):
+        own, outer = ([f"{state}{number}" for state in states] for number in (level, level + 1))
+        takes = ", ".join(f"float[n,3] {name}" for name in own)
+        body = f"b (int64 i{level}, bool go{level}, {takes}) => (on, {', '.join(own[1:] + own[:1])}) {{ {text} }}"
+        turn = f"Loop (times, go{level + 1}, {', '.join(outer)}) <body = {body}>"
+        text = f"on = Not(go{level + 1}) {', '.join(f'r{name}' for name in outer)} = {turn}"
+    takes = ", ".join(f"float[n,3] {name}" for name in outer)
+    head = f"g (int64 times, bool go24, {takes}, float[3] unused) => (bool on, float[n,3] r{outer[0]})"
+    (found,) = reached(written(f"{head} {{ {text} }}")).values()
+    assert set(found[0]) == set(found[1]) == {"times", "go24", "unused", *outer}
 
 
 def test_old_operators_count_as_what_a_session_makes_of_them() -> None:
@@ -337,7 +341,7 @@ def test_an_egress_is_data_a_table_and_json(tmp_path: Path) -> None:
     assert Egress.from_json(found.to_json()) == found
     assert str(oh.egress(LOCAL)) == "Nothing leaves the device."
     with pytest.raises(dataclasses.FrozenInstanceError):
-        found[0].node = "other"  # type: ignore[misc]
+        found[0].node = "other"
 
 
 @pytest.mark.parametrize(

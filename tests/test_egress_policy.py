@@ -101,7 +101,7 @@ def test_a_call_is_covered_by_one_that_is_allowed_and_not_by_several_together() 
     )
     policy = oh.Policy(egress=oh.egress(both))
     oh.Session(a, policy=policy)
-    with pytest.raises(oh.PolicyDenied, match="'u', 'v', and '[uv]' may"):
+    with pytest.raises(oh.PolicyDenied, match=r"'u', 'v', and '[uv]' may"):
         oh.Session(mixed, policy=policy)
 
 
@@ -118,7 +118,7 @@ def test_a_plain_session_is_prepared_with_the_model_that_it_will_run(server: Raw
     plain(model, path, policy=policy, model=path).run(None, {"x": X})
     with pytest.raises(oh.PolicyDenied, match="OH587"):
         plain(model, path, policy=oh.Policy(egress=oh.egress(LOCAL)), model=path)
-    with pytest.raises(oh.Error, match="OH530.*model"):
+    with pytest.raises(oh.Error, match=r"OH530.*model"):
         plain(model, path, policy=policy)
 
 

@@ -95,8 +95,8 @@ class Policy:
             max_timeout: seconds until a call ends.
             max_retries: repeats of a request.
             max_request_bytes: bytes of a request's body.
-            max_nodes: nodes of the graph once every function stands in the place of its calls; `oh.register`, which
-                does not see the model, leaves that to you.
+            max_nodes: nodes of the graph once every function stands in the place of its calls; `oh.register` leaves
+                that to you where it is not given the model.
             max_response_bytes: bytes of an answer's body.
             max_concurrency: requests under way to one origin.
             others: as of a Policy: deny, budget, breaker, ca_file, client_certificate, send_external_data,

@@ -17,10 +17,10 @@ from onnxhybrid.model.flows.tensor import NOTHING, Flow, Names, everything, join
 from onnxhybrid.model.remote_spec import AWAIT, DOMAIN
 from onnxhybrid.model.unfolding import require_bounded
 
-MOST_STEPS = 300_000
-"""Nodes that are visited, whatever the model's size is: loops in loops take several visits each."""
+MOST_STEPS = 150_000
+"""Nodes and inputs of graphs that are visited, whatever the model's size is: loops in loops take several visits each."""
 
-MOST_TIMES = 30
+MOST_TIMES = 10
 """How many times as many visits as there are nodes a larger one may take."""
 
 _AUDIT = "Audit"
@@ -96,7 +96,7 @@ class Walk:
         tensors = scope.tensors
         for name, flow in body.constants.items():
             tensors.setdefault(name, flow)
-        self._left -= len(body.steps)
+        self._left -= len(body.steps) + len(body.inputs)
         if self._left < 0:
             raise _TooLongError
         for step in body.steps:

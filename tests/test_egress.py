@@ -149,6 +149,35 @@ def test_a_loop_is_walked_until_nothing_new_is_carried() -> None:
     assert reached(written(twice)) == {"sent": (["x", "s", "u"], []), "last": (["u"], [])}
 
 
+@pytest.mark.parametrize("times", ["int64 times", ""])
+def test_what_is_carried_in_two_places_is_told_apart(times: str) -> None:
+    turn = """<body = turn (int64 i, bool go, float[n,3] a, float[n,3] b) => (on, a1, b1) {
+                on = Identity(go) a1 = Identity(b) b1 = Neg(b) }>"""
+    count = "" if times else "times = Constant<value_int = 3>()"
+    head = f"g (float[n,3] x{', ' if times else ''}{times}) => (float[n,3] y)"
+    model = written(f"{head} {{ {count} p, q = Loop (times, , x, x) {turn} y = Call(p) }}")
+    assert reached(model) == {"y": (["x", "times"] if times else ["x"], [])}
+
+
+def test_attributes_of_a_function_are_those_of_each_call() -> None:
+    model = written(
+        """g (float[n,3] x, float[n,3] w) => (float[n,3] y) { y = f.Ask <yes = 1> (x, w) }
+        <domain: "f", opset_import: ["": 21, "ai.onnxhybrid": 1]> Ask <yes> (p, q) => (r) {
+            number = Constant <value_int: int = @yes> () c = Cast<to = 9>(number)
+            r = If (c) <then_branch = a () => (s) { s = Call(p) }, else_branch = b () => (t) { t = Call(q) }>
+        }"""
+    )
+    assert reached(model) == {"s": (["x"], []), "t": ([], [])}
+
+
+def test_an_operator_with_a_kernel_of_its_own_is_not_what_a_function_of_its_name_says() -> None:
+    model = written(
+        """g (float[n,3] x) => (float[n,3] y) { h = com.microsoft.Gelu(x) y = Call(h) }
+        <domain: "com.microsoft", opset_import: ["": 21]> Gelu (p) => (q) { s = Shape(p) q = ConstantOfShape(s) }"""
+    )
+    assert reached(model) == {"y": (["x"], [])}
+
+
 def test_how_often_a_scan_turns_is_the_length_of_what_it_goes_through() -> None:
     scan = """y, z = Scan <num_scan_inputs = 1, body = turn (float[3] state, float[3] row) => (on, out) {
                 on = Add(state, row) out = Call(w) }> (s, x)"""

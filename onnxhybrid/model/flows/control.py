@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from onnxhybrid.model.flows.calls import rows_of
 from onnxhybrid.model.flows.operators import Given
@@ -55,7 +56,7 @@ class _Turns:
 
     def __init__(self, states: Sequence[Flow], deciding: Names) -> None:
         self.first = list(states)
-        self.states = list(states)
+        self.states = _apart(states)
         self.given: list[Flow] | None = None
         self.deciding = deciding
         self.passed = [True] * len(self.first)
@@ -65,7 +66,7 @@ class _Turns:
         before = self.states
         self.passed = [p and new is old for p, new, old in zip(self.passed, states, self.states, strict=False)]
         self.given = list(given) if self.given is None else list(map(joined, self.given, given))
-        self.states = list(states) if exact else list(map(joined, self.states, states))
+        self.states = _apart(states if exact else map(joined, self.states, states))
         return exact or before != self.states
 
     def final(self, *, exact: bool) -> list[Flow]:
@@ -83,6 +84,11 @@ class _Turns:
         rows = Size(count.value, NOTHING if count.value is not None else count.names | self.deciding)
         axes = [*axis, *[0] * len(self.given)]
         return [_stacked(flow, rows, place) for flow, place in zip(self.given, axes, strict=False)]
+
+
+def _apart(states: Iterable[Flow]) -> list[Flow]:
+    """The same, each a Flow of its own: tensors that are equal in one iteration need not be in the next."""
+    return [replace(flow) for flow in states]
 
 
 def _stacked(flow: Flow, rows: Size, axis: int) -> Flow:

@@ -106,6 +106,9 @@ _COMPARISONS: dict[str, Callable[..., bool]] = {
     "Or": lambda a, b: bool(a or b),
     "Xor": lambda a, b: bool(a) != bool(b),
 }
+_ONE = ("Abs", "Neg", "Not")
+"""Those that take one operand."""
+
 _DECIDED = {"And": 0, "Or": 1, "Mul": 0}
 """What one of two operands decides alone."""
 
@@ -168,6 +171,8 @@ def _computed(operator: str, flows: Sequence[Flow], sizes: Sizes) -> Sizes | Non
 
 
 def _computing(operator: str, flows: Sequence[Flow]) -> Callable[..., int] | None:
+    if len(flows) != (1 if operator in _ONE else 2) and operator not in ("Max", "Min"):
+        return None
     types = {flow.dtype for flow in flows}
     if operator in _ARITHMETIC and types <= set(_COUNTING):
         return _ARITHMETIC[operator]

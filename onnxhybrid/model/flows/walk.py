@@ -8,17 +8,18 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
+from onnxhybrid.model.dtypes import type_name
 from onnxhybrid.model.flows import control, operators
 from onnxhybrid.model.flows.calls import Call
 from onnxhybrid.model.flows.scope import Scope
 from onnxhybrid.model.flows.sending import Bound, most_bytes
 from onnxhybrid.model.flows.steps import Body, Prepared, Step, prepared
-from onnxhybrid.model.flows.tensor import NOTHING, Flow, Names, everything, joined, opaque
+from onnxhybrid.model.flows.tensor import NOTHING, UNDEFINED, Flow, Names, everything, joined, opaque
 from onnxhybrid.model.remote_spec import AWAIT, DOMAIN
 from onnxhybrid.model.unfolding import require_bounded
 
 MOST_STEPS = 150_000
-"""Nodes and inputs of graphs that are visited, whatever the model's size is: loops in loops take several visits each."""
+"""Nodes and inputs of graphs that are visited in a model of any size: loops in loops take several visits each."""
 
 MOST_TIMES = 10
 """How many times as many visits as there are nodes a larger one may take."""
@@ -101,7 +102,7 @@ class Walk:
             raise _TooLongError
         for step in body.steps:
             for name, flow in zip(step.outputs, self._outputs(step, body, scope, when), strict=False):
-                tensors[name] = flow
+                tensors[name] = flow if flow.dtype != UNDEFINED or name not in body.types else _typed(flow, body, name)
         tensors.pop("", None)
         return [self._read(name, scope) or self._unknown() for name in body.outputs]
 
@@ -159,6 +160,12 @@ class Walk:
         names = everything(outputs) | everything(flows)  # what the function makes of its graphs is not followed
         inner = self._function(step, [opaque(names) for _ in flows], scope, when | names)
         return [opaque(names | everything(inner)) for _ in step.outputs]
+
+
+def _typed(flow: Flow, body: Body, name: str) -> Flow:
+    """The same with the element type that is declared, to which ONNX Runtime holds a model."""
+    dtype = type_name(body.types[name])
+    return flow if dtype == UNDEFINED else flow.of(dtype)
 
 
 _ABSENT = Flow()

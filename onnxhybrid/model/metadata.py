@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
-from onnxhybrid.errors import ModelError
+from onnxhybrid.errors import Error
 from onnxhybrid.model.flows import Reach, reaches
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.messages import replace
@@ -46,7 +46,7 @@ def described(model: ModelProto) -> list[dict[str, object]]:
         return []
     try:
         found = reaches(model)
-    except (ValueError, ModelError):  # a node or a function is malformed; check finds it
+    except (ValueError, Error):  # a node or a function is malformed, which check finds; or there is no library
         return [_described(node) for node in all_nodes(model) if is_remote(node)]
     order = [value.name for value in model.graph.input]
     return [{**_described(reach.call.node), **_reached(reach, order)} for reach in found]

@@ -26,6 +26,7 @@ from onnxhybrid.model.remote_spec import (
     is_remote,
     option_names,
 )
+from onnxhybrid.model.tensor_spec import Shape
 
 CACHE = "cache"
 """The attribute of a call whose answers are kept: whether it is sent depends on what was asked before."""
@@ -69,6 +70,16 @@ class Call:
         """Which of the node's inputs are tensors of the request."""
         return slice(self.count - len(self.inputs), self.count)
 
+    def text(self, attribute: str) -> str:
+        """An attribute that is a text; empty where there is none, or one of another kind, with which nothing runs."""
+        value = self.values.get(attribute)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+
+    def number(self, attribute: str) -> int:
+        """An attribute that is a whole number; 0 where there is none, or one of another kind."""
+        value = self.values.get(attribute)
+        return value if isinstance(value, int) else 0
+
     @property
     def begins(self) -> bool:
         """Whether the node gives a ticket."""
@@ -80,7 +91,7 @@ class Call:
 
     def counted(self, flows: Sequence[Flow | None]) -> Names:
         """The inputs of the model that can change how many requests a call is, given the same."""
-        if self.values.get(CACHE):
+        if self.text(CACHE):
             return self.content(flows)
         tensors = flows[self.travelling]
         form = (library.protocols().get(self.spec.protocol) or {}).get("batch")
@@ -89,9 +100,9 @@ class Call:
         found = NOTHING
         if form == "row" or (form == "request" and self._sends_no_empty_batch):
             found = union(rows_of(flow).names for flow in tensors[:1])
-        if form == "request" and self.values.get(BATCH):
+        if form == "request" and self.number(BATCH):
             found |= union(rows_of(flow).names for flow, cut in zip(tensors, self.cut, strict=False) if cut)
-        if form == "request" and self.values.get(BATCH_BYTES):
+        if form == "request" and self.number(BATCH_BYTES):
             found |= union(flow.all if flow.dtype in _TEXTS else flow.shape for flow in tensors if flow is not None)
         return found
 
@@ -141,8 +152,10 @@ def call_of(node: NodeProto, declared: Sequence[TypeProto | None]) -> Call | Non
     if not _sends(node):
         return None
     spec, values = RemoteSpec.of(node), attributes_of(node)
-    inputs = listed(spec.inputs, values.get("input_shapes"))
-    outputs = listed(spec.outputs, values.get("output_shapes"))
+    inputs, outputs = (
+        [(name, _plain(shape)) for name, shape in listed(names, values.get(attribute))]
+        for names, attribute in ((spec.inputs, "input_shapes"), (spec.outputs, "output_shapes"))
+    )
     return Call(
         node,
         spec,
@@ -161,6 +174,11 @@ def _sends(node: NodeProto) -> bool:
         return True
     named = node.domain == DOMAIN and node.op_type not in (AWAIT, CANCEL)
     return named and any(attribute.name == "protocol" for attribute in node.attribute)
+
+
+def _plain(shape: Shape | None) -> Shape | None:
+    """A declared shape of sizes and names alone: what else stands in a stranger's file is not known."""
+    return None if shape is None else tuple(size if isinstance(size, (int, str)) else None for size in shape)
 
 
 def _texts(values: dict[str, Any], attribute: str) -> tuple[str, ...]:

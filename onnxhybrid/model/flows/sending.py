@@ -113,7 +113,7 @@ def _sizes(shape: Sequence[object] | None, flow: Flow | None, rows: int | None) 
 
 def _rows(call: Call, flows: Sequence[Flow | None]) -> int | None:
     """The most rows of one request; None for any number."""
-    rows, most = call.values.get(BATCH) or None, call.values.get(BATCH_BYTES)
+    rows, most = call.number(BATCH) or None, call.number(BATCH_BYTES)
     if not most:
         return rows
     row = 0
@@ -137,10 +137,10 @@ class _Parameters:
 
 def _parameters(call: Call, given: Sequence[tuple[str, Flow | None]]) -> _Parameters | None:
     """The parameters at most; None where one is a text of any length, or they are no JSON object."""
-    attribute = call.values.get("parameters") or b"{}"
+    attribute = call.text("parameters") or "{}"
     try:
         constants = json.loads(attribute)
-        text, fields = len(attribute), sum(_entry(name, value) for name, value in constants.items())
+        text, fields = len(attribute.encode()), sum(_entry(name, value) for name, value in constants.items())
     except (AttributeError, TypeError, ValueError, RecursionError):
         return None
     for option, flow in given:
@@ -173,8 +173,7 @@ def _kserve(call: Call, tensors: Sequence[_Sent], parameters: _Parameters) -> Bo
         head += len('{"name":,"parameters":{"binary_data":true}},') + _quoted(name)
     binary = head + sum(tensor.raw for tensor in tensors)
     plain = head + sum(len(',"data":') + tensor.flat for tensor in tensors)
-    form = (call.values.get("binary") or b"auto").decode("utf-8", "replace")
-    return {"true": binary, "false": plain}.get(form, max(binary, plain))
+    return {"true": binary, "false": plain}.get(call.text("binary"), max(binary, plain))
 
 
 def _grpc(call: Call, tensors: Sequence[_Sent], parameters: _Parameters) -> Bound:
@@ -192,7 +191,7 @@ def _azureml(call: Call, tensors: Sequence[_Sent], parameters: _Parameters) -> B
     """Lists by name, or a table of columns."""
     names = sum(_quoted(tensor.name) + 2 for tensor in tensors)
     rows = max((tensor.sizes[0] for tensor in tensors if tensor.sizes), default=0)
-    table = rows * (_SIZE + 3) if b"split" in (call.values.get("form") or b"") else 0
+    table = rows * (_SIZE + 3) if "split" in call.text("form") else 0
     return (
         len('{"dataframe_split":{"columns":[],"index":[],"data":[]}}') + names + table + sum(t.nested for t in tensors)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections import Counter, defaultdict
@@ -310,8 +311,15 @@ def compositions(draw: st.DrawFn, url: str, depth: int = 2) -> oh.Model:
 
 @st.composite
 def graphs(draw: st.DrawFn, url: str) -> oh.Model:
-    """Random graphs with branches and loops, whose calls are told apart."""
+    """Random graphs with branches and loops, perhaps with a backup or as what a judge decides; calls are told apart."""
     made = draw(remote_graphs(url))
+    (given, *_), whole = (spec.name for spec in made.outputs), draw(st.sampled_from(("", "", "fallback", "cascade")))
+    with contextlib.suppress(oh.ComposeError):
+        if whole == "fallback":
+            made = oh.fallback(made.select([given]), remote(url, "b").rename({"x": "w", "y": given}))
+        elif whole == "cascade":
+            local = draw(local_models(["w"], [given]))
+            made = oh.cascade(local, made.select([given]), oh.judge.value(given) >= oh.Input("threshold", default=0.5))
     return told_apart(oh.overlap(made) if draw(st.booleans()) else made)
 
 

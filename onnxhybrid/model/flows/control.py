@@ -155,7 +155,7 @@ def _slice(flow: Flow, axis: int) -> Flow:
     if not flow.sizes:
         return Flow(flow.all, flow.shape, None, None, None, flow.dtype)
     place = axis % len(flow.sizes)
-    return shaped(flow.data, (*flow.sizes[:place], *flow.sizes[place + 1 :]), flow.dtype)
+    return shaped(flow.all, (*flow.sizes[:place], *flow.sizes[place + 1 :]), flow.dtype)
 
 
 def _length(flow: Flow, axis: int) -> Size:

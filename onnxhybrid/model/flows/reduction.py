@@ -24,67 +24,21 @@ _REDUCTIONS = [
     f"Reduce{kind}" for kind in ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 ]
 _KEEPS_SHAPE = [
-    "Softmax",
-    "LogSoftmax",
-    "Hardmax",
-    "LayerNormalization",
-    "BatchNormalization",
-    "InstanceNormalization",
-    "GroupNormalization",
-    "LpNormalization",
-    "MeanVarianceNormalization",
-    "RMSNormalization",
-    "CumSum",
-    "CumProd",
-    "ScatterND",
-    "ScatterElements",
-    "Scatter",
-    "Trilu",
-    "QuantizeLinear",
-    "DequantizeLinear",
-    "Dropout",
-    "LRN",
-    "ReverseSequence",
-]
+    "Softmax", "LogSoftmax", "Hardmax", "LayerNormalization", "BatchNormalization", "InstanceNormalization",
+    "GroupNormalization", "LpNormalization", "MeanVarianceNormalization", "RMSNormalization", "CumSum",
+    "CumProd", "ScatterND", "ScatterElements", "Scatter", "Trilu", "QuantizeLinear", "DequantizeLinear",
+    "Dropout", "LRN", "ReverseSequence",
+]  # fmt: skip
 _BY_SIZES = [
-    "Conv",
-    "ConvTranspose",
-    "ConvInteger",
-    "QLinearConv",
-    "DeformConv",
-    "MatMulInteger",
-    "QLinearMatMul",
-    "MaxPool",
-    "AveragePool",
-    "LpPool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "GlobalLpPool",
-    "Einsum",
-    "DepthToSpace",
-    "SpaceToDepth",
-    "RNN",
-    "LSTM",
-    "GRU",
-    "Attention",
-    "GatherND",
-    "DynamicQuantizeLinear",
-    "Det",
-    "GridSample",
-]
+    "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "MatMulInteger", "QLinearMatMul",
+    "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "Einsum",
+    "DepthToSpace", "SpaceToDepth", "RNN", "LSTM", "GRU", "Attention", "GatherND", "DynamicQuantizeLinear",
+    "Det", "GridSample",
+]  # fmt: skip
 _BY_PARAMETERS = [
-    "Pad",
-    "Tile",
-    "TopK",
-    "Resize",
-    "Upsample",
-    "OneHot",
-    "SplitToSequence",
-    "RoiAlign",
-    "STFT",
-    "DFT",
+    "Pad", "Tile", "TopK", "Resize", "Upsample", "OneHot", "SplitToSequence", "RoiAlign", "STFT", "DFT",
     "CenterCropPad",
-]
+]  # fmt: skip
 
 
 @rule("MatMul")
@@ -176,7 +130,7 @@ def sequence_at(given: Given) -> list[Flow]:
         return [Flow(held.all | place.all, held.all | place.all)]
     if place.number is not None and -len(held.items) <= place.number < len(held.items):
         return [held.items[place.number]]
-    return [functools.reduce(joined, held.items).plus(held.shape | place.data)]
+    return [functools.reduce(joined, held.items).plus(held.shape | place.all)]
 
 
 @rule("SequenceLength")

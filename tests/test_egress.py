@@ -101,6 +101,15 @@ def test_which_rows_are_sent_is_content_and_decides() -> None:
     assert reached(oh.cascade(LOCAL, CLOUD, JUDGE, rows=True)) == {"remote/m": (["x", "threshold"], ["x", "threshold"])}
 
 
+def test_what_goes_along_with_the_rows_decides_nothing() -> None:
+    specs = [oh.TensorSpec(name, "float32", ("n", 3)) for name in "xwy"]
+    both = oh.remote.triton(URL, "m", inputs=specs[:2], outputs=specs[2:])
+    (outflow,) = oh.egress(oh.cascade(LOCAL, both, JUDGE, rows=True))
+    assert set(outflow.content) == {"x", "w", "threshold"}
+    assert set(outflow.decides) == {"x", "threshold"}  # another number of rows of w alone is an error
+    assert outflow.max_bytes is not None
+
+
 def test_a_backup_is_decided_by_all_that_its_primary_sent() -> None:
     other = remote(URL, "m").rename({"x": "w"})
     assert reached(oh.fallback(CLOUD, other)) == {"primary/m": (["x"], []), "backup/m": (["w"], ["x"])}

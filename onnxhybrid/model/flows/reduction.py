@@ -32,7 +32,7 @@ _KEEPS_SHAPE = [
 _BY_SIZES = [
     "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "MatMulInteger", "QLinearMatMul",
     "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "Einsum",
-    "DepthToSpace", "SpaceToDepth", "RNN", "LSTM", "GRU", "Attention", "GatherND", "DynamicQuantizeLinear",
+    "DepthToSpace", "SpaceToDepth", "RNN", "LSTM", "GRU", "Attention", "DynamicQuantizeLinear",
     "Det", "GridSample",
 ]  # fmt: skip
 _BY_PARAMETERS = [

@@ -211,6 +211,25 @@ def gather(given: Given) -> list[Flow]:
     return [shaped(data, sizes, flow.dtype)]
 
 
+@rule("NonZero")
+def non_zero(given: Given) -> list[Flow]:
+    """The places of what is not zero, one in each column."""
+    flow = given.flow(0) or Flow()
+    if not flow.sizes:
+        return [Flow(flow.all, flow.all, None, None, None, "int64")]
+    return [shaped(flow.all, (Size(len(flow.sizes)), Size(None, flow.all)), "int64")]
+
+
+@rule("GatherND")
+def gather_nd(given: Given) -> list[Flow]:
+    """Slices of a tensor, by places along several axes."""
+    flow, places = given.flow(0) or Flow(), given.flow(1) or Flow()
+    data, depth = flow.all | places.all, places.sizes[-1].value if places.sizes else None
+    if flow.sizes is None or not places.sizes or depth is None or given.integer("batch_dims", 0):
+        return [Flow(data, flow.shape | places.shape, None, None, None, flow.dtype)]
+    return [shaped(data, (*places.sizes[:-1], *flow.sizes[depth:]), flow.dtype)]
+
+
 @rule("Slice")
 def slices(given: Given) -> list[Flow]:
     """A part of a tensor."""

@@ -98,6 +98,16 @@ def test_parts_are_told_to_call_what_their_nodes_call_when_the_model_is_edited(t
     }
 
 
+def test_a_node_that_is_called_like_its_part_is_of_it() -> None:
+    """A remote in a chain keeps its name, where that is free: its part's label is its own name."""
+    first = _cloud("https://a.example", name="far").rename({"y": "z"})
+    chained = oh.chain(first, _cloud("https://b.example", name="near").rename({"x": "z"}))
+    for form, path in ((chained, ""), (oh.parallel(both=chained), "both/")):
+        told = _parts(form)
+        assert told[f"{path}far"] == ["https://a.example"]
+        assert told[f"{path}near"] == ["https://b.example"]
+
+
 def test_halves_of_a_split_tell_of_their_own_calls_alone() -> None:
     first = _cloud("https://a.example").rename({"y": "z"})
     halves = oh.split(oh.chain(first, _cloud("https://b.example").rename({"x": "z"})), at=["z"])

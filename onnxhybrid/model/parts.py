@@ -3,72 +3,75 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _PLACES = {"endpoints": "endpoint", "endpoint_names": "endpoint_name"}
 """What a part lists -> what a call says."""
 
-_MOST_LEVELS = 500
-"""Levels of a tree that are looked at: a stranger's may be deep."""
-
-_Call = Mapping[str, object]
-_Part = dict[str, Any]
+_Callers = Mapping[object, Sequence[str]]
+"""Endpoint, or its name -> the nodes that call it."""
 
 
-def agreeing(entry: str, calls: Sequence[_Call]) -> str:
+def agreeing(entry: str, calls: Sequence[Mapping[str, object]]) -> str:
     """The entry, in which each part lists those endpoints alone that nodes of it call; one that is not ours as it is.
 
-    A node is of a part if the labels of the part, and of those around it, stand in its name. What a node calls that is
-    of no part that lists it, stays listed: it may have been renamed.
+    A node is of a part if the labels of the part, and of those around it, stand in its name. Where a node is of no part
+    that lists what it calls, all of those keep it: nodes may have been renamed.
     """
     try:
         tree = json.loads(entry)
-        parts = list(_parts(tree, "", _MOST_LEVELS))
-    except (ValueError, RecursionError):
+        changed = [_keep(tree, "", key, _callers(calls, place)) for key, place in _PLACES.items()]
+    except (ValueError, RecursionError):  # a stranger's text may be deep
         return entry
-    changed = [_keep(parts, key, place, calls) for key, place in _PLACES.items()]
     return json.dumps(tree) if any(changed) else entry
 
 
-def _keep(parts: Sequence[tuple[str, _Part]], key: str, place: str, calls: Sequence[_Call]) -> bool:
-    """Take out of each part's list what it does not call; whether there was anything."""
+def _callers(calls: Sequence[Mapping[str, object]], place: str) -> _Callers:
     callers: dict[object, list[str]] = {}
     for call in calls:
         callers.setdefault(call.get(place), []).append(str(call.get("node")))
-    listing: dict[str, list[str]] = {}
-    for path, part in parts:
-        for each in part.get(key) or ():
-            listing.setdefault(each, []).append(path)
-    stray = {each for each, paths in listing.items() for node in callers.get(each, ()) if not _is_within(node, paths)}
+    return callers
+
+
+def _keep(tree: object, path: str, key: str, callers: _Callers) -> bool:
+    """Take out of the lists of a tree's parts what they do not call; whether there was anything."""
+    parts = {f"{path}{part['label']}/": part for part in _parts(tree)}
+    named = {each for part in parts.values() for each in _listed(part, key)}
+    stray = {each for each in named if any(not _within(n, parts, each, key) for n in callers.get(each, ()))}
     changed = False
-    for path, part in parts:
-        told = part.get(key) or []
-        kept = [each for each in told if each in stray or any(_is_within(n, [path]) for n in callers.get(each, ()))]
+    for own, part in parts.items():
+        told = _listed(part, key)
+        nodes: dict[object, list[str]] = {
+            each: [n for n in callers.get(each, ()) if each in stray or _is_of(n, own)] for each in told
+        }
+        kept = [each for each in told if nodes[each]]
         if kept != told:
-            changed = True
             part[key] = kept
             if not kept:
                 del part[key]
+        changed |= kept != told
+        changed |= _keep(part.get("made of"), own, key, nodes)
     return changed
 
 
-def _is_within(node: str, paths: Collection[str]) -> bool:
-    """Whether a node's name has the labels of a part."""
-    return any(f"/{path}/" in f"/{node}" for path in paths)
+def _within(node: str, parts: Mapping[str, dict[str, Any]], endpoint: str, key: str) -> bool:
+    """Whether a node is of a part that lists what it calls."""
+    return any(endpoint in _listed(part, key) and _is_of(node, path) for path, part in parts.items())
 
 
-def _parts(tree: object, path: str, levels: int) -> Iterator[tuple[str, _Part]]:
-    """Each part of a tree with its labels; one whose lists are not ours is left alone."""
-    listed = tree.get("parts") if isinstance(tree, dict) else None
-    for part in listed if isinstance(listed, list) and levels else ():
-        if not isinstance(part, dict) or not isinstance(part.get("label"), str):
-            continue
-        own = f"{path}/{part['label']}" if path else part["label"]
-        if all(_is_list(part.get(key)) for key in _PLACES):
-            yield own, part
-        yield from _parts(part.get("made of"), own, levels - 1)
+def _is_of(node: str, path: str) -> bool:
+    """Whether a node's name has these labels; a node may be called like its part."""
+    return f"/{path}" in f"/{node}/"
 
 
-def _is_list(value: object) -> bool:
-    return value is None or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+def _parts(tree: object) -> list[dict[str, Any]]:
+    found = tree.get("parts") if isinstance(tree, dict) else None
+    parts = found if isinstance(found, list) else []
+    return [part for part in parts if isinstance(part, dict) and isinstance(part.get("label"), str)]
+
+
+def _listed(part: Mapping[str, Any], key: str) -> list[str]:
+    """What a part lists; nothing where it is no list of texts."""
+    value = part.get(key)
+    return value if isinstance(value, list) and all(isinstance(each, str) for each in value) else []

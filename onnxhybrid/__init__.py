@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from onnxhybrid.compose.route import route
     from onnxhybrid.compose.switch import switch
     from onnxhybrid.diagnostics import Report, explain
+    from onnxhybrid.disclosure import egress
     from onnxhybrid.errors import (
         ComposeError,
         CredentialError,
@@ -90,6 +91,7 @@ __all__ = [
     "cascade",
     "chain",
     "deploy",
+    "egress",
     "endpoint",
     "ensemble",
     "explain",
@@ -129,6 +131,7 @@ _HOMES = {
         "switch",
     ),
     "diagnostics": ("Report", "explain"),
+    "disclosure": ("egress",),
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
     "remote": ("Cache", "Credential", "Endpoint", "Hedge"),

@@ -16,6 +16,7 @@ FACADE = PACKAGE / "__init__.py"
 LAYERS = (
     ("calibration", "deploy", "endpoint", "testing"),
     ("runtime",),
+    ("disclosure",),
     ("validation", "legacy"),
     ("compose",),
     ("remote",),

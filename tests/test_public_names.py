@@ -10,9 +10,9 @@ NAMES = {
     "AuditStats", "Cache", "Calibration", "Certificate", "ComposeError", "Credential", "CredentialError",
     "Endpoint", "Error", "Hedge", "Input", "Model", "ModelError", "NodeStats", "Policy", "PolicyDenied",
     "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError", "RemoteTimeout", "Report",
-    "Secret", "Session", "TensorSpec", "ValidationError", "calibrate", "cascade", "chain", "deploy", "endpoint",
-    "ensemble", "explain", "fallback", "fit_judge", "judge", "legacy", "library_path", "load", "offload",
-    "overlap", "parallel", "register", "remote", "route", "splice", "split", "switch", "validate",
+    "Secret", "Session", "TensorSpec", "ValidationError", "calibrate", "cascade", "chain", "deploy", "egress",
+    "endpoint", "ensemble", "explain", "fallback", "fit_judge", "judge", "legacy", "library_path", "load",
+    "offload", "overlap", "parallel", "register", "remote", "route", "splice", "split", "switch", "validate",
 }  # fmt: skip
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
 from onnxhybrid.model import audits
+from onnxhybrid.errors import Error
+from onnxhybrid.model.flows import Reach, reaches
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.messages import replace
+from onnxhybrid.model.old_operators import old_nodes
 from onnxhybrid.model.opsets import imported
+from onnxhybrid.model.parts import agreeing
 from onnxhybrid.model.remote_spec import DOMAIN, RemoteSpec, is_remote
 
 REMOTES = "onnxhybrid.remotes"
@@ -20,31 +24,53 @@ PARTS = "onnxhybrid.parts"
 """The metadata entry that tells, as JSON, which parts a composition was made of and what they call."""
 
 
-def annotate(model: ModelProto) -> None:
-    """Write the entry of the remote calls, in place; a model without any has none."""
+def annotate(model: ModelProto, *, flows: bool = False) -> None:
+    """Write the entry of the remote calls, in place; a model without any has none. Audits and parts agree with it.
+
+    With `flows` it also says which inputs reach each call: what takes a walk through the whole graph is written once,
+    where a model is saved, and not at each edit.
+    """
     audits.agree(model)
-    calls = described(model)
+    calls = described(model, flows=flows)
+    for entry in model.metadata_props:
+        if entry.key == PARTS and not any(old_nodes(model)):  # which call, too, and are not listed
+            entry.value = agreeing(entry.value, calls)
     replace(model.metadata_props, [entry for entry in model.metadata_props if entry.key != REMOTES])
     if calls:
         model.metadata_props.add(key=REMOTES, value=json.dumps(calls))
 
 
-def update(model: ModelProto) -> None:
+def update(model: ModelProto, *, flows: bool = False) -> None:
     """Bring the entry up to date, in place, where there is one: nodes may have been renamed or dropped.
 
     Audits are brought into agreement with the model's certificate.
     """
     if any(entry.key == REMOTES for entry in model.metadata_props):
-        annotate(model)
+        annotate(model, flows=flows)
     else:
         audits.agree(model)
 
 
-def described(model: ModelProto) -> list[dict[str, object]]:
-    """What the entry says of a model's remote calls, those in branches and functions included."""
+def described(model: ModelProto, *, flows: bool = False) -> list[dict[str, object]]:
+    """What the entry says of a model's remote calls, those in branches and functions included; see `annotate`."""
     if DOMAIN not in imported(model):
         return []
-    return [_described(node) for node in all_nodes(model) if is_remote(node)]
+    try:
+        found = reaches(model) if flows else None
+    except (ValueError, Error):  # a node or a function is malformed, which check finds; or there is no library
+        found = None
+    if found is None:
+        return [_described(node) for node in all_nodes(model) if is_remote(node)]
+    order = [value.name for value in model.graph.input]
+    return [{**_described(reach.call.node), **_reached(reach, order)} for reach in found]
+
+
+def _reached(reach: Reach, order: Sequence[str]) -> dict[str, object]:
+    return {
+        "content": [name for name in order if name in reach.content],
+        "decides": [name for name in order if name in reach.decides],
+        "max_bytes": reach.bytes,
+    }
 
 
 def move_parts(model: ModelProto, moved: Mapping[str, str]) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from onnxhybrid.disclosure import Egress
+from onnxhybrid.disclosure.comparing import require_within
 from onnxhybrid.errors import Error
+from onnxhybrid.model import Model, load
 from onnxhybrid.model.texts import is_text
 from onnxhybrid.runtime import client_certificate
 from onnxhybrid.runtime.budget import check as check_budget
@@ -46,6 +49,8 @@ class Policy:
             opens. It is printed nowhere.
         send_external_data: whether remote calls may be given what lies in files beside the model: OH580. None allows
             those that are named after the model, and, the whole of it, after the tensor; with `Policy.strict` none.
+        egress: the most that may leave the device: what `oh.egress(model)` gives of a version that was looked at, or
+            its JSON. A file of which more does is not opened: OH587. `oh.register` needs the model for it.
         ceilings: what a file may ask for; `Policy.strict` sets it. With it, private and loopback addresses are called
             only where allow names them, and the environment gives neither credentials nor a client's certificate.
 
@@ -63,6 +68,7 @@ class Policy:
     client_certificate: ClientCertificate | None = None
     send_external_data: bool | None = None
     ceilings: Ceilings | None = None
+    egress: Egress | str | None = None
 
     @classmethod
     def strict(
@@ -89,11 +95,12 @@ class Policy:
             max_timeout: seconds until a call ends.
             max_retries: repeats of a request.
             max_request_bytes: bytes of a request's body.
-            max_nodes: nodes of the graph once every function stands in the place of its calls; `oh.register`, which
-                does not see the model, leaves that to you.
+            max_nodes: nodes of the graph once every function stands in the place of its calls; `oh.register` leaves
+                that to you where it is not given the model.
             max_response_bytes: bytes of an answer's body.
             max_concurrency: requests under way to one origin.
-            others: as of a Policy: deny, budget, breaker, ca_file, client_certificate, send_external_data.
+            others: as of a Policy: deny, budget, breaker, ca_file, client_certificate, send_external_data,
+                egress.
 
         Raises:
             Error: OH530, an argument is of another kind.
@@ -116,6 +123,7 @@ class Policy:
             raise Error("OH530", f"send_external_data is True, False or None, not {self.send_external_data!r}")
         if self.ceilings is not None and not isinstance(self.ceilings, Ceilings):
             raise Error("OH530", f"ceilings are those of Policy.strict, not {self.ceilings!r}")
+        object.__setattr__(self, "egress", _egress(self.egress))
         check_budget(self.budget)
         _check_breaker(self.breaker)
         path_of("ca_file", self.ca_file)
@@ -125,6 +133,20 @@ class Policy:
     def sends(self) -> bool | None:
         """`send_external_data`, with what holds where it is None."""
         return False if self.send_external_data is None and self.ceilings is not None else self.send_external_data
+
+    def held(self, model: Model | str | os.PathLike[str]) -> Model | str | os.PathLike[str]:
+        """The model, loaded where it has to be looked at, so that what was looked at is what runs.
+
+        Raises:
+            ModelError: the file is no model.
+            PolicyDenied: OH524, its graph is too large; OH587, more would leave the device than is allowed.
+        """
+        if self.ceilings is not None:
+            model = self.ceilings.held(model)
+        if isinstance(self.egress, Egress):
+            model = model if isinstance(model, Model) else load(model)
+            require_within(model, self.egress)
+        return model
 
     def config(self) -> dict[str, Any]:
         """The policy as the operator library reads it."""
@@ -139,6 +161,14 @@ class Policy:
             "client_certificate": client_certificate.config(self.client_certificate),
             **({} if self.ceilings is None else {"strict": self.ceilings.config()}),
         }
+
+
+def _egress(given: object) -> Egress | None:
+    if given is None or isinstance(given, Egress):
+        return given
+    if isinstance(given, str):
+        return Egress.from_json(given)
+    raise Error("OH530", f"egress is what oh.egress(model) gives, or its JSON, not a {type(given).__name__}")
 
 
 def _is_texts(entries: object) -> bool:

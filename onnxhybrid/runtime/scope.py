@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ import onnxruntime
 
 from onnxhybrid.errors import Error
 from onnxhybrid.library import Scope, library_path
+from onnxhybrid.model import Model
 from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.runtime.credential_names import require_found
 from onnxhybrid.runtime.endpoint_urls import Endpoints, listed
@@ -30,6 +32,7 @@ def register(
     credentials: Credentials | None = None,
     endpoints: Endpoints | None = None,
     policy: Policy | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
 ) -> None:
     """Make a plain onnxruntime.InferenceSession with these options run hybrid models.
 
@@ -38,18 +41,35 @@ def register(
         credentials: token by name: a str for the endpoints of the model itself, or an `oh.Secret`.
         endpoints: URL, or list of URLs, by the name of an `oh.Endpoint`; names that a model lacks are ignored.
         policy: what the calls may do.
+        model: the model that is to run, for a policy with an egress, which is compared with what leaves the device by
+            it. Nothing else is done with it, and a session that opens another file is not looked at.
 
     Raises:
         RemoteError: OH576, the endpoints are no mapping of names to URLs.
-        Error: OH530, the credentials or the policy are malformed; OH550, the library cannot be loaded.
+        PolicyDenied: OH524 or OH587, the policy refuses the model.
+        Error: OH530, the credentials or the policy are malformed, or the policy has an egress and no model is given;
+            OH550, the library cannot be loaded.
     """
     sealed = Sealed(credentials)
     del credentials  # a report of an error would show it
     sealed.check()
     if not isinstance(sess_options, onnxruntime.SessionOptions):
         raise Error("OH530", f"register takes onnxruntime.SessionOptions, not {type(sess_options).__name__}")
+    _require_allowed(policy, model)
     with _lock:
         attach(sess_options, make_scope(sealed, policy, endpoints=listed(endpoints)))
+
+
+def _require_allowed(policy: Policy | None, model: Model | str | os.PathLike[str] | None) -> None:
+    """Hold a policy against the model; one that has an egress cannot be held without it."""
+    if not isinstance(policy, Policy):
+        return
+    if model is not None:
+        policy.held(model)
+    elif policy.egress is not None:
+        raise Error(
+            "OH530", "register sees no model to hold egress against: give it, too, as in register(…, model=path)"
+        )
 
 
 def make_scope(

@@ -68,7 +68,7 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         RemoteError: OH574, an endpoint by name leads nowhere; OH575, one is given that no node names; OH576, what a
             name stands for cannot be called.
         PolicyDenied: OH524, the graph is larger than a strict policy allows; OH580, it would send a file; OH583, the
-            budget's ledger is locked.
+            budget's ledger is locked; OH587, more would leave the device than the policy's egress allows.
         Error: OH530, credentials or policy are malformed; OH533, the record's file cannot be used, and OH581, the
             ledger's; OH540, ONNX Runtime refused the model; OH542, the library was registered in sess_options by hand;
             OH547, the model needs onnxruntime-extensions, which is not installed; OH550, the library cannot be loaded.
@@ -91,8 +91,8 @@ class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # it carries
         sealed.check()
         options = sess_options if sess_options is not None else self._fresh_options()
         check_opening(options, providers)
-        if isinstance(policy, Policy) and policy.ceilings is not None:
-            model_or_path = policy.ceilings.held(model_or_path)
+        if isinstance(policy, Policy):
+            model_or_path = policy.held(model_or_path)
         source = source_of(model_or_path, options, ours=sess_options is None)
         if source.model is not None:
             require_unsent(source.model, policy if isinstance(policy, Policy) else None)

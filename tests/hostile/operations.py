@@ -77,6 +77,7 @@ OF_A_FILE: dict[str, Callable[[Path], object]] = {
 OF_A_MODEL: dict[str, Callable[[oh.Model], object]] = {
     "properties": lambda m: (repr(m), m.inputs, m.outputs, m.opsets, m.metadata, m.name),
     "remotes": lambda m: m.remotes,
+    "egress": lambda m: str(oh.egress(m)),
     "tensors": lambda m: m.tensors(),
     "to_proto": lambda m: m.to_proto(),
     "save": lambda m: _folder(lambda folder: m.save(folder / "m.onnx")),

@@ -17,6 +17,7 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.alignment import GLUE_OPSET, least_ir, newest
 from onnxhybrid.model.check import check
 from onnxhybrid.model.messages import replace
+from onnxhybrid.model.metadata import update
 from onnxhybrid.model.opsets import set_opsets
 from onnxhybrid.model.sequential import is_overlapped
 from onnxhybrid.model.storage.sources import Weights
@@ -52,6 +53,7 @@ def finished(
         raise ValidationError(report, context=f"{combinator.name} was given a part that is not valid")
     if last is not None:
         last(model)
+        update(model)
     whole = Model(model, _weights(parts), checked=last is None)
     return overlapped(whole) if combinator.overlaps or is_overlapped(model) else whole
 

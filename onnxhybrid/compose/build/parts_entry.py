@@ -66,8 +66,8 @@ def _tree(made: Any, depth: int) -> dict[str, object] | None:
 
 def _leaf(part: dict[str, Any]) -> dict[str, object]:
     texts = {key: part[key] for key in ("label", "role", "graph", "producer") if isinstance(part.get(key), str)}
-    endpoints = part.get("endpoints")
-    return texts | ({"endpoints": [str(url) for url in endpoints]} if isinstance(endpoints, list) else {})
+    listed = {key: part[key] for key in ("endpoints", "endpoint_names") if isinstance(part.get(key), list)}
+    return texts | {key: [str(each) for each in value] for key, value in listed.items()}
 
 
 def _nested(part: dict[str, Any], depth: int) -> dict[str, object]:

@@ -14,6 +14,7 @@ from onnxhybrid.model.certificate import drop_certificate
 from onnxhybrid.model.check import check
 from onnxhybrid.model.graphs import reads
 from onnxhybrid.model.messages import copied, replace
+from onnxhybrid.model.metadata import update
 
 
 def defaults(model: ModelProto) -> set[str]:
@@ -56,6 +57,7 @@ def extract(
     replace(graph.quantization_annotation, [q for q in graph.quantization_annotation if q.tensor_name in known])
     replace(graph.input, [*(value.value for value in inputs.values()), *optional])
     replace(graph.output, [value.value for value in outputs.values()])
+    update(proto)
     return Model(proto, model.weights)
 
 

@@ -68,7 +68,7 @@ def write(model: ModelProto, weights: Weights, path: Path, external_data: Extern
         target = destination(path)
         before = data_of(target)
         whole = copied(model)
-        metadata.update(whole)
+        metadata.update(whole, flows=True)
         with unfinished(target) as graph, carried(whole, weights, graph, path):
             if external_data is True or not inside or (external_data == "auto" and _is_repeated(whole, weights)):
                 before.discard(_write_beside(whole, weights, graph, path))

@@ -25,7 +25,7 @@ def told(subject: Subject) -> Iterator[Finding]:
 
 def told_truly(subject: Subject) -> Iterator[Finding]:
     """OH315: what a file says of its remote calls is what its nodes do."""
-    calls, metadata = described(subject.skeleton), subject.model.metadata
+    calls, metadata = described(subject.skeleton, flows=True), subject.model.metadata
     if REMOTES in metadata:
         said = _calls(metadata[REMOTES])
         texts = _differences(said, calls) if said is not None else ["it is no JSON list of calls"]

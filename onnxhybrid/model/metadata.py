@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
-from onnxhybrid.model import audits
 from onnxhybrid.errors import Error
+from onnxhybrid.model import audits
 from onnxhybrid.model.flows import Reach, reaches
 from onnxhybrid.model.graphs import all_nodes
 from onnxhybrid.model.messages import replace

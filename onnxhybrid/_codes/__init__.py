@@ -1,6 +1,6 @@
 """The table behind `onnxhybrid.diagnostics`: one row a code, one module for each hundred, and more for OH5xx."""
 
-from onnxhybrid._codes import composition, endpoints, graph, installed, portability, remote, run, spending
+from onnxhybrid._codes import command_line, composition, endpoints, graph, installed, portability, remote, run, spending
 from onnxhybrid._codes.diagnostic import Diagnostic, Severity
 
 __all__ = ["REGISTER", "Diagnostic", "Severity"]
@@ -17,6 +17,7 @@ REGISTER: dict[str, Diagnostic] = {
         spending.ROWS,
         endpoints.RUN,
         installed.ROWS,
+        command_line.ROWS,
     )
     for row in rows
 }

@@ -13,6 +13,7 @@ from onnxhybrid.compose.build.part import Part
 from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.model.editing import SCORE
 from onnxhybrid.model.metadata import PARTS, REMOTES, annotate
+from onnxhybrid.model.recipe_entry import RECIPE
 
 
 def annotate_parts(model: ModelProto, combinator: Combinator, parts: Sequence[Part]) -> None:
@@ -20,7 +21,7 @@ def annotate_parts(model: ModelProto, combinator: Combinator, parts: Sequence[Pa
     entries: dict[str, str] = {}
     for part in parts:
         for key, value in part.model.metadata.items():
-            if key not in (PARTS, REMOTES, SCORE):  # these are true of the part alone
+            if key not in (PARTS, REMOTES, SCORE, RECIPE):  # these are true of the part alone
                 entries[key if entries.get(key, value) == value else f"{part.label}/{key}"] = value
     described = [_described(part, combinator.role or part.label) for part in parts]
     entries[PARTS] = json.dumps({"kind": combinator.name, "parts": described})

@@ -1,7 +1,7 @@
 """How long the command line takes to answer: `python -m benchmarks.startup`.
 
-Its help, against an interpreter that imports Typer and ends. Each is started in turn, so that what else the machine does
-meets both alike; the medians are compared.
+Its help, against an interpreter that imports Typer and ends. Each is started in turn, so that what else the machine
+does meets both alike; the medians are compared.
 """
 
 from __future__ import annotations

@@ -14,8 +14,11 @@ FACADE = PACKAGE / "__init__.py"
 
 # From the top; what stands in one row may not import each other. A room that is added is added here, too.
 LAYERS = (
-    ("deploy", "endpoint", "testing"),
-    ("runtime",),
+    ("__main__",),
+    ("cli",),
+    ("deploy", "endpoint", "inspection", "testing", "timing"),
+    ("feeds", "runtime"),
+    ("recipe",),
     ("validation", "legacy"),
     ("compose",),
     ("remote",),

@@ -89,7 +89,7 @@ ROWS = (
         "OH714",
         "Error",
         "The model does not tell its recipe",
-        "It was not composed from YAML, or it was changed since, so that the recipe that it holds is no longer its own.",
+        "It was not composed from YAML, or was changed since, so that the recipe that it holds is no longer its own.",
         "onnxhybrid inspect small.onnx --yaml",
         "Compose it from a YAML file; after a change, compose it again.",
     ),

@@ -23,7 +23,7 @@ _SETTINGS: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 110},
 }
-_WRONG_WORDS = typer.BadParameter.__mro__[2]
+_WRONG_WORDS: type[Exception] = typer.BadParameter.__mro__[2]
 """Typer's exceptions about what was typed, which come from click or from a copy of it."""
 
 _INTERRUPTED = 130
@@ -136,7 +136,7 @@ def _told(problem: Any) -> Error:
     """The error of words that Typer refuses."""
     message = str(problem.format_message()).strip().rstrip(".")
     if near_ones := getattr(problem, "possibilities", None):
-        message = f"{problem.message.rstrip('.')}: did you mean {sorted(near_ones)[0]!r}?"
+        message = f"{problem.message.rstrip('.')}: did you mean {min(near_ones)!r}?"
     context = getattr(problem, "ctx", None)
     where = context.command_path if context is not None else _PROGRAM
     return Error("OH700", f"{message[:1].lower()}{message[1:]} ({where} --help says what there is)")

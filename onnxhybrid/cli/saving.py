@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from onnxhybrid.model import Model
 
 OUTPUT = typer.Option(None, "--output", "-o", help="The file to write.", metavar="MODEL.onnx", show_default=False)
+NEEDED = typer.Option(..., "--output", "-o", help="The file to write.", metavar="MODEL.onnx")
 
 
 def saved(model: Model, path: Path, *, as_json: bool) -> None:

@@ -1,8 +1,8 @@
 """What a file holds, and what is installed, for people and as JSON.
 
-    from onnxhybrid import inspection
+from onnxhybrid import inspection
 
-    print(inspection.describe("hybrid.onnx"))
+print(inspection.describe("hybrid.onnx"))
 """
 
 from onnxhybrid.inspection.description import Description, describe

@@ -52,13 +52,13 @@ class Installation:
 
     def __str__(self) -> str:
         packages = ", ".join(f"{name} {version}" for name, version in self.packages.items() if version)
+        reach = f"opset {self.opset}, ai.onnx.ml {self.ml_opset}, IR {self.ir_version}"
         return "\n".join(
             (
                 f"onnxhybrid {self.onnxhybrid}, Python {self.python}, {self.platform}",
                 f"library: {self.problem or f'{self.library} (ABI {self.abi})'}",
                 f"protocols: {', '.join(self.protocols)}",
-                f"ONNX Runtime reads opset {self.opset}, ai.onnx.ml {self.ml_opset}, IR {self.ir_version}; it runs "
-                f"{', '.join(self.providers)}",
+                f"ONNX Runtime reads {reach}; it runs {', '.join(self.providers)}",
                 f"packages: {packages}",
             )
         )
@@ -66,7 +66,8 @@ class Installation:
 
 def installation() -> Installation:
     """What is installed here; nothing is raised for a library that cannot be used, since that is to be told."""
-    problem, path, protocols = "", "", ()
+    problem, path = "", ""
+    protocols: tuple[str, ...] = ()
     try:
         path, protocols = library.library_path(), tuple(library.protocols())
     except Error as found:

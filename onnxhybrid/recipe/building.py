@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,7 +19,9 @@ from onnxhybrid.recipe.forms import Form, Holder, kind_of, model_form
 from onnxhybrid.recipe.marked import Marked, Path
 from onnxhybrid.recipe.words import COMPARISONS, Word, words
 
-_COMPARED = dict(zip(COMPARISONS, (operator.ge, operator.gt, operator.le, operator.lt), strict=True))
+_COMPARED: dict[str, Callable[[Any, Any], Any]] = dict(
+    zip(COMPARISONS, (operator.ge, operator.gt, operator.le, operator.lt), strict=True)
+)
 
 
 def checked(recipe: Marked) -> BaseModel:
@@ -86,7 +89,8 @@ class _Builder:
         name = str(type(form).model_fields[field].alias)
         word, given = self._words[name], getattr(form, field)
         inner = (*path, name)
-        return self._called(word, self._arguments(given, inner), inner)
+        made: Model = self._called(word, self._arguments(given, inner), inner)
+        return made
 
     def _called(self, word: Word, arguments: dict[str, Any], path: Path) -> Any:
         compared = [arguments.pop(sign) for sign in COMPARISONS if word.score and sign in arguments]
@@ -101,7 +105,7 @@ class _Builder:
 
     def _placed(self, problem: Error, path: Path) -> Error:
         """An error with the place in the recipe before its message; its kind, code and details stay."""
-        placed = problem.__reduce__()[0](type(problem), problem.args, dict(problem.__dict__))
+        placed = copy.copy(problem)
         placed.message = f"{self._recipe.at(path)}: {problem.message}"
         placed.args = (f"[{problem.code}] {placed.message}",)
         return placed

@@ -104,7 +104,7 @@ def _kind(kind: Any) -> Any:
     """The form of an annotation."""
     members = _members(kind)
     form = _single(members[0]) if len(members) == 1 else _either(members)
-    return Optional[form] if _is_optional(kind) else form
+    return Optional[form] if _is_optional(kind) else form  # noqa: UP045  # what a form is, only pydantic knows
 
 
 def _is_optional(kind: Any) -> bool:
@@ -123,7 +123,7 @@ def _single(kind: Any) -> Any:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if kind is Model or origin is collections.abc.Callable:  # what is called with a model gives one
         return _MODEL
-    if dataclasses.is_dataclass(kind):
+    if _is_class(kind):
         return class_form(kind)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         value = inner[1]
@@ -133,6 +133,11 @@ def _single(kind: Any) -> Any:
     return Any if kind is object else kind
 
 
+def _is_class(kind: Any) -> bool:
+    """Whether it is one of onnxhybrid's classes of values."""
+    return bool(dataclasses.is_dataclass(kind))
+
+
 def _any() -> Any:
     from onnxhybrid.model import Input
 
@@ -140,7 +145,7 @@ def _any() -> Any:
 
 
 @functools.cache
-def class_form(kind: Any) -> type[Form]:
+def class_form(kind: Any) -> Any:
     """The form of a class's arguments, such as those of `oh.TensorSpec`."""
     arguments = arguments_of(kind.__init__, ("self",))
     required = [name for name, argument in arguments.items() if argument.required]
@@ -159,8 +164,8 @@ def _either(members: Sequence[Any]) -> Any:
     """One of several kinds, told apart by what stands there, so that a fault is told of the one that was meant."""
     forms: dict[str, Any] = {}
     for member in members:
-        if dataclasses.is_dataclass(member):
-            forms[member.__name__] = _holder(member)  # type: ignore[union-attr]
+        if _is_class(member):
+            forms[member.__name__] = _holder(member)
         else:
             forms[_tag(member)] = Any if member is Any else _single(member)
     told = [_TOLD.get(tag, f"{{{tag}: …}}") for tag in forms]
@@ -172,7 +177,7 @@ def _either(members: Sequence[Any]) -> Any:
 
     branches = tuple(Annotated[form, Tag(tag)] for tag, form in forms.items())
     return Annotated[
-        Union[branches],  # type: ignore[valid-type]
+        Union[branches],  # noqa: UP007
         Discriminator(choose, custom_error_type="kinds", custom_error_message=message),
     ]
 
@@ -254,7 +259,9 @@ class _OneWord(BaseModel):
                 raise _problem("OH712", f"has no word {name!r}{near(name, names)}", name)
         if len(given) > 1:
             first, second, *_ = given
-            raise _problem("OH712", f"holds {first!r} and {second!r}, and a model is one word: put one into the other", second)
+            raise _problem(
+                "OH712", f"holds {first!r} and {second!r}, and a model is one word: put one into the other", second
+            )
         return given
 
 

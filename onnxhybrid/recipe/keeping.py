@@ -35,9 +35,13 @@ def kept(model: Model) -> str:
     """
     entry = _parsed(model.metadata.get(RECIPE))
     if entry is None:
-        raise Error("OH714", "it was not composed from a recipe: onnxhybrid compose RECIPE.yaml -o MODEL.onnx does that")
+        raise Error(
+            "OH714", "it was not composed from a recipe: onnxhybrid compose RECIPE.yaml -o MODEL.onnx does that"
+        )
     if entry["graph"] != _digest(model.skeleton):
-        raise Error("OH714", "it was changed since it was composed, and the recipe in its metadata is no longer its own")
+        raise Error(
+            "OH714", "it was changed since it was composed, and the recipe in its metadata is no longer its own"
+        )
     return str(entry["yaml"])
 
 

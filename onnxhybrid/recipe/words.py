@@ -86,9 +86,9 @@ def arguments_of(function: Callable[..., Any], skipped: tuple[str, ...] = ()) ->
         if parameter.kind is parameter.VAR_KEYWORD and name == "common":
             found.update({key: Argument(hint, False) for key, hint in settings().items()})
         elif parameter.kind is parameter.VAR_KEYWORD:
-            found[name] = Argument(Mapping[str, kind], True)
+            found[name] = Argument(Mapping[str, kind], True)  # type: ignore[valid-type]
         elif parameter.kind is parameter.VAR_POSITIONAL:
-            found[name] = Argument(list[kind], True)
+            found[name] = Argument(list[kind], True)  # type: ignore[valid-type]
         else:
             default = parameter.default
             shown = default if isinstance(default, (bool, int, float, str)) else None
@@ -172,7 +172,7 @@ def words(read: Callable[[str], Model] = load) -> dict[str, Word]:
     """
     builders = (name for name in remote.__all__ if inspect.isfunction(getattr(remote, name)))
     listed = (
-        _plain("load", load, lambda path: read(path)),
+        _plain("load", load, read),
         *(_plain(f"remote.{name}", getattr(remote, name)) for name in builders),
         _plain("chain", chain, _chain),
         _parallel(),

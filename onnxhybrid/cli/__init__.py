@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] not in ("typer", "click", "rich", "shellingham"):
             raise
-        print(f'[OH551] the command line needs {problem.name}: pip install "onnxhybrid[cli]"', file=sys.stderr)
+        print(f'error: [OH551] the command line needs {problem.name}: pip install "onnxhybrid[cli]"', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return run(sys.argv[1:] if arguments is None else list(arguments))

@@ -100,12 +100,13 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    streams.prepare()
     # A shell's background job would ignore it, and ends by it all the same where somebody sends it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return _ended(_program()(arguments or ["--help"], prog_name=_PROGRAM, standalone_mode=False), arguments)
+        with streams.prepared():
+            code = _program()(arguments or ["--help"], prog_name=_PROGRAM, standalone_mode=False)
+        return _ended(code, arguments)
     except Usage as problem:
         streams.fail(problem.error)
         return 2

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from onnxhybrid.errors import Error
@@ -24,14 +24,22 @@ def answer(text: str) -> None:
 
     Raises:
         Closed: nobody reads it any more.
+        Error: OH704, it cannot be written.
     """
     try:
         print(_visible(text), flush=True)
     except BrokenPipeError:
-        # What the interpreter flushes at its end goes nowhere.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_rest()
         raise Closed from None
+    except OSError as problem:
+        _drop_rest()
+        raise Error("OH704", f"standard output cannot be written: {problem.strerror}") from None
+
+
+def _drop_rest() -> None:
+    """Let what the interpreter flushes at its end go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def answer_json(value: Any) -> None:
@@ -97,9 +105,14 @@ def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     tell(f"warning: {' '.join(str(message).split())}")
 
 
-def prepare() -> None:
-    """Let any text be written, whatever the terminal's encoding, and warnings be one line each."""
+@contextlib.contextmanager
+def prepared() -> Iterator[None]:
+    """Let any text be written, whatever the terminal's encoding, and warnings of ours be one line each."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    warnings.showwarning = _warn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of packages below, to which nobody at a command line can do anything
+        warnings.filterwarnings("default", message=r"\[OH\d")
+        warnings.showwarning = _warn
+        yield

@@ -34,7 +34,7 @@ def checked(recipe: Marked) -> BaseModel:
         return model_form().model_validate(recipe.data)
     except ValidationError as problem:
         found = [_fault(recipe, error) for error in problem.errors(include_url=False)]
-    path, code, message = min(found, key=lambda fault: recipe.places[fault[0]])
+    path, code, message = min(found, key=lambda fault: (" lacks " in fault[2], recipe.places[fault[0]]))
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     raise Error(code, f"{recipe.at(path)}: {message}{more}")
 
@@ -93,13 +93,12 @@ class _Builder:
         return made
 
     def _called(self, word: Word, arguments: dict[str, Any], path: Path) -> Any:
-        compared = [arguments.pop(sign) for sign in COMPARISONS if word.score and sign in arguments]
+        limits = {sign: arguments.pop(sign) for sign in COMPARISONS if word.score and sign in arguments}
         try:
             made = word.make(**arguments)
-            if not word.score:
-                return made
-            (sign,) = [sign for sign in COMPARISONS if (*path, sign) in self._recipe.places]
-            return _COMPARED[sign](made, compared[0])
+            for sign, limit in limits.items():  # one, of a score
+                made = _COMPARED[sign](made, limit)
+            return made
         except Error as problem:
             raise self._placed(problem, path) from None
 

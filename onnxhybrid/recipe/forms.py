@@ -253,7 +253,7 @@ class _OneWord(BaseModel):
         if isinstance(given, str):
             raise _problem("OH713", "takes a model, and a file is written as load: FILE")
         if not isinstance(given, dict) or not given:
-            raise _problem("OH713", f"takes a model, such as load: FILE, {_not(given or None)}")
+            raise _problem("OH713", f"takes a model, such as load: FILE, {_not(None if given == {} else given)}")
         for name in given:
             if name not in names:
                 raise _problem("OH712", f"has no word {name!r}{near(name, names)}", name)

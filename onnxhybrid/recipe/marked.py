@@ -50,11 +50,10 @@ class Marked:
 
     def at(self, path: Path) -> str:
         """Where a value stands, or the closest one around it, as in `hybrid.yaml, line 3, column 5`."""
-        known = next(path[:size] for size in range(len(path), -1, -1) if path[:size] in self.places)
-        return _told(self.name, self.places[known])
+        return _told(self.name, self.places[self.known(path)])
 
     def known(self, location: Path) -> Path:
-        """The part of a location that leads to a value that is there."""
+        """The part of a way that leads to a value that is there; names of what is left out are passed over."""
         path: Path = ()
         for step in location:
             if (*path, step) in self.places:
@@ -174,12 +173,16 @@ def _unquoted(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
+_BREAKING = re.compile("[\x85\u2028\u2029\ufeff]")
+"""What YAML takes for the end of a line, or for nothing, where it is not escaped."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Puts texts into quotes that would be read as something else."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(_unquoted(text), str) else "'"
+    style = '"' if _BREAKING.search(text) else None if isinstance(_unquoted(text), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

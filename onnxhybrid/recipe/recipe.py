@@ -106,5 +106,12 @@ def _decoded(data: bytes, name: str) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of recipes, by which editors complete and check them."""
-    found = model_form().model_json_schema(by_alias=True)
+    found = _any_of(model_form().model_json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A recipe of onnxhybrid", **found}
+
+
+def _any_of(told: Any) -> Any:
+    """A schema in which what fits one of several forms may fit another, too, as a value of any kind does."""
+    if isinstance(told, dict):
+        return {"anyOf" if name == "oneOf" else name: _any_of(each) for name, each in told.items()}
+    return [_any_of(each) for each in told] if isinstance(told, list) else told

@@ -25,6 +25,7 @@ from onnxhybrid.compose import (
     switch,
 )
 from onnxhybrid.compose.judge.logic import combined, negated
+from onnxhybrid.errors import ComposeError
 from onnxhybrid.legacy import export, upgrade
 from onnxhybrid.model import Model, load
 from onnxhybrid.remote.invoke import CallSettings
@@ -139,6 +140,8 @@ def _offload(to: Model, **given: Any) -> Model:
 
 def _logic(name: str, operator: str) -> Word:
     def make(judges: list[Model]) -> Model:
+        if len(judges) < 2:
+            raise ComposeError("OH208", f"{name} takes two or more judges, not {len(judges)}")
         result, *others = judges
         for other in others:
             result = combined(operator, result, other)

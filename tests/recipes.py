@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -55,7 +56,7 @@ def _classifier(seed: int) -> oh.Model:
     return of_graph(helper.make_graph(nodes, "classifier", [IMAGE.to_value_info()], outputs, [weight]))
 
 
-def cloud(**settings: object) -> oh.Model:
+def cloud(**settings: Any) -> oh.Model:
     """The Model that CLOUD says, with further settings."""
     return oh.remote.triton(URL, "digits", inputs=[IMAGE], outputs=[LABEL, PROBABILITIES], **settings)
 
@@ -134,8 +135,10 @@ COMPOSITIONS: Pairs = {
         lambda: oh.ensemble([oh.load("scale.onnx"), oh.load("scale.onnx")]),
     ),
     "ensemble by votes": (
-        "ensemble: {models: [{select: {model: {load: small.onnx}, outputs: [label]}}, {select: {model: {load: "
-        "large.onnx}, outputs: [label]}}], combine: vote}",
+        (
+            "ensemble: {models: [{select: {model: {load: small.onnx}, outputs: [label]}}, {select: {model: {load: "
+            "large.onnx}, outputs: [label]}}], combine: vote}"
+        ),
         lambda: oh.ensemble([small().select(["label"]), large().select(["label"])], combine="vote"),
     ),
     "split.head": (
@@ -147,15 +150,19 @@ COMPOSITIONS: Pairs = {
         lambda: oh.split(small(), at=["logits"])[1],
     ),
     "splice": (
-        "splice: {model: {load: small.onnx}, inputs: [image], outputs: [logits], replacement: {split.head: "
-        "{model: {load: large.onnx}, at: [logits]}}}",
+        (
+            "splice: {model: {load: small.onnx}, inputs: [image], outputs: [logits], replacement: {split.head: "
+            "{model: {load: large.onnx}, at: [logits]}}}"
+        ),
         lambda: oh.splice(
             small(), inputs=["image"], outputs=["logits"], replacement=oh.split(large(), at=["logits"])[0]
         ),
     ),
     "offload": (
-        "offload: {model: {load: small.onnx}, at: [logits], to: {split.tail: {model: {load: large.onnx}, "
-        "at: [logits]}}}",
+        (
+            "offload: {model: {load: small.onnx}, at: [logits], to: {split.tail: {model: {load: large.onnx}, "
+            "at: [logits]}}}"
+        ),
         lambda: oh.offload(small(), at=["logits"], to=lambda tail: oh.split(large(), at=["logits"])[1]),
     ),
     "overlap": (
@@ -236,8 +243,10 @@ JUDGES: Pairs = {
         lambda: oh.judge.equals("label", 3) & (oh.judge.margin("probabilities") > 0.1),
     ),
     "|": (
-        '"|":\n  - judge.equals: {tensor: label, value: 3}\n  - judge.equals: {tensor: label, value: 4}\n'
-        "  - judge.equals: {tensor: label, value: 5}",
+        (
+            '"|":\n  - judge.equals: {tensor: label, value: 3}\n  - judge.equals: {tensor: label, value: 4}\n'
+            "  - judge.equals: {tensor: label, value: 5}"
+        ),
         lambda: oh.judge.equals("label", 3) | oh.judge.equals("label", 4) | oh.judge.equals("label", 5),
     ),
     "~": ('"~": {judge.equals: {tensor: label, value: 3}}', lambda: ~oh.judge.equals("label", 3)),
@@ -245,16 +254,18 @@ JUDGES: Pairs = {
 """Judges of the classifier's outputs; one of each word."""
 
 
-def _texts(**settings: object) -> oh.Model:
+def _texts(**settings: Any) -> oh.Model:
     return oh.remote.openai_chat("gpt", url="http://127.0.0.1:9/v1", **settings)
 
 
 REMOTES: Pairs = {
     "remote.triton": (
         with_settings(
-            "version: '1'\nbinary: false\nparameters: {priority: {Input: {default: 3}}, sequence_id: 7, tag: {Input: tag}}\n"
+            "version: '1'\nbinary: false\n"
+            "parameters: {priority: {Input: {default: 3}}, sequence_id: 7, tag: {Input: tag}}\n"
             "timeout: 3\nconnect_timeout: 0.5\nattempt_timeout: 1\nretries: 0\nbatch: 8\non_error: flag\nname: far\n"
-            "hedge: {after: 0.2s, most: 0.1}\nheaders: {X-A: b, X-B: {Credential: apim}, X-C: {Input: {name: c, default: d}}}\n"
+            "hedge: {after: 0.2s, most: 0.1}\n"
+            "headers: {X-A: b, X-B: {Credential: apim}, X-C: {Input: {name: c, default: d}}}\n"
             "auth: {Credential: {name: gpu, scheme: api-key}}"
         ),
         lambda: cloud(
@@ -265,20 +276,23 @@ REMOTES: Pairs = {
         ),
     ),
     "remote.triton by name": (
-        "remote.triton: {url: {Endpoint: {name: gpu, default: 'http://a', order: spread}}, model: m, bytes: [x], "
-        "inputs: [{name: x, dtype: str, shape: [1], optional: true}], outputs: [{name: y, dtype: float32, shape: null}]}",
+        ("remote.triton: {url: {Endpoint: {name: gpu, default: 'http://a', order: spread}}, model: m, bytes: [x], "
+        "inputs: [{name: x, dtype: str, shape: [1], optional: true}], "
+        "outputs: [{name: y, dtype: float32, shape: null}]}"),
         lambda: oh.remote.triton(
             oh.Endpoint("gpu", "http://a", "spread"), "m", bytes=["x"],
             inputs=[oh.TensorSpec("x", "str", [1], optional=True)], outputs=[oh.TensorSpec("y", "float32", None)],
         ),
     ),
     "remote.openai_chat": (
-        "remote.openai_chat: {model: gpt, url: 'http://127.0.0.1:9/v1', system: {Input: {name: role, default: brief}}, "
+        ("remote.openai_chat: {model: gpt, url: 'http://127.0.0.1:9/v1', "
+         "system: {Input: {name: role, default: brief}}, "
         "temperature: 0, max_completion_tokens: {Input: most}, auth: {Input: token}, extra: {seed: 7, stop: [a, b], "
-        "user: {Input: user}, deep: {a: {b: null}}}}",
+        "user: {Input: user}, deep: {a: {b: null}}}}"),
         lambda: _texts(
             system=oh.Input("role", "brief"), temperature=0, max_completion_tokens=oh.Input("most"),
-            auth=oh.Input("token"), extra={"seed": 7, "stop": ["a", "b"], "user": oh.Input("user"), "deep": {"a": {"b": None}}},
+            auth=oh.Input("token"),
+            extra={"seed": 7, "stop": ["a", "b"], "user": oh.Input("user"), "deep": {"a": {"b": None}}},
         ),
     ),
     "remote.openai_chat alone": ("remote.openai_chat: gpt", lambda: oh.remote.openai_chat("gpt")),
@@ -295,7 +309,8 @@ REMOTES: Pairs = {
         lambda: oh.remote.openai_embeddings("m", dimensions=8, encoding_format=None),
     ),
     "remote.azure_openai_audio": (
-        "remote.azure_openai_audio: {resource_url: 'https://a.openai.azure.com', deployment: d, api_version: 2024-10-21}",
+        ("remote.azure_openai_audio: {resource_url: 'https://a.openai.azure.com', deployment: d, "
+        "api_version: 2024-10-21}"),
         lambda: oh.remote.azure_openai_audio("https://a.openai.azure.com", "d", api_version="2024-10-21"),
     ),
     "remote.azure_openai_chat": (
@@ -307,8 +322,8 @@ REMOTES: Pairs = {
         lambda: oh.remote.azure_openai_embeddings("https://a.openai.azure.com", "d", api_version="v1"),
     ),
     "remote.azureml": (
-        "remote.azureml: {scoring_url: 'https://a.example/score', inputs: [{name: x, dtype: float32, shape: [n]}], "
-        "outputs: [{name: y, dtype: float32, shape: [n]}], form: mlflow, deployment: blue}",
+        ("remote.azureml: {scoring_url: 'https://a.example/score', inputs: [{name: x, dtype: float32, shape: [n]}], "
+        "outputs: [{name: y, dtype: float32, shape: [n]}], form: mlflow, deployment: blue}"),
         lambda: oh.remote.azureml(
             "https://a.example/score", inputs=[oh.TensorSpec("x", "float32", ["n"])],
             outputs=[oh.TensorSpec("y", "float32", ["n"])], form="mlflow", deployment="blue",

@@ -1,4 +1,4 @@
-"""The command line given what is wrong: one message with a code, the right exit code, and nothing on standard output."""
+"""The command line given what is wrong: one message with a code, the right exit code, nothing on standard output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: each verb does what its function does, says it on the right stream, and ends with the right code."""
+"""The command line: each verb does what its function does, tells it on the right stream, and ends with its code."""
 
 from __future__ import annotations
 
@@ -506,3 +506,8 @@ def test_a_thread_may_run_the_command_line() -> None:
     thread.start()
     thread.join()
     assert codes == [0]
+
+
+def test_bench_refuses_an_endpoint_that_no_model_names(served: str) -> None:
+    ended = typed("bench", hybrid(served), "--random", "image=1,64", "--endpoint", "gpu=http://127.0.0.1:9")
+    assert (ended.code, "OH575" in ended.err) == (1, True)

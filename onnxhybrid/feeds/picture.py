@@ -25,7 +25,7 @@ def picture(data: bytes, path: str, spec: TensorSpec) -> npt.NDArray[Any]:
     try:
         from PIL import Image
     except ModuleNotFoundError:
-        raise Error("OH551", f'{path}: pictures need Pillow: pip install pillow') from None
+        raise Error("OH551", f"{path}: pictures need Pillow: pip install pillow") from None
     first, channels = _layout(spec)
     try:
         with Image.open(io.BytesIO(data)) as image:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from onnxhybrid.errors import Error
-from onnxhybrid.model import Model
+from onnxhybrid.model import Model, load
 from onnxhybrid.runtime import Session
 
 
@@ -58,7 +58,8 @@ def compare(
         repeat: how often each is run.
         warmup: how often before that, without counting; not told of, since opening and first runs take longer.
         told: called after each run that counts.
-        **session: credentials, endpoints, policy, sess_options and providers, as for `oh.Session`.
+        **session: credentials, endpoints, policy, sess_options and providers, as for `oh.Session`; of credentials and
+            endpoints each model takes those that it names.
 
     Returns:
         Label -> what its runs took, in the order of `models`.
@@ -66,7 +67,9 @@ def compare(
     Raises:
         Error: OH703, a model is not fed what it takes; whatever opening or running a model raises.
     """
-    opened = {label: Session(model, **session) for label, model in models.items()}
+    loaded = {label: each if isinstance(each, Model) else load(each) for label, each in models.items()}
+    settings = _settings(loaded, session)
+    opened = {label: Session(models[label], **settings[label]) for label in loaded}
     fed = {label: _own(label, each, feeds) for label, each in opened.items()}
     for _ in range(warmup):
         for label, each in opened.items():
@@ -80,6 +83,23 @@ def compare(
             seconds[label].append(time.perf_counter() - began)
             told()
     return {label: _timing(seconds[label], before[label], _sums(each)) for label, each in opened.items()}
+
+
+def _settings(models: Mapping[str, Model], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each session is opened with; a name that no model has is for all of them, whose sessions refuse it."""
+    named = {
+        "credentials": {
+            label: {n for call in model.remotes for n in call.credentials} for label, model in models.items()
+        },
+        "endpoints": {label: {call.endpoint_name for call in model.remotes} for label, model in models.items()},
+    }
+    found: dict[str, dict[str, Any]] = {label: dict(given) for label in models}
+    for key, by_label in named.items():
+        known = set().union(*by_label.values())
+        for label, own in by_label.items():
+            values = given.get(key) or {}
+            found[label][key] = {n: value for n, value in values.items() if n in own or n not in known} or None
+    return found
 
 
 def _own(label: str, session: Session, feeds: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ LAYERS = (
     ("remote",),
     ("model",),
     ("library", "model_operators"),
-    ("errors",),
+    ("errors", "suggesting"),
     ("diagnostics",),
     ("_codes",),
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import onnx
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import onnxhybrid as oh
@@ -19,7 +20,8 @@ from onnxhybrid.model.recipe_entry import RECIPE
 from onnxhybrid.recipe.forms import class_form
 from onnxhybrid.recipe.marked import dumped, marked
 from onnxhybrid.recipe.recipe import Recipe
-from onnxhybrid.recipe.words import COMPARISONS, METHODS, settings, words
+from onnxhybrid.recipe.words import COMPARISONS, METHODS, words
+from onnxhybrid.recipe.words import settings as common_settings
 from tests.recipes import CLOUD, JUDGES, PAIRS, SURE, cloud, indented, models, with_settings
 
 
@@ -78,6 +80,61 @@ select:
     assert without_recipe(composed(text)) == without_recipe(whole)
 
 
+Pair = tuple[dict[str, Any], Callable[[], oh.Model]]
+
+DIGITS = {"url": "https://gpu.example", "model": "digits"}
+
+
+def nested(parts: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
+    """Compositions of classifiers that are classifiers again."""
+
+    def switch(one: Pair, other: Pair, name: str) -> Pair:
+        data = {"switch": {"condition": name, "then": one[0], "else_": other[0]}}
+        return data, lambda: oh.switch(name, one[1](), other[1]())
+
+    def cascade(one: Pair, other: Pair, limit: float, rows: bool) -> Pair:
+        accept = {"judge.margin": {"tensor": "probabilities", ">=": limit}}
+        data = {"cascade": {"local": one[0], "remote": other[0], "accept": accept, "rows": rows}}
+        judge = oh.judge.margin("probabilities") >= limit
+        return data, lambda: oh.cascade(one[1](), other[1](), accept=judge, rows=rows)
+
+    def fallback(one: Pair, other: Pair) -> Pair:
+        return {"fallback": {"primary": one[0], "backup": other[0]}}, lambda: oh.fallback(one[1](), other[1]())
+
+    def select(one: Pair) -> Pair:
+        names = ["probabilities", "label"]
+        return {"select": {"model": one[0], "outputs": names}}, lambda: one[1]().select(names)
+
+    return st.one_of(
+        st.builds(switch, parts, parts, st.sampled_from(["a", "b"])),
+        st.builds(cascade, parts, parts, st.sampled_from([0.25, 0.5]), st.booleans()),
+        st.builds(fallback, parts, parts),
+        st.builds(select, parts),
+    )
+
+
+LEAVES = st.sampled_from(
+    [
+        ({"load": "small.onnx"}, lambda: oh.load("small.onnx")),
+        ({"load": "large.onnx"}, lambda: oh.load("large.onnx")),
+        (yaml.safe_load(CLOUD), cloud),
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pair=st.recursive(LEAVES, nested, max_leaves=5))
+def test_whatever_nests_is_the_same_as_in_python(pair: Pair) -> None:
+    data, python = pair
+    try:
+        expected = without_recipe(python())
+    except oh.Error as problem:
+        with pytest.raises(type(problem), match=problem.code):
+            composed(dumped(data))
+    else:
+        assert without_recipe(composed(dumped(data))) == expected
+
+
 def test_every_word_is_compared_with_python() -> None:
     assert {name.split(" ")[0] for name in PAIRS} == set(words())
 
@@ -114,9 +171,7 @@ def test_every_function_of_python_that_gives_a_model_is_a_word() -> None:
 def test_every_option_of_a_builder_can_be_given_in_a_recipe(name: str) -> None:
     builder = getattr(oh.remote, name.removeprefix("remote."))
     own = set(inspect.signature(builder).parameters) - {"common"}
-    assert set(words()[name].arguments) == own | set(settings())
-    (schema,) = [each for each in recipe.schema()["$defs"]["ModelForm"]["properties"].items() if each[0] == name]
-    assert schema
+    assert set(words()[name].arguments) == own | set(common_settings())
 
 
 @pytest.mark.parametrize("kind", [oh.Input, oh.Credential, oh.Endpoint, oh.Hedge, oh.TensorSpec])
@@ -147,6 +202,15 @@ def test_the_schema_refuses_what_cannot_be_composed(text: str) -> None:
     assert not jsonschema.Draft202012Validator(recipe.schema()).is_valid(yaml.safe_load(text))
     with pytest.raises(oh.Error, match=r"OH71[23]"):
         composed(text)
+
+
+def test_the_schema_says_what_the_docstrings_say() -> None:
+    (cascade,) = [each for each in recipe.schema()["$defs"].values() if each.get("title") == "cascade"]
+    assert cascade["description"].startswith("Run `local`; what the judge accepts")
+    assert cascade["properties"]["rows"]["description"].startswith("send the refused rows only")
+    assert cascade["properties"]["rows"]["default"] is False
+    (triton,) = [each for each in recipe.schema()["$defs"].values() if each.get("title") == "remote.triton"]
+    assert triton["properties"]["outputs"]["description"].startswith("what it takes and gives")
 
 
 def test_the_schema_is_one_itself() -> None:

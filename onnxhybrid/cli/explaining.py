@@ -8,7 +8,8 @@ import typer
 
 from onnxhybrid import diagnostics
 from onnxhybrid.cli import streams
-from onnxhybrid.cli.usage import near, wrong
+from onnxhybrid.cli.usage import wrong
+from onnxhybrid.suggesting import near
 
 
 def explain(

@@ -13,9 +13,10 @@ from typer.core import TyperGroup
 
 from onnxhybrid import __version__
 from onnxhybrid.cli import streams
-from onnxhybrid.cli.usage import Usage, near, wrong
+from onnxhybrid.cli.usage import Usage, wrong
 from onnxhybrid.cli.verbs import VERBS
 from onnxhybrid.errors import Error
+from onnxhybrid.suggesting import near
 
 _PROGRAM = "onnxhybrid"
 _SETTINGS: dict[str, Any] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterable, Iterator
 
 from onnxhybrid.errors import Error
@@ -20,13 +19,6 @@ class Usage(Exception):
 def wrong(message: str) -> Usage:
     """A fault of the command line, of code OH700."""
     return Usage(Error("OH700", message))
-
-
-def near(name: str, names: Iterable[str]) -> str:
-    """The end of a message about a name that there is not: which was meant, or which there are."""
-    listed = list(names)
-    close = difflib.get_close_matches(name, listed, n=1)
-    return f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(listed) or 'none'}"
 
 
 @contextlib.contextmanager

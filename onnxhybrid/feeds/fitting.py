@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,14 @@ def fitted(array: Array, spec: TensorSpec, source: str) -> Array:
     if array.ndim == 0 and shape is not None and all(size in (1, None) or isinstance(size, str) for size in shape):
         array = array.reshape((1,) * len(shape))
     held = _texts(array, spec, source) if spec.dtype == "str" else _numbers(array, spec, source)
-    if shape is not None and not _fits(held.shape, shape):
+    if shape is not None and not fits(held.shape, shape):
         sizes = ", ".join(map(str, held.shape))
         raise Error("OH702", f"{source} has the sizes [{sizes}], and the input is {spec}")
     return held
 
 
-def _fits(sizes: tuple[int, ...], shape: tuple[Any, ...]) -> bool:
+def fits(sizes: Sequence[int], shape: Sequence[Any]) -> bool:
+    """Whether sizes are those of a shape, whose names and None stand for any."""
     return len(sizes) == len(shape) and all(
         not isinstance(wanted, int) or wanted == size for size, wanted in zip(sizes, shape, strict=True)
     )

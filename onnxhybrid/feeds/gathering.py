@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from onnxhybrid.feeds.fitting import fitted
 from onnxhybrid.feeds.numbers import drawn
 from onnxhybrid.feeds.reading import json_array, read
 from onnxhybrid.model import TensorSpec
+from onnxhybrid.suggesting import near
 
 
 def gather(
@@ -56,9 +56,7 @@ def gather(
 def _require_each_once(known: Mapping[str, TensorSpec], fed: list[str]) -> None:
     for name in fed:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known) or 'none'}"
-            raise Error("OH703", f"the model has no input {name!r}: {hint}")
+            raise Error("OH703", f"the model has no input {name!r}{near(name, known)}")
         if fed.count(name) > 1:
             raise Error("OH703", f"the input {name!r} is fed twice")
     missing = [str(spec) for name, spec in known.items() if name not in fed and not spec.optional]

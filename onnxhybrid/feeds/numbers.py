@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxhybrid.errors import Error
+from onnxhybrid.feeds.fitting import fits
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 
@@ -31,7 +32,7 @@ def drawn(spec: TensorSpec, sizes: Sequence[int] | None, generator: np.random.Ge
         if spec.shape is None or not all(isinstance(size, int) for size in spec.shape):
             raise Error("OH702", f"{spec} leaves sizes open: write them, as in {spec.name}={_like(spec)}")
         sizes = [int(size) for size in spec.shape]  # type: ignore[arg-type]
-    if spec.shape is not None and not _fits(sizes, spec.shape):
+    if spec.shape is not None and not fits(sizes, spec.shape):
         raise Error("OH702", f"sizes {','.join(map(str, sizes))} are given for {spec}")
     if is_container(spec.dtype):
         raise Error("OH702", f"{spec} is no tensor, and has no random values")
@@ -45,12 +46,6 @@ def drawn(spec: TensorSpec, sizes: Sequence[int] | None, generator: np.random.Ge
     if "complex" in spec.dtype:
         raise Error("OH702", f"there are no random values for {spec}")
     return generator.random(sizes, np.float32).astype(numpy_dtype(spec.dtype))
-
-
-def _fits(sizes: Sequence[int], shape: Sequence[Any]) -> bool:
-    return len(sizes) == len(shape) and all(
-        not isinstance(wanted, int) or wanted == size for size, wanted in zip(sizes, shape, strict=True)
-    )
 
 
 def _like(spec: TensorSpec) -> str:

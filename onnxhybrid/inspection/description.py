@@ -9,7 +9,7 @@ from typing import Any
 
 from onnxhybrid import recipe
 from onnxhybrid.errors import Error
-from onnxhybrid.inspection.parts import Part, parts_of, tree
+from onnxhybrid.inspection.parts import Part, parts_of, shown_url, tree
 from onnxhybrid.inspection.sections import SECTIONS
 from onnxhybrid.model import Model, TensorSpec, load
 from onnxhybrid.model.graphs import all_nodes
@@ -91,7 +91,6 @@ def describe(model_or_path: Model | str | os.PathLike[str]) -> Description:
     model = model_or_path if isinstance(model_or_path, Model) else load(model_or_path)
     file = None if given else os.fspath(model_or_path)  # type: ignore[arg-type]
     other = companions(model.weights)
-    endpoints = {remote.node: remote.shown for remote in model.remotes}
     return Description(
         model=model,
         file=file,
@@ -100,8 +99,7 @@ def describe(model_or_path: Model | str | os.PathLike[str]) -> Description:
         nodes=sum(1 for _ in all_nodes(model.skeleton)),
         parts=parts_of(model),
         remotes=tuple(
-            {**call, "endpoint": endpoints.get(str(call["node"]), call.get("endpoint"))}
-            for call in described(model.skeleton)
+            {**call, "endpoint": shown_url(str(call.get("endpoint", "")))} for call in described(model.skeleton)
         ),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from onnxhybrid import library
 from onnxhybrid.model import Model
 from onnxhybrid.model.metadata import PARTS
 
@@ -35,6 +36,11 @@ class Part:
         return {**own, "parts": [part.document() for part in self.parts]}
 
 
+def shown_url(url: str) -> str:
+    """A URL for people, with stars for the values of its query, which may be keys."""
+    return str(library.endpoint(url).get("shown", url)) if "?" in url else url
+
+
 def parts_of(model: Model) -> Part | None:
     """The tree of a model's parts; None where it is no composition, or its entry has another form."""
     try:
@@ -49,7 +55,7 @@ def _composition(told: Any, label: str, graph: str, endpoints: tuple[str, ...]) 
 
 def _part(told: Any) -> Part:
     label, graph = str(told.get("label", "")), str(told.get("graph", ""))
-    endpoints = tuple(map(str, (*told.get("endpoint_names", ()), *told.get("endpoints", ()))))
+    endpoints = (*map(str, told.get("endpoint_names", ())), *map(shown_url, map(str, told.get("endpoints", ()))))
     if "made of" in told:
         return _composition(told["made of"], label, graph, endpoints)
     return Part(label, graph, "", endpoints, ())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
-import difflib
 import functools
 import os
 import types
@@ -27,6 +26,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from onnxhybrid.model import Model
 from onnxhybrid.recipe.words import COMPARISONS, Argument, Word, arguments_of, words
+from onnxhybrid.suggesting import near
 
 _MODEL = ForwardRef("ModelForm")
 _IN_PYTHON_ALONE = (np.integer, np.dtype, os.PathLike, type)
@@ -81,13 +81,6 @@ class Holder(BaseModel):
 def _problem(code: str, message: str, key: str | None = None) -> PydanticCustomError:
     # Braces of the message are none of a template.
     return PydanticCustomError("recipe", "{message}", {"message": message, "code": code, "key": key})
-
-
-def near(name: str, names: Iterable[str]) -> str:
-    """What was meant by a name that there is not: a near one, or what there is."""
-    listed = list(names)
-    close = difflib.get_close_matches(name, listed, n=1)
-    return f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(listed)}"
 
 
 def _not(value: Any) -> str:
@@ -215,14 +208,18 @@ def _chosen(tags: frozenset[str], value: Any) -> str | None:
     return found if found in tags else "any" if "any" in tags else None
 
 
+_CLASSES = {"&": "and", "|": "or", "~": "not"}
+"""What the forms of words are called in the schema that have no letters."""
+
+
 def _form(name: str, arguments: Mapping[str, Argument], bare: str | None, text: str, **marks: bool) -> type[Form]:
     fields: dict[str, Any] = {}
     for place, (key, argument) in enumerate(arguments.items()):
         kind = _kind(argument.kind)
         # Names of arguments may be those of pydantic's own methods.
-        field = Field(alias=key) if argument.required else Field(argument.default, alias=key)
+        field = Field(... if argument.required else argument.default, alias=key, description=argument.text)
         fields[f"f{place}"] = (kind, field)
-    made = create_model(name, __base__=Form, __doc__=text, **fields)
+    made = create_model(_CLASSES.get(name, name), __base__=Form, __doc__=text, **fields)
     made.bare = bare
     for mark, value in marks.items():
         setattr(made, mark, value)

@@ -178,7 +178,11 @@ _BREAKING = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts texts into quotes that would be read as something else."""
+    """Puts texts into quotes that would be read as something else, and writes what is shared in each place."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Whether data has no name by which it could stand elsewhere, too."""
+        return True
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

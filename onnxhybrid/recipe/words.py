@@ -28,6 +28,7 @@ from onnxhybrid.compose.judge.logic import combined, negated
 from onnxhybrid.errors import ComposeError
 from onnxhybrid.legacy import export, upgrade
 from onnxhybrid.model import Model, load
+from onnxhybrid.recipe import docstrings
 from onnxhybrid.remote.invoke import CallSettings
 
 METHODS = (
@@ -46,11 +47,13 @@ class Argument:
         kind: its annotation.
         required: whether it has to be given.
         default: what holds where it is not given, as far as YAML can say it.
+        text: what the function says of it.
     """
 
     kind: Any
     required: bool
     default: Any = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Word:
 
 def arguments_of(function: Callable[..., Any], skipped: tuple[str, ...] = ()) -> dict[str, Argument]:
     """The arguments of a function, those that it takes by `**common` included, with their annotations."""
-    hints = typing.get_type_hints(function)
+    hints, texts = typing.get_type_hints(function), docstrings.told(function)[1]
     found: dict[str, Argument] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if name in skipped:
@@ -87,13 +90,13 @@ def arguments_of(function: Callable[..., Any], skipped: tuple[str, ...] = ()) ->
         if parameter.kind is parameter.VAR_KEYWORD and name == "common":
             found.update({key: Argument(hint, False) for key, hint in settings().items()})
         elif parameter.kind is parameter.VAR_KEYWORD:
-            found[name] = Argument(Mapping[str, kind], True)  # type: ignore[valid-type]
+            found[name] = Argument(Mapping[str, kind], True, None, texts.get(name))  # type: ignore[valid-type]
         elif parameter.kind is parameter.VAR_POSITIONAL:
-            found[name] = Argument(list[kind], True)  # type: ignore[valid-type]
+            found[name] = Argument(list[kind], True, None, texts.get(name))  # type: ignore[valid-type]
         else:
             default = parameter.default
             shown = default if isinstance(default, (bool, int, float, str)) else None
-            found[name] = Argument(kind, default is parameter.empty, shown)
+            found[name] = Argument(kind, default is parameter.empty, shown, texts.get(name))
     return found
 
 
@@ -109,7 +112,7 @@ def _plain(name: str, function: Callable[..., Any], make: Callable[..., Any] | N
     first = next(iter(arguments), None)
     bare = first if required in ([], [first]) else None
     score = typing.get_type_hints(function).get("return") is not Model and name.startswith("judge.")
-    return Word(name, MappingProxyType(arguments), make or function, _said(function), score, bare)
+    return Word(name, MappingProxyType(arguments), make or function, docstrings.told(function)[0], score, bare)
 
 
 def _method(name: str) -> Word:
@@ -120,7 +123,7 @@ def _method(name: str) -> Word:
         values = given.pop("values", {})  # of bind, whose inputs have names of the author's own
         return getattr(model, name)(**given, **values)
 
-    return Word(name, MappingProxyType(arguments), make, _said(method))
+    return Word(name, MappingProxyType(arguments), make, docstrings.told(method)[0])
 
 
 def _half(name: str, place: int) -> Word:
@@ -160,11 +163,7 @@ _LOGIC = {
 
 def _parallel() -> Word:
     models = MappingProxyType({"": Argument(Model, True)})
-    return Word("parallel", models, parallel, _said(parallel), names=True)
-
-
-def _said(function: Callable[..., Any]) -> str:
-    return (inspect.getdoc(function) or "").partition("\n")[0]
+    return Word("parallel", models, parallel, docstrings.told(parallel)[0], names=True)
 
 
 def words(read: Callable[[str], Model] = load) -> dict[str, Word]:

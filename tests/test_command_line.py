@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -21,7 +22,7 @@ import pytest
 import yaml
 
 import onnxhybrid as oh
-from onnxhybrid import diagnostics, recipe
+from onnxhybrid import diagnostics, recipe, timing
 from onnxhybrid.cli.verbs import VERBS
 from onnxhybrid.model.recipe_entry import RECIPE
 from tests.command import PROGRAM, started, typed
@@ -511,3 +512,46 @@ def test_a_thread_may_run_the_command_line() -> None:
 def test_bench_refuses_an_endpoint_that_no_model_names(served: str) -> None:
     ended = typed("bench", hybrid(served), "--random", "image=1,64", "--endpoint", "gpu=http://127.0.0.1:9")
     assert (ended.code, "OH575" in ended.err) == (1, True)
+
+
+def test_weights_go_where_they_are_told_to() -> None:
+    Path("r.yaml").write_text("load: small.onnx")
+    assert typed("compose", "r.yaml", "-o", "out.onnx", "--external-data", "yes").code == 0
+    assert Path("out.onnx.data").stat().st_size == 64 * 10 * 4
+    assert typed("compose", "r.yaml", "-o", "out.onnx", "--external-data", "maybe").code == 2
+
+
+def test_a_policy_holds_for_a_run(served: str) -> None:
+    cloud().retarget({"https://gpu.example": served}).save("cloud.onnx")
+    words = ["run", "cloud.onnx", "--random", "image=1,64", "--allow"]
+    assert typed(*words, "127.0.0.1").code == 0
+    assert "OH52" in typed(*words, "gpu.example").err
+
+
+LEFT_TO_PYTHON = {
+    "run": {"policy", "sess_options", "providers"},
+    "bench": {"policy", "sess_options", "providers", "told"},
+    "endpoint": {"token"},  # it comes from the environment, and never stands on a command line
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "function"),
+    [
+        (("validate",), oh.validate),
+        (("run",), oh.Session.__init__),
+        (("bench",), timing.compare),
+        (("endpoint",), oh.endpoint.serve),
+        (("deploy", "azureml"), oh.deploy.azureml),
+        (("deploy", "triton"), oh.deploy.triton),
+        (("retarget",), oh.Model.retarget),
+        (("compose",), oh.Model.save),
+    ],
+)
+def test_no_argument_of_a_function_is_forgotten_by_its_verb(verb: tuple[str, ...], function: Any) -> None:
+    text = re.sub(r"\s+", " ", typed(*verb, "--help").out).replace("--", "").replace("-", "_").lower()
+    renamed = {"files": "file", "packages": "package", "credentials": "credential", "endpoints": "endpoint",
+               "allow_hosts": "allow_host", "feeds": "input", "urls": "old=new", "models": "model",
+               "model_or_path": "model.onnx", "path": "output"}  # fmt: skip
+    for name in set(inspect.signature(function).parameters) - LEFT_TO_PYTHON.get(verb[0], set()) - {"self", "session"}:
+        assert renamed.get(name, name) in text, name

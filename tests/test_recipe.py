@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import onnx
@@ -174,7 +174,24 @@ def test_every_option_of_a_builder_can_be_given_in_a_recipe(name: str) -> None:
     assert set(words()[name].arguments) == own | set(common_settings())
 
 
-@pytest.mark.parametrize("kind", [oh.Input, oh.Credential, oh.Endpoint, oh.Hedge, oh.TensorSpec])
+def classes(kind: Any) -> set[type]:
+    """The classes of onnxhybrid, other than Model, that an annotation speaks of."""
+    if isinstance(kind, type) and kind.__module__.startswith("onnxhybrid"):
+        return {kind} - {oh.Model}
+    return set().union(*map(classes, get_args(kind)))
+
+
+CLASSES = sorted(
+    set().union(*(classes(argument.kind) for word in words().values() for argument in word.arguments.values())),
+    key=lambda kind: kind.__name__,
+)
+
+
+def test_what_arguments_speak_of_is_found() -> None:
+    assert {oh.Credential, oh.Endpoint, oh.Hedge, oh.Input, oh.TensorSpec} <= set(CLASSES)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
 def test_every_option_of_a_class_can_be_given_in_a_recipe(kind: type) -> None:
     names = {field.alias for field in class_form(kind).model_fields.values()}
     assert names == set(inspect.signature(kind).parameters)

@@ -7,13 +7,14 @@ from pathlib import Path
 import typer
 
 from onnxhybrid.cli import streams
-from onnxhybrid.cli.saving import OUTPUT, saved
+from onnxhybrid.cli.saving import EXTERNAL, OUTPUT, Weights, saved
 from onnxhybrid.cli.usage import wrong
 
 
 def compose(
     recipe: str = typer.Argument("", help="The recipe, a YAML file; - reads standard input.", metavar="RECIPE.yaml"),
     output: Path = OUTPUT,
+    external: Weights = EXTERNAL,
     schema: bool = typer.Option(False, "--schema", help="Write the JSON schema of recipes, for editors, and stop."),
     as_json: bool = typer.Option(False, "--json", help="Write what was composed as JSON."),
 ) -> None:
@@ -29,4 +30,4 @@ def compose(
         return
     if not recipe or output is None:
         raise wrong("compose takes a recipe and -o: onnxhybrid compose RECIPE.yaml -o MODEL.onnx")
-    saved(recipes.compose(recipe), output, as_json=as_json)
+    saved(recipes.compose(recipe), output, external, as_json=as_json)

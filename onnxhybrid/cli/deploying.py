@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from onnxhybrid.cli import streams
+from onnxhybrid.errors import Error
 
 _MODEL = typer.Argument(help="The file.", metavar="MODEL.onnx")
 _NAME = typer.Option(..., "--name", help="What the service calls the model.")
@@ -24,6 +27,7 @@ def azureml(
     script: Path = typer.Option(None, "--script", help="A scoring script of your own.", metavar="FILE.py"),
     files: list[Path] = typer.Option([], "--file", help="A file that the script reads; may come again."),
     packages: list[str] = typer.Option([], "--package", help="A package that it imports; may come again."),
+    request: Path = typer.Option(None, "--request", help="An example of a request.", metavar="FILE.json"),
     overwrite: bool = _OVERWRITE,
     as_json: bool = _JSON,
 ) -> None:
@@ -40,6 +44,7 @@ def azureml(
         script=script,
         files=files,
         packages=packages,
+        request=None if request is None else _json(request),
         overwrite=overwrite,
     )
     _told(written, as_json)
@@ -57,6 +62,19 @@ def triton(
     from onnxhybrid import deploy
 
     _told(deploy.triton(model, repository, name=name, version=version, overwrite=overwrite), as_json)
+
+
+def _json(path: Path) -> Any:
+    """What a file of JSON holds.
+
+    Raises:
+        Error: OH701, it cannot be read, or holds something else.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else problem
+        raise Error("OH701", f"{path} is no JSON that can be read: {reason}") from None
 
 
 def _told(folder: Path, as_json: bool) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from onnxhybrid.cli.usage import pairs, wrong
+from onnxhybrid.cli.usage import pairs, words, wrong
 from onnxhybrid.model import Model
 
 FILES = typer.Option(
@@ -27,6 +28,10 @@ CREDENTIALS = typer.Option(
     metavar="NAME[=VARIABLE]",
 )
 ENDPOINTS = typer.Option([], "--endpoint", help="The URL that an endpoint's name stands for.", metavar="NAME=URL")
+ALLOWED = typer.Option(
+    [], "--allow", help="A host that may be called, and no other; http:// before it lets tokens travel in clear."
+)
+AUTHORITIES = typer.Option(None, "--ca-file", help="Authorities that are trusted, too.", metavar="FILE.pem")
 
 
 def feeds(
@@ -65,16 +70,18 @@ def _sizes(random: Sequence[str]) -> dict[str, list[int] | None]:
     found: dict[str, list[int] | None] = {}
     for text in random:
         name, sign, sizes = text.partition("=")
-        words = sizes.split(",") if sizes else []
-        if not name or not all(word.strip().isdecimal() for word in words):
+        numbers = sizes.split(",") if sizes else []
+        if not name or not all(number.strip().isdecimal() for number in numbers):
             raise wrong(f"--random {text}: write --random NAME=1,3,224,224, or NAME alone where no size is open")
         if name in found:
             raise wrong(f"--random names {name!r} twice")
-        found[name] = [int(word) for word in words] if sign else None
+        found[name] = [int(number) for number in numbers] if sign else None
     return found
 
 
-def session(credentials: Sequence[str], endpoints: Sequence[str]) -> dict[str, Any]:
+def session(
+    credentials: Sequence[str], endpoints: Sequence[str], allowed: Sequence[str], authorities: Path | None
+) -> dict[str, Any]:
     """What a session is opened with.
 
     Raises:
@@ -90,4 +97,10 @@ def session(credentials: Sequence[str], endpoints: Sequence[str]) -> dict[str, A
             raise wrong(f"--credential {name}: the environment variable {variable} is not set")
         tokens[name] = os.environ[variable]
     urls = {name: url.split(",") for name, url in pairs(endpoints, "--endpoint", "NAME=URL").items()}
-    return {"credentials": tokens or None, "endpoints": urls or None}
+    found: dict[str, Any] = {"credentials": tokens or None, "endpoints": urls or None}
+    if allowed or authorities is not None:
+        from onnxhybrid.runtime import Policy
+
+        with words():
+            found["policy"] = Policy(allow=list(allowed) or None, ca_file=authorities)
+    return found

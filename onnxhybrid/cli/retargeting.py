@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from onnxhybrid.cli.saving import NEEDED, saved
+from onnxhybrid.cli.saving import EXTERNAL, NEEDED, Weights, saved
 from onnxhybrid.cli.usage import wrong
 
 _PAIR = re.compile(r"(.+?)=([A-Za-z][A-Za-z0-9+.-]*://.*)")
@@ -17,6 +17,7 @@ def retarget(
     model: str = typer.Argument(help="The file.", metavar="MODEL.onnx"),
     urls: list[str] = typer.Argument(help="A base URL, and the one in its place.", metavar="OLD=NEW..."),
     output: Path = NEEDED,
+    external: Weights = EXTERNAL,
     as_json: bool = typer.Option(False, "--json", help="Write what was made as JSON."),
 ) -> None:
     """Move a model's remote calls to other base URLs, as from a test server to the real one."""
@@ -30,4 +31,4 @@ def retarget(
         moved[found[1]] = found[2]
     from onnxhybrid.model import load
 
-    saved(load(model).retarget(moved), output, as_json=as_json)
+    saved(load(model).retarget(moved), output, external, as_json=as_json)

@@ -24,12 +24,14 @@ def run(
     save: Path = typer.Option(None, "--save", help="Write the outputs of the last run.", metavar="FILE.npz"),
     credentials: list[str] = feeding.CREDENTIALS,
     endpoints: list[str] = feeding.ENDPOINTS,
+    allowed: list[str] = feeding.ALLOWED,
+    authorities: Path = feeding.AUTHORITIES,
     record: Path = typer.Option(None, "--record", help="Keep what servers answer.", metavar="FILE"),
     replay: Path = typer.Option(None, "--replay", help="Take answers from a record; send nothing.", metavar="FILE"),
     as_json: bool = typer.Option(False, "--json", help="Write the outputs as JSON."),
 ) -> None:
     """Run a model, and show its outputs, how long it took, and what its remote calls did."""
-    opening = feeding.session(credentials, endpoints)
+    opening = feeding.session(credentials, endpoints, allowed, authorities)
     from onnxhybrid.model import load
     from onnxhybrid.runtime import Session
 

@@ -29,10 +29,12 @@ def bench(
     warmup: int = typer.Option(2, "--warmup", help="How often each is run before that.", min=0),
     credentials: list[str] = feeding.CREDENTIALS,
     endpoints: list[str] = feeding.ENDPOINTS,
+    allowed: list[str] = feeding.ALLOWED,
+    authorities: Path = feeding.AUTHORITIES,
     as_json: bool = typer.Option(False, "--json", help="Write JSON."),
 ) -> None:
     """Say how long models take, side by side: the local one, the hybrid, and the cloud's. Each is run in turn."""
-    opening = feeding.session(credentials, endpoints)
+    opening = feeding.session(credentials, endpoints, allowed, authorities)
     from onnxhybrid import timing
 
     compared = _models(models)

@@ -29,9 +29,14 @@ EXTERNAL = typer.Option(
 )
 
 
+def written(model: Model, path: Path, external: Weights) -> None:
+    """Save a model."""
+    model.save(path, external_data="auto" if external is Weights.AUTO else external is Weights.YES)
+
+
 def saved(model: Model, path: Path, external: Weights, *, as_json: bool) -> None:
     """Save a model, and say so."""
-    model.save(path, external_data="auto" if external is Weights.AUTO else external is Weights.YES)
+    written(model, path, external)
     if as_json:
         from onnxhybrid.inspection import describe
 

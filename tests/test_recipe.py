@@ -159,7 +159,7 @@ def test_every_function_of_python_that_gives_a_model_is_a_word() -> None:
     known = {word.partition(".")[0] if word.startswith("split.") else word for word in words()}
     assert functions <= known
     builders = {f"remote.{name}" for name in oh.remote.__all__ if inspect.isfunction(getattr(oh.remote, name))}
-    judges = {f"judge.{name}" for name in oh.judge.__all__}
+    judges = {f"judge.{name}" for name in oh.judge.__all__ if name != "learned"}  # of an object that is fitted
     migration = {f"legacy.{name}" for name in oh.legacy.__all__}
     assert builders | judges | migration <= set(words())
     editing = {

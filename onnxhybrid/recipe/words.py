@@ -190,4 +190,12 @@ def words(read: Callable[[str], Model] = load) -> dict[str, Word]:
         _plain("legacy.upgrade", upgrade),
         _plain("legacy.export", export),
     )
-    return {word.name: word for word in listed}
+    return {word.name: word for word in listed if all(_is_sayable(each.kind) for each in word.arguments.values())}
+
+
+def _is_sayable(kind: Any) -> bool:
+    """Whether YAML can hold values of a kind: an object of which only the methods are known, as a fit is, it cannot.
+
+    A judge that was made of one is saved as a file, and loaded.
+    """
+    return not getattr(kind, "_is_protocol", False)

@@ -259,6 +259,10 @@ def _texts(**settings: Any) -> oh.Model:
 
 
 REMOTES: Pairs = {
+    "judge.length of texts": (
+        'judge.length: {tensor: text, "<=": 40}',
+        lambda: oh.judge.length("text") <= 40,
+    ),
     "remote.triton": (
         with_settings(
             "version: '1'\nbinary: false\n"

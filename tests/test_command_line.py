@@ -214,8 +214,11 @@ def on_terminal(*words: str, **variables: str) -> str:
 
 
 def test_what_steers_a_terminal_is_shown_and_not_obeyed() -> None:
-    oh.load("small.onnx").rename({"label": "a\x1b[2Jb"}).save("odd.onnx")
+    oh.load("small.onnx").rename({"label": "a\x1b[2Jb", "image": "\x7f\x9b2J"}).save("odd.onnx")
+    assert document("inspect", "odd.onnx")["outputs"][0]["name"] == "a\x1b[2Jb"
+    assert document("inspect", "odd.onnx")["inputs"][0]["name"] == "\x7f\x9b2J"
     ended = typed("inspect", "odd.onnx")
+    assert "\x9b" not in ended.out
     assert "\x1b" not in ended.out
     assert r"a\x1b[2Jb" in ended.out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from typing import Any
@@ -101,9 +100,6 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    # A shell's background job would ignore it, and ends by it all the same where somebody sends it.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with streams.prepared():
             code = _program()(arguments or ["--help"], prog_name=_PROGRAM, standalone_mode=False)

@@ -45,6 +45,7 @@ def endpoint(
     with words():
         served, rows = models_of(models), rows_of(batch)
     signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job ignores it
     limits = {
         "max_request_bytes": max_request_bytes,
         "max_memory_bytes": max_memory_bytes,

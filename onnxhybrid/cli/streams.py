@@ -44,7 +44,7 @@ def _drop_rest() -> None:
 
 def answer_json(value: Any) -> None:
     """Write the answer as one JSON document of the standard: what is no number, NaN and infinities, is null."""
-    answer(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    answer(json.dumps(plain(value), indent=2, allow_nan=False))  # of ASCII: nothing in it steers a terminal
 
 
 def plain(value: Any) -> Any:

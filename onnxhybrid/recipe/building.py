@@ -56,7 +56,7 @@ def _fault(recipe: Marked, error: Any) -> tuple[Path, str, str]:
 
 
 _TAKES = {
-    "bool_type": "true or false", "int_type": "a whole number", "float_type": "a number", "string_type": "a text",
+    "bool_type": "true or false", "int_type": "a whole number", "string_type": "a text",
     "list_type": "a list", "dict_type": "names with values", "recursion_loop": "fewer levels",
 }  # fmt: skip
 
@@ -113,7 +113,8 @@ class _Builder:
         """The arguments that are given, by name."""
         if isinstance(form, dict):
             return {name: self._value(value, (*path, name)) for name, value in form.items()}
-        fields = {str(type(form).model_fields[name].alias): name for name in form.model_fields_set}
+        given = [(name, str(field.alias)) for name, field in type(form).model_fields.items()]
+        fields = {alias: name for name, alias in given if name in form.model_fields_set}
         return {alias: self._value(getattr(form, name), (*path, alias)) for alias, name in fields.items()}
 
     def _value(self, value: Any, path: Path) -> Any:

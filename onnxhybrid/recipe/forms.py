@@ -14,11 +14,13 @@ from typing import Annotated, Any, ClassVar, ForwardRef, Literal, Optional, Unio
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     GetJsonSchemaHandler,
     Tag,
+    WithJsonSchema,
     create_model,
     model_validator,
 )
@@ -123,7 +125,19 @@ def _single(kind: Any) -> Any:
         return dict[str, _any() if value in (Any, object) else _kind(value)]  # type: ignore[misc]
     if isinstance(origin, type) and issubclass(origin, Iterable):
         return list[_kind(inner[0])]  # type: ignore[misc]
+    if kind is float:
+        return _NUMBER
     return Any if kind is object else kind
+
+
+def _number(given: Any) -> int | float:
+    """A number as it stands: a whole one stays one, as in Python."""
+    if isinstance(given, (int, float)) and not isinstance(given, bool):
+        return given
+    raise _problem("OH713", f"takes a number, {_not(given)}")
+
+
+_NUMBER = Annotated[Any, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 
 
 def _is_class(kind: Any) -> bool:
@@ -197,6 +211,7 @@ def _tag(kind: Any) -> str:
 
 
 def _chosen(tags: frozenset[str], value: Any) -> str | None:
+    """The tag of the kind that a value is meant to be; None for a value of none of them."""
     if isinstance(value, Holder):
         return next(iter(type(value).model_fields))
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """The one register of diagnostics: every code, what it means, an example and what to do.
 
 Python and the native library speak of the same codes. `OH1xx` is about a graph, `OH2xx` about composing, `OH3xx` about
-remote nodes and secrets, `OH4xx` about portability, `OH5xx` about run time.
+remote nodes and secrets, `OH4xx` about portability, `OH5xx` about run time, `OH7xx` about recipes and the command line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from onnxhybrid._codes import REGISTER, Diagnostic, Severity
 
@@ -71,10 +71,14 @@ class Report:
             return "no findings"
         return "\n".join(str(finding) for finding in self.findings)
 
-    def to_json(self) -> str:
-        """The report as JSON text: `{"ok": bool, "findings": [{"code", "severity", "message", "where"}, …]}`."""
+    def document(self) -> dict[str, Any]:
+        """The report as JSON has it: `{"ok": bool, "findings": [{"code", "severity", "message", "where"}, …]}`."""
         rows = [{"code": f.code, "severity": f.severity, "message": f.message, "where": f.where} for f in self.findings]
-        return json.dumps({"ok": bool(self), "findings": rows}, indent=2)
+        return {"ok": bool(self), "findings": rows}
+
+    def to_json(self) -> str:
+        """The report as JSON text: that of `document()`."""
+        return json.dumps(self.document(), indent=2)
 
 
 def warn(code: str, message: str) -> None:

@@ -3,6 +3,7 @@
 from onnxhybrid._codes import (
     audits,
     calibration,
+    command_line,
     composition,
     endpoints,
     fitting,
@@ -34,6 +35,7 @@ REGISTER: dict[str, Diagnostic] = {
         calibration.ROWS,
         fitting.ROWS,
         audits.ROWS,
+        command_line.ROWS,
     )
     for row in rows
 }

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 
-from onnxhybrid.endpoint import serve
+from onnxhybrid.endpoint.command import TOKEN, greeting, models_of, rows_of, serve_until_stopped
 from onnxhybrid.errors import Error
-
-TOKEN = "ONNXHYBRID_ENDPOINT_TOKEN"
-_CREDENTIAL = "ONNXHYBRID_CREDENTIAL_ENDPOINT"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,23 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    models, token = _models(options.models), os.environ.get(TOKEN)
-    endpoint = serve(
-        models,
+    serve_until_stopped(
+        models_of(options.models),
         options.host,
         options.port,
-        token=token,
+        lambda *ready: print(greeting(*ready), flush=True),
         allow_hosts=options.allow_host,
         max_request_bytes=options.max_request_bytes,
         max_memory_bytes=options.max_memory_bytes,
         max_connections=options.max_connections,
         receive_timeout=options.receive_timeout,
-        batch=_batch(options.batch),
+        batch=rows_of(options.batch),
     )
-    with endpoint:
-        print(_greeting(endpoint.url, list(models), token is not None), flush=True)
-        while True:  # on Windows a wait without an end keeps Ctrl-C from getting through
-            threading.Event().wait(timeout=1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,55 +88,6 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="the time in which a request has to arrive (default: 60)",
     )
-
-
-def _models(pairs: Sequence[str]) -> dict[str, str]:
-    """The models of `name=file` arguments.
-
-    Raises:
-        Error: OH552, an argument is no such pair, or a name comes twice.
-    """
-    models: dict[str, str] = {}
-    for pair in pairs:
-        name, sign, path = pair.partition("=")
-        if not (name and sign and path):
-            raise Error("OH552", f"{pair!r} is no model: write name=file.onnx")
-        if name in models:
-            raise Error("OH552", f"two models are called {name!r}")
-        models[name] = path
-    return models
-
-
-def _batch(given: Sequence[str]) -> int | dict[str, int] | None:
-    """The rows of `--batch` arguments: of all models, or by name.
-
-    Raises:
-        Error: OH552, one of them is no number, or one for all stands beside others.
-    """
-    pairs = [each.rpartition("=") for each in given]
-    if wrong := [rows for _, _, rows in pairs if not rows.isdecimal()]:
-        raise Error("OH552", f"{wrong[0]!r} is no number of rows: write --batch 512, or --batch name=512")
-    named = {name: int(rows) for name, sign, rows in pairs if sign}
-    if len(named) == len(pairs):
-        return named or None
-    if len(pairs) > 1:
-        raise Error("OH552", "--batch comes once for all models, or with a name each")
-    return int(pairs[0][2])
-
-
-def _greeting(url: str, names: Sequence[str], guarded: bool) -> str:
-    header = f' -H "Authorization: Bearer ${TOKEN}"' if guarded else ""
-    auth = ', auth=oh.Credential("endpoint")' if guarded else ""
-    lines = [
-        f"onnxhybrid endpoint: {url} (KServe v2) serves {', '.join(names)}",
-        f"  look:     curl{header} {url}/v2/models/{names[0]}",
-        f'  compose:  oh.remote.triton("{url}", "{names[0]}"{auth})',
-    ]
-    if guarded:
-        lines.append(
-            f"            with the token in {_CREDENTIAL} and {_CREDENTIAL}_HOSTS={url.removeprefix('http://')}"
-        )
-    return "\n".join((*lines, "Ctrl-C ends it."))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
 import onnxhybrid as oh
+from onnxhybrid import inspection, recipe
 
 
 def _plain(opset: int, name: str = "q") -> oh.Model:
@@ -72,12 +73,14 @@ OF_A_FILE: dict[str, Callable[[Path], object]] = {
     "validate": lambda path: str(oh.validate(path)),
     "validate for a target": lambda path: oh.validate(path, target="onnxruntime==1.20").to_json(),
     "Session of a file": oh.Session,
+    "describe": lambda path: (str(inspection.describe(path)), inspection.describe(path).document()),
 }
 
 OF_A_MODEL: dict[str, Callable[[oh.Model], object]] = {
     "properties": lambda m: (repr(m), m.inputs, m.outputs, m.opsets, m.metadata, m.name),
     "remotes": lambda m: m.remotes,
     "egress": lambda m: str(oh.egress(m)),
+    "recipe": recipe.kept,
     "tensors": lambda m: m.tensors(),
     "to_proto": lambda m: m.to_proto(),
     "save": lambda m: _folder(lambda folder: m.save(folder / "m.onnx")),

@@ -14,6 +14,7 @@ from onnxhybrid.compose.build.traits import Combinator
 from onnxhybrid.model.certificate import CERTIFICATE
 from onnxhybrid.model.editing import SCORE
 from onnxhybrid.model.metadata import PARTS, REMOTES, annotate
+from onnxhybrid.model.recipe_entry import RECIPE
 
 
 def annotate_parts(model: ModelProto, combinator: Combinator, parts: Sequence[Part]) -> None:
@@ -21,7 +22,7 @@ def annotate_parts(model: ModelProto, combinator: Combinator, parts: Sequence[Pa
     entries: dict[str, str] = {}
     for part in parts:
         for key, value in part.model.metadata.items():
-            if key not in (PARTS, REMOTES, SCORE, CERTIFICATE):  # these are true of the part alone
+            if key not in (PARTS, REMOTES, SCORE, CERTIFICATE, RECIPE):  # these are true of the part alone
                 entries[key if entries.get(key, value) == value else f"{part.label}/{key}"] = value
     described = [_described(part, combinator.role or part.label) for part in parts]
     entries[PARTS] = json.dumps({"kind": combinator.name, "parts": described})

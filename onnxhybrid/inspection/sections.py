@@ -1,0 +1,43 @@
+"""Further sections of a description, one row each: the key in JSON, the title, and what is told of a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from onnxhybrid.model import Model
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section.
+
+    Attributes:
+        name: its key in JSON.
+        title: its title for people.
+        document: what it tells of a model, as JSON has it; None for nothing.
+        lines: what it tells people; no line for nothing.
+    """
+
+    name: str
+    title: str
+    document: Callable[[Model], Any]
+    lines: Callable[[Model], list[str]]
+
+
+def _certificate(model: Model) -> dict[str, Any] | None:
+    try:
+        told = json.loads(model.metadata.get("onnxhybrid.certificate", ""))
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _certificate_lines(model: Model) -> list[str]:
+    told = _certificate(model) or {}
+    return [f"{key}: {value}" for key, value in told.items() if isinstance(value, (str, int, float))]
+
+
+SECTIONS = (Section("certificate", "certificate", _certificate, _certificate_lines),)

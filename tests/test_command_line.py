@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -470,15 +471,27 @@ def test_deploy_writes_the_folders_of_oh_deploy() -> None:
     assert "instance_count: 2" in Path("bundle/deployment.yml").read_text()
 
 
+@contextlib.contextmanager
+def running(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """The command line as a program, which has ended in any case afterwards."""
+    with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of Unix")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_endpoint_serves_until_it_is_told_to_end(number: signal.Signals, code: int) -> None:
     words = ["endpoint", "digits=large.onnx", "--json"]
-    with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+    with running(*words) as program:
         assert program.stdout is not None
         text = ""
         while not text.endswith("}\n"):
-            text += program.stdout.readline()
+            line = program.stdout.readline()
+            assert line, text
+            text += line
         told = json.loads(text)
         cloud().retarget({"https://gpu.example": told["url"]}).save("cloud.onnx")
         assert typed("run", "cloud.onnx", "--random", "image=1,64").code == 0
@@ -494,13 +507,14 @@ def test_ctrl_c_ends_a_run_that_waits_for_a_server() -> None:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         cloud().retarget({"https://gpu.example": url}).save("cloud.onnx")
         words = ["run", "cloud.onnx", "--random", "image=1,64", "--save", "out.npz"]
-        with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        server.settimeout(60)
+        with running(*words) as program:
             connection, _ = server.accept()
             with connection:
                 connection.recv(1)
                 program.send_signal(signal.SIGINT)
                 out, err = program.communicate(timeout=60)
-    assert (program.returncode, out, err) == (130, b"", b"")
+    assert (program.returncode, out, err) == (130, "", "")
     assert not Path("out.npz").exists()
 
 

@@ -264,6 +264,51 @@ def test_float64_scores_are_compared_as_the_graph_compares_them() -> None:
     assert 0 < accepted.sum() < 400
 
 
+INFINITE = [np.inf, -np.inf, 0.0, 1.0, np.finfo(np.float32).max, np.finfo(np.float32).min]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("judge", [judge for judge, _ in JUDGES], ids=[">=", ">", "<=", "<", "not <", "not >"])
+def test_infinite_scores_are_counted_as_the_file_keeps_them(judge: Any) -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 300)
+    scores = rng.choice(INFINITE, 300)
+    data = table(np.where(rng.random(300) < 0.02, labels + 1, labels), scores, labels)
+    found = calibrate(cascade(judge(THRESHOLD), report=True), data, labels, output="label", loss=0.1)
+    kept = kept_by(found, data)
+    assert found.chosen.share_sent == pytest.approx(1 - kept.mean())
+    assert found.chosen.loss == pytest.approx(np.mean(kept & (data[:, 0] != labels)))
+    assert kept.any()
+
+
+def _coarse_judge() -> oh.Model:
+    """A judge whose scores are finer than its threshold."""
+    nodes = [
+        helper.make_node("Cast", ["threshold"], ["limit"], to=TensorProto.DOUBLE),
+        helper.make_node("Cast", ["score"], ["finer"], to=TensorProto.DOUBLE),
+        helper.make_node("Mul", ["finer", "tiny"], ["moved"]),
+        helper.make_node("Add", ["moved", "half"], ["best"]),
+        helper.make_node("GreaterOrEqual", ["best", "limit"], ["fine"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"]),
+        helper.make_tensor_value_info("threshold", TensorProto.FLOAT, [1]),
+    ]
+    outputs = [helper.make_tensor_value_info("fine", TensorProto.BOOL, ["n"])]
+    constants = [numpy_helper.from_array(np.array(v), name) for name, v in (("tiny", 1e-6), ("half", 0.5))]
+    graph = helper.make_graph(nodes, "coarse", inputs, outputs, constants)
+    return oh.Model.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9))
+
+
+def test_a_threshold_that_is_coarser_than_the_scores_is_told_as_the_file_keeps_rows() -> None:
+    data, labels = drawn(400, 12)
+    found = calibrate(cascade(_coarse_judge(), report=True), data, labels, output="label", loss=0.1)
+    kept = kept_by(found, data)
+    assert found.chosen.share_sent == pytest.approx(1 - kept.mean())
+    assert len({point.share_sent for point in found.points}) == len(found.points) < 20
+    assert 0 < kept.mean() < 1
+
+
 def test_points_are_dense_where_the_curve_is_steep_and_hold_both_ends() -> None:
     random = np.random.default_rng(1)
     labels = np.zeros(5000, int)

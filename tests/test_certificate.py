@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy import stats
 
 import onnxhybrid as oh
+from onnxhybrid.model.graphs import all_nodes
 from tests.cascades import THRESHOLD, cascade, drawn, local, remote
 
 ENTRY = "onnxhybrid.certificate"
@@ -176,9 +177,111 @@ def _nonsense(proto: onnx.ModelProto) -> None:
             entry.value = "proven"
 
 
-@pytest.mark.parametrize("edit", [_default, _no_default, _weight, _judge, _promise, _nonsense])
+def _any_row(proto: onnx.ModelProto) -> None:
+    """All rows are kept where one is."""
+    (node,) = (node for node in proto.graph.node if node.op_type == "ReduceProd")
+    node.op_type = "ReduceMax"
+
+
+def _choice(proto: onnx.ModelProto) -> tuple[int, onnx.NodeProto]:
+    return next((place, node) for place, node in enumerate(proto.graph.node) if node.op_type == "If")
+
+
+def _always(proto: onnx.ModelProto) -> None:
+    """The choice reads a constant."""
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    _choice(proto)[1].input[0] = "yes"
+
+
+def _or(proto: onnx.ModelProto) -> None:
+    """Something is put between the verdict and the choice."""
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    place, choice = _choice(proto)
+    either = helper.make_node("Or", [choice.input[0], "yes"], ["either"], "or")
+    choice.input[0] = "either"
+    proto.graph.node.insert(place, either)
+
+
+def _one_branch(proto: onnx.ModelProto) -> None:
+    """The choice waits for a node that passes the verdict on in one branch alone."""
+    place, choice = _choice(proto)
+    output = helper.make_tensor_value_info("other", TensorProto.BOOL, None)
+    node = helper.make_node("Identity", [choice.input[0]], ["other"])
+    graphs = {
+        "then_branch": helper.make_graph([], "a", [], [output], [numpy_helper.from_array(np.array(True), "other")]),
+        "else_branch": helper.make_graph([node], "b", [], [output]),
+    }
+    look = helper.make_node("If", [choice.input[0]], ["told"], "look", **graphs)
+    choice.input[0] = "told"
+    proto.graph.node.insert(place, look)
+
+
+EDITS = [_default, _no_default, _weight, _judge, _promise, _nonsense, _any_row, _always, _or, _one_branch]
+
+
+@pytest.mark.parametrize("edit", EDITS)
 def test_a_file_that_was_edited_otherwise_is_found_out(edit: Callable[[onnx.ModelProto], None]) -> None:
     proto = MODEL.to_proto()
+    edit(proto)
+    assert "OH614" in codes(oh.Model.from_proto(proto))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"loss": "small"}, {"loss": float("nan")}, {"loss": 0.0001}, {"confidence": 2}, {"rows": -1}, {"rows": 1.5},
+        {"loss_high": None}, {"differ_high": -0.1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_that_no_calibration_gives_are_found_out(numbers: dict[str, Any]) -> None:
+    assert "OH614" in codes(MODEL.with_metadata({ENTRY: json.dumps({**told(MODEL), **numbers})}))
+
+
+def _audited() -> onnx.ModelProto:
+    """A calibrated cascade that audits: one of a local model, with a call in the remote's place."""
+    hybrid = cascade(asked=server(), audit=0.1)
+    proof = certificate_of(hybrid, told(MODEL)["threshold"])
+    limit = numpy_helper.from_array(np.array([told(MODEL)["threshold"]], np.float32), "threshold")
+    proto = hybrid.to_proto()
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name != "threshold"]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend([*kept, limit])
+    return oh.Model.from_proto(proto).with_metadata({ENTRY: proof}).to_proto()
+
+
+def certificate_of(hybrid: oh.Model, threshold: float) -> str:
+    """The entry that a calibration of this cascade with a server at hand would write."""
+    from onnxhybrid.compose.cascade.identity import identity
+
+    return json.dumps({**told(MODEL), "threshold": threshold, "parts": identity(hybrid, "label")})
+
+
+def _audit_that_keeps_all(proto: onnx.ModelProto) -> None:
+    """Where nothing is drawn, all is kept."""
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    (look,) = (node for node in proto.graph.node if node.op_type == "If" and node.name == "audit")
+    (branch,) = (attribute.g for attribute in look.attribute if attribute.name == "else_branch")
+    branch.node[0].input[0] = "yes"
+
+
+def _audit_of_another_promise(proto: onnx.ModelProto) -> None:
+    for node in all_nodes(proto):
+        for attribute in node.attribute:
+            if attribute.name == "promised":
+                attribute.s = b"0.9"
+
+
+def _promise_of_another_audit(proto: onnx.ModelProto) -> None:
+    for entry in proto.metadata_props:
+        if entry.key == ENTRY:
+            entry.value = json.dumps({**json.loads(entry.value), "differ_high": 0.9})
+
+
+@pytest.mark.parametrize("edit", [_audit_that_keeps_all, _audit_of_another_promise, _promise_of_another_audit])
+def test_an_audit_that_was_edited_is_found_out(edit: Callable[[onnx.ModelProto], None]) -> None:
+    proto = _audited()
+    assert "OH614" not in codes(oh.Model.from_proto(proto))
     edit(proto)
     assert "OH614" in codes(oh.Model.from_proto(proto))
 

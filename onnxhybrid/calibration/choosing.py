@@ -91,35 +91,46 @@ def _over_scores(rows: Rows, comparison: Comparison, dtype: np.dtype[Any], *, tu
     order = np.flatnonzero(moving)
     order = order[np.argsort(-scores[order] if upwards else scores[order], kind="stable")]
     ordered = scores[order]
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else np.empty(0, np.int64)
-    at = _thresholds(ordered[ends], comparison.operator, dtype)
     first = _unreachable(comparison, dtype, turned=turned)
+    at = np.append(np.array([first], dtype), _thresholds(np.unique(ordered), comparison.operator, dtype))
+    # A threshold that is rounded, or cannot reach an infinite score, keeps other rows than those that it was made for.
+    counts, places = np.unique(_reached(ordered, at, comparison.operator), return_index=True)
+    at = at[places]
 
     def counted(flags: npt.NDArray[np.bool_]) -> Counts:
         base = int(np.count_nonzero(flags & always))
-        return base + np.append(0, np.cumsum(flags[order], dtype=np.int64)[ends])
+        return base + np.append(0, np.cumsum(flags[order], dtype=np.int64))[counts]
 
     gained = rows.local_right.astype(np.int64) - rows.remote_right
     right = int(np.count_nonzero(rows.remote_right)) + int(gained[always].sum())
-    gains = np.append(0, np.cumsum(gained[order], dtype=np.int64)[ends])
-    return Curve(
-        np.append(np.array([first], dtype), at), counted(np.ones(len(rows), bool)), counted(rows.losses),
-        right + gains, counted(rows.differ), len(rows), True,
-    )  # fmt: skip
+    gains = np.append(0, np.cumsum(gained[order], dtype=np.int64))[counts]
+    kept, losses, differ = (counted(flags) for flags in (np.ones(len(rows), bool), rows.losses, rows.differ))
+    return Curve(at, kept, losses, right + gains, differ, len(rows), True)
 
 
 def _thresholds(scores: Array, operator: str, dtype: np.dtype[Any]) -> Array:
     """The thresholds that just keep these scores, in the input's dtype; one that cannot be exact is stricter."""
     upwards = operator.startswith("Greater")
-    exact = (
-        scores
-        if operator.endswith("Equal")
-        else np.nextafter(scores, scores.dtype.type(-np.inf if upwards else np.inf))
-    )
     with np.errstate(over="ignore"):
+        exact = scores
+        if not operator.endswith("Equal"):
+            exact = np.nextafter(scores, scores.dtype.type(-np.inf if upwards else np.inf))
         held = exact.astype(dtype)
-    loose = held.astype(np.float64) < exact if upwards else held.astype(np.float64) > exact
-    return np.where(loose, np.nextafter(held, dtype.type(np.inf if upwards else -np.inf)), held).astype(dtype)
+        loose = held.astype(np.float64) < exact if upwards else held.astype(np.float64) > exact
+        stricter = np.nextafter(held, dtype.type(np.inf if upwards else -np.inf))
+    return np.where(loose, stricter, held).astype(dtype)
+
+
+def _reached(ordered: Array, thresholds: Array, operator: str) -> Counts:
+    """How many of the scores, the ones that are kept first leading, each threshold keeps as the graph compares them."""
+    upwards, equal = operator.startswith("Greater"), operator.endswith("Equal")
+    with np.errstate(over="ignore"):
+        limits = thresholds.astype(ordered.dtype)
+    if upwards:
+        found = len(ordered) - np.searchsorted(ordered[::-1], limits, side="left" if equal else "right")
+    else:
+        found = np.searchsorted(ordered, limits, side="right" if equal else "left")
+    return np.where(np.isnan(limits), 0, found).astype(np.int64)
 
 
 def _unreachable(comparison: Comparison, dtype: np.dtype[Any], *, turned: bool) -> float:

@@ -37,10 +37,24 @@ def agree(model: ModelProto) -> None:
     outputs = {value.name for value in model.graph.output}
     for node in _audits(model):
         told = _told(node, certificate, outputs)
-        known = {name: value for name, value in attributes_of(node).items() if name in (COMPARED, PROMISED)}
-        if known != {name: value.encode() for name, value in told.items()}:
+        if _known(node) != told:
             kept = [attribute for attribute in node.attribute if attribute.name not in (COMPARED, PROMISED)]
             replace(node.attribute, [*kept, *(helper.make_attribute(name, value) for name, value in told.items())])
+
+
+def disagreeing(model: ModelProto) -> Iterator[NodeProto]:
+    """The audits that know something else than what the certificate says of them."""
+    if DOMAIN in imported(model):
+        certificate, outputs = _certificate(model), {value.name for value in model.graph.output}
+        yield from (node for node in _audits(model) if _known(node) != _told(node, certificate, outputs))
+
+
+def _known(node: NodeProto) -> dict[str, Any]:
+    """What an audit knows of the certificate, as `_told` gives it."""
+    told = {name: value for name, value in attributes_of(node).items() if name in (COMPARED, PROMISED)}
+    return {
+        name: value.decode("utf-8", "replace") if isinstance(value, bytes) else value for name, value in told.items()
+    }
 
 
 def rename(model: ModelProto, names: Mapping[str, str]) -> None:
@@ -82,13 +96,28 @@ def _take_out(graph: GraphProto) -> None:
 
 def _passed_on(node: NodeProto) -> str | None:
     """The verdict that an If passes on in both of its branches, of which one audits; None for any other node."""
-    nodes = [inner for branch in attribute_graphs(node) for inner in branch.node]
-    audit = next((inner for inner in nodes if inner.domain == DOMAIN and inner.op_type == AUDIT), None)
-    return None if audit is None else audit.input[-1]
+    branches = attribute_graphs(node)
+    if not any(_is_audit(inner) for branch in branches for inner in branch.node):
+        return None
+    given = {_given(branch) for branch in branches}
+    return given.pop() if len(given) == 1 else None
+
+
+def _given(branch: GraphProto) -> str | None:
+    """The tensor that a branch passes on, by an audit or without one."""
+    output = branch.output[0].name if branch.output else ""
+    maker = next((node for node in branch.node if output in node.output), None)
+    if maker is not None and (_is_audit(maker) or maker.op_type == "Identity"):
+        return str(maker.input[-1])
+    return None
+
+
+def _is_audit(node: NodeProto) -> bool:
+    return node.domain == DOMAIN and node.op_type == AUDIT
 
 
 def _audits(model: ModelProto) -> Iterator[NodeProto]:
-    return (node for node in all_nodes(model) if node.domain == DOMAIN and node.op_type == AUDIT)
+    return (node for node in all_nodes(model) if _is_audit(node))
 
 
 def _outputs(node: NodeProto) -> dict[str, str]:

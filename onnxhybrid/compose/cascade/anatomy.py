@@ -64,6 +64,7 @@ class Anatomy:
         proto: a copy of the skeleton in which the judge's functions are nodes of the graph.
         position: where the If stands among its nodes.
         condition: the bool tensor that the If reads.
+        decision: the one that this passes on: it says whether all is kept.
         verdict: the bool tensor that says what is kept, by row where `rows`.
         rows: whether refused rows are sent, instead of all.
         threshold: the input that the judge compares with.
@@ -74,6 +75,7 @@ class Anatomy:
     proto: ModelProto
     position: int
     condition: str
+    decision: str
     verdict: str
     rows: bool
     threshold: TensorSpec
@@ -111,7 +113,8 @@ def anatomy(model: Model, output: str) -> Anatomy:
         raise Error("OH603", f"the judge compares with {threshold!r} in {len(comparisons)} places; 3 are the most")
     answers = dict(_answers(proto.graph.node[place]))
     condition = proto.graph.node[place].input[0]
-    return Anatomy(proto, place, condition, verdict, rows, inputs[threshold], tuple(comparisons), answers)
+    decision = _passed(proto.graph, producers, condition)
+    return Anatomy(proto, place, condition, decision, verdict, rows, inputs[threshold], tuple(comparisons), answers)
 
 
 def _no_threshold(inputs: Mapping[str, TensorSpec]) -> Error:
@@ -199,11 +202,12 @@ def _verdict(graph: GraphProto, producers: Mapping[str, int], place: int) -> tup
 
 
 def _passed(graph: GraphProto, producers: Mapping[str, int], tensor: str) -> str:
-    """The tensor that this one is, where an If passes it on: one branch does that alone, the other something more."""
+    """The tensor that this one is, where an If passes it on: both branches do, and one does something more."""
     while (node := graph.node[producers[tensor]] if tensor in producers else NodeProto()).op_type == "If":
-        branch = _branches(node)["else_branch"]
-        outer = _passing(branch).get(branch.output[list(node.output).index(tensor)].name)
-        if outer is None or outer not in producers:
+        place = list(node.output).index(tensor)
+        given = {_passing(branch).get(branch.output[place].name) for branch in _branches(node).values()}
+        outer = given.pop()
+        if given or outer is None or outer not in producers:
             break
         tensor = outer
     return tensor

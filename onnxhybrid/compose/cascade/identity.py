@@ -22,7 +22,7 @@ def identity(model: Model, output: str, cascade: Anatomy | None = None) -> dict[
     cascade = cascade or anatomy(model, output)
     limit = {cascade.threshold.name: b"threshold"}
     skeleton = audits.without(model.skeleton)
-    # What else the choice waits for, such as an audit, is none of the parts.
+    # What the choice waits for, such as an audit, is none of the parts; what it decides by is the judge's.
     chosen = limit | {cascade.condition: b"choice"}
     asked = {cascade.verdict: b"verdict"} | chosen
     asked |= {tensor: f"answer {place}".encode() for place, tensor in enumerate(cascade.answers.values())}
@@ -31,7 +31,7 @@ def identity(model: Model, output: str, cascade: Anatomy | None = None) -> dict[
     local = b"".join(whole.get(tensor, b"") for tensor in cascade.answers.values() if tensor not in fixed)
     parts = {
         "local": local,
-        "judge": whole.get(cascade.verdict, b""),
+        "judge": b"".join(whole.get(tensor, b"") for tensor in dict.fromkeys((cascade.verdict, cascade.decision))),
         "remote": remote[output],
         "output": answered[output],
     }

@@ -11,7 +11,7 @@ from onnxhybrid.compose.cascade.anatomy import anatomy
 from onnxhybrid.compose.cascade.identity import identity
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.errors import Error
-from onnxhybrid.model import Model
+from onnxhybrid.model import Model, audits
 from onnxhybrid.model.certificate import CERTIFICATE, parsed
 from onnxhybrid.model.tensor_values import array_of
 from onnxhybrid.validation.subject import Subject
@@ -24,9 +24,17 @@ def certified_truly(subject: Subject) -> Iterator[Finding]:
         problems = _problems(subject.model, told) if told else ["it is no JSON object that names an output"]
         for problem in problems:
             yield Finding("OH614", problem, f"the metadata entry {CERTIFICATE!r}")
+    for node in audits.disagreeing(subject.model.skeleton):
+        yield Finding(
+            "OH614", "the audit watches for another promise than the certificate's", f"the node {node.name!r}"
+        )
 
 
 def _problems(model: Model, told: dict[str, Any]) -> Iterator[str]:
+    if wrong := [f"{name!r} is {told.get(name)!r}" for name, fits in _FIT.items() if not fits(told.get(name))]:
+        yield f"it says what no calibration does: {', '.join(wrong)}"
+    elif told["loss_high"] > told["loss"]:
+        yield f"it promises a loss of {told['loss']!r}, and its rows prove {told['loss_high']!r}"
     try:
         cascade = anatomy(model, told["output"])
         parts = identity(model, told["output"], cascade)
@@ -41,6 +49,18 @@ def _problems(model: Model, told: dict[str, Any]) -> Iterator[str]:
     if not _same(default, told.get("threshold")):
         shown = "none" if default is None else f"{default:.9g}"
         yield f"it proves the threshold {told.get('threshold')!r}, and the file's default is {shown}"
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+_FIT = {"rows": _is_count} | dict.fromkeys(("loss", "confidence", "loss_high", "differ_high"), _is_share)
+"""What the numbers of a certificate have to be."""
 
 
 def _default(model: Model, name: str) -> float | None:

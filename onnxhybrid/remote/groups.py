@@ -15,7 +15,7 @@ from onnxhybrid.model.tensor_spec import Input
 from onnxhybrid.model.texts import is_name, is_text
 from onnxhybrid.remote.auth import Credential
 
-Headers = Mapping[str, "str | Credential | Input"]
+Headers = Mapping[str, str | Credential | Input]
 """Headers by name: a text, a credential, or a value given at run time."""
 
 Fields = Mapping[str, Any]

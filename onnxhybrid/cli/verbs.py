@@ -38,6 +38,12 @@ def _compose() -> Callable[..., Any]:
     return compose
 
 
+def _calibrate() -> Callable[..., Any]:
+    from onnxhybrid.cli.calibrating import calibrate
+
+    return calibrate
+
+
 def _run() -> Callable[..., Any]:
     from onnxhybrid.cli.running import run
 
@@ -90,6 +96,7 @@ VERBS = {
     "inspect": Verb("Show what a model is made of, and what leaves the device.", _inspect),
     "validate": Verb("Check models by every rule.", _validate),
     "compose": Verb("Compose a model from a recipe in YAML.", _compose),
+    "calibrate": Verb("Choose the threshold of a cascade on your own rows, with a proof.", _calibrate),
     "run": Verb("Run a model, and show its outputs.", _run),
     "bench": Verb("Say how long models take, side by side.", _bench),
     "endpoint": Verb("Serve models over HTTP, as the real services do.", _endpoint),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from onnxhybrid.disclosure import egress
 from onnxhybrid.model import Model
 
 
@@ -40,4 +41,15 @@ def _certificate_lines(model: Model) -> list[str]:
     return [f"{key}: {value}" for key, value in told.items() if isinstance(value, (str, int, float))]
 
 
-SECTIONS = (Section("certificate", "certificate", _certificate, _certificate_lines),)
+def _egress(model: Model) -> Any:
+    return json.loads(egress(model).to_json()) if model.remotes else None
+
+
+def _egress_lines(model: Model) -> list[str]:
+    return str(egress(model)).splitlines() if model.remotes else []
+
+
+SECTIONS = (
+    Section("certificate", "certificate", _certificate, _certificate_lines),
+    Section("egress", "what decides on it", _egress, _egress_lines),
+)

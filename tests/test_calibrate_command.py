@@ -1,0 +1,76 @@
+"""The verb `calibrate`: what `oh.calibrate` finds, on the right streams, with the right exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import onnxhybrid as oh
+from tests.command import typed
+from tests.recipes import models
+
+ROWS = np.random.default_rng(0).random((400, 64), np.float32)
+WORDS = ["calibrate", "hybrid.onnx", "--input", "image=rows.npy", "--loss", "0.05", "--confidence", "0.9"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    sure = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.5)
+    oh.cascade(oh.load("small.onnx"), oh.load("large.onnx"), accept=sure, rows=True).save("hybrid.onnx")
+    np.save("rows.npy", ROWS)
+    np.save("labels.npy", oh.Session("large.onnx").run(["label"], {"image": ROWS})[0])
+
+
+def test_the_verb_finds_what_the_function_finds() -> None:
+    ended = typed(*WORDS, "--compare", "label", "--labels", "labels.npy", "--cost", "0.002", "--json", "-o", "out.onnx")
+    assert ended.err == ""
+    expected = oh.calibrate(
+        "hybrid.onnx",
+        ROWS,
+        np.load("labels.npy"),
+        output="label",
+        loss=0.05,
+        confidence=0.9,
+        cost=0.002,
+        progress=False,
+    )
+    told, wanted = json.loads(ended.out), json.loads(expected.to_json())
+    for each in (told, wanted):
+        each["summary"].pop("request_time")
+        [point.pop("latency") for point in each["points"]]
+    assert told == wanted
+    assert ended.code == 0
+    assert "onnxhybrid.certificate" in oh.load("out.onnx").metadata
+    assert json.loads(typed("inspect", "out.onnx", "--json").out)["certificate"]["loss"] == 0.05
+    assert "certificate" in typed("inspect", "out.onnx").out
+
+
+def test_the_table_and_the_picture_are_those_of_the_calibration() -> None:
+    ended = typed(*WORDS, "--compare", "label", "--plot", "curve.svg")
+    assert ended.code == 0
+    assert "threshold" in ended.out
+    assert Path("curve.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "status"),
+    [
+        ([], "OH703", 1),
+        (["--input", "image=absent.npy"], "OH701", 1),
+        (["--input", "image=rows.npy", "--labels", "absent.npy"], "OH701", 1),
+        (["--input", "image=rows.npy", "--labels", "rows.npy"], "OH605", 1),
+        (["--input", "image=rows.npy", "--loss", "2"], "OH607", 1),
+        (["--input", "image=rows.npy", "--cost", "much"], "OH700", 2),
+        (["--input", "image=rows.npy", "--cost", "1", "--cost", "2"], "OH700", 2),
+        (["--input", "image=rows.npy", "--compare", "nothing"], "OH608", 1),
+    ],
+)
+def test_what_is_wrong_is_one_message_with_a_code(words: list[str], code: str, status: int) -> None:
+    ended = typed("calibrate", "hybrid.onnx", *words)
+    [line] = ended.err.splitlines()
+    assert (ended.code, ended.out, f"[{code}]" in line) == (status, "", True), line

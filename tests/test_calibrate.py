@@ -159,6 +159,13 @@ def test_labels_are_any_sequence_of_what_the_output_gives() -> None:
         assert calibrate(cascade(), data, same, loss=0.05).points == plain
 
 
+def test_labels_of_several_lengths_are_right_where_they_are_the_answer() -> None:
+    data, labels = drawn(400, 4)
+    ragged = [[label, label] if place % 2 else [label] for place, label in enumerate(labels.tolist())]
+    found = calibrate(cascade(), data, ragged, loss=0.1)
+    assert found.summary.remote_accuracy == np.mean((data[:, 2] == labels)[::2]) / 2
+
+
 def test_without_labels_the_remote_is_right() -> None:
     data, _ = drawn(600, 4)
     assert calibrate(cascade(), data).points == calibrate(cascade(), data, data[:, 2].astype(int)).points
@@ -264,7 +271,7 @@ def test_float64_scores_are_compared_as_the_graph_compares_them() -> None:
     assert 0 < accepted.sum() < 400
 
 
-INFINITE = [np.inf, -np.inf, 0.0, 1.0, np.finfo(np.float32).max, np.finfo(np.float32).min]
+INFINITE: list[Any] = [np.inf, -np.inf, 0.0, 1.0, np.finfo(np.float32).max, np.finfo(np.float32).min]
 
 
 @pytest.mark.filterwarnings("error")
@@ -420,16 +427,26 @@ def test_a_threshold_without_a_default_gets_one() -> None:
         ("OH605", lambda x, y: calibrate(cascade(), x, y.astype(str))),
         ("OH605", lambda x, y: calibrate(cascade(), x, np.stack([y, y], axis=1))),
         ("OH605", lambda x, y: calibrate(cascade(), x, 5)),
+        ("OH605", lambda x, y: calibrate(cascade(), x, set(range(299)))),
+        ("OH605", lambda x, y: calibrate(cascade(), x, dict(enumerate(y)))),
+        ("OH605", lambda x, y: calibrate(cascade(), iter([x]), dict(enumerate(y)))),
         ("OH606", lambda x, y: calibrate(cascade(), x[:298], y[:298])),
         ("OH606", lambda x, y: calibrate(cascade(), iter([x[:298]]), iter([y[:298]]))),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, loss=0)),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, loss="1%")),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, confidence=1)),
+        ("OH607", lambda x, y: calibrate(cascade(), x, y, loss=10**400)),
+        ("OH607", lambda x, y: calibrate(cascade(), x, y, loss=1e-300)),
+        ("OH607", lambda x, y: calibrate(cascade(), x, y, confidence=5e-324)),
+        ("OH607", lambda x, y: calibrate(cascade(), x, y, cost=10**400)),
+        ("OH607", lambda x, y: calibrate(cascade(), x, y, loss=0.05).best(share="few")),  # type: ignore[arg-type]
+        ("OH607", lambda x, y: calibrate(cascade(), x, y, loss=0.05).best(accuracy=math.nan)),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, cost=-1)),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, cost={"requests": 1})),
         ("OH607", lambda x, y: calibrate(cascade(), x, y, batch=0)),
         ("OH607", lambda x, y: oh.calibrate(cascade(), x, y, progress="no")),  # type: ignore[arg-type]
         ("OH608", lambda x, y: calibrate(cascade(), x, y, output="labl")),
+        ("OH608", lambda x, y: calibrate(cascade(), x, y, output=["label"])),
         ("OH608", lambda x, y: calibrate(_two_labels(), x, y)),
         ("OH611", lambda x, y: calibrate(cascade(), x, y + 100)),
         ("OH304", lambda x, y: calibrate(cascade(), x, y, confidance=0.9)),

@@ -193,6 +193,72 @@ def test_other_files_and_records_of_other_remotes_are_refused(server: Counted, t
         calibrate(server, record=tmp_path / "nowhere" / "asked")
 
 
+def test_a_record_is_of_the_server_that_an_endpoints_name_stands_for(server: Counted, tmp_path: Path) -> None:
+    hybrid = cascade(asked=server.remote(oh.Endpoint("gpu", default=server.url)))
+
+    def calibrated(endpoints: dict[str, str] | None = None) -> None:
+        oh.calibrate(
+            hybrid, DATA, LABELS, loss=0.05, record=tmp_path / "asked", progress=False, endpoints=endpoints
+        )  # fmt: skip
+
+    calibrated()
+    calibrated({"gpu": server.url})
+    assert server.asked == dict.fromkeys(EVERY, 1)
+    with counted() as other:
+        with pytest.raises(oh.Error, match="OH610"):
+            calibrated({"gpu": other.url})
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("ONNXHYBRID_ENDPOINT_GPU", other.url)
+            with pytest.raises(oh.Error, match="OH610"):
+                calibrated()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"garbage\n", b"\n", b'{"rows": "abcd"}\n', b'{"rows": ""}\n', b"\xff\xfe\n"],
+    ids=["text", "nothing", "half a key", "no key", "no text"],
+)
+def test_what_is_no_line_of_a_record_costs_no_other_line(server: Counted, damage: bytes, tmp_path: Path) -> None:
+    record = tmp_path / "asked"
+    calibrate(server, record=record)
+    head, *lines = record.read_bytes().splitlines(keepends=True)
+    record.write_bytes(b"".join([head, lines[0], damage, *lines[1:], b"cut"]))
+    calibrate(server, record=record)
+    assert server.asked == dict.fromkeys(EVERY, 1)
+
+
+@pytest.mark.parametrize("key", ["data", "dtype", "shape"])
+def test_a_line_whose_answers_are_damaged_is_told(server: Counted, key: str, tmp_path: Path) -> None:
+    record = tmp_path / "asked"
+    calibrate(server, record=record)
+    head, line, *more = record.read_bytes().splitlines(keepends=True)
+    record.write_bytes(b"".join([head, line.replace(f'"{key}"'.encode(), b'"other"'), *more]))
+    with pytest.raises(oh.Error, match="OH610"):
+        calibrate(server, record=record)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind")
+def test_a_record_is_held_by_one_calibration_at_a_time(server: Counted, tmp_path: Path) -> None:
+    record = tmp_path / "asked"
+    refused = []
+
+    def batches() -> Iterator[npt.NDArray[np.float32]]:
+        for start in range(0, ROWS, 200):
+            with pytest.raises(oh.Error, match="OH610") as raised:
+                calibrate(server, record=record)
+            refused.append(raised)
+            yield DATA[start : start + 200]
+
+    calibrate(server, data=batches(), record=record)
+    assert len(refused) == 3
+    assert server.asked == dict.fromkeys(EVERY, 1)
+
+
+def test_a_place_that_cannot_hold_a_record_is_told(server: Counted) -> None:
+    with pytest.raises(oh.Error, match="OH610"):
+        calibrate(server, record=Path(os.devnull))
+
+
 def test_progress_tells_of_the_end_and_of_failures(server: Counted, capsys: pytest.CaptureFixture[str]) -> None:
     server.fails = lambda number, rows: number == 2
     calibrate(server, rows=False, progress=True)

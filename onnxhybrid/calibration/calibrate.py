@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import numbers
 import os
 from collections.abc import Iterable, Mapping, Sized
@@ -18,7 +21,7 @@ from onnxhybrid.calibration.choosing import Curve, chosen, curve_of, spread
 from onnxhybrid.calibration.feeding import Batch
 from onnxhybrid.calibration.overlap import Overlap
 from onnxhybrid.calibration.points import Summary, number, points_of
-from onnxhybrid.calibration.price import Price
+from onnxhybrid.calibration.price import Price, shown
 from onnxhybrid.calibration.progress import Progress
 from onnxhybrid.calibration.record import Record
 from onnxhybrid.calibration.result import Calibration
@@ -28,6 +31,8 @@ from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import numpy_dtype
 from onnxhybrid.model.keywords import known_keywords
+from onnxhybrid.remote.named_endpoint import Endpoint
+from onnxhybrid.runtime.endpoint_urls import listed
 from onnxhybrid.runtime.paths import path_of
 
 _POINTS = 101
@@ -99,7 +104,7 @@ def calibrate(
         _require_as_many(labels, total)
     path = path_of("record", record)
     telling = Progress(shown=progress, total=total)
-    with nullcontext() if path is None else closing(Record(path, subject.parts["remote"])) as kept:
+    with nullcontext() if path is None else closing(Record(path, _asked(subject, session.get("endpoints")))) as kept:
         asking = Asking(subject.graphs, by_row=subject.cascade.rows, record=kept, session=session)
         collecting = _collected(subject, asking.outcomes(_batches(subject, data, labels)), price, telling)
         time = asking.request_time()
@@ -107,6 +112,18 @@ def calibrate(
     rows = collecting.rows()
     _require_answers(rows, labels, subject.output)
     return _calibration(subject, rows, promise, str(collecting.hashed), _summary(rows, labels, price, time))
+
+
+def _asked(subject: Subject, endpoints: object) -> str:
+    """A hash of what is asked: the remote, and the servers that names of endpoints stand for beside their defaults."""
+    given, elsewhere = listed(endpoints), {}
+    for call in subject.graphs.both.remotes:
+        if call.endpoint_name:
+            urls = given.get(call.endpoint_name) or Endpoint(call.endpoint_name).listed
+            if urls and urls != [call.endpoint]:
+                elsewhere[call.endpoint_name] = urls
+    told = json.dumps(sorted(elsewhere.items())) if elsewhere else ""
+    return hashlib.sha256((subject.parts["remote"] + told).encode()).hexdigest() if told else subject.parts["remote"]
 
 
 def _batches(subject: Subject, data: object, labels: object) -> Iterable[Batch]:
@@ -201,9 +218,17 @@ def _summary(rows: Rows, labels: object, price: Price, time: float | None) -> Su
 
 
 def _fraction(name: str, value: object) -> float:
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < float(value) < 1:
-        raise Error("OH607", f"{name} is a number between 0 and 1, as in {name}={_LIKE[name]}, not {value!r}")
-    return float(value)
+    try:
+        number = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not _LEAST <= number <= 1 - _LEAST:
+        raise Error("OH607", f"{name} is a number between 0 and 1, as in {name}={_LIKE[name]}, not {shown(value)}")
+    return number
+
+
+_LEAST = 1e-9
+"""What cannot be told from 0 or 1 is no promise: it would take more rows than there are."""
 
 
 _LIKE = {"loss": 0.01, "confidence": 0.95}

@@ -22,7 +22,8 @@ def equal_rows(one: Array, other: Array, rows: int, *, by_row: bool) -> npt.NDAr
     """
     if not by_row:
         return np.array([_same(_flat(one), _flat(other))])
-    if len(one) == len(other) == rows and one.size == other.size:
+    alike = len(one) == len(other) == rows and one.size == other.size
+    if alike and not _is_ragged(one) and not _is_ragged(other):
         return np.asarray(_elements_equal(one.reshape(rows, -1), other.reshape(rows, -1)).all(axis=1))
     pairs = zip(one, other, strict=True) if len(one) == len(other) == rows else ()
     found = [_same(np.ravel(mine), np.ravel(theirs)) for mine, theirs in pairs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,7 +183,7 @@ class _Beside:
         self._each = iter(labels) if not self._one and isinstance(labels, Iterable) else None
         self._none = labels is None
         self._at = 0
-        if not self._none and not self._one and self._each is None:
+        if not self._none and not self._one and (self._each is None or _is_unordered(labels)):
             raise Error("OH605", f"labels is a sequence, or an iterator beside one, not {type(labels).__name__}")
 
     def take(self, rows: int, *, one: bool) -> Array | None:
@@ -209,6 +210,10 @@ class _Beside:
             raise Error("OH605", f"there are labels left after the {self._at} rows of the data")
 
 
+def _is_unordered(labels: object) -> bool:
+    return isinstance(labels, (Mapping, AbstractSet))
+
+
 def _wrapped(label: object) -> Array:
     array = np.empty(1, object)
     array[0] = np.asarray(label, object if isinstance(label, (str, bytes)) else None)
@@ -219,7 +224,7 @@ def _column(labels: object) -> Array:
     """Labels as an array with a label for each row along axis 0."""
     if isinstance(labels, np.ndarray):
         array = labels
-    elif isinstance(labels, Iterable) and not isinstance(labels, (str, bytes)):
+    elif isinstance(labels, Iterable) and not isinstance(labels, (str, bytes)) and not _is_unordered(labels):
         listed = list(labels)
         if any(isinstance(each, (str, bytes)) for each in listed):
             array = np.empty(len(listed), object)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import numbers
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -44,9 +44,11 @@ class Price:
         prices: Mapping[Any, Any] = cost if isinstance(cost, Mapping) else {"request": cost}
         for name, value in prices.items():
             number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-            if name not in _KEYS or not number or not 0 <= value < math.inf:
+            if name not in _KEYS or not number or not 0 <= value <= sys.float_info.max:
                 known = ", ".join(map(repr, _KEYS))
-                raise Error("OH607", f"cost is the price of a request, or a mapping of {known} to prices, not {cost!r}")
+                raise Error(
+                    "OH607", f"cost is the price of a request, or a mapping of {known} to prices, not {shown(cost)}"
+                )
         return cls({name: float(prices.get(name, 0.0)) for name in _KEYS})
 
     def add(self, outcome: Outcome) -> None:
@@ -64,6 +66,17 @@ class Price:
         rows = max(self._rows, 1) * _BYTES_OF_TOKEN
         tokens = self.prices["input_token"] * self._sent + self.prices["output_token"] * self._answered
         return self.prices["request"] + tokens / rows
+
+
+def shown(value: object) -> str:
+    """An argument as a message shows it: one line of a sensible length."""
+    text = (
+        " ".join(repr(value).split()) if not isinstance(value, int) or abs(value) < 1 << 64 else "such a large number"
+    )
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LONGEST = 80
 
 
 def _text_bytes(array: npt.NDArray[Any]) -> int:

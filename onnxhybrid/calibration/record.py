@@ -12,6 +12,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, final
 
 import numpy as np
@@ -23,6 +24,12 @@ from onnxhybrid.model.dtypes import dtype_name, numpy_dtype
 
 Array = npt.NDArray[Any]
 Keys = list[bytes]
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _HEAD = "onnxhybrid.calibration"
 _MERGED = 1 << 16
@@ -51,10 +58,27 @@ class Record:
         except OSError as problem:
             raise Error("OH610", f"the record {self._path} cannot be opened: {problem.strerror}") from None
         try:
+            self._require_alone()
             self._open(remote)
+        except OSError as problem:
+            self._file.close()
+            raise Error("OH610", f"the record {self._path} cannot be used: {problem.strerror}") from None
         except BaseException:
             self._file.close()
             raise
+
+    def _require_alone(self) -> None:
+        """Check that no other calibration holds the file open, where the system can tell."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Error(
+                "OH610", f"the record {self._path} is in use by another calibration; wait for it, or name another file"
+            ) from None
+        except OSError:  # a file system without locks
+            return
 
     def _open(self, remote: str) -> None:
         head = {"format": _HEAD, "version": 1, "remote": remote}
@@ -82,13 +106,12 @@ class Record:
         self._file.flush()
 
     def _read(self, offset: int) -> None:
-        """Learn where the answers are, and drop a last line that is not whole."""
+        """Learn where the answers are, and drop a last line that is not whole. One that is damaged is no line."""
         for line in self._file:
-            told = _parsed(line) if line.endswith(b"\n") else None
-            keys = _keys(told)
-            if keys is None:
+            if not line.endswith(b"\n"):
                 break
-            self._learn(keys, offset)
+            if (keys := _keys(_parsed(line))) is not None:
+                self._learn(keys, offset)
             offset += len(line)
         self._file.seek(offset)
         self._file.truncate()
@@ -124,9 +147,10 @@ class Record:
             self._file.seek(offset)
             told = _parsed(self._file.readline())
             keys = _keys(told)
-            if told is None or keys is None:
-                raise Error("OH610", f"the record {self._path} was changed while it was used")
-            self._last = offset, (keys, _answers(told))
+            answers = None if told is None else _answers(told)
+            if keys is None or answers is None or len(answers) != len(keys):
+                raise Error("OH610", f"the record {self._path} is damaged: a line holds other answers than it says")
+            self._last = offset, (keys, answers)
         return self._last[1]
 
     def keep(self, keys: Keys, answers: Array) -> None:
@@ -169,6 +193,8 @@ def _keys(told: dict[str, Any] | None) -> Keys | None:
         joined = bytes.fromhex((told or {})["rows"])
     except (KeyError, TypeError, ValueError):
         return None
+    if not joined or len(joined) % SIZE:
+        return None
     return [joined[start : start + SIZE] for start in range(0, len(joined), SIZE)]
 
 
@@ -180,9 +206,15 @@ def _written(answers: Array) -> dict[str, object]:
     return {"dtype": dtype_name(answers.dtype), "shape": shape, "data": data}
 
 
-def _answers(told: dict[str, Any]) -> Array:
-    if told["dtype"] == "str":
-        texts = np.empty(len(told["texts"]), object)
-        texts[:] = told["texts"]
-        return texts.reshape(told["shape"])
-    return np.frombuffer(base64.b64decode(told["data"]), numpy_dtype(told["dtype"])).reshape(told["shape"])
+def _answers(told: dict[str, Any]) -> Array | None:
+    """The answers of a line, one along axis 0 for each of its rows; None where it is damaged."""
+    try:
+        if told["dtype"] == "str":
+            texts = np.empty(len(told["texts"]), object)
+            texts[:] = told["texts"]
+            found: Array = texts.reshape(told["shape"])
+        else:
+            found = np.frombuffer(base64.b64decode(told["data"]), numpy_dtype(told["dtype"])).reshape(told["shape"])
+    except (KeyError, TypeError, ValueError, Error):
+        return None
+    return found if found.ndim else None

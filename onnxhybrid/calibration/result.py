@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 import os
 from dataclasses import asdict, dataclass, field
 
@@ -12,6 +13,7 @@ from onnxhybrid.calibration.certificate import Certificate, json_number
 from onnxhybrid.calibration.choosing import Curve
 from onnxhybrid.calibration.picture import Chosen, draw
 from onnxhybrid.calibration.points import Point, Summary, points_of
+from onnxhybrid.calibration.price import shown
 from onnxhybrid.calibration.tabulating import table
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
@@ -78,6 +80,9 @@ class Calibration:
         aims = {name: value for name, value in given.items() if value is not None}
         if len(aims) != 1:
             raise Error("OH607", "best takes exactly one of accuracy=, budget= and share=")
+        for name, value in aims.items():
+            if not isinstance(value, numbers.Real) or isinstance(value, bool) or value != value:
+                raise Error("OH607", f"best takes a number, as in {name}=0.1, not {shown(value)}")
         sent = 1 - self._curve.kept / self._curve.rows
         right = self._curve.right / self._curve.rows
         if accuracy is not None:

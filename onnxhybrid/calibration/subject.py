@@ -70,7 +70,7 @@ def _compared(model: Model, output: str | None) -> TensorSpec:
     """
     outputs = {spec.name: spec for spec in model.outputs}
     if output is not None:
-        if output not in outputs:
+        if not isinstance(output, str) or output not in outputs:
             raise Error("OH608", f"there is no output {output!r}; there are {', '.join(map(repr, outputs))}")
         return outputs[output]
     flags = flags_of(model)

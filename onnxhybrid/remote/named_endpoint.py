@@ -60,8 +60,13 @@ class Endpoint:
     @property
     def address(self) -> str | None:
         """The URL that it stands for now, while a model is built: the environment's first, or the default."""
+        return next(iter(self.listed), self.default)
+
+    @property
+    def listed(self) -> list[str]:
+        """The URLs that the environment has for it."""
         listed = (url.strip() for url in os.environ.get(self.variable, "").split(","))
-        return next(filter(None, listed), self.default)
+        return list(filter(None, listed))
 
 
 def asked_at(endpoint: str | Endpoint, protocol: str) -> str:

@@ -28,11 +28,11 @@ class Counted:
     requests: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def remote(self, **options: object) -> oh.Model:
-        """The remote as a Model."""
+    def remote(self, endpoint: str | oh.Endpoint | None = None, /, **options: object) -> oh.Model:
+        """The remote as a Model, of this server where no other is named."""
         settings: dict[str, object] = {"binary": False, "retries": 0, "timeout": 20.0, **options}
         x, label = oh.TensorSpec("x", "float32", ("n", 3)), oh.TensorSpec("label", "int64", ("n",))
-        return oh.remote.triton(self.url, "remote", inputs=[x], outputs=[label], **settings)  # type: ignore[arg-type]
+        return oh.remote.triton(endpoint or self.url, "remote", inputs=[x], outputs=[label], **settings)  # type: ignore[arg-type]
 
     def answer(self, connection: socket.socket, request: bytes) -> None:
         """Answer a request with the third column of its rows."""

@@ -279,7 +279,7 @@ INFINITE: list[Any] = [np.inf, -np.inf, 0.0, 1.0, np.finfo(np.float32).max, np.f
 def test_infinite_scores_are_counted_as_the_file_keeps_them(judge: Any) -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, 300)
-    scores = rng.choice(INFINITE, 300)
+    scores = rng.choice(np.array(INFINITE), 300)
     data = table(np.where(rng.random(300) < 0.02, labels + 1, labels), scores, labels)
     found = calibrate(cascade(judge(THRESHOLD), report=True), data, labels, output="label", loss=0.1)
     kept = kept_by(found, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -471,6 +472,21 @@ def test_features_may_come_one_by_one() -> None:
     images, labels = digits()
     told = oh.fit_judge(local(), images[FIT], labels[FIT], features=iter(["image"]))  # type: ignore[arg-type]
     assert str(told) == str(oh.fit_judge(local(), images[FIT], labels[FIT], features=["image"]))
+
+
+def test_rows_may_come_in_one_array_that_is_filled_anew() -> None:
+    images, labels = digits()
+    given = {"image": images[FIT], **run(local(), {"image": images[FIT]})}
+
+    def refilled() -> Iterator[dict[str, Any]]:
+        buffers = {name: np.empty_like(array[:100]) for name, array in given.items()}
+        for start in range(0, 700, 100):
+            for name, array in given.items():
+                buffers[name][:] = array[start : start + 100]
+            yield buffers
+
+    whole = oh.fit_judge(local(), given, labels[FIT], features=["image"])
+    assert oh.fit_judge(local(), refilled(), labels[FIT], features=["image"]).shares == whole.shares
 
 
 def test_labels_in_an_array_of_objects_are_what_they_hold() -> None:

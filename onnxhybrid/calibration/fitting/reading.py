@@ -127,8 +127,8 @@ def _items(local: Model, data: object) -> Iterator[dict[str, Array]]:
         if not isinstance(data, (list, tuple)) or any(isinstance(e, (Mapping, np.ndarray)) for e in data)
         else [data]
     )
-    for item in listed:
-        yield _table(local, item)
+    for item in listed:  # whose arrays may be those of the item before, with other numbers
+        yield {name: array.copy() for name, array in _table(local, item).items()}
 
 
 def _table(local: Model, item: object) -> dict[str, Array]:

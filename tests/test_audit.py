@@ -423,6 +423,7 @@ def test_what_cannot_be_audited_is_refused_with_what_to_write() -> None:
         with pytest.raises(oh.ComposeError, match=rf"(?s)OH246.*{words}"):
             oh.cascade(passing(), other, JUDGE, audit=0.1)
         oh.cascade(passing(), other, JUDGE, audit=0.0)
+    oh.cascade(passing(), cloud, JUDGE, audit=np.float32(0.1))  # type: ignore[arg-type]
     for share in (-0.1, 1.1, 2, float("nan"), True, "0.1", None):
         with pytest.raises(oh.ComposeError, match="OH247"):
             oh.cascade(passing(), cloud, JUDGE, audit=share)  # type: ignore[arg-type]

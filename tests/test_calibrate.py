@@ -206,6 +206,23 @@ def test_batches_of_any_sizes_give_what_arrays_give() -> None:
         assert found.certificate == whole.certificate
 
 
+@pytest.mark.parametrize("rows", [True, False])
+def test_batches_may_come_in_one_array_that_is_filled_anew(rows: bool) -> None:
+    data, labels = drawn(400, 17)
+
+    def refilled(source: Array) -> Iterator[Array]:
+        buffer = np.empty_like(source[:10])
+        for start in range(0, 400, 10):
+            buffer[:] = source[start : start + 10]
+            yield buffer
+
+    hybrid = cascade(rows=rows)
+    whole = calibrate(hybrid, data, labels, loss=0.1)
+    found = calibrate(hybrid, refilled(data), refilled(labels), loss=0.1)
+    assert found.points == whole.points
+    assert found.certificate == whole.certificate
+
+
 def test_where_nothing_can_be_proven_all_is_sent_and_it_says_how_many_rows_it_takes() -> None:
     rows = 400
     labels = np.zeros(rows, int)

@@ -215,8 +215,8 @@ def test_a_record_is_of_the_server_that_an_endpoints_name_stands_for(server: Cou
 
 @pytest.mark.parametrize(
     "damage",
-    [b"garbage\n", b"\n", b'{"rows": "abcd"}\n', b'{"rows": ""}\n', b"\xff\xfe\n"],
-    ids=["text", "nothing", "half a key", "no key", "no text"],
+    [b"garbage\n", b"\n", b'{"rows": "abcd"}\n', b'{"rows": ""}\n', b"\xff\xfe\n", b"[" * 99999 + b"\n"],
+    ids=["text", "nothing", "half a key", "no key", "no text", "deep"],
 )
 def test_what_is_no_line_of_a_record_costs_no_other_line(server: Counted, damage: bytes, tmp_path: Path) -> None:
     record = tmp_path / "asked"

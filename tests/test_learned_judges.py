@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -438,6 +439,8 @@ def test_it_must_be_clear_what_holds_the_probabilities() -> None:
         {"image": np.ones((9, 22), np.float32), "more": np.ones(8)},
         {"image": np.float32(1)},
         np.full((9, 22), NAN, np.float32),
+        {"image": np.ones((9, 22), np.float32), "probabilities": np.ones((9, 3), np.float32)},
+        {"image": np.ones((9, 22), np.float32), "probabilities": np.full((9, 10), "much")},
         [],
         5,
         "rows",
@@ -457,7 +460,7 @@ def test_what_is_no_model_is_refused() -> None:
     _refused("OH621", "small.onnx", digits()[0][FIT], digits()[1][FIT])
 
 
-@pytest.mark.parametrize("features", [["hidden"], "image", [7], ["texts"]])
+@pytest.mark.parametrize("features", [["hidden"], "image", [7], ["texts"], 7, None])
 def test_features_that_cannot_be_read_are_refused(features: Any) -> None:
     proto = local().to_proto()
     proto.graph.node.append(helper.make_node("Cast", ["label"], ["texts"], to=TensorProto.STRING))
@@ -465,19 +468,51 @@ def test_features_that_cannot_be_read_are_refused(features: Any) -> None:
     _refused("OH622", oh.Model.from_proto(proto), digits()[0][FIT], digits()[1][FIT], features=features)
 
 
+def test_features_may_come_one_by_one() -> None:
+    images, labels = digits()
+    told = oh.fit_judge(local(), images[FIT], labels[FIT], features=iter(["image"]))  # type: ignore[arg-type]
+    assert str(told) == str(oh.fit_judge(local(), images[FIT], labels[FIT], features=["image"]))
+
+
+def test_rows_may_come_in_one_array_that_is_filled_anew() -> None:
+    images, labels = digits()
+    given = {"image": images[FIT], **run(local(), {"image": images[FIT]})}
+
+    def refilled() -> Iterator[dict[str, Any]]:
+        buffers = {name: np.empty_like(array[:100]) for name, array in given.items()}
+        for start in range(0, 700, 100):
+            for name, array in given.items():
+                buffers[name][:] = array[start : start + 100]
+            yield buffers
+
+    whole = oh.fit_judge(local(), given, labels[FIT], features=["image"])
+    assert oh.fit_judge(local(), refilled(), labels[FIT], features=["image"]).shares == whole.shares
+
+
+def test_labels_in_an_array_of_objects_are_what_they_hold() -> None:
+    images, labels = digits()
+    told = oh.fit_judge(local(), images[FIT], np.array(labels[FIT].tolist(), object))
+    assert str(told) == str(oh.fit_judge(local(), images[FIT], labels[FIT]))
+
+
 def test_it_must_be_clear_what_labels_are_compared_with() -> None:
     _refused("OH623", local(), digits()[0][FIT], np.array(["three"] * 700, object))
 
 
 @pytest.mark.parametrize(
-    "good", [np.ones(699, bool), np.ones((700, 2), bool), np.ones(700, np.float32), True, digits()[1][TEST]]
-)
+    "good",
+    [
+        np.ones(699, bool), np.ones((700, 2), bool), np.ones(700, np.float32), True, digits()[1][TEST], None,
+        set(range(700)), dict.fromkeys(range(700), True), iter([True] * 700), [[1], [1, 2]] * 350, [object()] * 700,
+    ],
+)  # fmt: skip
 def test_what_is_said_of_the_rows_has_to_fit_them(good: Any) -> None:
     _refused("OH624", local(), digits()[0][FIT], good)
 
 
 @pytest.mark.parametrize(
-    "outputs", [{}, {"probabilities": np.ones((2, 10), np.float32)}, {"probabilities": np.ones((2, 9)), "image": [5]}]
+    "outputs",
+    [None, 5, {}, {"probabilities": np.ones((2, 10), np.float32)}, {"probabilities": np.ones((2, 9)), "image": [5]}],
 )
 def test_a_scorer_refuses_what_it_cannot_read(outputs: Any) -> None:
     with pytest.raises(oh.Error) as problem:

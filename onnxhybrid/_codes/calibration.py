@@ -91,7 +91,8 @@ ROWS = (
         "OH610",
         "Error",
         "The record of a calibration cannot be used",
-        "The file is no record, holds the answers of another remote, or cannot be read or written.",
+        "The file is no record, holds the answers of another remote, is damaged or in use, or cannot be read or "
+        "written.",
         "a record of another endpoint's answers, given after retarget",
         "Name another file, or delete this one: then all rows are asked again.",
     ),
@@ -122,8 +123,8 @@ ROWS = (
     warning(
         "OH614",
         "A certificate that is not of this file",
-        "The file was changed after it was calibrated: what the certificate proves is of other parts, or of another "
-        "threshold.",
+        "The file was changed after it was calibrated: what the certificate proves is of other parts or of another "
+        "threshold, its numbers are none that a calibration gives, or an audit watches for another promise.",
         "a default threshold that was written with another tool",
         "Calibrate it again, or drop the metadata entry onnxhybrid.certificate.",
     ),

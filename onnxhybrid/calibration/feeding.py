@@ -69,7 +69,8 @@ class Form:
             raise Error("OH604", f"data is a mapping of arrays, or an iterator of them, not {type(data).__name__}")
         beside = _Beside(labels)
         for item in data:
-            table = self._table(item)
+            # Calls are under way when the next item comes, which may be the same array with other numbers.
+            table = {name: array.copy() for name, array in self._table(item).items()}
             yield from self._calls(
                 table, beside.take(self.units(table), one=not self.by_row and not self.cuts), whole=False
             )
@@ -201,7 +202,7 @@ class _Beside:
         if batch is None:
             raise Error("OH605", f"the labels end after {self._at} rows, and the data do not")
         self._at += rows
-        return _wrapped(batch) if one else _column(batch)
+        return _wrapped(batch) if one else _column(batch).copy()
 
     def require_empty(self) -> None:
         """Check that none is left."""
@@ -216,7 +217,7 @@ def _is_unordered(labels: object) -> bool:
 
 def _wrapped(label: object) -> Array:
     array = np.empty(1, object)
-    array[0] = np.asarray(label, object if isinstance(label, (str, bytes)) else None)
+    array[0] = np.array(label, object if isinstance(label, (str, bytes)) else None)
     return array
 
 

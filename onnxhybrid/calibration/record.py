@@ -183,7 +183,7 @@ def _short(keys: Keys) -> list[int]:
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         told = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None
 

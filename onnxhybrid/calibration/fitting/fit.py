@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from onnxhybrid.calibration.fitting.layout import Classes, Further, classes_of, 
 from onnxhybrid.calibration.fitting.learning import FOLDS, folds_of, learners
 from onnxhybrid.calibration.fitting.opinion import Opinion, opinion, unseen
 from onnxhybrid.calibration.fitting.scorer import Scorer
-from onnxhybrid.calibration.fitting.verdicts import Verdicts, verdicts
+from onnxhybrid.calibration.fitting.verdicts import Verdicts, given, verdicts
 from onnxhybrid.compose.judge.learned import Compiled
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model, TensorSpec
@@ -71,7 +71,7 @@ def fit_judge(local: Model, data: object, good: object, *, features: Sequence[st
     local = reading.opened(local)
     name = reading.probabilities_of(local)
     names = _names(name, features)
-    wanted = np.asarray(good)
+    wanted = given(good)
     answer = None if wanted.dtype == bool else reading.answer_of(local, wanted)
     tensors = reading.read(local, data, list(dict.fromkeys([*names, *([answer] if answer else [])])))
     rows = {each: _numbers(each, tensors.values[each]) for each in names}
@@ -87,9 +87,10 @@ def fit_judge(local: Model, data: object, good: object, *, features: Sequence[st
 
 
 def _names(name: str, features: Sequence[str]) -> list[str]:
-    if isinstance(features, str) or not all(isinstance(each, str) for each in features):
+    listed = list(features) if isinstance(features, Iterable) and not isinstance(features, (str, bytes)) else [features]
+    if isinstance(features, str) or not all(isinstance(each, str) for each in listed):
         raise Error("OH622", f"features is a sequence of names of tensors, not {features!r}")
-    return [name, *(each for each in dict.fromkeys(features) if each != name)]
+    return [name, *(each for each in dict.fromkeys(listed) if each != name)]
 
 
 def _numbers(name: str, values: Array) -> Array:

@@ -127,8 +127,8 @@ def _items(local: Model, data: object) -> Iterator[dict[str, Array]]:
         if not isinstance(data, (list, tuple)) or any(isinstance(e, (Mapping, np.ndarray)) for e in data)
         else [data]
     )
-    for item in listed:
-        yield _table(local, item)
+    for item in listed:  # whose arrays may be those of the item before, with other numbers
+        yield {name: array.copy() for name, array in _table(local, item).items()}
 
 
 def _table(local: Model, item: object) -> dict[str, Array]:
@@ -165,6 +165,9 @@ def _batch(model: Model, table: dict[str, Array], names: Sequence[str]) -> _Part
     fed = {name: array for name, array in table.items() if name in inputs}
     if not len(next(iter(table.values()))):
         return None
+    for spec in model.outputs:
+        if spec.name in names and spec.name in table and spec.name not in inputs:
+            _require_like(spec, table[spec.name])
     if all(name in table for name in names):
         return {name: table[name] for name in names}, fed or {name: table[name] for name in names}
     given = [name for name in names if name in table and name not in inputs]
@@ -179,6 +182,19 @@ def _batch(model: Model, table: dict[str, Array], names: Sequence[str]) -> _Part
     wanted = [name for name in names if name not in table]
     found = _run(model, fed, wanted)
     return {**{name: table[name] for name in names if name in table}, **found}, fed
+
+
+def _require_like(spec: TensorSpec, array: Array) -> None:
+    """Check that what is given in the place of an output could be one.
+
+    Raises:
+        Error: OH621, it has other sizes, or is of another kind.
+    """
+    sizes = zip((spec.shape or ())[1:], array.shape[1:], strict=False)
+    if any(isinstance(size, int) and size != found for size, found in sizes):
+        raise Error("OH621", f"the data of {spec.name!r} have the shape {list(array.shape)}, and local gives {spec}")
+    if (spec.dtype == "str") != (array.dtype.kind in "OUST"):
+        raise Error("OH621", f"the data of {spec.name!r} are {array.dtype}, and local gives {spec}")
 
 
 def _run(model: Model, fed: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:

@@ -57,6 +57,8 @@ class Scorer:
         Raises:
             Error: OH627, a tensor is missing or has another form than in the fit.
         """
+        if not isinstance(outputs, Mapping):
+            raise Error("OH627", f"outputs is a mapping of tensors by name, not {type(outputs).__name__}")
         if missing := [name for name in self.reads if name not in outputs]:
             raise Error(
                 "OH627", f"the scorer reads {', '.join(map(repr, self.reads))}, and {missing[0]!r} is not given"

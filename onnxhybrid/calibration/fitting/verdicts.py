@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,28 @@ class Verdicts:
     def at(self, places: Array) -> Verdicts:
         """Those of some rows."""
         return Verdicts(self.good[places], self.labels[places])
+
+
+def given(good: object) -> Array:
+    """What is said of the rows, as an array of bools, whole numbers or texts.
+
+    Raises:
+        Error: OH624, it is none.
+    """
+    if isinstance(good, (Mapping, AbstractSet, Iterator)) or not isinstance(good, (Iterable, np.ndarray)):
+        raise Error("OH624", f"good is a sequence with a bool or a label for each row, not {type(good).__name__}")
+    try:
+        found = np.asarray(good)
+        found = np.asarray(found.tolist()) if found.dtype.kind == "O" and not _texts(found) else found
+    except ValueError:
+        raise Error("OH624", "good has a bool or a label for each row; here some hold several") from None
+    if found.dtype.kind == "O" and not _texts(found):
+        raise Error("OH624", "good is a bool or a label, a whole number or a text, for each row; some are neither")
+    return found
+
+
+def _texts(labels: Array) -> bool:
+    return all(isinstance(each, str) for each in labels.flat)
 
 
 def verdicts(good: Array, scores: Array, answers: Array | None) -> Verdicts:

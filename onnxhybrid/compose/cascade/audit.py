@@ -8,6 +8,7 @@ on, which the choice between local and remote reads from it: so no edit and no o
 from __future__ import annotations
 
 import json
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,9 +58,9 @@ def check_share(share: object) -> float:
     Raises:
         ComposeError: OH247, it is none.
     """
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= (found := float(share)) <= 1:
         raise ComposeError("OH247", f"audit is a share from 0 to 1, such as 0.02, not {share!r}")
-    return float(share)
+    return found
 
 
 def auditing(

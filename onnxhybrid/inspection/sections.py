@@ -42,7 +42,12 @@ def _certificate_lines(model: Model) -> list[str]:
 
 
 def _egress(model: Model) -> Any:
-    return json.loads(egress(model).to_json()) if model.remotes else None
+    """As `Egress.to_json` has it, without the values of a URL's query, in which a key may stand."""
+    if not model.remotes:
+        return None
+    found = egress(model)
+    told = json.loads(found.to_json())["outflows"]
+    return [entry | {"endpoint": call.shown} for entry, call in zip(told, found, strict=True)]
 
 
 def _egress_lines(model: Model) -> list[str]:

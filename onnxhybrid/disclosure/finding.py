@@ -38,7 +38,6 @@ def egress(model: Model | str | os.PathLike[str]) -> Egress:
 
 def _outflow(reach: Reach, order: Mapping[str, int]) -> Outflow:
     spec = reach.call.spec
-    held = [value.partition(":") for _, value in spec.headers]
     return Outflow(
         node=spec.node,
         endpoint=spec.endpoint,
@@ -47,7 +46,7 @@ def _outflow(reach: Reach, order: Mapping[str, int]) -> Outflow:
         decides=_ordered(reach.decides, order),
         max_bytes=reach.bytes,
         endpoint_name=spec.endpoint_name,
-        header_credentials=tuple(dict.fromkeys(name for kind, _, name in held if kind == "credential")),
+        header_credentials=spec.header_credentials,
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from onnxhybrid import library
 from onnxhybrid.errors import Error
+from onnxhybrid.model.remote_spec import shown_endpoint
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,7 @@ class Outflow:
     @property
     def shown(self) -> str:
         """The endpoint for people: its name, and its URL with stars for the values of the query, which may be keys."""
-        url = self.endpoint
-        if "?" in url:
-            url = str(library.endpoint(url).get("shown", url))
-        if not self.endpoint_name:
-            return url
-        return f"{self.endpoint_name} ({url})" if url else self.endpoint_name
+        return shown_endpoint(self.endpoint, self.endpoint_name)
 
 
 @dataclass(frozen=True)

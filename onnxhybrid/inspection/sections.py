@@ -9,6 +9,7 @@ from typing import Any
 
 from onnxhybrid.disclosure import egress
 from onnxhybrid.model import Model
+from onnxhybrid.model.certificate import CERTIFICATE
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Section:
 
 def _certificate(model: Model) -> dict[str, Any] | None:
     try:
-        told = json.loads(model.metadata.get("onnxhybrid.certificate", ""))
+        told = json.loads(model.metadata.get(CERTIFICATE, ""))
     except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None

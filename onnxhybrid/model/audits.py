@@ -12,14 +12,12 @@ from typing import Any
 
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
+from onnxhybrid.model.certificate import CERTIFICATE
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, reads
 from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import rename_tensors
 from onnxhybrid.model.opsets import imported
 from onnxhybrid.model.remote_spec import AUDIT, DOMAIN, DRAW, attributes_of
-
-CERTIFICATE = "onnxhybrid.certificate"
-"""The metadata entry of what a calibration proved, as JSON; `differ_high` and `output` are read here."""
 
 ANSWERS, ANSWER_OUTPUTS, BY_ROW = "answers", "answer_outputs", "by_row"
 """Attributes of an audit: the outputs of its call that are compared; output of the model -> one of them, as JSON; and

@@ -102,19 +102,19 @@ class RemoteSpec:
     @property
     def credentials(self) -> tuple[str, ...]:
         """The names of all credentials that the call sends, as its token and in headers."""
+        token = () if self.credential is None else (self.credential,)
+        return tuple(dict.fromkeys((*token, *self.header_credentials)))
+
+    @property
+    def header_credentials(self) -> tuple[str, ...]:
+        """The names of the credentials that the call sends in headers."""
         held = [value.partition(":") for _, value in self.headers]
-        names = [self.credential, *(name for kind, _, name in held if kind == "credential")]
-        return tuple(dict.fromkeys(name for name in names if name is not None))
+        return tuple(dict.fromkeys(name for kind, _, name in held if kind == "credential"))
 
     @property
     def shown(self) -> str:
         """The endpoint for people: its name, and its URL with stars for the values of the query, which may be keys."""
-        url = self.endpoint
-        if "?" in url:
-            url = str(library.endpoint(url).get("shown", url))
-        if not self.endpoint_name:
-            return url
-        return f"{self.endpoint_name} ({url})" if url else self.endpoint_name
+        return shown_endpoint(self.endpoint, self.endpoint_name)
 
     @classmethod
     def of(cls, node: NodeProto) -> RemoteSpec:
@@ -155,6 +155,15 @@ class RemoteSpec:
             hedge=tuple(hedge_of(_text({"hedge": b"", **values}, "hedge")).items()),
             audits=node.op_type == AUDIT,
         )
+
+
+def shown_endpoint(url: str, name: str) -> str:
+    """An endpoint for people: its name, and its URL with stars for the values of the query, which may be keys."""
+    if "?" in url:
+        url = str(library.endpoint(url).get("shown", url))
+    if not name:
+        return url
+    return f"{name} ({url})" if url else name
 
 
 def is_endpoint_name(name: object) -> TypeGuard[str]:

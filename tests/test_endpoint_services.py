@@ -88,35 +88,37 @@ def run(remote: oh.Model, url: str, **feeds: Any) -> list[Any]:
 
 
 def test_the_official_client_transcribes(endpoint: str) -> None:
-    for client in (official(endpoint), azure(endpoint)):
-        heard = client.audio.transcriptions.create(model="speech", file=("a.wav", b"RIFF"), language="de")
-        assert heard.text == "de: heard"
-        plain = client.audio.transcriptions.create(
-            model="speech", file=("a.wav", b"RIFF"), language="de", response_format="text"
-        )
-        assert plain == "de: heard"
-        verbose = client.audio.transcriptions.create(
-            model="speech", file=("a.wav", b"RIFF"), language="de", response_format="verbose_json"
-        )
-        assert verbose.text == "de: heard"
+    for made in (official(endpoint), azure(endpoint)):
+        with made as client:
+            heard = client.audio.transcriptions.create(model="speech", file=("a.wav", b"RIFF"), language="de")
+            assert heard.text == "de: heard"
+            plain = client.audio.transcriptions.create(
+                model="speech", file=("a.wav", b"RIFF"), language="de", response_format="text"
+            )
+            assert plain == "de: heard"
+            verbose = client.audio.transcriptions.create(
+                model="speech", file=("a.wav", b"RIFF"), language="de", response_format="verbose_json"
+            )
+            assert verbose.text == "de: heard"
 
 
 def test_the_official_client_chats(endpoint: str) -> None:
-    for client in (official(endpoint), azure(endpoint)):
-        messages: list[Any] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hé"}]
-        answer = client.chat.completions.create(model="chat", messages=messages)
-        assert answer.choices[0].message.content == "hé!"
+    for made in (official(endpoint), azure(endpoint)):
+        with made as client:
+            messages: list[Any] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hé"}]
+            answer = client.chat.completions.create(model="chat", messages=messages)
+            assert answer.choices[0].message.content == "hé!"
 
 
 def test_the_official_client_gets_responses(endpoint: str) -> None:
-    client = official(endpoint)
-    answer = client.responses.create(model="chat", input="hé", instructions="be brief", max_output_tokens=99)
-    assert (answer.output_text, answer.status, answer.error) == ("hé!", "completed", None)
-    parts: list[Any] = [
-        {"role": "developer", "content": "be brief"},
-        {"role": "user", "content": [{"type": "input_text", "text": "h"}, {"type": "input_text", "text": "é"}]},
-    ]
-    assert client.responses.create(model="chat", input=parts, previous_response_id=None).output_text == "hé!"
+    with official(endpoint) as client:
+        answer = client.responses.create(model="chat", input="hé", instructions="be brief", max_output_tokens=99)
+        assert (answer.output_text, answer.status, answer.error) == ("hé!", "completed", None)
+        parts: list[Any] = [
+            {"role": "developer", "content": "be brief"},
+            {"role": "user", "content": [{"type": "input_text", "text": "h"}, {"type": "input_text", "text": "é"}]},
+        ]
+        assert client.responses.create(model="chat", input=parts, previous_response_id=None).output_text == "hé!"
 
 
 def test_what_the_system_says_and_the_limit_reach_a_model_under_every_name() -> None:
@@ -125,8 +127,7 @@ def test_what_the_system_says_and_the_limit_reach_a_model_under_every_name() -> 
         "reasons": told_and_limited("system", "max_completion_tokens"),
         "responds": told_and_limited("instructions", "max_output_tokens"),
     }
-    with serve(models) as server:
-        client = official(server.url)
+    with serve(models) as server, official(server.url) as client:
         messages: list[Any] = [{"role": "system", "content": "brief:"}, {"role": "user", "content": "hi"}]
         for name in models:
             for limit in ("max_tokens", "max_completion_tokens"):
@@ -137,15 +138,18 @@ def test_what_the_system_says_and_the_limit_reach_a_model_under_every_name() -> 
 
 
 def test_the_official_client_embeds(endpoint: str) -> None:
-    for client in (official(endpoint), azure(endpoint)):
-        found = client.embeddings.create(model="embedder", input=["one", "one two"])
-        assert [row.embedding for row in found.data] == [[1, 1], [2, 2]]
-        lists = client.embeddings.create(model="embedder", input="one two", encoding_format="float")
-        assert lists.data[0].embedding == [2, 2]
+    for made in (official(endpoint), azure(endpoint)):
+        with made as client:
+            found = client.embeddings.create(model="embedder", input=["one", "one two"])
+            assert [row.embedding for row in found.data] == [[1, 1], [2, 2]]
+            lists = client.embeddings.create(model="embedder", input="one two", encoding_format="float")
+            assert lists.data[0].embedding == [2, 2]
 
 
 def test_the_official_client_lists_the_models(endpoint: str) -> None:
-    assert {found.id for found in official(endpoint).models.list()} == {"speech", "chat", "embedder", "dense"}
+    with official(endpoint) as client:
+        found = {model.id for model in client.models.list()}
+    assert found == {"speech", "chat", "embedder", "dense"}
 
 
 def test_our_own_nodes_get_the_same(endpoint: str) -> None:
@@ -218,15 +222,15 @@ def test_our_own_node_scores(endpoint: str, form: Any) -> None:
 def test_a_request_that_cannot_be_served_is_an_error_of_the_client(
     endpoint: str, work: Any, status: int, word: str
 ) -> None:
-    with pytest.raises(openai.APIStatusError) as caught:
-        work(official(endpoint))
+    with official(endpoint) as client, pytest.raises(openai.APIStatusError) as caught:
+        work(client)
     assert caught.value.status_code == status
     assert word in str(caught.value)
 
 
 def test_another_token_is_refused(endpoint: str) -> None:
-    with pytest.raises(openai.AuthenticationError):
-        official(endpoint, "another-token").models.list()
+    with official(endpoint, "another-token") as client, pytest.raises(openai.AuthenticationError):
+        client.models.list()
 
 
 @pytest.mark.parametrize(

@@ -193,14 +193,14 @@ def test_v1_of_azure_is_the_path_that_the_official_client_calls_there(operation:
     with listening_to(dialect.good) as server:
         model = build(server.url, "my dep", api_version="v1", **more)
         call(dialect, model, credentials={"azure_openai": "k" * 20})
-        client = openai.OpenAI(base_url=f"{server.url}/openai/v1", api_key="k")
-        if operation == "chat":
-            client.chat.completions.create(model="my dep", messages=[{"role": "user", "content": "hi"}])
-        elif operation == "embeddings":
-            client.embeddings.create(model="my dep", input=["a", "b"])
-        else:
-            file = ("audio.wav", bytes(range(256)), "audio/wav")
-            client.audio.transcriptions.create(model="my dep", file=file, response_format="json")
+        with openai.OpenAI(base_url=f"{server.url}/openai/v1", api_key="k") as client:
+            if operation == "chat":
+                client.chat.completions.create(model="my dep", messages=[{"role": "user", "content": "hi"}])
+            elif operation == "embeddings":
+                client.embeddings.create(model="my dep", input=["a", "b"])
+            else:
+                file = ("audio.wav", bytes(range(256)), "audio/wav")
+                client.audio.transcriptions.create(model="my dep", file=file, response_format="json")
         ours, theirs = server.requests
     assert ours.path == theirs.path
     assert ours.headers["api-key"] == "k" * 20

@@ -91,8 +91,8 @@ def test_the_body_with_extra_is_that_of_the_official_client() -> None:
     dialect = BY_NAME["openai.chat"]
     ours = json.loads(heard(dialect, extra=FURTHER).body)
     with listening_to(dialect.good) as server:
-        client = openai.OpenAI(base_url=server.url, api_key="k")
-        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], extra_body=FURTHER)
+        with openai.OpenAI(base_url=server.url, api_key="k") as client:
+            client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], extra_body=FURTHER)
         [theirs] = server.requests
     assert ours == json.loads(theirs.body)
 
@@ -109,10 +109,10 @@ def test_the_form_with_extra_is_that_of_the_official_client(dialect: Dialect) ->
     }
     ours = parts(heard(dialect, extra=further))
     with listening_to(dialect.good) as server:
-        client = openai.OpenAI(base_url=server.url, api_key="k")
         file = ("audio.wav", io.BytesIO(bytes(range(256))), "audio/wav")
         kind: Any = "json" if "json" in str(dialect.good) or dialect.good.kind != "text/plain" else "text"
-        client.audio.transcriptions.create(model="m", file=file, response_format=kind, extra_body=further)
+        with openai.OpenAI(base_url=server.url, api_key="k") as client:
+            client.audio.transcriptions.create(model="m", file=file, response_format=kind, extra_body=further)
         [theirs] = server.requests
     assert sorted(ours) == sorted(parts(theirs))
 
@@ -243,9 +243,9 @@ def theirs(dialect: Dialect, **changes: Any) -> dict[str, Any]:
     tensor = module.InferInput("x", [2, 3], "FP32")
     tensor.set_data_from_numpy(dialect.feeds["x"])
     with listening_to(dialect.good, dialect.scheme) as server:
-        client = module.InferenceServerClient(server.url.partition("://")[2])
         outputs = [module.InferRequestedOutput("y")]
-        client.infer("adder", [tensor], outputs=outputs, **{**arguments, **changes})
+        with module.InferenceServerClient(server.url.partition("://")[2]) as client:
+            client.infer("adder", [tensor], outputs=outputs, **{**arguments, **changes})
         [request] = server.requests
     return parameters(dialect, request)
 

@@ -232,7 +232,8 @@ def both(server: RawServer) -> tuple[Heard, Heard]:
 def test_our_request_and_result_are_those_of_the_official_client(pair: str) -> None:
     behave, call, build, feeds = PAIRS[pair]
     with raw_server(behave) as server:
-        expected = call(client(f"{server.url}/v1"))
+        with client(f"{server.url}/v1") as official:
+            expected = call(official)
         (result,) = run(build(f"{server.url}/v1"), **feeds)
         theirs, ours = both(server)
     assert ours == theirs
@@ -279,7 +280,8 @@ AZURE: dict[str, tuple[Behaviour, Call, Build, dict[str, Any]]] = {
 def test_our_request_is_that_of_the_official_client_on_azure_too(pair: str) -> None:
     behave, call, build, feeds = AZURE[pair]
     with raw_server(behave) as server:
-        call(azure(server.url))
+        with azure(server.url) as official:
+            call(official)
         run(build(f"{server.url}/"), **feeds)
         theirs, ours = both(server)
     assert ours == theirs

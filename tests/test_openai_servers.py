@@ -364,11 +364,13 @@ def test_vectors_are_those_of_the_official_client(
     texts = np.array(["x"] * len(rows), object)
     session = oh.Session(BUILDERS["embeddings"]["openai"](url))
     server.body = json.dumps({"data": [{"embedding": item["embedding"]} for item in shuffled]}).encode()
-    expected = _client(url).embeddings.create(model="m", input=texts.tolist(), encoding_format="float")
+    with _client(url) as client:
+        expected = client.embeddings.create(model="m", input=texts.tolist(), encoding_format="float")
     (vectors,) = session.run(None, {"text": texts})
     np.testing.assert_array_equal(vectors, np.array([item.embedding for item in expected.data], np.float32))
     server.body = json.dumps({"data": shuffled}).encode()
-    expected = _client(url).embeddings.create(model="m", input=texts.tolist(), encoding_format="float")
+    with _client(url) as client:
+        expected = client.embeddings.create(model="m", input=texts.tolist(), encoding_format="float")
     ordered = sorted(expected.data, key=lambda item: item.index)
     (vectors,) = session.run(None, {"text": texts})
     np.testing.assert_array_equal(vectors, np.array([item.embedding for item in ordered], np.float32))
@@ -393,7 +395,8 @@ def test_a_response_s_text_is_that_of_the_official_client(
     server, url = stage
     output = [*items, {"type": "message", "role": "assistant", "content": last}]
     server.body = json.dumps({"object": "response", "status": "completed", "output": output}).encode()
-    expected = _client(url).responses.create(model="m", input="hi").output_text
+    with _client(url) as client:
+        expected = client.responses.create(model="m", input="hi").output_text
     (text,) = oh.Session(BUILDERS["responses"]["openai"](url)).run(None, FEEDS["responses"])
     assert text.tolist() == [expected]
 

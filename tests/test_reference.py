@@ -67,7 +67,7 @@ def test_a_docstring_tells_of_arguments_that_the_function_has(name: str) -> None
     assert found
     told = [
         part.strip(" *")
-        for entry in re.findall(r"^    ([\w*, ]+):", found[1], re.MULTILINE)
+        for entry in re.findall(r"^    ([\w*]+(?:, [\w*]+)*):", found[1], re.MULTILINE)
         for part in entry.split(",")
     ]
     takes = inspect.signature(TOLD[name]).parameters

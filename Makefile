@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak site site-shortly lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
+	@echo 'make site    the documents as a site, in build/site; needs Python 3.11'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
 
@@ -71,7 +72,7 @@ check: $(VENV)/test.installed
 	$(BIN)/mypy
 	$(CARGO) fmt --check $(MANIFEST)
 	$(CARGO) clippy --locked --all-targets $(MANIFEST) -- -D warnings
-	@$(MAKE) --no-print-directory deny fuzz-shortly
+	@$(MAKE) --no-print-directory deny fuzz-shortly site-shortly
 
 # Seeds are read, and what is found beside them is kept in native/fuzz/corpus; an input that fails, in native/fuzz/artifacts.
 fuzz:
@@ -121,6 +122,20 @@ soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 	@$(BIN)/python -m benchmarks.failover
 
+# An environment of its own: what builds the site asks for nothing that onnxhybrid needs, and reads docstrings from the sources.
+site: .site/site.installed
+	@.site/bin/python -m docs.site
+	@echo 'build/site/index.html'
+
+site-shortly:
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(MAKE) --no-print-directory site; \
+	else echo 'the site is not built: that takes Python 3.11, and $(PYTHON) is $(FOUND)'; fi
+
+.site/site.installed: $(LOCKS)/site.txt
+	@$(PYTHON) -m venv --clear .site
+	@.site/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $<
+	@touch $@
+
 # What stands alone in its folder is installed without what it asks for.
 lock:
 	$(PYTHON) -m venv .uv
@@ -131,10 +146,11 @@ lock:
 	$(COMPILE) $(LOCKS)/mlflow.in --output-file $(LOCKS)/mlflow.txt
 	$(COMPILE) $(LOCKS)/mlserver.in --output-file $(LOCKS)/mlserver.txt
 	$(COMPILE) $(LOCKS)/signing.in --output-file $(LOCKS)/signing.txt
+	$(COMPILE) --python-version 3.11 $(LOCKS)/site.in --output-file $(LOCKS)/site.txt
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -12,6 +12,7 @@ from onnxhybrid._codes import (
     leaving,
     portability,
     remote,
+    reporting,
     run,
     spending,
 )
@@ -35,6 +36,7 @@ REGISTER: dict[str, Diagnostic] = {
         calibration.ROWS,
         fitting.ROWS,
         audits.ROWS,
+        reporting.ROWS,
         command_line.ROWS,
     )
     for row in rows

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from onnxhybrid.model import RemoteSpec
-from onnxhybrid.reporting.measuring import wrapped
+from onnxhybrid.reporting.measuring import bold, wrapped
 from onnxhybrid.reporting.pieces import Piece
 from onnxhybrid.reporting.texts import visible
 from onnxhybrid.reporting.words import called, caption, counted, listed, token
 
-_SIZE, _LINE = 12.0, 16.0
+_SIZE, _NAME, _LINE = 12.0, 12.5, 16.0
 _PADDING, _GAP = 8.0, 10.0
 _MOST_CALLS = 6  # of one piece
 
@@ -179,7 +179,7 @@ def _lines(made: Drawing, lines: Sequence[tuple[str, str]], left: float, right: 
     """Write lines from the top of a box; where the last of them ends."""
     y = top + (0 if bare else 2)
     for text, kind in lines:
-        size = _SIZE * 1.06 if kind == "name" else _SIZE
+        size = bold(_NAME) if kind == "name" else _SIZE
         for line in wrapped(visible(text), size, right - left - 2 * _PADDING, made.lanes.lines):
             y += _LINE
             made.texts.append(Text(left + _PADDING, y, line, kind))

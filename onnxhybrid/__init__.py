@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from onnxhybrid.library import library_path
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
     from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
-    from onnxhybrid.reporting import report
+    from onnxhybrid.reporting.report import report
     from onnxhybrid.runtime import AuditStats, NodeStats, Policy, Secret, Session, register
     from onnxhybrid.validation import validate
 

@@ -42,6 +42,12 @@ def cloud(url: str = "https://gpu.example", model: str = "digits", auth: str | N
     )
 
 
+def cascade() -> oh.Model:
+    """Local, and a remote model for what it is not sure of, with another local one where that fails."""
+    judge = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.8)
+    return oh.fallback(oh.cascade(plain(), cloud(), accept=judge, rows=True), plain(1, name="digits_backup"))
+
+
 @functools.cache
 def nested() -> oh.Model:
     """Twenty remote calls, up to four compositions inside each other."""

@@ -14,10 +14,10 @@ import onnxhybrid as oh
 from tests import browsing
 from tests.browsing import Browser, Page, opened
 from tests.environments import InstallationError
-from tests.reported import calibrated, cloud, deep, hostile, nested, plain
+from tests.reported import calibrated, cascade, cloud, deep, hostile, nested, plain
 from tests.servers import chromium
 
-KINDS = ("plain", "calibrated", "nested", "hostile", "deep")
+KINDS = ("plain", "cascade", "calibrated", "nested", "hostile", "deep")
 SCREENS = [(width, dark) for width in (360, 1280) for dark in (False, True)]
 
 
@@ -42,6 +42,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     given: dict[str, tuple[oh.Model, dict[str, Any]]] = {
         "plain": (plain(), {}),
         "calibrated": (found.model, {"calibration": found}),
+        "cascade": (cascade(), {}),
         "nested": (nested(), {"stats": _ran()}),
         "hostile": (hostile(), {}),
         "deep": (deep(10_000), {}),
@@ -91,7 +92,7 @@ def test_a_picture_of_a_strangers_model_runs_nothing(browser: Browser, tmp_path:
 
 
 @pytest.mark.parametrize(("width", "dark"), SCREENS)
-@pytest.mark.parametrize("kind", KINDS[:4])
+@pytest.mark.parametrize("kind", ["plain", "calibrated", "nested", "hostile"])
 def test_axe_finds_nothing_that_keeps_somebody_from_reading(
     kind: str, width: int, dark: bool, browser: Browser, pages: dict[str, Path]
 ) -> None:
@@ -133,7 +134,7 @@ TORN = r"""
 """
 
 
-@pytest.mark.parametrize("kind", ["plain", "calibrated", "nested", "deep"])
+@pytest.mark.parametrize("kind", ["plain", "cascade", "calibrated", "nested", "deep"])
 def test_no_word_is_torn_on_a_phone(kind: str, browser: Browser, pages: dict[str, Path]) -> None:
     with opened(browser, pages[kind], width=360) as page:
         _unfold(page)

@@ -87,6 +87,8 @@ def drawn(whole: Piece, inputs: Sequence[str], outputs: Sequence[str], lanes: La
     """The drawing of a map."""
     made = Drawing(lanes)
     right = lanes.device - _LEFT
+    if not any(piece.calls for _, piece in whole.walk()):
+        made.texts.append(Text(lanes.cloud, 40, "nothing", "note"))
     made.texts += [Text(_LEFT, 18, "on the device", "lane"), Text(lanes.cloud, 18, "in the cloud", "lane")]
     end = _ends(made, "takes", inputs, 30)
     below = _placed(made, whole, _LEFT, right, end + 18)

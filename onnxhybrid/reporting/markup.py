@@ -44,12 +44,15 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], 
 
 
 def _row(heads: Sequence[str], row: Sequence[object]) -> str:
-    first, *others = (breakable("–" if cell is None or cell == "" else cell) for cell in row)
-    cells = "".join(
-        f'<td role="cell" data-head="{plain(head)}"><span>{cell}</span></td>'
-        for head, cell in zip(heads[1:], others, strict=True)
-    )
-    return f'<tr role="row"><th role="rowheader" scope="row">{first}</th>{cells}</tr>'
+    first, *others = row
+    cells = "".join(_cell(head, cell) for head, cell in zip(heads[1:], others, strict=True))
+    return f'<tr role="row"><th role="rowheader" scope="row">{breakable(first)}</th>{cells}</tr>'
+
+
+def _cell(head: str, cell: object) -> str:
+    if cell is None or cell == "":
+        return f'<td role="cell" class="none" data-head="{plain(head)}"><span>–</span></td>'
+    return f'<td role="cell" data-head="{plain(head)}"><span>{breakable(cell)}</span></td>'
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> str:

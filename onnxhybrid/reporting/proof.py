@@ -12,7 +12,7 @@ from onnxhybrid.reporting.markup import facts, paragraph, section, table
 from onnxhybrid.reporting.subject import Subject
 from onnxhybrid.runtime import NodeStats
 
-_MOST = 14
+_MOST = 9
 
 
 def certificate(subject: Subject) -> str:
@@ -107,7 +107,7 @@ def _point(point: Point, found: Calibration) -> tuple[object, ...]:
 
 
 def _some(found: Calibration) -> list[Point]:
-    """About a dozen by equal steps, with the chosen one."""
+    """Some by equal steps, with the chosen one."""
     last = len(found.points) - 1
     places = {round(step * last / (_MOST - 1)) for step in range(_MOST)}
     places.add(found.points.index(found.chosen))

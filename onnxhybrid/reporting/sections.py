@@ -46,7 +46,7 @@ def summary(subject: Subject) -> str:
         ("IR", model.ir_version),
         ("written by", f"{model.skeleton.producer_name} {model.skeleton.producer_version}".strip() or "not said"),
     )
-    return f'<ul class="told">{told}</ul>\n{facts(small)}'
+    return f'<ul class="{"told" if calls else "told kept"}">{told}</ul>\n{facts(small)}'
 
 
 def overview(subject: Subject) -> str:

@@ -14,7 +14,7 @@ _UNSEEN = re.compile(
 )
 """Controls, marks that turn the direction of writing, what has no width, and halves of surrogates."""
 
-_LONG = 19
+_LONG = 12
 """Letters that fit a line of a narrow screen's table."""
 
 _SEAMS = re.compile(r"([/._:\-?&=,@])(?=[^\s/._:\-?&=,@])")

@@ -47,7 +47,7 @@ def counted(piece: Piece) -> str:
 
 def plural(count: int, word: str) -> str:
     """A number of things."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}".replace(",", "\u202f" if count >= 10_000 else "")
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def listed(names: Sequence[str], most: int) -> str:

@@ -16,7 +16,8 @@ import pytest
 from onnx import helper
 
 import onnxhybrid as oh
-from tests.reported import calibrated, cloud, deep, hostile, nested, plain
+from tests.command import typed
+from tests.reported import calibrated, cascade, cloud, deep, hostile, nested, plain
 
 VOID = {"meta", "wbr", "link", "br", "img", "input"}
 
@@ -213,3 +214,16 @@ def test_a_call_that_no_part_names_is_still_on_the_map(tmp_path: Path) -> None:
     helper.set_model_props(proto, {"onnxhybrid.parts": parts})
     oh.report(oh.Model.from_proto(proto), tmp_path / "map.svg")
     assert "https://gpu.example" in (tmp_path / "map.svg").read_text(encoding="utf-8")
+
+
+def test_the_command_lines_page_is_that_of_the_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cascade().save("hybrid.onnx")
+    for name in ("page.html", "map.svg"):
+        ended = typed("inspect", "hybrid.onnx", "--report", name)
+        assert (ended.code, ended.out, ended.err) == (0, f"{name}\n", "")
+        oh.report("hybrid.onnx", f"other-{name}")
+        assert Path(name).read_bytes() == Path(f"other-{name}").read_bytes()
+    assert typed("inspect", "hybrid.onnx", "--report", "page.html", "--json").code == 2
+    ended = typed("inspect", "hybrid.onnx", "--report", "page.pdf")
+    assert (ended.code, "[OH690]" in ended.err) == (1, True)

@@ -15,7 +15,7 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 LOCKS := requirements
 UV := .uv/bin/uv
 COMPILE := $(UV) pip compile --quiet --upgrade --constraints $(LOCKS)/held.txt
-BARE := triton legacy speech encoder economics
+BARE := triton legacy speech encoder economics browser
 # Seconds for which `make fuzz` runs each of the targets, or of those that TARGETS names; `make check` shares a minute.
 FUZZ := $(CARGO) +nightly fuzz
 FUZZ_SECONDS ?= 60
@@ -150,7 +150,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

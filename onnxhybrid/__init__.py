@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from onnxhybrid.library import library_path
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
     from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
+    from onnxhybrid.reporting.report import report
     from onnxhybrid.runtime import AuditStats, NodeStats, Policy, Secret, Session, register
     from onnxhybrid.validation import validate
 
@@ -106,6 +107,7 @@ __all__ = [
     "parallel",
     "register",
     "remote",
+    "report",
     "route",
     "splice",
     "split",
@@ -135,6 +137,7 @@ _HOMES = {
     "library": ("library_path",),
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
     "remote": ("Cache", "Credential", "Endpoint", "Hedge"),
+    "reporting": ("report",),
     "runtime": ("AuditStats", "NodeStats", "Policy", "Secret", "Session", "register"),
     "validation": ("validate",),
 }

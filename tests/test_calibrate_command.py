@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import onnxhybrid as oh
 from tests.command import typed
@@ -55,6 +56,38 @@ def test_the_table_and_the_picture_are_those_of_the_calibration() -> None:
     assert ended.code == 0
     assert "threshold" in ended.out
     assert Path("curve.svg").exists()
+
+
+def test_the_page_holds_the_curve_and_the_promise() -> None:
+    ended = typed(*WORDS, "--compare", "label", "--labels", "labels.npy", "--report", "page.html", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert json.loads(ended.out)["promise"] in page
+    assert 'class="curve"' in page
+
+
+@pytest.mark.parametrize("file", ["names.npy", "names.json"])
+def test_labels_may_be_texts_where_the_answers_are(file: str) -> None:
+    named = helper.make_node("LabelEncoder", ["label"], ["name"], domain="ai.onnx.ml",
+                             keys_int64s=list(range(10)), values_strings=[f"digit {k}" for k in range(10)])  # fmt: skip
+    ends = [
+        helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+        helper.make_tensor_value_info("name", TensorProto.STRING, ["n"]),
+    ]
+    graph = helper.make_graph([named], "names", ends[:1], ends[1:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 2)]
+    names = oh.Model.from_proto(helper.make_model(graph, opset_imports=opsets, ir_version=8))
+    local, remote = (oh.chain(oh.load(f"{size}.onnx"), names) for size in ("small", "large"))
+    sure = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.5)
+    oh.cascade(local, remote, accept=sure, rows=True).save("hybrid.onnx")
+    texts = [f"digit {label}" for label in np.load("labels.npy")]
+    np.save("names.npy", np.array(texts))
+    Path("names.json").write_text(json.dumps(texts), encoding="utf-8")
+    ended = typed(*WORDS, "--compare", "name", "--labels", file, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out)["summary"]["remote_accuracy"] == 1
+    ended = typed(*WORDS, "--compare", "name", "--labels", "labels.npy")
+    assert (ended.code, "[OH605]" in ended.err) == (1, True)
 
 
 @pytest.mark.parametrize(

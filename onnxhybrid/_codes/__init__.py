@@ -12,6 +12,7 @@ from onnxhybrid._codes import (
     leaving,
     portability,
     remote,
+    reporting,
     run,
     settings,
     spending,
@@ -37,6 +38,7 @@ REGISTER: dict[str, Diagnostic] = {
         fitting.ROWS,
         settings.ROWS,
         audits.ROWS,
+        reporting.ROWS,
         command_line.ROWS,
     )
     for row in rows

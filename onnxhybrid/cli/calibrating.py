@@ -39,6 +39,7 @@ def calibrate(
     record: Path = _RECORD,
     batch: int = typer.Option(256, "--batch", help="The rows of a call.", min=1),
     plot: Path = typer.Option(None, "--plot", help="Draw the curve: .png, .svg or .pdf.", metavar="FILE"),
+    page: Path = typer.Option(None, "--report", help="Write a page with the curve: .html.", metavar="PAGE"),
     credentials: list[str] = feeding.CREDENTIALS,
     endpoints: list[str] = feeding.ENDPOINTS,
     allowed: list[str] = feeding.ALLOWED,
@@ -60,6 +61,10 @@ def calibrate(
     found = calibration.calibrate(model, rows, right, cost=price, batch=batch, progress=progress, **asked, **opening)
     if plot is not None:
         found.plot(plot)
+    if page is not None:
+        from onnxhybrid.reporting import report
+
+        report(found.model, page, calibration=found)
     if output is not None:
         written(found.model, output, external)
     _told(found, as_json)

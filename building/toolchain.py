@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -46,8 +47,8 @@ def announcement(problem: str) -> str:
     """What is fetched, how large it is, where it goes, and how to do without."""
     return (
         f"{problem}\n"
-        f"Now it is fetched from {server()} (150 MB) into {FOLDER} (650 MB); nothing else is changed, and `make clean` "
-        "removes it. FETCH_RUST=no forgoes it."
+        f"Now it is fetched from {server()} (150 MB, a minute or more) into {FOLDER} (650 MB); nothing else is "
+        "changed, and `make clean` removes it. FETCH_RUST=no forgoes it."
     )
 
 
@@ -90,14 +91,25 @@ def unreachable(root: str) -> str | None:
 
 
 def failure(command: list[str]) -> str | None:
-    """Run a step; what it tells of its progress goes to stderr."""
-    # Of a Rust that is too old for us rustup would say that it is in the way.
-    environment = os.environ | {"RUSTUP_INIT_SKIP_PATH_CHECK": "yes"}
+    """Run a step, whose words go into a file beside what it makes; gives the last of them where it fails."""
+    log = FOLDER / "log"
+    FOLDER.mkdir(exist_ok=True)
     try:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=FETCH_SECONDS, env=environment)
+        with open(log, "w", encoding="utf-8") as said:
+            subprocess.run(command, check=True, stdout=said, stderr=said, timeout=FETCH_SECONDS, env=environment())
     except (OSError, subprocess.SubprocessError) as problem:
-        return f"fetching Rust failed: {problem}"
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"fetching it failed: {lines[-1] if lines else problem} (more in {log})"
     return None
+
+
+def environment() -> dict[str, str]:
+    """The variables of the steps."""
+    # puccinialin knows the authorities of a package alone; a company's own are with the system's.
+    authorities = ssl.get_default_verify_paths().cafile
+    found = {"SSL_CERT_FILE": authorities} if authorities else {}
+    # Of a Rust that is too old for us rustup would say that it is in the way.
+    return found | os.environ | {"RUSTUP_INIT_SKIP_PATH_CHECK": "yes"}
 
 
 def link() -> None:

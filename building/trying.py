@@ -57,6 +57,7 @@ def test(folder: Path, target: Target) -> None:
         shutil.copytree(ROOT / "tests", Path(elsewhere) / "tests", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", elsewhere)
         pytest = [str(folder / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        pytest += ["-m", "not attack and not triton"]
         tests = [f"tests/{name}.py" for name in TESTS]
         subprocess.run([*pytest, *tests], cwd=elsewhere, env=_bare(folder), check=True)
 

@@ -16,11 +16,8 @@ LOCK = ROOT / "requirements" / "installed.txt"
 TESTS = (
     "test_plain_session",
     "test_session",
-    "test_async",
     "test_failures",
     "test_cascade",
-    "test_fallback",
-    "test_batch",
     "test_remote",
     "test_secured",
     "test_proxies",

@@ -20,12 +20,17 @@ BARE := triton legacy speech encoder economics browser
 FUZZ := $(CARGO) +nightly fuzz
 FUZZ_SECONDS ?= 60
 TARGETS ?= $(basename $(notdir $(wildcard native/fuzz/fuzz_targets/*.rs)))
+# What `make wheels` builds with, and the environments that it tries wheels in.
+TOOLS := .wheels
 # Set by `make test-latest`: the newest of everything in place of the lock.
 LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A Rust that was brought here, since the machine has none, comes first (building/toolchain.py).
+export PATH := $(CURDIR)/.rust/bin:$(PATH)
+RUST = @$(PYTHON) -B -m building.toolchain
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak site site-shortly lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak site site-shortly lock wheels clean
 .DELETE_ON_ERROR:
 
 help:
@@ -44,6 +49,7 @@ help:
 	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
+	@echo 'make wheels  a wheel that installs without Rust, checked, and tried on each Python that is found'
 	@echo 'make site    the documents as a site, in build/site; needs Python 3.11'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
@@ -70,6 +76,7 @@ check: $(VENV)/test.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(RUST) clippy rustfmt
 	$(CARGO) fmt --check $(MANIFEST)
 	$(CARGO) clippy --locked --all-targets $(MANIFEST) -- -D warnings
 	@$(MAKE) --no-print-directory deny fuzz-shortly site-shortly
@@ -122,6 +129,10 @@ soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 	@$(BIN)/python -m benchmarks.failover
 
+wheels: $(TOOLS)/tools-$(FOUND)
+	$(RUST)
+	@$(TOOLS)/bin/python -m building
+
 # An environment of its own: what builds the site asks for nothing that onnxhybrid needs, and reads docstrings from the sources.
 site: .site/site.installed
 	@.site/bin/python -m docs.site
@@ -146,13 +157,17 @@ lock:
 	$(COMPILE) $(LOCKS)/mlflow.in --output-file $(LOCKS)/mlflow.txt
 	$(COMPILE) $(LOCKS)/mlserver.in --output-file $(LOCKS)/mlserver.txt
 	$(COMPILE) $(LOCKS)/signing.in --output-file $(LOCKS)/signing.txt
+	$(COMPILE) $(LOCKS)/toolchain.in --output-file $(LOCKS)/toolchain.txt
+	$(COMPILE) $(LOCKS)/wheels.in --output-file $(LOCKS)/wheels.txt
+	$(COMPILE) --extra cli --extra endpoint --extra testing setup.cfg $(LOCKS)/installed.in \
+		--constraints $(LOCKS)/test.txt --output-file $(LOCKS)/installed.txt
 	$(COMPILE) --python-version 3.11 $(LOCKS)/site.in --output-file $(LOCKS)/site.txt
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .rust $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
+	find benchmarks building onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The interpreter's version is part of the name: another PYTHON makes the environment anew.
 $(VENV)/python-$(FOUND):
@@ -163,8 +178,13 @@ $(VENV)/python-$(FOUND):
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
+$(TOOLS)/tools-$(FOUND): $(LOCKS)/wheels.txt
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $(LOCKS)/wheels.txt
+	@touch $@
+
 $(VENV)/%.installed: $(VENV)/python-$(FOUND) $(PACKAGING) $(LOCKS)/%.txt $(NATIVE)
-	@$(PYTHON) -B -c 'import sys, setup; sys.exit(setup.missing_tool())'
+	$(RUST)
 	@echo 'building the native library and installing what "$*" needs (the first time takes some minutes)'
 ifdef LATEST
 	@$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[$*]'

@@ -306,6 +306,7 @@ def test_inspect_self_tells_what_is_installed() -> None:
     assert told["library"] == oh.library_path()
     assert (told["onnxhybrid"], told["problem"]) == (oh.__version__, "")
     assert "triton.http" in told["protocols"]
+    assert re.fullmatch(r"py3-none-\w+|", told["tag"])
 
 
 def test_inspect_self_tells_of_a_library_that_cannot_be_used() -> None:

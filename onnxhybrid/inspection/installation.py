@@ -23,6 +23,7 @@ class Installation:
 
     Attributes:
         onnxhybrid: the version.
+        tag: what the installed wheel is made for, as py3-none-manylinux_2_17_x86_64; empty where none is installed.
         python, platform: of the interpreter.
         library: the path of the operator library.
         abi: the version of the interface between it and this package; None where it cannot be used.
@@ -34,6 +35,7 @@ class Installation:
     """
 
     onnxhybrid: str
+    tag: str
     python: str
     platform: str
     library: str
@@ -55,7 +57,7 @@ class Installation:
         reach = f"opset {self.opset}, ai.onnx.ml {self.ml_opset}, IR {self.ir_version}"
         return "\n".join(
             (
-                f"onnxhybrid {self.onnxhybrid}, Python {self.python}, {self.platform}",
+                f"onnxhybrid {self.onnxhybrid} ({self.tag or 'no wheel'}), Python {self.python}, {self.platform}",
                 f"library: {self.problem or f'{self.library} (ABI {self.abi})'}",
                 f"protocols: {', '.join(self.protocols)}",
                 f"ONNX Runtime reads {reach}; it runs {', '.join(self.providers)}",
@@ -75,6 +77,7 @@ def installation() -> Installation:
     target = Target.installed()
     return Installation(
         onnxhybrid=__version__,
+        tag=_tag(),
         python=sys.version.split()[0],
         platform=platform.platform(),
         library=path,
@@ -87,6 +90,16 @@ def installation() -> Installation:
         providers=tuple(onnxruntime.get_available_providers()),
         packages={name: _release(name) for name in _PACKAGES},
     )
+
+
+def _tag() -> str:
+    """The platform of the wheel that was installed, which for an editable installation is that of its build."""
+    # A checkout on the path has metadata, too, which come from no wheel.
+    for found in metadata.distributions(name="onnxhybrid"):
+        for line in (found.read_text("WHEEL") or "").splitlines():
+            if line.startswith("Tag: "):
+                return line.removeprefix("Tag: ")
+    return ""
 
 
 def _release(package: str) -> str | None:

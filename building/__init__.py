@@ -1,0 +1,1 @@
+"""What make builds with: a Rust toolchain where there is none, and wheels."""

@@ -1,0 +1,73 @@
+"""The library for a target, with nothing in it of the machine that built it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from building.targets import NATIVE, ROOT, TOOLS, Target
+
+
+class BuildError(RuntimeError):
+    """A library or a wheel that is not as it has to be."""
+
+
+def build(target: Target) -> Path:
+    """Build the library for the C library of older systems, which zig knows; gives its path.
+
+    Raises:
+        BuildError: it holds paths of this machine.
+        CalledProcessError: cargo failed.
+    """
+    command = ["cargo-zigbuild", "zigbuild", "--release", "--locked", "--lib"]
+    triple = f"{target.triple}.{target.glibc}"
+    subprocess.run([*command, "--target", triple], cwd=NATIVE, env=environment(), check=True)
+    require_anonymous(target.built)
+    return target.built
+
+
+def environment() -> dict[str, str]:
+    """The variables with which cargo finds zig, and leaves out where sources lie."""
+    flags = [f"--remap-path-prefix={folder}={name}" for folder, name in sources()]
+    path = os.pathsep.join((str(TOOLS / "bin"), os.environ["PATH"]))
+    return os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "PATH": path}
+
+
+def cargo_home() -> Path:
+    """Where cargo keeps the sources of crates."""
+    return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo").resolve()
+
+
+def sources() -> list[tuple[Path, str]]:
+    """The folders whose files a library may name in its messages, with what they are called there.
+
+    Of several that fit, rustc takes the last.
+    """
+    return [(NATIVE, "onnxhybrid"), *((index, "crates") for index in sorted(cargo_home().glob("registry/src/*")))]
+
+
+def require_anonymous(library: Path) -> None:
+    """Refuse a library that tells where it was built.
+
+    Raises:
+        BuildError: it does.
+    """
+    found = named_places(library.read_bytes())
+    if found:
+        raise BuildError(f"{library} names {', '.join(found)}, where it was built")
+
+
+def named_places(content: bytes) -> list[str]:
+    """Which of this machine's folders a file names."""
+    places = {ROOT, Path.home(), cargo_home(), Path(sys.prefix), Path(os.environ.get("RUSTUP_HOME") or ROOT)}
+    return sorted(str(place) for place in places if len(place.parts) > 1 and f"{place}/".encode() in content)
+
+
+def linked_by_zig() -> dict[str, str]:
+    """What zig links beside the crates, by name, with its licence."""
+    folder = Path(str(metadata.distribution("ziglang").locate_file("ziglang")))
+    named = {"Zig's compiler runtime": "LICENSE", "LLVM libunwind": "lib/libunwind/LICENSE.TXT"}
+    return {name: (folder / path).read_text(encoding="utf-8").strip() for name, path in named.items()}

@@ -33,7 +33,9 @@ def _classifier(seed: int) -> oh.Model:
     return of_graph(helper.make_graph(nodes, "classifier", [image], outputs, [weight]))
 
 
-FOLLOWED = {"docs/ten-minutes.md": "makes models of its own, and is followed with its commands by tests/test_ten_minutes.py"}
+FOLLOWED = {
+    "docs/ten-minutes.md": "makes models of its own, and is followed with its commands by tests/test_ten_minutes.py",
+}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in FOLLOWED])

@@ -573,3 +573,18 @@ def test_no_argument_of_a_function_is_forgotten_by_its_verb(verb: tuple[str, ...
                "model_or_path": "model.onnx", "path": "output"}  # fmt: skip
     for name in set(inspect.signature(function).parameters) - LEFT_TO_PYTHON.get(verb[0], set()) - {"self", "session"}:
         assert renamed.get(name, name) in text, name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of Unix")
+@pytest.mark.parametrize(("count", "shown"), [(1 << 16, False), (20 << 20, True)])
+def test_the_saving_of_a_large_model_shows_on_a_terminal_how_far_it_is(count: int, shown: bool) -> None:
+    helper, weight = onnx.helper, onnx.numpy_helper.from_array(np.zeros(count, np.float32), "w")
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [count]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "large", ends[:1], ends[1:], [weight])
+    opsets = [helper.make_opsetid("", 17)]
+    oh.Model.from_proto(helper.make_model(graph, opset_imports=opsets, ir_version=8)).save("weights.onnx")
+    Path("r.yaml").write_text("load: weights.onnx", encoding="utf-8")
+    said = on_terminal("compose", "r.yaml", "-o", "out.onnx")
+    assert ("saving out.onnx" in said) is shown
+    assert ("83.9 MB" in said) is shown  # in all
+    assert oh.load("out.onnx").outputs[0].shape == (count,)

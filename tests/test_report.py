@@ -227,3 +227,26 @@ def test_the_command_lines_page_is_that_of_the_function(tmp_path: Path, monkeypa
     assert typed("inspect", "hybrid.onnx", "--report", "page.html", "--json").code == 2
     ended = typed("inspect", "hybrid.onnx", "--report", "page.pdf")
     assert (ended.code, "[OH690]" in ended.err) == (1, True)
+
+
+def test_the_picture_of_the_page_about_reports_is_what_its_example_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    docs = Path(__file__).parent.parent / "docs"
+    plain(0, name="classifier").save("small.onnx")
+    example = re.findall(r"```python\n(.*?)```", (docs / "report.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    exec(compile(example, "report.md", "exec"), {})
+    assert Path("hybrid.svg").read_bytes() == (docs / "images" / "hybrid.svg").read_bytes()
+
+
+def test_nodes_without_names_are_counted_of_the_whole_and_of_no_part(tmp_path: Path) -> None:
+    proto = plain().to_proto()
+    for node in proto.graph.node:
+        node.name = ""
+    bare = oh.Model.from_proto(proto)
+    made = oh.cascade(bare, cloud(), accept=oh.judge.max_probability("probabilities") >= 0.9)
+    oh.report(made, tmp_path / "map.svg")
+    assert " nodes: " not in (tmp_path / "map.svg").read_text(encoding="utf-8")
+    oh.report(bare, tmp_path / "map.svg")
+    assert "3 nodes: ArgMax, MatMul, Softmax" in (tmp_path / "map.svg").read_text(encoding="utf-8")

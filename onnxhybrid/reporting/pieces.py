@@ -66,8 +66,14 @@ def pieces_of(told: Description) -> Piece:
     model = told.model
     whole = told.parts or Part("", model.name or "the model", "", (), ())
     paths = {path: _Content() for path, _ in _paths(whole, "")}
+    strays = 0
     for node in nodes_of(model.skeleton.graph.node):
-        _add(paths[_path(node.name, paths)], node)
+        path = _path(node.name or next(iter(node.output), ""), paths)
+        strays += not node.name and not path
+        _add(paths[path], node)
+    if strays and whole.parts:  # nodes that have no names are of some part, and nobody can say of which
+        for content in paths.values():
+            content.operators.clear()
     for call in model.remotes:
         paths[_caller(call, whole, paths)].calls.append(call)
     return _judging(_piece(whole, "", paths))

@@ -75,7 +75,7 @@ NOT_RUN = {
 @pytest.mark.parametrize("page", PAGES)
 def test_an_example_that_is_not_run_has_its_reason(page: str) -> None:
     written = set(re.findall(r"^```(\w+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)) - RUN
-    assert written == {language for named, language in NOT_RUN if named == page}
+    assert written == {language for named, language in NOT_RUN if named == page}, "NOT_RUN says why it is not run"
 
 
 @pytest.mark.parametrize("page", PAGES)

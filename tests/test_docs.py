@@ -51,11 +51,55 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pyte
         exec(compile(example, page, "exec"), names)
 
 
+RUN = {"python", "yaml", "console", "text"}  # python above; yaml and console by test_command_line_page; text is no code
+NOT_RUN = {
+    ("README.md", "sh"): "installs, and runs all that this very test is a part of",
+    ("docs/failover.md", "sh"): "sets a variable, as tests/test_named_endpoints.py does",
+    ("docs/limits.md", "json"): "lines of a ledger, which tests/test_ledger.py reads and writes",
+    ("docs/models.md", "py"): "needs torch, Keras or a service; tests/test_getting_models.py runs what is like it",
+    ("docs/models.md", "sh"): "needs TensorFlow, or a workspace of AzureML",
+    ("docs/operations.md", "c"): "tests/bindings/run.c makes such a scope",
+    ("docs/operations.md", "json"): "a configuration, which the native tests read",
+    ("docs/platforms.md", "js"): "tests/test_javascript.py runs it, where Node is",
+    ("docs/platforms.md", "kotlin"): "needs an Android device",
+    ("docs/platforms.md", "sh"): "builds the library, for platforms that are not here",
+    ("docs/platforms.md", "swift"): "needs Xcode",
+    (
+        "docs/ten-minutes.md",
+        "sh",
+    ): "installs, serves until Ctrl-C, and sets a variable: tests/test_ten_minutes.py has its own server",
+    ("docs/threat-model.md", "py"): "needs an environment of its own: tests/test_signing.py runs it",
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_example_that_is_not_run_has_its_reason(page: str) -> None:
+    written = set(re.findall(r"^```(\w+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)) - RUN
+    assert written == {language for named, language in NOT_RUN if named == page}, "NOT_RUN says why it is not run"
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
         assert "://" in target or (path.parent / target).exists(), target
+
+
+def anchors(text: str) -> set[str]:
+    """The places of a page that GitHub lets links name: its headings, in small letters, with hyphens for spaces."""
+    titles = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    slugs = [
+        re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title)).lower().replace(" ", "-") for title in titles
+    ]
+    return {slug if n == 0 else f"{slug}-{n}" for i, slug in enumerate(slugs) for n in [slugs[:i].count(slug)]}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_heading_leads_to_one_on_github(page: str) -> None:
+    path = ROOT / page
+    for target, anchor in re.findall(r"\]\(([^):#]*\.md)?#([^)]+)\)", path.read_text(encoding="utf-8")):
+        text = (path.parent / target if target else path).read_text(encoding="utf-8")
+        assert anchor in anchors(text), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from docs.site import checking, staging
+from docs.site import checking, searching, staging
 
 GOOD = '<link rel="stylesheet" href="a.css"><h1 id="top">x</h1><a href="#top">x</a><a href="https://b.example">x</a>'
 
@@ -77,3 +78,17 @@ def test_every_page_stands_in_the_navigation_and_what_it_links_to_is_laid_out(tm
 def test_a_page_outside_of_the_navigation_is_found_and_one_that_is_gone() -> None:
     navigation = 'nav = ["index.md", { "X" = ["gone.md"] }]  # later: "later.md"'
     assert staging.unplaced({"index.md", "new.md"}, navigation) == ["gone.md", "new.md"]
+
+
+def test_the_search_finds_pages_and_methods_but_no_files_and_no_bare_fields() -> None:
+    field = {"title": "budget  <small><code>instance-attribute</code></small>", "text": "<pre>budget: int</pre>"}
+    items = [
+        {"location": "limits.html#policy", "title": "Policy", "text": "<p>x</p>"},
+        {"location": "reference/runtime.html#Policy.strict", "title": "strict", "text": "<pre>strict()</pre>"},
+        {"location": "reference/runtime.html#Policy.held", **field, "text": "<p>What is told of it.</p>"},
+        {"location": "reference/runtime.html#Policy.budget", **field},
+        {"location": "files/tests/test_cache.py.html", "title": "x", "text": "<p>cache</p>"},
+        {"location": "changelog.html#010", "title": "x", "text": "<p>cache</p>"},
+    ]
+    kept = json.loads(searching.trimmed(json.dumps({"config": {"lang": ["en"]}, "items": items})))
+    assert kept == {"config": {"lang": ["en"]}, "items": items[:3]}

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs.site import checking, staging
+from docs.site import checking, searching, staging
 
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
@@ -25,6 +25,8 @@ def main() -> int:
     faults = _built(staging.lay_out(folder))
     if not faults:
         (folder / "site").rename(site)
+        index = site / "search.json"
+        index.write_text(searching.trimmed(index.read_text(encoding="utf-8")), encoding="utf-8")
         faults = [*checking.faults(site), *checking.missing(site, staging.DOCS / "reference")]
     print(*faults, sep="\n", file=sys.stderr, end="\n" * bool(faults))
     return 1 if faults else 0

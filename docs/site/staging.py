@@ -17,6 +17,7 @@ DOCS = HERE.parent
 ROOT = DOCS.parent
 _ENTRY = re.compile(r"^## `([^\n]+)`\n.*?<!-- (onnxhybrid[\w.]+) -->", re.MULTILINE | re.DOTALL)
 _NOTE = re.compile(r"^Each entry is the first line of a docstring;.*\n\n", re.MULTILINE)
+_NAMED = re.compile(r"\[[\w-]+\.md\]\(([\w./-]+\.md)")
 _OUTSIDE = re.compile(r"\]\(((?:\.\./)+[\w./-]+)\)")
 _LANGUAGES = {".py": "python", ".java": "java", ".c": "c", ".yml": "yaml", ".sh": "sh"}
 _PICTURES = (".svg", ".png")
@@ -49,6 +50,7 @@ def lay_out(folder: Path) -> Path:
 def staged(path: Path) -> str:
     """The text of a page as the site has it."""
     text = _ENTRY.sub(_whole, _NOTE.sub("", path.read_text(encoding="utf-8")))
+    text = _NAMED.sub(lambda found: f"[{_title(path.parent / found[1])}]({found[1]}", text)
     return _OUTSIDE.sub(lambda found: f"]({_moved(path, found[1])})", text)
 
 
@@ -70,6 +72,11 @@ def _whole(entry: re.Match[str]) -> str:
     anchor = entry[1].replace(".", "").lower()
     options = {"heading": entry[1], "toc_label": entry[1]}
     return f"[](){{#{anchor}}}\n\n::: {entry[2]}\n    options: {json.dumps(options)}\n"
+
+
+def _title(path: Path) -> str:
+    """What a page is called, where a link has its file's name."""
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _moved(path: Path, link: str) -> str:

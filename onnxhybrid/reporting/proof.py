@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from onnxhybrid.calibration import Calibration
@@ -118,20 +118,11 @@ def statistics(subject: Subject) -> str:
     """What a run did; nothing where no statistics are given."""
     if subject.stats is None:
         return ""
-    heads = (
-        "node",
-        "calls",
-        "repeats",
-        "errors",
-        "sent",
-        "received",
-        "half took",
-        "99 of 100 took",
-        "from cache",
-        "spent",
-    )
-    rows = (_run(node, row) for node, row in sorted(subject.stats.items()))
-    content = [table("By call", heads, rows) if subject.stats else paragraph("No remote node was there to run.")]
+    rows = dict(sorted(subject.stats.items()))
+    shown = [(head, told) for head, told, always in _COLUMNS if always or any(map(told, rows.values()))]
+    heads = ("node", *(head for head, _ in shown))
+    table_rows = ((node or "(no name)", *(told(row) for _, told in shown)) for node, row in rows.items())
+    content = [table("By call", heads, table_rows) if rows else paragraph("No remote node was there to run.")]
     if subject.spending is not None:
         left = ", ".join(f"{value:g} {name}" for name, value in sorted(subject.spending.left.items()))
         content.append(
@@ -147,21 +138,28 @@ def statistics(subject: Subject) -> str:
     return section("run", "Statistics of a run", *content)
 
 
-def _run(node: str, row: NodeStats) -> tuple[object, ...]:
-    errors = ", ".join(f"{code} ×{count}" for code, count in sorted(row.errors.items()))
-    return (
-        node or "(no name)",
-        row.calls,
-        row.retries,
-        errors or "none",
-        f"{row.bytes_out:,} B",
-        f"{row.bytes_in:,} B",
-        _time(row.p50),
-        _time(row.p99),
-        row.cache_hits,
-        f"{row.spent:g}",
-    )
+def _errors(row: NodeStats) -> str:
+    return ", ".join(f"{code} ×{count}" for code, count in sorted(row.errors.items())) or "none"
 
 
 def _time(seconds: float | None) -> str | None:
     return None if seconds is None else f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+_COLUMNS: tuple[tuple[str, Callable[[NodeStats], object], bool], ...] = (
+    ("calls", lambda row: row.calls, True),
+    ("repeats", lambda row: row.retries, True),
+    ("second requests", lambda row: row.hedges, False),
+    ("errors", _errors, True),
+    ("sent", lambda row: f"{row.bytes_out:,} B", True),
+    ("received", lambda row: f"{row.bytes_in:,} B", True),
+    ("half took", lambda row: _time(row.p50), True),
+    ("99 of 100 took", lambda row: _time(row.p99), True),
+    ("from cache", lambda row: row.cache_hits, False),
+    ("spent", lambda row: f"{row.spent:g}" if row.spent else "", False),
+    ("tokens in", lambda row: row.input_tokens, False),
+    ("tokens out", lambda row: row.output_tokens, False),
+    ("compared", lambda row: row.audited, False),
+    ("differed", lambda row: row.differed, False),
+)
+"""The columns of a run: the head, what it tells of a node, and whether it is there where that is nothing for all."""

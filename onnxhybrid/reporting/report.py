@@ -66,6 +66,7 @@ def _picture(subject: Subject) -> str:
 
 def _write(target: Path, text: str) -> None:
     """Write a file, whole or not at all."""
+    target = Path(os.path.realpath(target))  # where a link stands, what it leads to is written
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         try:

@@ -27,6 +27,11 @@ def caption(kind: str, piece: Piece, number: int) -> str:
         return ""
     if kind == "chain":
         return "then" if number else "first"
+    if kind == "route":
+        known = {"index": "gives the index", "in range": "checks the index"}
+        return known.get(piece.label, "where the index is its place")
+    if kind == "ensemble" and piece.label.startswith(("stack", "combine")):
+        return "puts the answers together"
     if kind in ("parallel", "ensemble"):
         return "beside it" if number else "side by side"
     return _CAPTIONS.get((kind, piece.label), "")

@@ -16,7 +16,7 @@ FACADE = PACKAGE / "__init__.py"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("calibration", "deploy", "endpoint", "inspection", "testing", "timing"),
+    ("calibration", "deploy", "endpoint", "inspection", "scoring", "testing", "timing"),
     ("feeds", "runtime"),
     ("disclosure",),
     ("recipe",),

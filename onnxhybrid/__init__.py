@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
     from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
     from onnxhybrid.runtime import AuditStats, NodeStats, Policy, Secret, Session, register
+    from onnxhybrid.scoring import score
     from onnxhybrid.validation import validate
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "register",
     "remote",
     "route",
+    "score",
     "splice",
     "split",
     "switch",
@@ -136,6 +138,7 @@ _HOMES = {
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
     "remote": ("Cache", "Credential", "Endpoint", "Hedge"),
     "runtime": ("AuditStats", "NodeStats", "Policy", "Secret", "Session", "register"),
+    "scoring": ("score",),
     "validation": ("validate",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,6 +13,7 @@ from onnxhybrid._codes import (
     portability,
     remote,
     run,
+    scoring,
     spending,
 )
 from onnxhybrid._codes.diagnostic import Diagnostic, Severity
@@ -35,6 +36,7 @@ REGISTER: dict[str, Diagnostic] = {
         calibration.ROWS,
         fitting.ROWS,
         audits.ROWS,
+        scoring.ROWS,
         command_line.ROWS,
     )
     for row in rows

@@ -143,6 +143,6 @@ def _fsspec() -> Any:
         import fsspec
     except ImportError:
         raise Error(
-            "OH551", 'a source that is a URL needs fsspec, and the package of its store: pip install fsspec'
+            "OH551", "a source that is a URL needs fsspec, and the package of its store: pip install fsspec"
         ) from None
     return fsspec

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol, final
+from collections.abc import Callable, Iterator
+from typing import final
 
 import pyarrow as pa
 
 from onnxhybrid.errors import Error
 from onnxhybrid.scoring.plan import Piece, Plan, SourceFile
-from onnxhybrid.scoring.sources import parquet
+from onnxhybrid.scoring.sources import csv, jsonl, npz, parquet
 from onnxhybrid.scoring.sources.finding import require_same
 from onnxhybrid.scoring.sources.table import Opened
 
 
-class Kind(Protocol):
-    """A kind of file."""
-
-    @staticmethod
-    def opened(file: SourceFile) -> Opened:
-        """Open one."""
-
-
-KINDS = {"parquet": parquet.Parquet}
+KINDS: dict[str, Callable[[SourceFile], Opened]] = {
+    "parquet": parquet.Parquet,
+    "csv": csv.Csv,
+    "jsonl": jsonl.Jsonl,
+    "npz": npz.Npz,
+}
 """What opens files of a kind."""
 
 

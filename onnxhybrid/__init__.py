@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
     from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
     from onnxhybrid.runtime import AuditStats, NodeStats, Policy, Secret, Session, register
-    from onnxhybrid.scoring import score
+    from onnxhybrid.scoring.score import score
     from onnxhybrid.validation import validate
 
 __all__ = [

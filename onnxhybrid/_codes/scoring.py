@@ -18,8 +18,8 @@ ROWS = (
         "OH641",
         "Error",
         "The columns do not fit the inputs",
-        "An input has no column, a column is of a type that no value of the input has, a name is mistyped, or the files "
-        "of a source have other columns than its first. Nothing was sent.",
+        "An input has no column, a column is of a type that no value of the input has, a name is mistyped, or the "
+        "files of a source have other columns than its first. Nothing was sent.",
         "a source with the column pixels, for an input that is called image",
         'Say which column an input takes, as in columns={"image": "pixels"}; what is the same for all rows goes into '
         "feeds. Lists are axes: an input float32[n, 64] takes lists of 64 numbers.",

@@ -160,6 +160,6 @@ class Checking:
 def _numbered(table: Opened, piece: Piece, wanted: pa.Schema, name: str) -> Iterator[tuple[Any, str, int]]:
     row = piece.first
     for batch in table.rows(piece, wanted, _ROWS):
-        for value in batch.column(0).to_pylist():
+        for value in keys.values_of(batch.column(0)):
             yield value, name, row
             row += 1

@@ -80,8 +80,14 @@ class Keys:
 def hashes_of(column: pa.Array) -> Hashes:
     """A number for each key: whole numbers are their own."""
     if pa.types.is_integer(column.type):
-        return column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False).view(np.uint64)
-    return np.fromiter(map(hash, column.to_pylist()), np.int64, len(column)).view(np.uint64)
+        whole: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        return whole.astype(np.int64, copy=False).view(np.uint64)
+    return np.fromiter(map(hash, values_of(column)), np.int64, len(column)).view(np.uint64)
+
+
+def values_of(column: pa.Array) -> list[Any]:
+    """The keys as Python has them; of times those that count nanoseconds are numbers."""
+    return (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()  # type: ignore[no-any-return]
 
 
 def first_twice(rows: Iterable[tuple[Any, str, int]], hashes: set[int]) -> tuple[Any, str, int, str, int] | None:

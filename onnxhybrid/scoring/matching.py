@@ -70,8 +70,8 @@ def columns_of(
         elif not spec.optional:
             how = f"feeds={{{spec.name!r}: …}}" if _is_single(spec) else f"columns={{{spec.name!r}: …}}"
             raise Error(
-                "OH641", f"{source} has no column for the input {spec}{near(spec.name, schema.names)}; {_held(schema)}; "
-                f"say where it is, as in {how}"
+                "OH641", f"{source} has no column for the input {spec}{near(spec.name, schema.names)}; {_held(schema)};"
+                f" say where it is, as in {how}"
             )  # fmt: skip
     if not found:
         raise Error("OH641", f"no input is fed from a column: {source} {_held(schema)}, the inputs are {_named(known)}")

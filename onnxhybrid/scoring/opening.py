@@ -48,7 +48,8 @@ class Opened:
         self.record = None if settings.record is None else recording.Writing(settings.record, worker)
         # A call that a record holds is not made: that session sends nothing, and knows no credential.
         model = self._model()
-        self._replay = settings.replay and Session(model, **_unsent(given), replay=settings.replay)
+        replay = settings.replay
+        self._replay = None if replay is None else Session(model, **_unsent(given), replay=replay)
         if self.record is not None:
             given["record"] = self.record.path
         self.session = Session(model, **given)
@@ -97,7 +98,7 @@ class Opened:
     def close(self) -> None:
         """End its threads, when they have nothing to do."""
         self.pool.shutdown(wait=True)
-        self.session = self._replay = None  # type: ignore[assignment]  # its memory is given back
+        self.session = self._replay = None  # type: ignore[assignment]  # their memory is given back
         if self.record is not None:
             self.record.close()
 

@@ -45,7 +45,7 @@ class Progress:
         return (self.total - self.rows) / self.per_second if self.rows else None
 
     def __str__(self) -> str:
-        share = f", {self.sent / self.rows:.0%} sent" if 0 < self.rows and self.sent <= self.rows else ""
+        share = f", {self.sent / self.rows:.0%} sent" if self.rows and self.sent <= self.rows else ""
         failed = f", {self.failed} failed" if self.failed else ""
         spent = f", spent {self.spend:.4g}" if self.spend else ""
         left = f", about {_time(self.left)} left" if self.left is not None else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from onnxhybrid.errors import Error
@@ -56,7 +56,7 @@ def _work(
         telling.end()
         if settings.replay is not None:
             with suppress(OSError):
-                os.unlink(settings.replay)
+                Path(settings.replay).unlink()
 
 
 def _rows(task: Task) -> int:

@@ -13,7 +13,6 @@ from onnxhybrid.scoring.sources import csv, jsonl, npz, parquet
 from onnxhybrid.scoring.sources.finding import require_same
 from onnxhybrid.scoring.sources.table import Opened
 
-
 KINDS: dict[str, Callable[[SourceFile], Opened]] = {
     "parquet": parquet.Parquet,
     "csv": csv.Csv,

@@ -42,7 +42,8 @@ def sized(batches: Iterator[pa.RecordBatch], schema: pa.Schema, rows: int) -> It
     """Batches of so many rows each, but for the last one."""
     waiting: list[pa.RecordBatch] = []
     count = 0
-    for batch in batches:
+    for read in batches:
+        batch = read
         while count + batch.num_rows >= rows:
             take = rows - count
             waiting.append(batch.slice(0, take))

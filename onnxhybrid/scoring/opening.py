@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy.typing as npt
 
@@ -16,9 +16,10 @@ from onnxhybrid.runtime import Session
 from onnxhybrid.runtime.run_future import quiet
 from onnxhybrid.scoring import recording
 from onnxhybrid.scoring.patience import Patience
-from onnxhybrid.scoring.plan import Plan, Settings
+from onnxhybrid.scoring.plan import Plan, Settings, Stopped
 
 Array = npt.NDArray[Any]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,17 @@ class Opened:
                 return found
         answered: Sequence[Array] = self.session.run(self._names, feeds, self._options)
         return answered
+
+    def submit(self, work: Callable[..., _T], *given: Any) -> Future[_T]:
+        """Do `work(*given)` on one of its threads.
+
+        Raises:
+            Stopped: all ends.
+        """
+        try:
+            return self.pool.submit(work, *given)
+        except RuntimeError:  # it was shut down
+            raise Stopped(Error("OH514", "the scoring was stopped")) from None
 
     def cost(self) -> Cost:
         """What the calls cost since this was last asked."""

@@ -20,7 +20,7 @@ Row = tuple[float, ...]
 
 @dataclass
 class Counted:
-    """The server: its base URL, how often each row came, and whether a request fails, by its number and rows, and how."""
+    """The server: its base URL, how often each row came, whether a request fails, by number and rows, and how."""
 
     url: str = ""
     asked: Counter[Row] = field(default_factory=Counter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import final
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 
 from onnxhybrid.errors import Error
 from onnxhybrid.scoring.plan import Piece, SourceFile
-from onnxhybrid.scoring.sources.finding import opened
+from onnxhybrid.scoring.sources.finding import is_url, opened
 from onnxhybrid.scoring.sources.table import Span, sized, with_types
 
 _BUFFER = 1 << 20
@@ -28,13 +29,17 @@ class Parquet:
     def __init__(self, file: SourceFile) -> None:
         self._stream = opened(file)
         try:
-            self._file = pq.ParquetFile(self._stream, pre_buffer=False, buffer_size=_BUFFER)
+            # By its path a file is read without Python's lock.
+            place = self._stream if is_url(file.path) else file.path
+            self._file = pq.ParquetFile(place, pre_buffer=False, buffer_size=_BUFFER)
         except (pa.ArrowException, OSError, ValueError) as problem:
             self._stream.close()
             raise Error("OH643", f"{file.name} is no file of Parquet: {problem}") from None
         self._going: Iterator[pa.RecordBatch] | None = None
         self._rest: pa.RecordBatch | None = None
-        self._at: tuple[object, ...] = ()
+        self._kind: tuple[object, ...] = ()
+        self._at = 0
+        self._starts = list(itertools.accumulate(self._counts(), initial=0))
 
     def schema(self) -> pa.Schema:
         """Its columns."""
@@ -81,16 +86,14 @@ class Parquet:
 
     def rows(self, piece: Piece | Span, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
         """The rows of a span."""
-        wanted = (piece.first, block, *schema.names)
-        if self._going is None or self._at != wanted:
+        kind = (block, *schema.names)
+        if self._going is None or self._kind != kind or not self._starts[piece.start] <= self._at <= piece.first:
             groups = list(range(piece.start, self.metadata.num_row_groups))
             self._going = self._file.iter_batches(block, groups, columns=list(schema.names), use_threads=False)
-            self._rest = None
-            for _ in self._taken(piece.skip):
-                pass
-        self._at = ()
+            self._rest, self._kind, self._at = None, kind, self._starts[piece.start]
+        for _ in self._taken(piece.first - self._at):
+            pass
         yield from sized((with_types(batch, schema) for batch in self._taken(piece.rows)), schema, block)
-        self._at = (piece.first + piece.rows, *wanted[1:])
 
     def _taken(self, rows: int) -> Iterator[pa.RecordBatch]:
         """The next rows."""
@@ -102,6 +105,7 @@ class Parquet:
             self._rest = batch.slice(rows) if batch.num_rows > rows else None
             batch = batch.slice(0, rows)
             rows -= batch.num_rows
+            self._at += batch.num_rows
             yield batch
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import final
 
@@ -24,7 +25,7 @@ KINDS: dict[str, Callable[[SourceFile], Opened]] = {
 
 @final
 class Reader:
-    """Reads pieces, the next one of a file from where the last one ended. One thread at a time uses it.
+    """Reads pieces, the next one of a file from where the last one ended. One thread at a time reads; others wait.
 
     Args:
         plan: what is scored.
@@ -32,6 +33,7 @@ class Reader:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._turn = threading.Lock()
         self._file: int | None = None
         self._table: Opened | None = None
 
@@ -41,6 +43,10 @@ class Reader:
         Raises:
             Error: OH640 or OH643, the file cannot be read; OH648, it was changed since it was looked at.
         """
+        with self._turn:
+            yield from self._batches(piece)
+
+    def _batches(self, piece: Piece) -> Iterator[pa.RecordBatch]:
         file = self._plan.files[piece.file]
         if piece.file != self._file or self._table is None:
             self.close()

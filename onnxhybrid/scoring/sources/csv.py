@@ -58,7 +58,7 @@ class Csv:
 
     def spans(self, rows: int) -> Iterator[Span]:
         """Its lines, cut into spans."""
-        return lines.spans(self._stream, self._start, rows, quotes=True)
+        return lines.spans(self._stream, self._file, self._start, rows, quotes=True)
 
     def rows(self, piece: Piece | Span, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
         """The rows of a span."""

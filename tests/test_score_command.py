@@ -15,7 +15,7 @@ import pytest
 from tests import cascades
 from tests.command import PROGRAM, typed
 from tests.scoring import Array, labels, results, rows, sent, written
-from tests.servers.counted import Counted, counted
+from tests.servers.counted import Counted, at, counted
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_ctrl_c_is_130() -> None:
     with counted() as server:
         served(server)
         with subprocess.Popen([*PROGRAM, *WORDS, "--batch", "4"], stderr=subprocess.PIPE) as process:
-            server.fails = lambda number, _: number == 9 and not process.send_signal(signal.SIGINT)
+            server.fails = at(9, lambda: process.send_signal(signal.SIGINT))
             _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in told

@@ -20,7 +20,7 @@ import pytest
 import onnxhybrid as oh
 from tests import cascades
 from tests.scoring import Array, failed, labels, results, rows, score, sent, table, written
-from tests.servers.counted import Counted, Row, counted
+from tests.servers.counted import Counted, Row, at, counted
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no signals that kill")
 
@@ -67,7 +67,7 @@ def killed_often(folder: Path, kills: int, seed: int) -> None:
         for _ in range(kills):
             last = server.requests + int(random.integers(1, 2 * needed // kills + 2))
             with running(folder, "calls") as process:
-                server.fails = lambda number, _, last=last, process=process: number >= last and not process.kill()  # type: ignore[misc]
+                server.fails = at(last, process.kill)
                 process.wait(60)
         server.fails = lambda _, __: False
         with running(folder, "calls") as process:
@@ -117,7 +117,7 @@ def test_ctrl_c_leaves_whole_pieces_and_ends_soon(tmp_path: Path) -> None:
     with counted() as server:
         x = prepared(tmp_path, server, 600, 6)
         with running(tmp_path) as process:
-            server.fails = lambda number, _: number == 30 and not process.send_signal(signal.SIGINT)
+            server.fails = at(30, lambda: process.send_signal(signal.SIGINT))
             _, told = process.communicate(timeout=60)
         assert b"KeyboardInterrupt" in told
         assert not list((tmp_path / "out").glob(".*"))
@@ -156,7 +156,7 @@ def test_a_source_that_changes_while_it_is_scored_is_told(tmp_path: Path) -> Non
     x = rows(400)
     with counted() as server:
         source = written(tmp_path, x)
-        server.fails = lambda number, _: number == 2 and not source.write_bytes(source.read_bytes() + b"more")
+        server.fails = at(2, lambda: source.write_bytes(source.read_bytes() + b"more"))
         with pytest.raises(oh.Error, match="was changed while it was scored") as caught:
             score(cascades.cascade(asked=server.remote()), source, tmp_path / "out")
     assert caught.value.code == "OH648"

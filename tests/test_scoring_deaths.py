@@ -153,12 +153,14 @@ def test_a_full_disk_is_told_and_what_is_whole_stays(tmp_path: Path) -> None:
 
 
 def test_a_source_that_changes_while_it_is_scored_is_told(tmp_path: Path) -> None:
-    x = rows(400)
+    x = rows(20_000)
+    x[:, 1] = 1
+    x[:64, 1] = 0  # four slices are sent, while most of the file is still to be read
     with counted() as server:
         source = written(tmp_path, x)
         server.fails = at(2, lambda: source.write_bytes(source.read_bytes() + b"more"))
         with pytest.raises(oh.Error, match="was changed while it was scored") as caught:
-            score(cascades.cascade(asked=server.remote()), source, tmp_path / "out")
+            score(cascades.cascade(asked=server.remote()), source, tmp_path / "out", workers=1)
     assert caught.value.code == "OH648"
     assert not list((tmp_path / "out").glob("part-*"))
 

@@ -12,13 +12,10 @@ import numpy.typing as npt
 from onnxhybrid.errors import Error
 from onnxhybrid.scoring.blocks import Block
 from onnxhybrid.scoring.opening import Opened
-from onnxhybrid.scoring.patience import is_away, is_fatal
+from onnxhybrid.scoring.patience import Waiting, is_away, is_fatal
 from onnxhybrid.scoring.plan import Stopped
 
 Array = npt.NDArray[Any]
-
-_MOST_AWAY = 3
-"""Tries of a call that finds the remote away while others are answered: then it is these rows that it fails on."""
 
 
 @dataclass(frozen=True)
@@ -54,34 +51,38 @@ def ask(opened: Opened, block: Block, start: int, stop: int) -> list[Part]:
         Stopped: no other row would get past what happened.
     """
     try:
-        return [_answered(opened, block, start, stop)]
+        return _asked(opened, block, start, stop, Waiting())
+    except Stopped as stopped:
+        opened.halt(stopped)
+        raise
+
+
+def _asked(opened: Opened, block: Block, start: int, stop: int, call: Waiting) -> list[Part]:
+    try:
+        return [_answered(opened, block, start, stop, call)]
     except Error as problem:
         if opened.stopping or is_fatal(problem):
             raise Stopped(problem) from problem
-        if stop - start == 1 or is_away(problem):
+        if stop - start == 1 or (is_away(problem) and not call.of_rows):
             return [Part(start, stop, problem=problem)]
-    middle = (start + stop) // 2
-    return [*ask(opened, block, start, middle), *ask(opened, block, middle, stop)]
+    halves = (start, (start + stop) // 2), ((start + stop) // 2, stop)
+    return [part for half in halves for part in _asked(opened, block, *half, Waiting(of_rows=call.of_rows))]
 
 
-def _answered(opened: Opened, block: Block, start: int, stop: int) -> Part:
+def _answered(opened: Opened, block: Block, start: int, stop: int, call: Waiting) -> Part:
     """The rows answered together; a remote that is away is waited for.
 
     Raises:
         Error: the call failed.
         Stopped: an output has no row for each row.
     """
-    tries, others = 0, opened.patience.answered
     while True:
         try:
             found = opened.run(block.feeds(start, stop))
         except Error as problem:
-            tries += 1
-            alone = tries >= _MOST_AWAY and opened.patience.answered > others
-            if not is_away(problem) or alone or not opened.patience.wait(tries):
+            if not is_away(problem) or not opened.patience.wait(call, problem):
                 raise
         else:
-            opened.patience.note_answer()
             return _part(opened, found, start, stop)
 
 

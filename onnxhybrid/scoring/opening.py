@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,19 +42,20 @@ class Opened:
 
     def __init__(self, plan: Plan, settings: Settings, worker: str = "0") -> None:
         self.plan, self.settings = plan, settings
-        self.patience = Patience(settings.patience)
+        self.patience = Patience(settings.patience, self._answered)
         self._options = quiet()
         self._names = [output.spec.name for output in plan.outputs] + ([plan.verdict] if plan.verdict else [])
         given = dict(settings.session)
         self.record = None if settings.record is None else recording.Writing(settings.record, worker)
-        # A call that a record holds is not made: that session sends nothing, and knows no credential.
         model = self._model()
-        replay = settings.replay
-        self._replay = None if replay is None else Session(model, **_unsent(given), replay=replay)
         if self.record is not None:
             given["record"] = self.record.path
         self.session = Session(model, **given)
+        # A call that a record holds is not made: that session sends nothing, knows no credential, and spends nothing.
+        replay = settings.replay
+        self._replay = None if replay is None else Session(model, **_unsent(settings.session), replay=replay)
         self.pool = ThreadPoolExecutor(settings.workers, "onnxhybrid-score")
+        self.cause: Stopped | None = None
         self._lock, self._told = threading.Lock(), Cost()
 
     def _model(self) -> Any:
@@ -86,7 +87,11 @@ class Opened:
         try:
             return self.pool.submit(work, *given)
         except RuntimeError:  # it was shut down
-            raise Stopped(Error("OH514", "the scoring was stopped")) from None
+            raise self.ended() from None
+
+    def ended(self) -> Stopped:
+        """What ended it."""
+        return self.cause or Stopped(Error("OH514", "the scoring was stopped"))
 
     def cost(self) -> Cost:
         """What the calls cost since this was last asked."""
@@ -96,16 +101,29 @@ class Opened:
             told, self._told = self._told, now
         return Cost(now.calls - told.calls, max(0.0, now.spend - told.spend))
 
+    def _answered(self) -> int:
+        """How many remote calls were answered so far."""
+        return sum(node.calls - sum(node.errors.values()) for node in self.session.stats().values())
+
     @property
     def stopping(self) -> bool:
         """Whether all ends."""
         return bool(self._options.terminate)
 
-    def stop(self) -> None:
-        """End what is under way: remote calls at once, what is computed with the node at which it is."""
-        self._options.terminate = True
+    def halt(self, cause: Stopped | None = None) -> None:
+        """Begin nothing more; what is under way goes on.
+
+        Args:
+            cause: what ended it, which is told wherever something is not begun any more; the first one counts.
+        """
+        self.cause = self.cause or cause
         self.patience.stop()
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """End what is under way, too: remote calls at once, what is computed with the node at which it is."""
+        self._options.terminate = True
+        self.halt()
 
     def close(self) -> None:
         """End its threads, when they have nothing to do."""
@@ -115,8 +133,8 @@ class Opened:
             self.record.close()
 
 
-def _unsent(session: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in session.items() if name not in ("credentials", "record", "replay")}
+def _unsent(session: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in session.items() if name not in ("credentials", "policy", "replay")}
 
 
 def open_session(plan: Plan, settings: Settings, worker: str = "0") -> Opened:

@@ -9,12 +9,11 @@ from concurrent.futures import CancelledError, Future
 from contextlib import closing
 from dataclasses import dataclass
 
-from onnxhybrid.errors import Error
 from onnxhybrid.scoring import asking
 from onnxhybrid.scoring.blocks import Block, block_of, cuts, some
 from onnxhybrid.scoring.columns import Place
 from onnxhybrid.scoring.opening import Opened
-from onnxhybrid.scoring.plan import Plan, Result, Stopped, Task, Tell, Tick
+from onnxhybrid.scoring.plan import Plan, Result, Task, Tell, Tick
 from onnxhybrid.scoring.sources.reading import Reader
 from onnxhybrid.scoring.writing import Writing
 
@@ -39,7 +38,7 @@ def score_piece(opened: Opened, task: Task, reader: Reader | None = None, tell: 
     """
     began = time.monotonic()
     if opened.record is not None:
-        opened.record.begin(task.piece.number)
+        opened.record.begin(task.piece.number, task.generation)
     own = reader or Reader(opened.plan)
     try:
         with closing(Writing(opened.plan, opened.settings.target, task)) as writing:
@@ -100,17 +99,17 @@ def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[_Finished]:
             under_way += len(futures)
             while under_way > most and len(pending) > 1:
                 under_way -= len(pending[0][1])
-                yield _taken(*pending.popleft())
+                yield _taken(opened, *pending.popleft())
         while pending:
-            yield _taken(*pending.popleft())
+            yield _taken(opened, *pending.popleft())
     finally:
         for _, futures in pending:
             for future in futures:
                 future.cancel()
 
 
-def _taken(block: Block, futures: list[Future[list[asking.Part]]]) -> _Finished:
+def _taken(opened: Opened, block: Block, futures: list[Future[list[asking.Part]]]) -> _Finished:
     try:
         return _Finished(block, [part for future in futures for part in future.result()])
     except CancelledError:
-        raise Stopped(Error("OH514", "the scoring was stopped")) from None
+        raise opened.ended() from None

@@ -143,7 +143,7 @@ def _wish(source: Any, key: Any, columns: Any, keep: Any, outputs: Any, feeds: A
         source=source,
         key=key,
         columns=columns,
-        keep=_names("keep", keep),
+        keep=tuple(name for name in _names("keep", keep) if name != key),
         outputs=None if outputs is None else _names("outputs", outputs),
         feeds=_mapping("feeds", feeds, "{'threshold': 0.8}"),
         batch=_count("batch", batch, 256),

@@ -294,3 +294,44 @@ def test_however_a_table_is_cut_its_rows_are_those_of_one_run(
     assert found["id"].to_pylist() == list(range(count))
     assert np.array_equal(np.array(found["x_out"].to_pylist(), np.float32).reshape(count, width), whole_x)
     assert found["t_out"].to_pylist() == whole_t.tolist()
+
+
+def test_texts_are_sent_to_a_chat_a_row_an_answer(tmp_path: Path) -> None:
+    prompts = ["ü", "", "a\nb", "\u202e"] * 5
+    pq.write_table(pa.table({"id": np.arange(20), "prompt": prompts}), tmp_path / "rows.parquet")
+    echo = same(("prompt", TEXT, ["n"])).rename({"prompt_out": "text"})
+    with oh.endpoint.serve({"echo": echo}) as endpoint:
+        model = oh.remote.openai_chat("echo", url=f"{endpoint.url}/v1", auth=None)
+        summary = score(model, tmp_path / "rows.parquet", tmp_path / "out", batch=3)
+    assert (summary.sent, summary.failed) == (20, 0)
+    assert results(tmp_path / "out")["text"].to_pylist() == prompts
+
+
+def test_vectors_of_an_open_size_are_lists(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    pq.write_table(pa.table({"id": np.arange(30), "x": lists(x)}), tmp_path / "rows.parquet")
+    score(same(("x", FLOAT, ["n", "d"])), tmp_path / "rows.parquet", tmp_path / "out", batch=7)
+    found = results(tmp_path / "out")
+    assert found.schema.field("x_out").type == pa.list_(pa.float32())
+    assert np.array_equal(np.array(found["x_out"].to_pylist(), np.float32), x)
+
+
+def test_flags_of_a_call_stand_beside_each_of_its_rows(tmp_path: Path) -> None:
+    x = rows(40)
+    with counted() as server:
+        model = cascades.cascade(asked=server.remote(on_error="flag"))
+        summary = score(model, written(tmp_path, x), tmp_path / "out")
+    assert summary.failed == 0
+    assert set(results(tmp_path / "out")["ok"].to_pylist()) == {True}
+    assert results(tmp_path / "out").schema.names == ["id", "label", "ok", "status", "error"]
+
+
+@pytest.mark.parametrize("report", [False, True])
+def test_a_fallback_takes_many_rows_a_call(tmp_path: Path, report: bool) -> None:
+    x = rows(48)
+    x[::16, 1] = 0
+    with counted() as server:
+        hybrid = oh.fallback(cascades.cascade(asked=server.remote()), cascades.remote(), report=report)
+        score(hybrid, written(tmp_path, x), tmp_path / "out")
+        assert server.requests == 3
+    assert results(tmp_path / "out")["label"].to_pylist() == labels(x)

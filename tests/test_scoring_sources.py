@@ -150,6 +150,7 @@ def test_what_does_not_fit_is_told_with_file_column_and_row_and_nothing_is_sent(
         with pytest.raises(oh.Error) as caught:
             score(cascades.cascade(asked=server.remote()), tmp_path / "rows.parquet", tmp_path / "out")
         assert server.requests == 0
+    assert not (tmp_path / "out").exists()
     assert caught.value.code == code
     assert told in caught.value.message
     assert "rows.parquet" in caught.value.message
@@ -177,6 +178,7 @@ def test_a_bad_row_of_the_last_file_is_found_first(tmp_path: Path) -> None:
         ("rows.csv", 'id,a\n1,2\n3,"4\n', "OH643", "rows.csv"),
         ("rows.csv", "id,id\n1,2\n", "OH643", "two columns are called 'id'"),
         ("rows.csv", "", "OH643", "names no columns"),
+        ("rows.csv", "id,a\r1,2\r", "OH643", "end in"),
         ("rows.jsonl", '{"id": 1, "a": 1}\n{"id": 2, "a": \n', "OH643", "row"),
         ("rows.jsonl", '{"id": 1, "a": 1}\n{"id": 2}\n', "OH642", "column 'a', row 1: it is null"),
         ("rows.jsonl", '{"id": 1, "a": 1}\n{"id": 2, "a": "x"}\n', "OH64", "a"),

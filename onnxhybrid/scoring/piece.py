@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,8 +41,10 @@ def score_piece(opened: Opened, task: Task, reader: Reader | None = None, tell: 
         opened.record.begin(task.piece.number, task.generation)
     own = reader or Reader(opened.plan)
     try:
-        with closing(Writing(opened.plan, opened.settings.target, task)) as writing:
-            for finished in _finished(opened, _blocks(opened.plan, task, own)):
+        # Blocks are closed here, or a traceback would keep them, and with them the turn to read.
+        writing = Writing(opened.plan, opened.settings.target, task)
+        with closing(writing), closing(_blocks(opened.plan, task, own)) as blocks:
+            for finished in _finished(opened, blocks):
                 writing.add(finished.block, finished.parts)
                 tell(_tick(opened, finished, writing))
             return writing.commit(time.monotonic() - began)
@@ -72,7 +74,7 @@ def _tick(opened: Opened, finished: _Finished, writing: Writing) -> Tick:
     return tick
 
 
-def _blocks(plan: Plan, task: Task, reader: Reader) -> Iterator[Block]:
+def _blocks(plan: Plan, task: Task, reader: Reader) -> Generator[Block, None, None]:
     """The rows of a task, in blocks of whole slices."""
     again = None if task.again is None else set(task.again)
     at, file = 0, plan.files[task.piece.file]

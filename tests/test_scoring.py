@@ -68,7 +68,7 @@ def test_a_slice_that_fails_takes_no_more_calls_than_is_documented(tmp_path: Pat
     with counted() as server:
         server.fails = lambda _, __: True
         summary = score(cascades.cascade(asked=server.remote()), written(tmp_path, x), tmp_path / "out")
-        assert server.requests == 2 * 16 - 1
+        assert server.requests == 2 * 16 - 1  # a call, and as many as a tree of halves has branches
     assert summary.failed == 16
 
 
@@ -288,3 +288,16 @@ def test_what_no_row_gets_past_ends_it_at_the_first_call(tmp_path: Path, status:
         with pytest.raises(oh.RemoteStatusError):
             score(model, written(tmp_path, x), tmp_path / "out", patience=60, workers=2)
         assert server.requests <= 2
+
+
+def test_rows_that_stay_home_are_scored_where_the_remote_is_gone(tmp_path: Path) -> None:
+    x = rows(300)
+    with counted() as server:
+        model = cascades.cascade(asked=server.remote(connect_timeout=1.0))
+    source = written(tmp_path, x)
+    summary = score(model, source, tmp_path / "out")
+    assert (summary.rows, summary.failed) == (300, sent(x))
+    home = np.flatnonzero(x[:, 1] >= 0.5)
+    assert results(tmp_path / "out")["id"].to_pylist() == home.tolist()
+    assert results(tmp_path / "out")["label"].to_pylist() == labels(x[home])
+    assert [row["row"] for row in failed(tmp_path / "out")] == np.flatnonzero(x[:, 1] < 0.5).tolist()

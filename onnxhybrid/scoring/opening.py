@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, final
 
+import numpy as np
 import numpy.typing as npt
 
 from onnxhybrid.errors import Error
@@ -55,6 +56,7 @@ class Opened:
         replay = settings.replay
         self._replay = None if replay is None else Session(model, **_unsent(settings.session), replay=replay)
         self.pool = ThreadPoolExecutor(settings.workers, "onnxhybrid-score")
+        self._local: Session | None = None
         self.cause: Stopped | None = None
         self._lock, self._told = threading.Lock(), Cost()
 
@@ -77,6 +79,24 @@ class Opened:
                 return found
         answered: Sequence[Array] = self.session.run(self._names, feeds, self._options)
         return answered
+
+    def kept(self, feeds: dict[str, Array]) -> npt.NDArray[np.bool_] | None:
+        """Which rows are not sent, found without a call; None where the graph does not tell.
+
+        What decides is opened as a session of its own when it is first needed.
+        """
+        if self.plan.verdict is None or self.plan.batch == 1:
+            return None
+        with self._lock:
+            if self._local is None:
+                self._local = Session(self._model().select([self.plan.verdict]), **_local(self.settings.session))
+        names = {each.name for each in (*self._local.get_inputs(), *self._local.get_overridable_initializers())}
+        try:
+            (found,) = self._local.run(None, {name: array for name, array in feeds.items() if name in names})
+        except Error:  # it is local that fails on one of the rows
+            return None
+        rows: npt.NDArray[np.bool_] = np.ravel(found)
+        return rows
 
     def submit(self, work: Callable[..., _T], *given: Any) -> Future[_T]:
         """Do `work(*given)` on one of its threads.
@@ -128,13 +148,17 @@ class Opened:
     def close(self) -> None:
         """End its threads, when they have nothing to do."""
         self.pool.shutdown(wait=True)
-        self.session = self._replay = None  # type: ignore[assignment]  # their memory is given back
+        self.session = self._replay = self._local = None  # type: ignore[assignment]  # their memory is given back
         if self.record is not None:
             self.record.close()
 
 
 def _unsent(session: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in session.items() if name not in ("credentials", "policy", "replay")}
+
+
+def _local(session: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in session.items() if name in ("sess_options", "providers")}
 
 
 def open_session(plan: Plan, settings: Settings, worker: str = "0") -> Opened:

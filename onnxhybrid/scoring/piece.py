@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import closing
-from dataclasses import dataclass
 
 from onnxhybrid.scoring import asking
-from onnxhybrid.scoring.blocks import Block, block_of, cuts, some
+from onnxhybrid.scoring.blocks import Block, block_of, cut, some
 from onnxhybrid.scoring.columns import Place
 from onnxhybrid.scoring.opening import Opened
 from onnxhybrid.scoring.plan import Plan, Result, Task, Tell, Tick
@@ -44,29 +43,23 @@ def score_piece(opened: Opened, task: Task, reader: Reader | None = None, tell: 
         # Blocks are closed here, or a traceback would keep them, and with them the turn to read.
         writing = Writing(opened.plan, opened.settings.target, task)
         with closing(writing), closing(_blocks(opened.plan, task, own)) as blocks:
-            for finished in _finished(opened, blocks):
-                writing.add(finished.block, finished.parts)
-                tell(_tick(opened, finished, writing))
+            for parts in _finished(opened, blocks):
+                writing.add(parts)
+                tell(_tick(opened, parts, writing))
             return writing.commit(time.monotonic() - began)
     finally:
         if reader is None:
             own.close()
 
 
-@dataclass(frozen=True)
-class _Finished:
-    block: Block
-    parts: list[asking.Part]
-
-
-def _tick(opened: Opened, finished: _Finished, writing: Writing) -> Tick:
+def _tick(opened: Opened, parts: list[asking.Part], writing: Writing) -> Tick:
     """What a block came to. What calls cost is told of a session, and goes to the piece that asks first."""
     cost = opened.cost()
-    told = sum(part.sent or 0 for part in finished.parts)
+    told = sum(part.sent or 0 for part in parts)
     sent = told if opened.plan.counts_rows else cost.calls
     tick = Tick(
-        rows=sum(part.rows for part in finished.parts),
-        failed=sum(part.rows for part in finished.parts if part.problem),
+        rows=sum(part.rows for part in parts),
+        failed=sum(part.rows for part in parts if part.problem),
         sent=sent,
         spend=cost.spend,
     )
@@ -87,31 +80,29 @@ def _blocks(plan: Plan, task: Task, reader: Reader) -> Generator[Block, None, No
             yield some(block, chosen)
 
 
-def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[_Finished]:
-    """Blocks with what became of them, in order; as many slices are under way as there are workers, and some wait."""
-    pending: deque[tuple[Block, list[Future[list[asking.Part]]]]] = deque()
+def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[list[asking.Part]]:
+    """What became of blocks, in their order; as many slices are under way as there are workers, and some wait."""
+    pending: deque[list[Future[list[asking.Part]]]] = deque()
     most = 2 * opened.settings.workers
     under_way = 0
     try:
         for block in blocks:
-            futures = []
-            for start, stop in cuts(len(block.places), opened.plan.batch):
-                futures.append(opened.submit(asking.ask, opened, block, start, stop))
-            pending.append((block, futures))
+            futures = [opened.submit(asking.ask, opened, part) for part in cut(block, opened.plan.batch)]
+            pending.append(futures)
             under_way += len(futures)
             while under_way > most and len(pending) > 1:
-                under_way -= len(pending[0][1])
-                yield _taken(opened, *pending.popleft())
+                under_way -= len(pending[0])
+                yield _taken(opened, pending.popleft())
         while pending:
-            yield _taken(opened, *pending.popleft())
+            yield _taken(opened, pending.popleft())
     finally:
-        for _, futures in pending:
+        for futures in pending:
             for future in futures:
                 future.cancel()
 
 
-def _taken(opened: Opened, block: Block, futures: list[Future[list[asking.Part]]]) -> _Finished:
+def _taken(opened: Opened, futures: list[Future[list[asking.Part]]]) -> list[asking.Part]:
     try:
-        return _Finished(block, [part for future in futures for part in future.result()])
+        return [part for future in futures for part in future.result()]
     except CancelledError:
         raise opened.ended() from None

@@ -337,3 +337,26 @@ def test_a_fallback_takes_many_rows_a_call(tmp_path: Path, report: bool) -> None
         score(hybrid, written(tmp_path, x), tmp_path / "out")
         assert server.requests == 3
     assert results(tmp_path / "out")["label"].to_pylist() == labels(x)
+
+
+def test_columns_that_are_kept_are_what_they_were_whatever_they_hold(tmp_path: Path) -> None:
+    kept = pa.table(
+        {
+            "d": pa.array(["a", None, "b"] * 20).dictionary_encode(),
+            "s": pa.array([{"a": 1, "b": [1.0, None]}, None, {"a": None, "b": []}] * 20),
+            "m": pa.array([1, None, 2] * 20, pa.decimal128(9, 2)),
+            "t": pa.array([1, 2, None] * 20, pa.timestamp("ns", "UTC")),
+            "b": pa.array([b"\xff", None, b""] * 20, pa.large_binary()),
+            "n": pa.nulls(60),
+        }
+    )
+    whole = table(rows(60)).append_column("row_", pa.array(range(60)))
+    for name in kept.column_names:
+        whole = whole.append_column(name, kept[name])
+    pq.write_table(whole, tmp_path / "rows.parquet", row_group_size=7)
+    score(cascades.cascade(), tmp_path / "rows.parquet", tmp_path / "out", keep=kept.column_names)
+    found = results(tmp_path / "out")
+    source = pq.read_table(tmp_path / "rows.parquet")
+    for name in kept.column_names:
+        assert found[name].to_pylist() == source[name].to_pylist(), name
+        assert found.schema.field(name).type == source.schema.field(name).type

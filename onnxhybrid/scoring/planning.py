@@ -18,6 +18,7 @@ from onnxhybrid.model.fingerprint import fingerprints
 from onnxhybrid.scoring import keys, matching
 from onnxhybrid.scoring.checking import Checking
 from onnxhybrid.scoring.deciding import Deciding, deciding, secret_inputs
+from onnxhybrid.scoring.layout import VERSION
 from onnxhybrid.scoring.outputs import ROW, output_of
 from onnxhybrid.scoring.plan import Feed, Output, Piece, Plan, Portable, SourceFile
 from onnxhybrid.scoring.sources import types
@@ -145,6 +146,7 @@ def planned(outline: Outline, known: Mapping[str, Any] | None) -> Plan:
 def told(plan: Plan) -> dict[str, Any]:
     """What a target keeps of a plan, as JSON."""
     return {
+        "version": VERSION,
         "identity": dict(plan.identity),
         "schema": base64.b64encode(plan.schema.serialize().to_pybytes()).decode(),
         "pieces": [list(astuple(piece)) for piece in plan.pieces],

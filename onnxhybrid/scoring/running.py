@@ -39,6 +39,9 @@ def run(
     except Stopped as stopped:
         _tell_of(stopped.error, target, plan, began)
         raise stopped.error from None
+    except Error as problem:
+        _tell_of(problem, target, plan, began)
+        raise
     except BaseException:
         with suppress(Error):
             target.summary(plan, time.monotonic() - began)

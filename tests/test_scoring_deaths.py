@@ -71,7 +71,8 @@ def killed_often(folder: Path, kills: int, seed: int) -> None:
                 process.wait(60)
         server.fails = lambda _, __: False
         with running(folder, "calls") as process:
-            assert process.wait(60) == 0
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told.decode()
         assert server.requests - needed <= kills * WORKERS
     found = results(folder / "out").sort_by("id")
     assert found["id"].to_pylist() == list(range(2400))

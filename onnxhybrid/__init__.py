@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
     from onnxhybrid.reporting.report import report
     from onnxhybrid.runtime import AuditStats, NodeStats, Policy, Secret, Session, register
+    from onnxhybrid.scoring.score import score
     from onnxhybrid.validation import validate
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "remote",
     "report",
     "route",
+    "score",
     "splice",
     "split",
     "switch",
@@ -139,6 +141,7 @@ _HOMES = {
     "remote": ("Cache", "Credential", "Endpoint", "Hedge"),
     "reporting": ("report",),
     "runtime": ("AuditStats", "NodeStats", "Policy", "Secret", "Session", "register"),
+    "scoring": ("score",),
     "validation": ("validate",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -17,7 +17,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("reporting",),
-    ("calibration", "deploy", "endpoint", "inspection", "testing", "timing"),
+    ("calibration", "deploy", "endpoint", "inspection", "scoring", "testing", "timing"),
     ("feeds", "runtime"),
     ("disclosure",),
     ("recipe",),

@@ -14,6 +14,7 @@ from onnxhybrid._codes import (
     remote,
     reporting,
     run,
+    scoring,
     settings,
     spending,
 )
@@ -38,6 +39,7 @@ REGISTER: dict[str, Diagnostic] = {
         fitting.ROWS,
         settings.ROWS,
         audits.ROWS,
+        scoring.ROWS,
         reporting.ROWS,
         command_line.ROWS,
     )

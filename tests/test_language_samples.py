@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def hybrids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hybrids]:
     small, large = _classifier(0), _classifier(1)
     sure = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.5)
     with serve({"digits": large}) as cloud, serve({"digits": large}, token=TOKEN) as guarded:
-        specs = {"inputs": large.inputs, "outputs": large.outputs}
+        specs: dict[str, Any] = {"inputs": large.inputs, "outputs": large.outputs}
         oh.cascade(small, oh.remote.triton(cloud.url, "digits"), sure).bind(threshold=1.01).save(folder / "cloud.onnx")
         unreachable = oh.remote.triton("http://127.0.0.1:1", "digits", retries=0, **specs)
         oh.cascade(small, unreachable, sure).bind(threshold=1.01).save(folder / "unreachable.onnx")

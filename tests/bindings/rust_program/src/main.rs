@@ -47,18 +47,26 @@ const FLOAT16: i32 = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().collect();
-    let [_, runtime, library, set, list, out] = &arguments[..] else { return Err("run ONNXRUNTIME LIBRARY SET LIST OUT".into()) };
+    let [_, runtime, library, set, list, out] = &arguments[..] else {
+        return Err("run ONNXRUNTIME LIBRARY SET LIST OUT".into());
+    };
     let environment = ort::init_from(runtime)?.build()?;
     let places = Places { environment, library: library.into(), set: set.into(), out: out.into() };
     let mut given = Given::default();
     for line in fs::read_to_string(places.set.join(list))?.lines() {
         let cells: Vec<&str> = line.split('\t').collect();
         match cells[..] {
-            ["input", name, element, sizes, file] => given.inputs.push(described(&places, [name, element, sizes, file])?),
-            ["default", name, element, sizes, file] => given.defaults.push(described(&places, [name, element, sizes, file])?),
+            ["input", name, element, sizes, file] => {
+                given.inputs.push(described(&places, [name, element, sizes, file])?)
+            }
+            ["default", name, element, sizes, file] => {
+                given.defaults.push(described(&places, [name, element, sizes, file])?)
+            }
             ["entry", key, value] => given.entries.push((key.into(), value.replace("{set}", set))),
             ["run", model, folder] => job(&places, &std::mem::take(&mut given), model, folder),
-            ["together", model, folder, count] => together(&places, &std::mem::take(&mut given), model, folder, count.parse()?),
+            ["together", model, folder, count] => {
+                together(&places, &std::mem::take(&mut given), model, folder, count.parse()?)
+            }
             ["leave", model, folder] => return leave(places, given, model.to_owned(), folder.to_owned()),
             _ => return Err(line.into()),
         }
@@ -90,8 +98,11 @@ fn job(places: &Places, given: &Given, model: &str, folder: &str) {
 
 fn run(places: &Places, given: &Given, model: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     let mut session = opened(places, given, model)?;
-    let inputs: HashMap<&str, SessionInputValue> =
-        given.inputs.iter().map(|input| Ok((input.name.as_str(), tensor(input)?.into()))).collect::<ort::Result<_>>()?;
+    let inputs: HashMap<&str, SessionInputValue> = given
+        .inputs
+        .iter()
+        .map(|input| Ok((input.name.as_str(), tensor(input)?.into())))
+        .collect::<ort::Result<_>>()?;
     let outputs = session.run(inputs)?;
     let mut lines = String::new();
     for (position, (name, value)) in outputs.iter().enumerate() {
@@ -148,7 +159,9 @@ fn texts(mut bytes: &[u8]) -> Vec<String> {
 }
 
 /// An output's element type, shape and bytes.
-fn taken(value: &DynValue) -> Result<(i32, Vec<i64>, Vec<u8>), Box<dyn Error>> {
+type Taken = (i32, Vec<i64>, Vec<u8>);
+
+fn taken(value: &DynValue) -> Result<Taken, Box<dyn Error>> {
     let ValueType::Tensor { ty, shape, .. } = value.dtype() else { return Err("an output is no tensor".into()) };
     let (element, bytes) = match ty {
         Element::Float32 => (FLOAT, flat(value.try_extract_tensor::<f32>()?.1, |x| x.to_le_bytes())),

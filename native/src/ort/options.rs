@@ -44,7 +44,7 @@ impl<'a> SessionOptions<'a> {
 }
 
 /// A set of operators under one domain name. It is never freed: sessions refer to it for as long as they live.
-pub struct Domain(*mut OrtCustomOpDomain);
+pub struct Domain(pub(super) *mut OrtCustomOpDomain);
 
 // SAFETY: a domain is complete before it is shared, and ONNX Runtime only reads it from then on.
 unsafe impl Send for Domain {}

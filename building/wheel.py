@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 from building import crates
-from building.library import BuildError, named_places
-from building.targets import DIST, ROOT, Target
+from building.library import named_places
+from building.targets import DIST, ROOT, BuildError, Target
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip file knows
 _LICENCES = "LICENSES-of-crates.txt"

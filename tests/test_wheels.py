@@ -15,8 +15,8 @@ import pytest
 
 import onnxhybrid as oh
 from building import crates, pythons, wheel
-from building.library import BuildError, require_anonymous
-from building.targets import NATIVE, ROOT, X86_64, Target
+from building.library import require_anonymous
+from building.targets import NATIVE, ROOT, X86_64, BuildError, Target
 
 LIBRARY = b"a library that tells nothing"
 BESIDE = {"a runtime": "its licence"}

@@ -29,7 +29,7 @@ def build(target: Target) -> Path:
 
 def environment(compiler: Compiler) -> dict[str, str]:
     """The variables with which cargo finds compiler and linker, and leaves out where sources lie."""
-    flags = [f"--remap-path-prefix={folder}={name}" for folder, name in sources()]
+    flags = [f"--remap-path-prefix={folder}={name}" for folder, name in sources()] + list(compiler.flags)
     path = os.pathsep.join((*map(str, compiler.folders), str(TOOLS / "bin"), os.environ["PATH"]))
     return os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "PATH": path} | compiler.variables
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from building.targets import ARM64, CROSS, WINDOWS, BuildError, Target
 
 @dataclass(frozen=True)
 class Compiler:
-    """What cargo has to be told to use it: folders of the path, variables, and options."""
+    """What cargo has to be told to use it: folders of the path, variables, options, and flags of rustc."""
 
     folders: tuple[Path, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 def compiler(target: Target) -> Compiler:
@@ -52,6 +54,9 @@ def _of_rustup(target: Target) -> Compiler:
     rustc = folder / "bin" / "rustc"
     failed = None
     if not rustc.exists():
+        if os.environ.get("FETCH_RUST") == "no":
+            raise BuildError("none is to be fetched by rustup")
+        print(f"The Rust of this machine builds nothing for {target.triple}.", file=sys.stderr)
         print(toolchain.announcement(folder), file=sys.stderr, flush=True)
         failed = toolchain.fetched(folder)
     if not failed and not _has(target, rustc):
@@ -70,7 +75,8 @@ def _of_debian(target: Target) -> Compiler:
         return Compiler((rustc.parent,), variables)
     if target == WINDOWS:
         options = ("-Zbuild-std=std,panic_unwind",)
-        return Compiler((rustc.parent,), variables | {"RUSTC_BOOTSTRAP": "1"}, options)
+        variables |= {"RUSTC_BOOTSTRAP": "1"}
+        return Compiler((rustc.parent,), variables, options, (f"-Lnative={_empty(folder)}",))
     raise BuildError(f"Debian has no library for {target.triple}")
 
 
@@ -79,6 +85,14 @@ def _packages() -> list[str]:
     (llvm,) = debian.needed(library, "libllvm")
     compiled = ["rustc-web:amd64", f"{library}:amd64", "libstd-rust-web-dev:amd64", f"{llvm}:amd64"]
     return [*compiled, "libstd-rust-web-dev:arm64", "rust-web-src"]
+
+
+def _empty(folder: Path) -> Path:
+    """The folder of an empty library that Debian's compiler links for Windows; gcc has it, and zig does without."""
+    path = folder / "empty" / "libssp_nonshared.a"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"!<arch>\n")
+    return path.parent
 
 
 def _started(folder: Path) -> Path:

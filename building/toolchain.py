@@ -41,14 +41,16 @@ def main(components: list[str]) -> str | None:
         if failed:
             return f"{failed}\n{problem}"
         os.environ["PATH"] = f"{FOLDER / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return setup.missing_rust()
+        problem = setup.missing_rust()
+        if problem:
+            return problem
     return added(components) if components and (FOLDER / "bin").exists() else None
 
 
 def announcement(folder: Path) -> str:
     """What is fetched, how large it is, where it goes, and how to do without."""
     return (
-        f"Now it is fetched from {server()} (150 MB, a minute or more) into {folder} (650 MB); nothing else is "
+        f"Now Rust is fetched from {server()} (150 MB, a minute or more) into {folder} (650 MB); nothing else is "
         "changed, and `make clean` removes it. FETCH_RUST=no forgoes it."
     )
 

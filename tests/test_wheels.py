@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,7 +18,7 @@ import pytest
 import onnxhybrid as oh
 from building import crates, pythons, wheel
 from building.library import require_anonymous
-from building.targets import NATIVE, ROOT, X86_64, BuildError, Target
+from building.targets import ARM64, NAMED, NATIVE, ROOT, X86_64, BuildError, Target
 
 LIBRARY = b"a library that tells nothing"
 BESIDE = {"a runtime": "its licence"}
@@ -133,3 +135,35 @@ def test_interpreters_that_are_found_are_of_the_release_that_they_are_named_for(
             [interpreter, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], text=True
         )
         assert said.strip() == release
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the compiler is a shell script")
+def test_a_platform_that_no_rust_is_found_for_is_told_with_what_was_tried(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "building", tmp_path / "building")
+    shutil.copy(ROOT / "setup.py", tmp_path)
+    rustc = tmp_path / "bin" / "rustc"
+    rustc.parent.mkdir()
+    rustc.write_text("#!/bin/sh\nprintf %s /nowhere\n")
+    rustc.chmod(0o755)
+    program = "from building import standard, targets; standard.compiler(targets.ARM64)"
+    alone = {"PATH": str(rustc.parent), "RUSTUP_UPDATE_ROOT": "http://127.0.0.1:1"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | alone, capture_output=True, text=True, check=False)
+    *_, told = done.stderr.splitlines()
+    for part in ("BuildError", ARM64.triple, "http://127.0.0.1:1 is not to be reached", "this is no Debian"):
+        assert part in told
+
+
+def test_a_platform_without_glibc_names_no_release_of_it() -> None:
+    assert {target.linked for target in NAMED.values()} == {
+        "x86_64-unknown-linux-gnu.2.17",
+        "aarch64-unknown-linux-gnu.2.17",
+        "x86_64-pc-windows-gnu",
+    }
+
+
+@pytest.mark.parametrize("target", NAMED.values(), ids=list(NAMED))
+def test_what_is_compiled_in_is_that_of_the_platform(target: Target) -> None:
+    names = {crate.name for crate in crates.compiled_in(target).values()}
+    assert ("windows-sys" in names) == (target.library == "onnxhybrid.dll")
+    assert ("linux-raw-sys" in names) == bool(target.glibc)

@@ -22,8 +22,13 @@ Acquire::Retries "2";
 """
 
 
-def unpacked(name: str, packages: list[str]) -> Path:
+def unpacked(name: str, packages: list[str], *wanted: str) -> Path:
     """Unpack packages beside each other into a folder of `.cross/`, once; gives the folder.
+
+    Args:
+        name: the folder's name.
+        packages: with their architectures, where these matter.
+        wanted: what to unpack of them, with wildcards; all of it where nothing is named.
 
     Raises:
         BuildError: there are none here, or they could not be fetched.
@@ -34,11 +39,21 @@ def unpacked(name: str, packages: list[str]) -> Path:
         fetched.mkdir(parents=True)
         print(f"fetching Debian's packages {', '.join(packages)} into {folder}", flush=True)
         _apt("apt-get", "download", *packages, cwd=fetched)
+        folder.mkdir(exist_ok=True)
         for path in sorted(fetched.iterdir()):
-            subprocess.run(["dpkg", "-x", str(path), str(folder)], check=True)
+            _unpack(path, folder, wanted)
         shutil.rmtree(fetched)
         (folder / ".complete").touch()
     return folder
+
+
+def _unpack(package: Path, folder: Path, wanted: tuple[str, ...]) -> None:
+    tar = ["tar", "--extract", "--directory", str(folder), "--wildcards"]
+    with subprocess.Popen(["dpkg", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as opened:
+        # A package that has nothing of what is wanted is none of tar's faults.
+        ended = subprocess.run([*tar, *wanted], stdin=opened.stdout, stderr=subprocess.DEVNULL, check=False)
+    if opened.returncode or (ended.returncode and not wanted):
+        raise BuildError(f"{package} could not be unpacked into {folder}")
 
 
 def needed(package: str, start: str) -> list[str]:

@@ -6,7 +6,6 @@ here, and what comes out is compared with what `oh.Session` gives here, bit by b
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -35,6 +34,13 @@ CPU part\t: 0xd08
 CPU revision\t: 3
 
 """
+
+_WINE = (
+    "./usr/lib/wine",
+    "./usr/lib/x86_64-linux-gnu/wine/x86_64-*",
+    "./usr/share/wine",
+    "./usr/x86_64-w64-mingw32/lib/zlib1.dll",
+)
 
 
 @dataclass(frozen=True)
@@ -111,23 +117,23 @@ def runtime(target: Target) -> Path:
 
 def arm64() -> Emulator:
     """qemu-user with the C libraries of Debian for arm64."""
-    qemu = debian.unpacked("qemu", ["qemu-user-static"]) / "usr" / "bin" / "qemu-aarch64-static"
+    qemu = debian.unpacked("qemu", ["qemu-user-static"], "./usr/bin/qemu-aarch64-static") / "usr" / "bin"
     root = debian.unpacked("arm64", ["libc6:arm64", "libgcc-s1:arm64", "libstdc++6:arm64"])
     # ONNX Runtime reads the kind of processor, and qemu would show that of this machine.
     (root / "proc").mkdir(exist_ok=True)
     (root / "proc" / "cpuinfo").write_text("".join(_PROCESSOR.format(number) for number in range(2)), encoding="utf-8")
-    return Emulator((str(qemu), "-L", str(root)))
+    return Emulator((str(qemu / "qemu-aarch64-static"), "-L", str(root)))
 
 
 def windows() -> Emulator:
     """Wine, with a Windows of its own in `.cross/`."""
-    folder = debian.unpacked("wine", ["wine64:amd64", "libwine:amd64", "libz-mingw-w64"])
+    folder = debian.unpacked("wine", ["wine64:amd64", "libwine:amd64", "libz-mingw-w64"], *_WINE)
     usr, home = folder / "usr", folder / "prefix"
     server = usr / "lib" / "wine" / "wineserver"  # a script that looks for the server where it is installed
     server.unlink()
     server.symlink_to("wineserver64")
-    zlib = usr / "x86_64-w64-mingw32" / "lib" / "zlib1.dll"
     libraries = usr / "lib" / "x86_64-linux-gnu" / "wine"
+    zlib = usr / "x86_64-w64-mingw32" / "lib" / "zlib1.dll"
     shutil.copy(zlib, libraries / "x86_64-windows")
     settings = {
         "WINEPREFIX": home,
@@ -137,8 +143,9 @@ def windows() -> Emulator:
     }
     variables = [f"{name}={value}" for name, value in settings.items()]
     command = ("env", "-u", "DISPLAY", *variables, str(usr / "lib" / "wine" / "wine64"))
-    subprocess.run([*command, "cmd", "/c", "exit"], check=True, capture_output=True, env=os.environ)
     system = home / "drive_c" / "windows" / "system32"
+    if not system.exists():  # the program itself does not find zlib1.dll yet; what it is started for is done before
+        subprocess.run([*command, "wineboot", "--init"], check=False, capture_output=True)
     shutil.copy(zlib, system)
     # Rust's library asks for a function of newer Windows that Wine 8 has under another name.
     random = ("-shared", "-o", str(system / "bcryptprimitives.dll"), str(BINDINGS / "prng.c"), "-ladvapi32")

@@ -68,7 +68,7 @@ def _of_rustup(target: Target) -> Compiler:
 
 def _of_debian(target: Target) -> Compiler:
     """Debian's compiler of browsers, which has the library for arm64, and the sources of that for Windows."""
-    folder = debian.unpacked("rust", _packages())
+    folder = debian.unpacked("debian-rust", _packages())
     rustc = _started(folder)
     variables = {"RUSTC": str(rustc)}
     if target == ARM64:

@@ -25,7 +25,7 @@ def main(names: list[str]) -> str | None:
 
 
 def _made(target: Target) -> Path:
-    path = wheel.assemble(target, library.build(target), library.linked_by_zig())
+    path = wheel.assemble(target, library.build(target))
     auditing.require_tag(path, target)
     return path
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -13,8 +15,25 @@ from building.standard import Compiler
 from building.targets import CROSS, NATIVE, ROOT, TOOLS, BuildError, Target
 
 
-def build(target: Target) -> Path:
-    """Build the library, for the C library of older systems, which zig knows; gives its path.
+@dataclass(frozen=True)
+class Built:
+    """A library.
+
+    Attributes:
+        path: where it is.
+        rust: the release of Rust whose standard library is in it.
+        notices: what has to be said of that, by the names of the files.
+        beside: what else is linked into it beside crates, by name, with its licence.
+    """
+
+    path: Path
+    rust: str
+    notices: Mapping[str, bytes]
+    beside: Mapping[str, str]
+
+
+def build(target: Target) -> Built:
+    """Build the library, for the C library of older systems, which zig knows.
 
     Raises:
         BuildError: there is no Rust for the target, or the library holds paths of this machine.
@@ -24,7 +43,7 @@ def build(target: Target) -> Path:
     command = ["cargo-zigbuild", "zigbuild", *compiler.options, "--release", "--locked", "--lib"]
     subprocess.run([*command, "--target", target.linked], cwd=NATIVE, env=environment(compiler), check=True)
     require_anonymous(target.built)
-    return target.built
+    return Built(target.built, standard.version(compiler), standard.notices(compiler), linked_by_zig())
 
 
 def environment(compiler: Compiler) -> dict[str, str]:

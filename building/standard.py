@@ -40,6 +40,24 @@ def compiler(target: Target) -> Compiler:
     raise BuildError(f"no Rust for {target.triple}: {'; '.join(refused)}")
 
 
+def version(compiler: Compiler) -> str:
+    """The release of a compiler."""
+    return _said(compiler, "--version").split()[1]
+
+
+def notices(compiler: Compiler) -> dict[str, bytes]:
+    """What Rust itself, or Debian, says of the licences in the standard library, by the names of the files."""
+    share = Path(_said(compiler, "--print=sysroot").strip()) / "share" / "doc"
+    found = [*share.glob("rust*/COPYRIGHT-library.html"), *share.glob("libstd-rust-web-dev/copyright")]
+    return {f"rust-{path.name}": path.read_bytes() for path in found[:1]}
+
+
+def _said(compiler: Compiler, word: str) -> str:
+    folders = os.pathsep.join((*map(str, compiler.folders), os.environ["PATH"]))
+    rustc = compiler.variables.get("RUSTC") or shutil.which("rustc", path=folders) or "rustc"
+    return subprocess.run([rustc, word], capture_output=True, text=True, check=True).stdout
+
+
 def _has(target: Target, rustc: str | Path) -> bool:
     """Whether a compiler's installation holds the standard library of a target."""
     command = [str(rustc), "--print=target-libdir", f"--target={target.triple}"]

@@ -17,17 +17,18 @@ import pytest
 
 import onnxhybrid as oh
 from building import crates, pythons, wheel
-from building.library import require_anonymous
+from building.library import Built, require_anonymous
 from building.targets import ARM64, NAMED, NATIVE, ROOT, X86_64, BuildError, Target
 
 LIBRARY = b"a library that tells nothing"
+NOTICES = {"rust-COPYRIGHT.html": b"what Rust says of its own library"}
 BESIDE = {"a runtime": "its licence"}
 
 
 def assembled(folder: Path, content: bytes = LIBRARY) -> Path:
     library = folder / "built"
     library.write_bytes(content)
-    return wheel.assemble(X86_64, library, BESIDE, folder / "dist")
+    return wheel.assemble(X86_64, Built(library, "9.9.9", NOTICES, BESIDE), folder / "dist")
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,10 @@ def test_the_list_of_crates_names_each_with_licence_and_checksum(made: Path, use
 
 def test_the_licences_of_all_that_is_linked_are_in_the_wheel(made: Path, used: dict[str, crates.Crate]) -> None:
     said = of_info(made, "licenses/LICENSES-of-crates.txt")
-    assert "License-File: LICENSES-of-crates.txt\n" in of_info(made, "METADATA")
+    files = re.findall("^License-File: (.+)$", of_info(made, "METADATA"), re.MULTILINE)
+    assert files == ["LICENSE", "LICENSES-of-crates.txt", "rust-COPYRIGHT.html"]
+    assert of_info(made, "licenses/rust-COPYRIGHT.html").encode() == NOTICES["rust-COPYRIGHT.html"]
+    assert "The standard library of Rust 9.9.9" in said
     assert of_info(made, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
     for crate in used.values():
         if crate.folder != NATIVE:

@@ -15,7 +15,7 @@ PACKAGING := pyproject.toml setup.cfg setup.py
 LOCKS := requirements
 UV := .uv/bin/uv
 COMPILE := $(UV) pip compile --quiet --upgrade --constraints $(LOCKS)/held.txt
-BARE := triton legacy speech encoder economics browser
+BARE := triton legacy speech encoder economics cross browser
 # Seconds for which `make fuzz` runs each of the targets, or of those that TARGETS names; `make check` shares a minute.
 FUZZ := $(CARGO) +nightly fuzz
 FUZZ_SECONDS ?= 60
@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/.rust/bin:$(PATH)
 RUST = @$(PYTHON) -B -m building.toolchain
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak site site-shortly lock wheels clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak site site-shortly lock wheels cross cross-test clean
 .DELETE_ON_ERROR:
 
 help:
@@ -51,6 +51,8 @@ help:
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
 	@echo 'make wheels  a wheel that installs without Rust, checked, and tried on each Python that is found'
+	@echo 'make cross   wheels for Linux on arm64 and for Windows'
+	@echo 'make cross-test  a set of hybrids with the libraries of these wheels, under qemu and Wine; needs Debian'"'"'s packages'
 	@echo 'make site    the documents as a site, in build/site; needs Python 3.11'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
@@ -135,7 +137,14 @@ soak: $(VENV)/test.installed
 
 wheels: $(TOOLS)/tools-$(FOUND)
 	$(RUST)
-	@$(TOOLS)/bin/python -m building
+	@$(TOOLS)/bin/python -m building x86-64
+
+cross: $(TOOLS)/tools-$(FOUND)
+	$(RUST)
+	@$(TOOLS)/bin/python -m building arm64 windows
+
+cross-test: cross $(VENV)/test.installed
+	@$(TOOLS)/bin/python -m building.emulated $(BIN)/python arm64 windows
 
 # An environment of its own: what builds the site asks for nothing that onnxhybrid needs, and reads docstrings from the sources.
 site: .site/site.installed
@@ -169,7 +178,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .go .rust $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .go .rust .cross $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks building onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -1,27 +1,37 @@
-"""`python -m building`: wheels, checked and tried, into `dist/`."""
+"""`python -m building PLATFORM…`: wheels into `dist/`, checked; that of this machine's kind is tried as well."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from building import auditing, library, pythons, trying, wheel
-from building.library import BuildError
-from building.targets import X86_64, Target
+from building.targets import NAMED, X86_64, BuildError, Target
 
 
-def main() -> str | None:
-    """Build the wheel of this machine's kind and try it; gives what is wrong, or None."""
+def main(names: list[str]) -> str | None:
+    """Build the wheels of platforms; gives what is wrong, or None."""
     try:
-        _made(X86_64)
+        for name in names:
+            path = _made(NAMED[name])
+            if NAMED[name] == X86_64:
+                _tried(path, X86_64)
+            else:
+                print(f"{path}: {path.stat().st_size:,} bytes")
     except (BuildError, subprocess.CalledProcessError) as problem:
         return f"no wheel: {problem}"
     return None
 
 
-def _made(target: Target) -> None:
-    path = wheel.assemble(target, library.build(target), library.linked_by_zig())
+def _made(target: Target) -> Path:
+    path = wheel.assemble(target, library.build(target))
     auditing.require_tag(path, target)
+    return path
+
+
+def _tried(path: Path, target: Target) -> None:
+    """Run the tests in an environment of each Python that is found."""
     interpreters = pythons.found()
     for release, interpreter in interpreters.items():
         print(f"{path.name} on Python {release}", flush=True)
@@ -33,4 +43,4 @@ def _made(target: Target) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:] or ["x86-64"]))

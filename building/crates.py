@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def _crate(package: dict[str, Any], uses: list[dict[str, Any]]) -> Crate:
     return Crate(package["name"], package["version"], package["license"] or "see its text", folder, names)
 
 
-def licences(crates: dict[str, Crate], beside: dict[str, str]) -> str:
+def licences(crates: dict[str, Crate], beside: Mapping[str, str], rust: str) -> str:
     """The texts of the licences, each once, below the crates that it is of, and of what else is linked, by name."""
     own, *others = sorted(crates.values(), key=lambda each: (each.folder != NATIVE, each.name, each.version))
     holders: dict[str, list[str]] = defaultdict(list)
@@ -72,7 +73,6 @@ def licences(crates: dict[str, Crate], beside: dict[str, str]) -> str:
             holders[text].append(f"{crate.name} {crate.version} ({crate.licence})")
     for name, text in beside.items():
         holders[text].append(name)
-    rust = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     named = [f"{crate.name} {crate.version}: {crate.licence}" for crate in others]
     head = (
         f"What is compiled into the library of onnxhybrid {own.version} beside its own code, with licences.\n\n"

@@ -5,35 +5,52 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from building.targets import NATIVE, ROOT, TOOLS, Target
+from building import standard
+from building.standard import Compiler
+from building.targets import CROSS, NATIVE, ROOT, TOOLS, BuildError, Target
 
 
-class BuildError(RuntimeError):
-    """A library or a wheel that is not as it has to be."""
+@dataclass(frozen=True)
+class Built:
+    """A library.
+
+    Attributes:
+        path: where it is.
+        rust: the release of Rust whose standard library is in it.
+        notices: what has to be said of that, by the names of the files.
+        beside: what else is linked into it beside crates, by name, with its licence.
+    """
+
+    path: Path
+    rust: str
+    notices: Mapping[str, bytes]
+    beside: Mapping[str, str]
 
 
-def build(target: Target) -> Path:
-    """Build the library for the C library of older systems, which zig knows; gives its path.
+def build(target: Target) -> Built:
+    """Build the library, for the C library of older systems, which zig knows.
 
     Raises:
-        BuildError: it holds paths of this machine.
+        BuildError: there is no Rust for the target, or the library holds paths of this machine.
         CalledProcessError: cargo failed.
     """
-    command = ["cargo-zigbuild", "zigbuild", "--release", "--locked", "--lib"]
-    triple = f"{target.triple}.{target.glibc}"
-    subprocess.run([*command, "--target", triple], cwd=NATIVE, env=environment(), check=True)
+    compiler = standard.compiler(target)
+    command = ["cargo-zigbuild", "zigbuild", *compiler.options, "--release", "--locked", "--lib"]
+    subprocess.run([*command, "--target", target.linked], cwd=NATIVE, env=environment(compiler), check=True)
     require_anonymous(target.built)
-    return target.built
+    return Built(target.built, standard.version(compiler), standard.notices(compiler), linked_by_zig())
 
 
-def environment() -> dict[str, str]:
-    """The variables with which cargo finds zig, and leaves out where sources lie."""
-    flags = [f"--remap-path-prefix={folder}={name}" for folder, name in sources()]
-    path = os.pathsep.join((str(TOOLS / "bin"), os.environ["PATH"]))
-    return os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "PATH": path}
+def environment(compiler: Compiler) -> dict[str, str]:
+    """The variables with which cargo finds compiler and linker, and leaves out where sources lie."""
+    flags = [f"--remap-path-prefix={folder}={name}" for folder, name in sources()] + list(compiler.flags)
+    path = os.pathsep.join((*map(str, compiler.folders), str(TOOLS / "bin"), os.environ["PATH"]))
+    return os.environ | {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "PATH": path} | compiler.variables
 
 
 def cargo_home() -> Path:
@@ -46,7 +63,11 @@ def sources() -> list[tuple[Path, str]]:
 
     Of several that fit, rustc takes the last.
     """
-    return [(NATIVE, "onnxhybrid"), *((index, "crates") for index in sorted(cargo_home().glob("registry/src/*")))]
+    return [
+        (NATIVE, "onnxhybrid"),
+        (CROSS, "rust"),
+        *((index, "crates") for index in sorted(cargo_home().glob("registry/src/*"))),
+    ]
 
 
 def require_anonymous(library: Path) -> None:

@@ -9,9 +9,14 @@ ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "native"
 TOOLS = ROOT / ".wheels"
 DIST = ROOT / "dist"
+CROSS = ROOT / ".cross"
 
 GLIBC = "2.17"
 """The C library that a Linux wheel asks for: the oldest that Rust itself supports, older than ONNX Runtime's."""
+
+
+class BuildError(RuntimeError):
+    """A library or a wheel that cannot be made, or is not as it has to be."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class Target:
     glibc: str = GLIBC
 
     @property
+    def linked(self) -> str:
+        """Its name for zig as a linker."""
+        return f"{self.triple}.{self.glibc}" if self.glibc else self.triple
+
+    @property
     def built(self) -> Path:
         """Where cargo leaves the library."""
         return NATIVE / "target" / self.triple / "release" / self.library
@@ -39,3 +49,8 @@ class Target:
 _LINUX = f"manylinux_{GLIBC.replace('.', '_')}"
 
 X86_64 = Target("x86_64-unknown-linux-gnu", f"{_LINUX}_x86_64")
+ARM64 = Target("aarch64-unknown-linux-gnu", f"{_LINUX}_aarch64")
+WINDOWS = Target("x86_64-pc-windows-gnu", "win_amd64", "onnxhybrid.dll", glibc="")
+
+NAMED = {"x86-64": X86_64, "arm64": ARM64, "windows": WINDOWS}
+"""The platforms as the Makefile names them; the first is tried on the machine itself."""

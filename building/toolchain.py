@@ -36,18 +36,21 @@ def main(components: list[str]) -> str | None:
     if problem:
         if os.environ.get("FETCH_RUST") == "no":
             return problem
-        print(announcement(problem), file=sys.stderr, flush=True)
-        failed = fetched()
+        print(f"{problem}\n{announcement(FOLDER)}", file=sys.stderr, flush=True)
+        failed = fetched(FOLDER)
         if failed:
             return f"{failed}\n{problem}"
+        os.environ["PATH"] = f"{FOLDER / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        problem = setup.missing_rust()
+        if problem:
+            return problem
     return added(components) if components and (FOLDER / "bin").exists() else None
 
 
-def announcement(problem: str) -> str:
+def announcement(folder: Path) -> str:
     """What is fetched, how large it is, where it goes, and how to do without."""
     return (
-        f"{problem}\n"
-        f"Now it is fetched from {server()} (150 MB, a minute or more) into {FOLDER} (650 MB); nothing else is "
+        f"Now Rust is fetched from {server()} (150 MB, a minute or more) into {folder} (650 MB); nothing else is "
         "changed, and `make clean` removes it. FETCH_RUST=no forgoes it."
     )
 
@@ -57,25 +60,24 @@ def server() -> str:
     return (os.environ.get("RUSTUP_UPDATE_ROOT") or f"{SERVER}/rustup").rstrip("/")
 
 
-def fetched() -> str | None:
-    """Fetch the stable toolchain; gives what went wrong, or None."""
+def fetched(folder: Path) -> str | None:
+    """Fetch the stable toolchain, whose programs are in `bin` of the folder; gives what went wrong, or None."""
     failed = unreachable(server())
     if failed:
         return failed
-    python = FOLDER / "python" / "bin" / "python"
+    python = folder / "python" / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", str(LOCK)]
-    location = ["--location", str(FOLDER), "--info-json", str(FOLDER / "environment.json")]
+    location = ["--location", str(folder), "--info-json", str(folder / "environment.json")]
     for command in (
-        [sys.executable, "-m", "venv", str(FOLDER / "python")],
+        [sys.executable, "-m", "venv", str(folder / "python")],
         pip,
         [str(python), "-m", "puccinialin", *location],
     ):
-        failed = failure(command)
+        failed = failure(folder, command)
         if failed:
             return failed
-    link()
-    os.environ["PATH"] = f"{FOLDER / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return setup.missing_rust()
+    link(folder)
+    return None
 
 
 def unreachable(root: str) -> str | None:
@@ -90,13 +92,14 @@ def unreachable(root: str) -> str | None:
     return None
 
 
-def failure(command: list[str]) -> str | None:
+def failure(folder: Path, command: list[str], **variables: str) -> str | None:
     """Run a step, whose words go into a file beside what it makes; gives the last of them where it fails."""
-    log = FOLDER / "log"
-    FOLDER.mkdir(exist_ok=True)
+    log = folder / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = environment() | variables
     try:
         with open(log, "w", encoding="utf-8") as said:
-            subprocess.run(command, check=True, stdout=said, stderr=said, timeout=FETCH_SECONDS, env=environment())
+            subprocess.run(command, check=True, stdout=said, stderr=said, timeout=FETCH_SECONDS, env=settings)
     except (OSError, subprocess.SubprocessError) as problem:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return f"fetching it failed: {lines[-1] if lines else problem} (more in {log})"
@@ -112,22 +115,25 @@ def environment() -> dict[str, str]:
     return found | os.environ | {"RUSTUP_INIT_SKIP_PATH_CHECK": "yes"}
 
 
-def link() -> None:
-    """Make `.rust/bin` the toolchain's own programs, which need none of rustup's variables."""
-    found = sorted((FOLDER / "rustup" / "toolchains").glob(f"stable-{platform.machine()}*/bin"))
-    link = FOLDER / "bin"
+def link(folder: Path) -> None:
+    """Make `bin` of the folder the toolchain's own programs, which need none of rustup's variables."""
+    found = sorted((folder / "rustup" / "toolchains").glob(f"stable-{platform.machine()}*/bin"))
+    link = folder / "bin"
     link.unlink(missing_ok=True)
-    link.symlink_to(os.path.relpath(found[0], FOLDER))
+    link.symlink_to(os.path.relpath(found[0], folder))
 
 
 def added(components: list[str]) -> str | None:
     """Add components to the toolchain that was brought, those that it has already excepted."""
     programs = {"clippy": "cargo-clippy", "rustfmt": "cargo-fmt"}
     missing = [each for each in components if not shutil.which(programs[each], path=str(FOLDER / "bin"))]
-    if not missing:
-        return None
-    os.environ |= {"RUSTUP_HOME": str(FOLDER / "rustup"), "CARGO_HOME": str(FOLDER / "cargo")}
-    return failure([str(FOLDER / "cargo" / "bin" / "rustup"), "component", "add", *missing])
+    return rustup(FOLDER, "component", "add", *missing) if missing else None
+
+
+def rustup(folder: Path, *words: str) -> str | None:
+    """Have rustup change a toolchain that was fetched; gives what went wrong, or None."""
+    homes = {"RUSTUP_HOME": str(folder / "rustup"), "CARGO_HOME": str(folder / "cargo")}
+    return failure(folder, [str(folder / "cargo" / "bin" / "rustup"), *words], **homes)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from building.library import BuildError
-from building.targets import ROOT, TOOLS, Target
+from building.targets import ROOT, TOOLS, BuildError, Target
 
 LOCK = ROOT / "requirements" / "installed.txt"
 TESTS = (

@@ -12,20 +12,19 @@ import zipfile
 from pathlib import Path
 
 from building import crates
-from building.library import BuildError, named_places
-from building.targets import DIST, ROOT, Target
+from building.library import Built, named_places
+from building.targets import DIST, ROOT, BuildError, Target
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip file knows
 _LICENCES = "LICENSES-of-crates.txt"
 
 
-def assemble(target: Target, library: Path, beside: dict[str, str], dist: Path = DIST) -> Path:
+def assemble(target: Target, library: Built, dist: Path = DIST) -> Path:
     """Write the wheel of a target; gives its path.
 
     Args:
         target: the platform.
         library: what was built for it.
-        beside: what is linked into it beside crates, by name, with its licence.
         dist: the folder that the wheel is put into.
 
     Raises:
@@ -36,10 +35,11 @@ def assemble(target: Target, library: Path, beside: dict[str, str], dist: Path =
         with zipfile.ZipFile(pure) as archive:
             content = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/RECORD")}
     (info,) = {name.partition("/")[0] for name in content if ".dist-info/" in name}
-    content |= _added(target, library, info, beside)
+    content |= _added(target, library, info)
+    files = "".join(f"License-File: {name}\n" for name in ("LICENSE", _LICENCES, *library.notices))
     for name, (old, new) in {
         "WHEEL": (b"Root-Is-Purelib: true\nTag: py3-none-any", f"Root-Is-Purelib: false\nTag: {_tag(target)}".encode()),
-        "METADATA": (b"License-File: LICENSE\n", f"License-File: LICENSE\nLicense-File: {_LICENCES}\n".encode()),
+        "METADATA": (b"License-File: LICENSE\n", files.encode()),
     }.items():
         content[f"{info}/{name}"] = _replaced(content[f"{info}/{name}"], old, new)
     for name, data in content.items():
@@ -67,13 +67,14 @@ def _tag(target: Target) -> str:
     return f"py3-none-{target.tag}"
 
 
-def _added(target: Target, library: Path, info: str, beside: dict[str, str]) -> dict[str, bytes]:
+def _added(target: Target, library: Built, info: str) -> dict[str, bytes]:
     """The library, and what is to be said of the crates in it (PEP 639 and PEP 770 say where)."""
     used = crates.compiled_in(target)
     return {
-        f"onnxhybrid/lib/{target.library}": library.read_bytes(),
-        f"{info}/licenses/{_LICENCES}": crates.licences(used, beside).encode(),
+        f"onnxhybrid/lib/{target.library}": library.path.read_bytes(),
+        f"{info}/licenses/{_LICENCES}": crates.licences(used, library.beside, library.rust).encode(),
         f"{info}/sboms/onnxhybrid.cyclonedx.json": crates.listed(used).encode(),
+        **{f"{info}/licenses/{name}": data for name, data in library.notices.items()},
     }
 
 

@@ -115,6 +115,42 @@ def test_a_missing_or_old_rust_is_one_sentence(tmp_path: Path, version: str | No
     assert "https://rustup.rs" in sentence
 
 
+BUILT = "onnxhybrid: building the native library with Rust, which takes some minutes the first time"
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path) -> str:
+    """The path of a machine whose Rust is recent enough and builds nothing."""
+    for program in ("rustc", "cargo"):
+        script = tmp_path / program
+        script.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo {program} 9.0.0\n')
+        script.chmod(0o755)
+    return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins for the toolchain are shell scripts")
+def test_a_build_says_what_takes_so_long_unless_make_has_said_it(
+    stand_ins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    assert setup_py("build_rust", PATH=stand_ins).stderr.splitlines()[0] == BUILT
+    assert BUILT not in setup_py("build_rust", MAKELEVEL="1", PATH=stand_ins).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudoterminals of this kind")
+def test_it_is_said_at_the_terminal_though_pip_keeps_what_a_build_prints(
+    stand_ins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    silent = f"{sys.executable} setup.py --quiet build_rust >/dev/null 2>&1"
+    command = [sys.executable, "-c", f"import pty; pty.spawn(['sh', '-c', {silent!r}])"]
+    environment = os.environ | {"PATH": stand_ins}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == BUILT
+
+
 def test_every_part_says_the_same_version() -> None:
     declared = configparser.ConfigParser(interpolation=None)
     declared.read(ROOT / "setup.cfg")
@@ -147,7 +183,7 @@ def declared_extra(name: str) -> list[Requirement]:
 
 
 LOCKS = sorted(ROOT.glob("requirements/*.txt"))
-BUILT = sorted(set(LOCKS) - {ROOT / "requirements" / name for name in ("held.txt", "excluded.txt")})
+FILLED = sorted(set(LOCKS) - {ROOT / "requirements" / name for name in ("held.txt", "excluded.txt")})
 
 
 @pytest.mark.parametrize("extra", ["demo", "test"])
@@ -175,7 +211,7 @@ def test_what_builds_the_package_is_named_the_same_twice() -> None:
     ]
 
 
-@pytest.mark.parametrize("path", BUILT, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILLED, ids=lambda path: path.stem)
 def test_every_package_of_a_lock_is_named_by_version_and_hash_and_by_no_host(path: Path) -> None:
     text = path.read_text()
     entries = re.findall(r"^[^#\s](?:.*\\\n)*.*$", text, re.MULTILINE)

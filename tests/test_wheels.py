@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,17 +17,18 @@ import pytest
 
 import onnxhybrid as oh
 from building import crates, pythons, wheel
-from building.library import BuildError, require_anonymous
-from building.targets import NATIVE, ROOT, X86_64, Target
+from building.library import Built, require_anonymous
+from building.targets import ARM64, NAMED, NATIVE, ROOT, X86_64, BuildError, Target
 
 LIBRARY = b"a library that tells nothing"
+NOTICES = {"rust-COPYRIGHT.html": b"what Rust says of its own library"}
 BESIDE = {"a runtime": "its licence"}
 
 
 def assembled(folder: Path, content: bytes = LIBRARY) -> Path:
     library = folder / "built"
     library.write_bytes(content)
-    return wheel.assemble(X86_64, library, BESIDE, folder / "dist")
+    return wheel.assemble(X86_64, Built(library, "9.9.9", NOTICES, BESIDE), folder / "dist")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +112,10 @@ def test_the_list_of_crates_names_each_with_licence_and_checksum(made: Path, use
 
 def test_the_licences_of_all_that_is_linked_are_in_the_wheel(made: Path, used: dict[str, crates.Crate]) -> None:
     said = of_info(made, "licenses/LICENSES-of-crates.txt")
-    assert "License-File: LICENSES-of-crates.txt\n" in of_info(made, "METADATA")
+    files = re.findall("^License-File: (.+)$", of_info(made, "METADATA"), re.MULTILINE)
+    assert files == ["LICENSE", "LICENSES-of-crates.txt", "rust-COPYRIGHT.html"]
+    assert of_info(made, "licenses/rust-COPYRIGHT.html").encode() == NOTICES["rust-COPYRIGHT.html"]
+    assert "The standard library of Rust 9.9.9" in said
     assert of_info(made, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
     for crate in used.values():
         if crate.folder != NATIVE:
@@ -133,3 +139,35 @@ def test_interpreters_that_are_found_are_of_the_release_that_they_are_named_for(
             [interpreter, "-c", "import sys; print(*sys.version_info[:2], sep='.')"], text=True
         )
         assert said.strip() == release
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the compiler is a shell script")
+def test_a_platform_that_no_rust_is_found_for_is_told_with_what_was_tried(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "building", tmp_path / "building")
+    shutil.copy(ROOT / "setup.py", tmp_path)
+    rustc = tmp_path / "bin" / "rustc"
+    rustc.parent.mkdir()
+    rustc.write_text("#!/bin/sh\nprintf %s /nowhere\n")
+    rustc.chmod(0o755)
+    program = "from building import standard, targets; standard.compiler(targets.ARM64)"
+    alone = {"PATH": str(rustc.parent), "RUSTUP_UPDATE_ROOT": "http://127.0.0.1:1"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | alone, capture_output=True, text=True, check=False)
+    *_, told = done.stderr.splitlines()
+    for part in ("BuildError", ARM64.triple, "http://127.0.0.1:1 is not to be reached", "this is no Debian"):
+        assert part in told
+
+
+def test_a_platform_without_glibc_names_no_release_of_it() -> None:
+    assert {target.linked for target in NAMED.values()} == {
+        "x86_64-unknown-linux-gnu.2.17",
+        "aarch64-unknown-linux-gnu.2.17",
+        "x86_64-pc-windows-gnu",
+    }
+
+
+@pytest.mark.parametrize("target", NAMED.values(), ids=list(NAMED))
+def test_what_is_compiled_in_is_that_of_the_platform(target: Target) -> None:
+    names = {crate.name for crate in crates.compiled_in(target).values()}
+    assert ("windows-sys" in names) == (target.library == "onnxhybrid.dll")
+    assert ("linux-raw-sys" in names) == bool(target.glibc)

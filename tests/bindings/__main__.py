@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bindings.suite import differences, made, served
+from tests.bindings.suite import ENDS, differences, made, served
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the folder, which is not there yet")
     parser.add_argument("--prefix", default="", help="what stands before paths that the program is given")
+    parser.add_argument("--ends", type=float, default=ENDS, help="seconds in which a process ends while a call waits")
     parser.add_argument("program", nargs="*", help="the program and its arguments, behind --")
     given = parser.parse_args()
     with served() as servers:
@@ -32,7 +33,7 @@ def main() -> int:
             sys.stdin.read()
             return 0
         with tempfile.TemporaryDirectory() as results:
-            suite.run(given.program, Path(results), prefix=given.prefix)
+            suite.run(given.program, Path(results), prefix=given.prefix, ends=given.ends)
             found = differences(suite, Path(results))
     for name, text in found.items():
         print(f"{name}: {text}")

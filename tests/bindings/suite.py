@@ -49,8 +49,10 @@ class Suite:
     servers: Servers
     expected: Mapping[str, Expected]
 
-    def run(self, command: Sequence[str], results: Path, *, prefix: str = "") -> None:
+    def run(self, command: Sequence[str], results: Path, *, prefix: str = "", ends: float = ENDS) -> None:
         """Run all lists by a program; `prefix` stands before paths where the program sees other ones.
+
+        Within `ends` seconds the process has to end whose call would wait.
 
         Raises:
             RuntimeError: the program failed, or did not end as it should.
@@ -66,22 +68,22 @@ class Suite:
             done = subprocess.run(whole, capture_output=True, text=True, timeout=600, check=False)
             if done.returncode:
                 raise RuntimeError(f"{part}: status {done.returncode}\n{done.stdout}{done.stderr}")
-        self._leave([*command, paths[0], "leaving", paths[1]])
+        self._leave([*command, paths[0], "leaving", paths[1]], ends)
 
-    def _leave(self, command: Sequence[str]) -> None:
+    def _leave(self, command: Sequence[str], ends: float) -> None:
         """Start the program, and let it end once its request has come."""
         self.servers.asked.clear()
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as program:
-            ends = time.monotonic() + 120
-            while not self.servers.asked.wait(0.1) and program.poll() is None and time.monotonic() < ends:
+            latest = time.monotonic() + 120
+            while not self.servers.asked.wait(0.1) and program.poll() is None and time.monotonic() < latest:
                 pass
             started = time.monotonic()
             said, _ = program.communicate("\n", timeout=120)
             took = time.monotonic() - started
         asked = self.servers.asked.is_set()
-        if program.returncode or took > ENDS or not asked:
+        if program.returncode or took > ends or not asked:
             raise RuntimeError(f"leaving: status {program.returncode} after {took:.1f} s, asked: {asked}\n{said}")
 
 

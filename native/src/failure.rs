@@ -96,6 +96,14 @@ codes! {
     Ledger = "OH582",
     /// The ledger is locked for too long.
     LedgerLocked = "OH583",
+    /// A session has the operators twice.
+    TwoDoors = "OH595",
+    /// The execution provider has no such option.
+    ProviderOption = "OH596",
+    /// A configuration entry of a run is malformed.
+    RunEntry = "OH597",
+    /// The execution provider of a session that is open has no such option.
+    DynamicOption = "OH598",
     /// Audited rows refute what a certificate promises.
     Alarm = "OH635",
 }

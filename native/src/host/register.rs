@@ -11,7 +11,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
-use crate::host::op::{DOMAIN, tables};
+use crate::host::op::{DOMAIN, PROVIDERS, tables};
+use crate::host::provider;
 use crate::host::slot::{Owner, ScopeSlot};
 use crate::ort::{Api, Domain, OrtError, SessionOptions, pin};
 use crate::session::scope::{self, Scope};
@@ -27,7 +28,7 @@ impl Registration {
         pin::pin();
         let slot = Box::leak(Box::<ScopeSlot>::default());
         let mut domain = Domain::new(api, DOMAIN)?;
-        tables(slot).into_iter().try_for_each(|table| domain.add(api, table))?;
+        tables(PROVIDERS, slot).into_iter().try_for_each(|table| domain.add(api, table))?;
         Ok(Box::leak(Box::new(Self { api, slot, domain })))
     }
 }
@@ -49,6 +50,7 @@ static REGISTRATIONS: LazyLock<Mutex<Registrations>> = LazyLock::new(Mutex::defa
 
 /// Adds the operators to `options`, for the scope that its entry `onnxhybrid.scope` names.
 pub fn register(api: Api, options: &SessionOptions) -> Result<(), Problem> {
+    provider::require_absent(options)?;
     let registration = match options.config_entry(c"onnxhybrid.scope")? {
         None => lock(&REGISTRATIONS).anonymous(api)?,
         Some(text) => {
@@ -60,7 +62,8 @@ pub fn register(api: Api, options: &SessionOptions) -> Result<(), Problem> {
             registration
         }
     };
-    Ok(options.add(&registration.domain)?)
+    options.add(&registration.domain)?;
+    Ok(provider::note_registered(options)?)
 }
 
 /// Frees the registrations of a scope for the next one.

@@ -183,6 +183,11 @@ def refused_headers() -> dict[str, str]:
     return table
 
 
+def settings() -> dict[str, Any]:
+    """The words of a session's settings, as the entry `onnxhybrid.session` has them, each with what it may be."""
+    return dict(_declared()["settings"])
+
+
 def attributes() -> dict[str, Any]:
     """The attributes that a remote node has whatever its protocol: name -> type, default, least and most.
 

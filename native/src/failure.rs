@@ -96,6 +96,16 @@ codes! {
     Ledger = "OH582",
     /// The ledger is locked for too long.
     LedgerLocked = "OH583",
+    /// A session's settings are no JSON.
+    SettingsJson = "OH590",
+    /// A session's settings have a key that there is not.
+    SettingsKey = "OH591",
+    /// A session's settings have another value than their key takes.
+    SettingsValue = "OH592",
+    /// A session's settings say what is held elsewhere.
+    SettingsElsewhere = "OH593",
+    /// What a session's settings name cannot be read.
+    SettingsSource = "OH594",
     /// A session has the operators twice.
     TwoDoors = "OH595",
     /// The execution provider has no such option.

@@ -114,7 +114,7 @@ fn the_deadline_of_the_call_covers_all_attempts() {
 fn strict_ceilings_hold_for_attempts() {
     let (server, requests) = http(|_| false);
     let strict = r#"{"policy": {"allow": ["127.0.0.1"], "strict":
-        {"max_timeout_ms": 20000, "max_retries": 1, "max_request_bytes": 1000000}}}"#;
+        {"max_timeout": 20, "max_retries": 1, "max_request_bytes": 1000000}}}"#;
     assert_eq!(run(&call(&server.url, strict, &with(50), "none")).unwrap_err().attempts, 2);
     assert_eq!(requests.load(Ordering::SeqCst), 2);
 }

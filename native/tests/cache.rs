@@ -141,7 +141,7 @@ fn a_node_keeps_no_more_than_its_bytes() {
     let (server, asked) = server(|_| None);
     // Room for a few rows, and for no call that is a question of 1 000 floats.
     let strict = r#"{"policy": {"allow": ["127.0.0.1"], "max_response_bytes": 2000, "strict":
-        {"max_timeout_ms": 20000, "max_retries": 1, "max_request_bytes": 1000000}}}"#;
+        {"max_timeout": 20, "max_retries": 1, "max_request_bytes": 1000000}}}"#;
     for (config, shapes, numbers, max_bytes, most) in
         [("{}", ROWS, 100u16, 2_000, 2_000u64), ("{}", WHOLE, 1_000, 3_000, 3_000), (strict, ROWS, 100, 1 << 30, 2_000)]
     {

@@ -13,6 +13,7 @@ from onnxhybrid._codes import (
     portability,
     remote,
     run,
+    settings,
     spending,
 )
 from onnxhybrid._codes.diagnostic import Diagnostic, Severity
@@ -34,6 +35,7 @@ REGISTER: dict[str, Diagnostic] = {
         installed.ROWS,
         calibration.ROWS,
         fitting.ROWS,
+        settings.ROWS,
         audits.ROWS,
         command_line.ROWS,
     )

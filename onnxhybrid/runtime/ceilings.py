@@ -50,7 +50,7 @@ class Ceilings:
     def config(self) -> dict[str, Any]:
         """The ceilings that the operator library keeps."""
         return {
-            "max_timeout_ms": max(1, round(self.max_timeout * 1000)),
+            "max_timeout": self.max_timeout,
             "max_retries": self.max_retries,
             "max_request_bytes": self.max_request_bytes,
         }

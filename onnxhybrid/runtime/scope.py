@@ -16,6 +16,7 @@ from onnxhybrid.model import Model
 from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.runtime.credential_names import require_found
 from onnxhybrid.runtime.endpoint_urls import Endpoints, listed
+from onnxhybrid.runtime.failures import translated
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.sealing import Credentials, Sealed, revealed
 
@@ -112,7 +113,10 @@ def attach(options: onnxruntime.SessionOptions, scope: Scope) -> None:
         scope.assign(first.id)
         return
     options.add_session_config_entry(ENTRY, str(scope.id))
-    options.register_custom_ops_library(library_path())
+    try:
+        options.register_custom_ops_library(library_path())
+    except Exception as problem:  # noqa: BLE001  # each kind that ONNX Runtime has
+        raise translated(problem) from None
     _registered[options] = scope
 
 

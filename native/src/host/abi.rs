@@ -17,6 +17,7 @@ use crate::ort::{registering, success};
 use crate::run::running::{self, Check};
 use crate::session::credential::Resolver;
 use crate::session::scope::{self, Scope};
+use crate::session::settings;
 use crate::{protocol, trace};
 
 /// The version of these functions; it changes when one of them does, or comes to them.
@@ -60,9 +61,9 @@ export! {
         ABI_VERSION
     }
 
-    /// The attributes that every node has, and the protocol table, as JSON.
+    /// The attributes that every node has, the protocol table, and the words of a session's settings, as JSON.
     extern "C" fn onnxhybrid_protocols() -> GivenText {
-        protocol::table::json().into()
+        protocol::table::json(&settings::json()).as_str().into()
     }
 
     /// What a text is as an endpoint, as JSON: `{"scheme": …, "host": …, "port": …, "loopback": …}`, or
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!(onnxhybrid_scope_create(LentText::from(None), None, None), 0);
         let mut failure = GivenText::default();
         assert_eq!(onnxhybrid_scope_create(LentText::from(Some(c"{")), None, Some(&mut failure)), 0);
-        assert!(read(failure).contains("OH530"));
+        assert!(read(failure).contains("OH590"));
         assert!(read(onnxhybrid_describe(u64::MAX, LentText::from(None))).contains("OH530"));
         onnxhybrid_free(GivenText::default());
         assert_eq!(onnxhybrid_scope_assign(u64::MAX, u64::MAX), 0);

@@ -3,20 +3,29 @@
 use std::ffi::CStr;
 use std::sync::{Arc, Mutex, Weak};
 
-use serde_json::json;
-
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
 use crate::host::op::{DOMAIN, tables};
 use crate::host::run_entries;
 use crate::host::slot::{Owner, ScopeSlot};
-use crate::ort::provider::{Factory, Late, Provider, RunOptions};
+use crate::ort::provider::{Entry, Factory, Late, Provider, RunOptions};
 use crate::ort::{Domain, KernelInfo, OrtError, SessionOptions, pin};
 use crate::run::running::{self, Run};
 use crate::session::scope::Scope;
+use crate::session::{opening, settings};
 
 /// What the names of the provider's options begin with in a session's configuration.
 const PREFIX: &str = "ep.onnxhybridexecutionprovider.";
+
+const CREDENTIALS: &str = "credentials";
+const ENDPOINTS: &str = "endpoints";
+const POLICY: &str = "policy";
+
+/// Its options; the last is its own mark.
+const OPTIONS: [&str; 4] = [CREDENTIALS, ENDPOINTS, POLICY, "appended"];
+
+/// The entry that holds a session's settings by the first door.
+const SETTINGS: &str = "onnxhybrid.session";
 
 /// The option [`Provider::MARK`] in a session's configuration.
 const APPENDED: &CStr = c"ep.onnxhybridexecutionprovider.appended";
@@ -49,7 +58,7 @@ impl Provider for Hybrid {
         Ok(domain)
     }
 
-    fn create(entries: &[(String, String)]) -> Result<Self, Problem> {
+    fn create(entries: &[Entry]) -> Result<Self, Problem> {
         if entries.iter().any(|(key, _)| key.as_bytes() == REGISTERED.to_bytes()) {
             return Err(two_doors());
         }
@@ -118,18 +127,23 @@ fn two_doors() -> Problem {
     Problem::new(Code::TwoDoors, message)
 }
 
-/// The scope that a session's options describe.
-fn scope(entries: &[(String, String)]) -> Result<Scope, Problem> {
-    let mut config = json!({});
-    for (key, value) in entries {
-        let Some(option) = key.strip_prefix(PREFIX) else { continue };
-        match option {
-            "credentials" | "endpoints" | "policy" => config[option.to_owned()] = serde_json::from_str(value).unwrap(),
-            _ if option.as_bytes() == Hybrid::MARK.to_bytes() => {}
-            _ => return Err(unknown(option)),
+/// The scope that a session's options describe, or its entry `onnxhybrid.session`.
+fn scope(entries: &[Entry]) -> Result<Scope, Problem> {
+    let value = |wanted: &str| entries.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
+    let own: Vec<_> = entries.iter().filter_map(|(key, _)| key.strip_prefix(PREFIX)).collect();
+    if let Some(option) = own.iter().find(|option| !OPTIONS.contains(option)) {
+        return Err(unknown(option));
+    }
+    let texts = [CREDENTIALS, ENDPOINTS, POLICY].map(|option| value(&format!("{PREFIX}{option}")));
+    match (texts, value(SETTINGS)) {
+        ([None, None, None], Some(text)) => opening::of_text(&settings::found(text)?),
+        ([credentials, endpoints, policy], None) => opening::of_texts(credentials, endpoints, policy),
+        (_, Some(_)) => {
+            let message = "the session has options of the execution provider: give all settings there, and leave out the \
+                           entry onnxhybrid.session";
+            Err(Problem::new(Code::SettingsElsewhere, message))
         }
     }
-    Scope::from_json(&config.to_string(), None)
 }
 
 fn unknown(option: &str) -> Problem {

@@ -4,9 +4,11 @@
 //! registration is never freed: when its scope's id is released it waits to serve another, and memory is bounded by the
 //! number of scopes alive at once. Kernels take the scope when they are created and never look at the registration again.
 //!
-//! Sessions that name no scope share one, whichever runtime they belong to: that of the process.
+//! Sessions that name no scope share one, whichever runtime they belong to: that of the process. A session whose settings
+//! are a text has a scope of its own; a registration whose sessions are over serves the next with the same text.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::failure::{Code, Problem};
@@ -15,7 +17,9 @@ use crate::host::op::{DOMAIN, PROVIDERS, tables};
 use crate::host::provider;
 use crate::host::slot::{Owner, ScopeSlot};
 use crate::ort::{Api, Domain, OrtError, SessionOptions, pin};
+use crate::session::fingerprint::Print;
 use crate::session::scope::{self, Scope};
+use crate::session::{opening, settings};
 
 struct Registration {
     api: Api,
@@ -38,6 +42,8 @@ impl Registration {
 struct Registrations {
     /// Each scope's, one for each runtime.
     by_scope: HashMap<u64, Vec<&'static Registration>>,
+    /// Those of sessions whose settings are a text, by its hash: the text may hold a secret.
+    by_text: HashMap<[u8; 32], Vec<&'static Registration>>,
     /// Those whose scope's id was released.
     free: Vec<&'static Registration>,
     /// One for each runtime, for sessions that name no scope.
@@ -48,22 +54,46 @@ struct Registrations {
 
 static REGISTRATIONS: LazyLock<Mutex<Registrations>> = LazyLock::new(Mutex::default);
 
-/// Adds the operators to `options`, for the scope that its entry `onnxhybrid.scope` names.
+/// The entry that names a scope of the library.
+const SCOPE: &CStr = c"onnxhybrid.scope";
+/// The entry that holds a session's settings.
+const SETTINGS: &CStr = c"onnxhybrid.session";
+
+/// Adds the operators to `options`, for the scope that their entries ask for.
 pub fn register(api: Api, options: &SessionOptions) -> Result<(), Problem> {
     provider::require_absent(options)?;
-    let registration = match options.config_entry(c"onnxhybrid.scope")? {
-        None => lock(&REGISTRATIONS).anonymous(api)?,
-        Some(text) => {
-            let unknown = || Problem::new(Code::Scope, "the session's entry onnxhybrid.scope names no scope");
-            let id = text.parse().map_err(|_| unknown())?;
-            let scope = scope::find(id).ok_or_else(unknown)?;
-            let registration = lock(&REGISTRATIONS).of(api, id)?;
-            registration.slot.set_scope(scope);
-            registration
+    let registration = match (options.config_entry(SCOPE)?, options.config_entry(SETTINGS)?) {
+        (None, None) => lock(&REGISTRATIONS).anonymous(api)?,
+        (None, Some(text)) => of_settings(api, &text)?,
+        (Some(id), None) => of_scope(api, &id)?,
+        (Some(_), Some(_)) => {
+            let message = "the session has settings already, from oh.Session, oh.register or onnxhybrid.scope: give them \
+                           there, and leave out the entry onnxhybrid.session";
+            return Err(Problem::new(Code::SettingsElsewhere, message));
         }
     };
     options.add(&registration.domain)?;
     Ok(provider::note_registered(options)?)
+}
+
+fn of_scope(api: Api, id: &str) -> Result<&'static Registration, Problem> {
+    let unknown = || Problem::new(Code::Scope, "the session's entry onnxhybrid.scope names no scope");
+    let id = id.parse().map_err(|_| unknown())?;
+    let scope = scope::find(id).ok_or_else(unknown)?;
+    let registration = lock(&REGISTRATIONS).of(api, id)?;
+    registration.slot.set_scope(scope);
+    Ok(registration)
+}
+
+fn of_settings(api: Api, entry: &str) -> Result<&'static Registration, Problem> {
+    let text = settings::found(entry)?;
+    let scope = opening::of_text(&text)?;
+    let mut print = Print::default();
+    print.add(text.as_bytes());
+    let mut registrations = lock(&REGISTRATIONS);
+    let registration = registrations.of_text(api, print.finish())?;
+    registration.slot.begin(scope);
+    Ok(registration)
 }
 
 /// Frees the registrations of a scope for the next one.
@@ -109,6 +139,18 @@ impl Registrations {
             Some(index) => self.free.swap_remove(index),
             None => Registration::new(api)?,
         };
+        own.push(registration);
+        Ok(registration)
+    }
+
+    /// One that no session has. Options from which it was taken may still make sessions, so it serves none but those
+    /// whose settings are the same.
+    fn of_text(&mut self, api: Api, print: [u8; 32]) -> Result<&'static Registration, OrtError> {
+        let own = self.by_text.entry(print).or_default();
+        if let Some(left) = own.iter().find(|registration| registration.api.is(api) && registration.slot.is_left()) {
+            return Ok(left);
+        }
+        let registration = Registration::new(api)?;
         own.push(registration);
         Ok(registration)
     }

@@ -1,5 +1,6 @@
 //! What the kernels of a registration belong to.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::call::tickets::Tickets;
@@ -28,12 +29,14 @@ pub struct ScopeSlot {
     owner: Mutex<Owner>,
     /// Where one registration serves many sessions, what finds each kernel's owner.
     find: Option<Find>,
+    /// Whether a kernel has asked for it.
+    used: AtomicBool,
 }
 
 impl ScopeSlot {
     /// The owner of each kernel is the one that `find` has for it.
     pub fn of_each(find: impl Fn(&KernelInfo) -> Result<Owner, OrtError> + Send + Sync + 'static) -> Self {
-        Self { owner: Mutex::default(), find: Some(Box::new(find)) }
+        Self { find: Some(Box::new(find)), ..Self::default() }
     }
 
     /// The owner of the kernel that is created with `info`.
@@ -46,7 +49,9 @@ impl ScopeSlot {
 
     /// The owner of the next kernel.
     pub fn owner(&self) -> Owner {
-        lock(&self.owner).clone()
+        let owner = lock(&self.owner);
+        self.used.store(true, Ordering::Relaxed); // under the lock, as it is read
+        owner.clone()
     }
 
     /// Hands the next kernels to `owner`.
@@ -54,6 +59,18 @@ impl ScopeSlot {
         let replaced = std::mem::replace(&mut *lock(&self.owner), owner);
         // Dropped here, after the lock: closing connections takes its time.
         drop(replaced);
+    }
+
+    /// Whether it had kernels, and has none any more: the sessions that it was made for are over.
+    pub fn is_left(&self) -> bool {
+        let owner = lock(&self.owner);
+        self.used.load(Ordering::Relaxed) && Arc::strong_count(&owner.scope) == 1
+    }
+
+    /// Hands the next kernels to a scope that had none.
+    pub fn begin(&self, scope: Scope) {
+        self.set_scope(Arc::new(scope));
+        self.used.store(false, Ordering::Relaxed);
     }
 
     /// Hands the next kernels to `scope`. Where it is the scope of those before, they share their tickets.
@@ -70,6 +87,19 @@ impl ScopeSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slot_is_left_when_the_last_of_its_kernels_is_gone() {
+        let slot = ScopeSlot::default();
+        slot.begin(Scope::default());
+        assert!(!slot.is_left());
+        let kernels = (slot.owner(), slot.owner());
+        assert!(!slot.is_left());
+        drop(kernels);
+        assert!(slot.is_left());
+        slot.begin(Scope::default());
+        assert!(!slot.is_left());
+    }
 
     #[test]
     fn a_scope_that_is_set_again_keeps_its_tickets() {

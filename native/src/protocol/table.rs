@@ -1,7 +1,5 @@
 //! The table of all protocols that the library speaks.
 
-use std::sync::LazyLock;
-
 use serde_json::{Map, Value, json};
 
 use super::spec::ProtocolSpec;
@@ -29,15 +27,14 @@ pub fn find(name: &str) -> Option<&'static ProtocolSpec> {
     PROTOCOLS.iter().find(|spec| spec.name == name)
 }
 
-/// `{"attributes": …, "protocols": …, "refused_headers": …}`: the attributes that every node has, a row for each protocol,
-/// and the headers that no node gives. The builders and the documentation are made from it.
-pub fn json() -> &'static str {
-    static TABLE: LazyLock<String> = LazyLock::new(|| {
-        let rows: Map<_, _> = PROTOCOLS.iter().map(|spec| (spec.name.to_owned(), row(spec))).collect();
-        let refused: Map<_, _> = headers::REFUSED.iter().map(|(name, why)| ((*name).to_owned(), json!(why))).collect();
-        json!({"attributes": attributes::json(), "protocols": rows, "refused_headers": refused}).to_string()
-    });
-    &TABLE
+/// `{"attributes": …, "protocols": …, "refused_headers": …, "settings": …}`: the attributes that every node has, a row for
+/// each protocol, the headers that no node gives, and the `settings` of sessions. The builders and the documentation are
+/// made from it.
+pub fn json(settings: &Value) -> String {
+    let rows: Map<_, _> = PROTOCOLS.iter().map(|spec| (spec.name.to_owned(), row(spec))).collect();
+    let refused: Map<_, _> = headers::REFUSED.iter().map(|(name, why)| ((*name).to_owned(), json!(why))).collect();
+    json!({"attributes": attributes::json(), "protocols": rows, "refused_headers": refused, "settings": settings})
+        .to_string()
 }
 
 fn row(spec: &ProtocolSpec) -> Value {
@@ -66,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_table_is_json_with_a_row_for_each_protocol() {
-        let tables: Value = serde_json::from_str(json()).unwrap();
+        let tables: Value = serde_json::from_str(&json(&Value::Null)).unwrap();
         let table = &tables["protocols"];
         assert_eq!(table.as_object().unwrap().len(), PROTOCOLS.len());
         assert_eq!(table["triton.http"]["dtypes"]["float32"], "FP32");

@@ -9,12 +9,18 @@ use crate::guard::lock;
 
 /// A breaker's settings, as a scope's configuration writes them.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct BreakerConfig {
     /// Failures in a row that open the breaker.
     pub failures: u32,
     /// Seconds from then until a probe is let through.
     pub pause: f64,
+}
+
+impl Default for BreakerConfig {
+    fn default() -> Self {
+        Self { failures: 5, pause: 30.0 }
+    }
 }
 
 /// The longest pause, in seconds: a day.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::failure::{Code, Problem};
 use crate::session::breaker::BreakerConfig;
 use crate::session::budget::{Budget, BudgetConfig};
 use crate::session::credential::{Credential, Provider, Resolver, Secret, Source, parse_hosts};
 use crate::session::policy::{Policy, Strict};
+use crate::session::secret_source::{SecretFile, Variable};
+use crate::session::settings::{self, Form, HOST};
 use crate::session::trust::{ClientCertificate, Passphrase, Trust};
 
 /// A scope's configuration.
@@ -19,7 +22,7 @@ use crate::session::trust::{ClientCertificate, Passphrase, Trust};
 pub(super) struct Config {
     credentials: HashMap<String, CredentialConfig>,
     /// URLs by the names of endpoints.
-    pub(super) endpoints: HashMap<String, Vec<String>>,
+    pub(super) endpoints: HashMap<String, Several>,
     pub(super) policy: PolicyConfig,
     /// Whether the host fetches failed attempts.
     pub(super) events: bool,
@@ -29,15 +32,39 @@ pub(super) struct Config {
     pub(super) replay: Option<String>,
 }
 
+/// One text, or several.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CredentialConfig {
-    #[serde(default)]
+#[serde(untagged)]
+pub(super) enum Several {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<Several> for Vec<String> {
+    fn from(several: Several) -> Self {
+        match several {
+            Several::One(text) => vec![text],
+            Several::Many(texts) => texts,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CredentialConfig {
+    Text(String),
+    Source(SourceConfig),
+}
+
+/// Where a credential's value is, and who may have it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SourceConfig {
     value: Option<String>,
-    #[serde(default)]
+    env: Option<String>,
+    file: Option<String>,
     resolver: bool,
-    #[serde(default)]
-    hosts: Option<Vec<String>>,
+    hosts: Option<Several>,
 }
 
 /// What a configuration says of the policy.
@@ -61,22 +88,43 @@ pub(super) struct PolicyConfig {
 #[serde(untagged)]
 enum CertificateConfig {
     Plain(String, String),
-    Encrypted(String, String, String),
+    Encrypted(String, String, Passcode),
+}
+
+/// A passphrase, or where it is.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Passcode {
+    Text(String),
+    Source { env: Option<String>, file: Option<String> },
 }
 
 /// Ceilings for what a file may ask for.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 struct StrictConfig {
-    max_timeout_ms: u64,
+    max_timeout: f64,
     max_retries: u32,
     max_request_bytes: u64,
 }
 
+impl Default for StrictConfig {
+    fn default() -> Self {
+        Self { max_timeout: 60.0, max_retries: 2, max_request_bytes: 64 << 20 }
+    }
+}
+
 impl Config {
-    /// Reads a configuration strictly: an entry that is unknown is an error.
+    /// Reads a host's configuration.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
-        serde_json::from_str(text).map_err(|error| malformed(position(&error)))
+        Self::of(settings::parse(text)?, &HOST)
+    }
+
+    /// Reads a configuration of this form.
+    pub(super) fn of(mut settings: Value, form: &Form) -> Result<Self, Problem> {
+        form.check("", &settings)?;
+        settings::complete(&mut settings)?;
+        serde_json::from_value(settings).map_err(|_| malformed("an entry is of the wrong type".into()))
     }
 
     /// The credentials by name, which are then gone; `resolver` answers for those that want one.
@@ -94,25 +142,64 @@ impl Config {
 
 impl CredentialConfig {
     fn credential(self, name: &str, resolver: Option<&Arc<dyn Resolver>>) -> Result<Credential, Problem> {
-        let source = match (self.value, self.resolver, resolver) {
-            (Some(value), false, _) => Source::Value(Secret::new(value.into_bytes())?),
-            (None, true, Some(resolver)) => Source::Resolver(Provider::new(resolver.clone())),
-            (None, true, None) => {
-                return Err(malformed(format!("the credential \"{name}\" wants a resolver, and none was given")));
+        match self {
+            Self::Text(value) => {
+                Ok(Credential { source: Source::Value(Secret::new(value.into_bytes())?), hosts: None })
             }
-            _ => return Err(malformed(format!("the credential \"{name}\" needs either a value or a resolver"))),
+            Self::Source(config) => config.credential(name, resolver),
+        }
+    }
+}
+
+impl SourceConfig {
+    fn credential(self, name: &str, resolver: Option<&Arc<dyn Resolver>>) -> Result<Credential, Problem> {
+        let is_elsewhere = self.env.is_some() || self.file.is_some();
+        let source = match (self.value, self.env, self.file, self.resolver) {
+            (Some(value), None, None, false) => Source::Value(Secret::new(value.into_bytes())?),
+            (None, Some(variable), None, false) => Source::Resolver(Provider::new(Arc::new(Variable(variable)))),
+            (None, None, Some(path), false) => Source::Resolver(Provider::new(Arc::new(SecretFile(path)))),
+            (None, None, None, true) => {
+                let none = || malformed(format!("the credential \"{name}\" wants a resolver, and none was given"));
+                Source::Resolver(Provider::new(resolver.ok_or_else(none)?.clone()))
+            }
+            _ => return Err(wrong(format!("credentials.{name} has one of \"value\", \"env\" and \"file\""))),
         };
-        Ok(Credential { source, hosts: self.hosts.map(|hosts| parse_hosts(&hosts)).transpose()? })
+        if is_elsewhere && self.hosts.is_none() {
+            let message = format!(
+                "credentials.{name} is not in the settings themselves: name the hosts that may have it, as in \
+                 \"hosts\": [\"api.example.com\"]"
+            );
+            return Err(wrong(message));
+        }
+        let hosts = self.hosts.map(Vec::from);
+        Ok(Credential { source, hosts: hosts.map(|hosts| parse_hosts(&hosts)).transpose()? })
     }
 }
 
 impl CertificateConfig {
-    fn certificate(self) -> ClientCertificate {
+    fn certificate(self) -> Result<ClientCertificate, Problem> {
         let (certificate, key, passphrase) = match self {
             Self::Plain(certificate, key) => (certificate, key, None),
-            Self::Encrypted(certificate, key, passphrase) => (certificate, key, Some(Passphrase::new(passphrase))),
+            Self::Encrypted(certificate, key, code) => (certificate, key, Some(Passphrase::new(code.text()?))),
         };
-        ClientCertificate::new(certificate, key, None).with_passphrase(passphrase)
+        Ok(ClientCertificate::new(certificate, key, None).with_passphrase(passphrase))
+    }
+}
+
+impl Passcode {
+    fn text(self) -> Result<String, Problem> {
+        let what = "the passphrase of policy.client_certificate";
+        let (env, file) = match self {
+            Self::Text(text) => return Ok(text),
+            Self::Source { env, file } => (env, file),
+        };
+        let read = match (env, file) {
+            (Some(name), None) => Variable(name).resolve(what),
+            (None, Some(path)) => SecretFile(path).resolve(what),
+            _ => return Err(wrong(format!("{what} is a text, {{\"env\": …}} or {{\"file\": …}}"))),
+        };
+        let read = read.map_err(|why| Problem::new(Code::SettingsSource, format!("{what} cannot be read: {why}")))?;
+        Ok(String::from_utf8_lossy(&read).into_owned())
     }
 }
 
@@ -132,11 +219,11 @@ impl PolicyConfig {
             breaker.check().map_err(|what| malformed(what.into()))?;
         }
         policy.breaker = self.breaker;
-        let client = self.client_certificate.map(CertificateConfig::certificate);
+        let client = self.client_certificate.map(CertificateConfig::certificate).transpose()?;
         let trust = Trust::new(self.ca_file.map(Into::into), client)?;
         policy.trust = Arc::new(if self.strict.is_some() { trust.without_environment() } else { trust });
         policy.strict = self.strict.map(|strict| Strict {
-            max_timeout: Duration::from_millis(strict.max_timeout_ms),
+            max_timeout: Duration::from_secs_f64(strict.max_timeout),
             max_retries: strict.max_retries,
             max_request_bytes: strict.max_request_bytes,
         });
@@ -146,13 +233,8 @@ impl PolicyConfig {
     }
 }
 
-/// Where the JSON is wrong, without its text: that may hold a secret.
-fn position(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "an entry is unknown, missing or of the wrong type",
-        _ => "it is no JSON",
-    };
-    format!("{what}, at line {} column {}", error.line(), error.column())
+fn wrong(message: String) -> Problem {
+    Problem::new(Code::SettingsValue, message)
 }
 
 fn malformed(message: String) -> Problem {

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 
 use ort_sys::{OrtApi, OrtApiBase, OrtSessionOptions, OrtStatusPtr};
+use zeroize::Zeroizing;
 
 use super::tables::{EpApi, LateApi, Opaque};
 use crate::failure::{Code, Failure, Problem};
@@ -12,6 +13,9 @@ use crate::ort::{Api, OrtError, success};
 
 /// The version of the C API that has all of them (ONNX Runtime 1.24 and later).
 pub(super) const API_VERSION: u32 = 24;
+
+/// An entry of a session's configuration: its key, and its value, which may hold a secret.
+pub type Entry = (String, Zeroizing<String>);
 
 /// A runtime that knows plugin execution providers which bring operators.
 #[derive(Clone, Copy)]
@@ -55,7 +59,7 @@ impl Late {
     /// # Safety
     ///
     /// `options` is valid.
-    pub(super) unsafe fn entries(self, options: *const OrtSessionOptions) -> Result<Vec<(String, String)>, OrtError> {
+    pub(super) unsafe fn entries(self, options: *const OrtSessionOptions) -> Result<Vec<Entry>, OrtError> {
         let mut pairs: *mut Opaque = ptr::null_mut();
         // SAFETY: `options` is valid and `pairs` outlives the call.
         self.api.check(unsafe { (self.table.GetSessionOptionsConfigEntries)(options, &mut pairs) })?;
@@ -63,7 +67,8 @@ impl Late {
         // SAFETY: `pairs` is ours; what it lends lives as long as it does.
         unsafe { (self.table.GetKeyValuePairs)(pairs, &mut keys, &mut values, &mut count) };
         // SAFETY: there are `count` texts in both arrays.
-        let read = (0..count).map(|index| unsafe { (text(*keys.add(index)), text(*values.add(index))) }).collect();
+        let read =
+            (0..count).map(|index| unsafe { (text(*keys.add(index)), text(*values.add(index)).into()) }).collect();
         // SAFETY: nothing borrowed from it is left.
         unsafe { (self.table.ReleaseKeyValuePairs)(pairs) };
         Ok(read)

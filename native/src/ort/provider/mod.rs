@@ -13,7 +13,7 @@ mod terminating;
 use std::ffi::CStr;
 
 pub use factory::{Factory, Slots, creating};
-pub use late::Late;
+pub use late::{Entry, Late};
 pub use run::RunOptions;
 
 use super::{Domain, OrtError};
@@ -34,7 +34,7 @@ pub trait Provider: Send + Sync + Sized + 'static {
     fn domain(late: Late) -> Result<Domain, OrtError>;
 
     /// The provider of a session that is configured by `entries`.
-    fn create(entries: &[(String, String)]) -> Result<Self, Problem>;
+    fn create(entries: &[Entry]) -> Result<Self, Problem>;
 
     /// A run of the session begins on this thread.
     fn begin(&self, options: &RunOptions) -> Result<(), Problem>;

@@ -106,6 +106,8 @@ codes! {
     SettingsElsewhere = "OH593",
     /// What a session's settings name cannot be read.
     SettingsSource = "OH594",
+    /// The runtime takes no execution provider that brings operators.
+    NoProviders = "OH554",
     /// A session has the operators twice.
     TwoDoors = "OH595",
     /// The execution provider has no such option.

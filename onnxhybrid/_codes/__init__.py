@@ -11,6 +11,7 @@ from onnxhybrid._codes import (
     installed,
     leaving,
     portability,
+    provider,
     remote,
     run,
     settings,
@@ -36,6 +37,7 @@ REGISTER: dict[str, Diagnostic] = {
         calibration.ROWS,
         fitting.ROWS,
         settings.ROWS,
+        provider.ROWS,
         audits.ROWS,
         command_line.ROWS,
     )

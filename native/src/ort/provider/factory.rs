@@ -10,6 +10,7 @@ use super::Provider;
 use super::ep::Ep;
 use super::late::{API_VERSION, Late, version};
 use super::tables::{EpTable, FactoryTable, Opaque};
+use crate::failure::{Code, Failure, Problem};
 use crate::ort::{Api, Domain, OrtError, success};
 
 /// The type of the device that the provider runs on, `OrtHardwareDeviceType_CPU`.
@@ -55,11 +56,12 @@ pub fn creating<P: Provider>(
 /// Tables only ever grow at their end, and a status is in the first of them.
 fn too_old(base: &OrtApiBase) -> OrtStatusPtr {
     let message = format!(
-        "[OH554] onnxhybrid is an execution provider for ONNX Runtime 1.{API_VERSION} and later, and this is {}: register \
-         the operators of this library instead, with RegisterCustomOpsLibrary of the session's options",
+        "onnxhybrid is an execution provider for ONNX Runtime 1.{API_VERSION} and later, and this is {}: register the \
+         operators of this library instead, with RegisterCustomOpsLibrary of the session's options",
         version(base)
     );
-    Api::of_version(base, 1).map_or_else(success, |api| api.status(&message))
+    let failure = Failure::without_node(Problem::new(Code::NoProviders, message));
+    Api::of_version(base, 1).map_or_else(success, |api| api.status(&failure.to_string()))
 }
 
 impl<P: Provider> Factory<P> {

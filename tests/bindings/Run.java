@@ -6,6 +6,7 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.TensorInfo;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -19,9 +20,9 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * Runs the jobs of a list (tests/bindings/__init__.py) in sessions of which nothing is known but one library.
+ * Runs a list of a set of hybrids (tests/bindings/__init__.py) in sessions of which nothing is known but one library.
  *
- * <pre>java -cp onnxruntime.jar Run.java LIBRARY LIST</pre>
+ * <pre>java -cp onnxruntime.jar Run.java LIBRARY SET LIST OUT</pre>
  */
 public final class Run {
     private static final OrtEnvironment ENVIRONMENT = OrtEnvironment.getEnvironment();
@@ -32,44 +33,102 @@ public final class Run {
             OnnxJavaType.INT16, OnnxJavaType.INT32, OnnxJavaType.INT64, OnnxJavaType.STRING, OnnxJavaType.BOOL,
             OnnxJavaType.FLOAT16, OnnxJavaType.DOUBLE);
 
-    public static void main(String[] arguments) throws IOException, OrtException {
-        Map<String, OnnxTensor> inputs = new LinkedHashMap<>();
-        for (String line : Files.readAllLines(Path.of(arguments[1]))) {
-            String[] cells = line.split("\t");
-            if (cells[0].equals("input")) {
-                inputs.put(cells[1], tensor(Integer.parseInt(cells[2]), cells[3], Path.of(cells[4])));
-                continue;
-            }
-            Path folder = Path.of(cells[2]);
-            try {
-                run(arguments[0], cells[1], inputs, folder);
-            } catch (OrtException problem) {
-                Files.writeString(folder.resolve("error"), problem.getMessage());
-            }
-            inputs.clear();
+    /** What the next session is given. */
+    private record Given(Map<String, OnnxTensor> inputs, Map<String, OnnxTensor> defaults, Map<String, String> entries) {
+        Given() {
+            this(new LinkedHashMap<>(), new LinkedHashMap<>(), new LinkedHashMap<>());
         }
     }
 
-    private static void run(String library, String model, Map<String, OnnxTensor> inputs, Path folder)
-            throws IOException, OrtException {
+    private static String library;
+    private static Path set;
+    private static Path out;
+
+    public static void main(String[] arguments) throws Exception {
+        library = arguments[0];
+        set = Path.of(arguments[1]);
+        out = Path.of(arguments[3]);
+        Given given = new Given();
+        for (String line : Files.readAllLines(set.resolve(arguments[2]))) {
+            String[] cells = line.split("\t");
+            switch (cells[0]) {
+                case "input" -> given.inputs.put(cells[1], tensor(cells));
+                case "default" -> given.defaults.put(cells[1], tensor(cells));
+                case "entry" -> given.entries.put(cells[1], cells[2].replace("{set}", arguments[1]));
+                case "together" -> together(cells, given, Integer.parseInt(cells[3]));
+                case "leave" -> leave(cells, given);
+                default -> job(cells[1], given, out.resolve(cells[2]));
+            }
+            if (!List.of("input", "default", "entry").contains(cells[0])) {
+                given = new Given();
+            }
+        }
+    }
+
+    private static void together(String[] cells, Given given, int count) throws InterruptedException {
+        List<Thread> threads = new ArrayList<>();
+        for (int number = 0; number < count; number++) {
+            Path folder = out.resolve(cells[2]).resolve("" + number);
+            threads.add(new Thread(() -> job(cells[1], given, folder)));
+        }
+        threads.forEach(Thread::start);
+        for (Thread thread : threads) {
+            thread.join();
+        }
+    }
+
+    /** Begins a run, and ends the process when a line is read. */
+    private static void leave(String[] cells, Given given) throws IOException {
+        Thread thread = new Thread(() -> job(cells[1], given, out.resolve(cells[2])));
+        thread.setDaemon(true);
+        thread.start();
+        System.in.read();
+    }
+
+    private static void job(String model, Given given, Path folder) {
+        try {
+            run(set.resolve(model).toString(), given, folder);
+        } catch (OrtException problem) {
+            write(folder.resolve("error"), problem.getMessage().getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    private static void run(String model, Given given, Path folder) throws OrtException {
         try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
-            options.registerCustomOpLibrary(library);
             options.setSessionLogLevel(ai.onnxruntime.OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
+            for (Map.Entry<String, String> entry : given.entries.entrySet()) {
+                options.addConfigEntry(entry.getKey(), entry.getValue());
+            }
+            for (Map.Entry<String, OnnxTensor> tensor : given.defaults.entrySet()) {
+                options.addInitializer(tensor.getKey(), tensor.getValue());
+            }
+            options.registerCustomOpLibrary(library);
             try (OrtSession session = ENVIRONMENT.createSession(model, options);
-                    OrtSession.Result results = session.run(inputs)) {
+                    OrtSession.Result results = session.run(given.inputs)) {
                 List<String> lines = new ArrayList<>();
                 for (Map.Entry<String, OnnxValue> result : results) {
                     lines.add(written(result.getKey(), (OnnxTensor) result.getValue(), folder.resolve("" + lines.size())));
                 }
-                Files.write(folder.resolve("outputs"), lines);
+                write(folder.resolve("outputs"), String.join("", lines).getBytes(StandardCharsets.UTF_8));
             }
         }
     }
 
-    private static OnnxTensor tensor(int elementType, String sizes, Path file) throws IOException, OrtException {
+    private static void write(Path path, byte[] bytes) {
+        try {
+            Files.write(path, bytes);
+        } catch (IOException problem) {
+            throw new UncheckedIOException(problem);
+        }
+    }
+
+    private static OnnxTensor tensor(String[] cells) throws IOException, OrtException {
+        String sizes = cells[3];
+        byte[] bytes = Files.readAllBytes(set.resolve(cells[4]));
         long[] shape = Arrays.stream(sizes.split(",")).filter(size -> !size.isEmpty()).mapToLong(Long::parseLong).toArray();
-        ByteBuffer data = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
-        OnnxJavaType type = TYPES.get(elementType);
+        // Of this kind, since an initializer's bytes stay where they are.
+        ByteBuffer data = ByteBuffer.allocateDirect(bytes.length).order(ByteOrder.LITTLE_ENDIAN).put(bytes).rewind();
+        OnnxJavaType type = TYPES.get(Integer.parseInt(cells[2]));
         return switch (type) {
             case STRING -> OnnxTensor.createTensor(ENVIRONMENT, texts(data), shape);
             case FLOAT -> OnnxTensor.createTensor(ENVIRONMENT, data.asFloatBuffer(), shape);
@@ -90,7 +149,7 @@ public final class Run {
     }
 
     /** Writes an output into a file; gives its line. */
-    private static String written(String name, OnnxTensor tensor, Path file) throws IOException, OrtException {
+    private static String written(String name, OnnxTensor tensor, Path file) throws OrtException {
         TensorInfo info = tensor.getInfo();
         if (info.type == OnnxJavaType.STRING) {
             List<byte[]> texts = new ArrayList<>();
@@ -98,15 +157,15 @@ public final class Run {
             ByteBuffer data = ByteBuffer.allocate(texts.stream().mapToInt(text -> 4 + text.length).sum());
             data.order(ByteOrder.LITTLE_ENDIAN);
             texts.forEach(text -> data.putInt(text.length).put(text));
-            Files.write(file, data.array());
+            write(file, data.array());
         } else {
             ByteBuffer data = tensor.getByteBuffer();
             byte[] bytes = new byte[data.remaining()];
             data.get(bytes);
-            Files.write(file, bytes);
+            write(file, bytes);
         }
         String sizes = Arrays.stream(info.getShape()).mapToObj(Long::toString).collect(Collectors.joining(","));
-        return String.join("\t", name, "" + TYPES.indexOf(info.type), sizes, file.toString());
+        return String.join("\t", name, "" + TYPES.indexOf(info.type), sizes, file.getFileName() + "\n");
     }
 
     /** The texts of arrays of arrays, in order. */

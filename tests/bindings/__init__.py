@@ -1,19 +1,34 @@
-"""Files of `oh` run by other bindings of ONNX Runtime: a plain session that knows the library and nothing of Python.
+"""Files of `oh` run by other bindings of ONNX Runtime, whose programs know the operator library and nothing of Python.
 
-A program runs all jobs of a list, one after the other, in one process. The list is lines of cells with tabs between:
+A set is a folder (`hybrids.py` and `given.py` say what is in it, `python -m tests.bindings FOLDER` makes one). A
+program is started as
 
-    input  NAME  ELEMENT_TYPE  SIZES  FILE      what the next model is fed; sizes have commas between
-    run    MODEL  FOLDER                        runs it; for each output FOLDER/outputs has a line as of an input
+    PROGRAM ONNXRUNTIME LIBRARY SET LIST OUT
+
+where the first two are shared libraries (Java has no first), and LIST is a file of the set: lines of cells with tabs
+between, whose paths are below SET.
+
+    input    NAME  ELEMENT_TYPE  SIZES  FILE    what the next run is fed; sizes have commas between
+    default  NAME  ELEMENT_TYPE  SIZES  FILE    what the next session takes for an initializer (AddInitializer)
+    entry    KEY   VALUE                        a configuration entry of the next session; `{set}` in it stands for SET
+    run      MODEL FOLDER                       opens a session and runs it; FOLDER is there, below OUT
+    together MODEL FOLDER  COUNT                the same on so many threads at once, each with its own session; their
+                                                results are in FOLDER/0, FOLDER/1 …
+    leave    MODEL FOLDER                       runs on a thread, reads a line from its input, and ends with status 0
+                                                without waiting for the run
+
+For each output of a run OUT/FOLDER/outputs has a line NAME ELEMENT_TYPE SIZES FILE, whose file is below OUT/FOLDER.
+Where a session or its run fails OUT/FOLDER/error has the message. What comes out as it should is in
+SET/expected/FOLDER, in the same form, but that an error is the code alone.
 
 An element type is its number in ONNX. A file has a tensor's bytes, little-endian; of texts each with its length before
-it, four bytes. Where a run fails FOLDER/error has the message.
+it, four bytes.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,46 +39,32 @@ from onnx import TensorProto, helper
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Job:
-    """A file, what it is fed, and the folder of what comes out."""
-
-    model: Path
-    feeds: Mapping[str, Array]
-    folder: Path
-
-
-def write(jobs: Sequence[Job], path: Path) -> Path:
-    """Write the list of jobs, and the files of their inputs; gives the list's path."""
-    lines = []
-    for job in jobs:
-        job.folder.mkdir(parents=True)
-        for position, (name, tensor) in enumerate(job.feeds.items()):
-            file = job.folder / f"input{position}"
-            file.write_bytes(_bytes(tensor))
-            sizes = ",".join(map(str, tensor.shape))
-            lines.append(f"input\t{name}\t{_element_type(tensor)}\t{sizes}\t{file}\n")
-        lines.append(f"run\t{job.model}\t{job.folder}\n")
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
+def write(folder: Path, name: str, tensors: Mapping[str, Array], *, root: Path) -> Iterator[str]:
+    """Write tensors as files of the folder; gives a line of a list for each, whose file is below the root."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for position, (tensor, value) in enumerate(tensors.items()):
+        file = folder / f"{name}{position}"
+        file.write_bytes(_bytes(value))
+        sizes = ",".join(map(str, value.shape))
+        yield f"{tensor}\t{_element_type(value)}\t{sizes}\t{file.relative_to(root).as_posix()}\n"
 
 
-def outputs(job: Job) -> dict[str, Array]:
-    """What came out.
+def outputs(folder: Path) -> dict[str, Array]:
+    """What a program wrote into the folder of a run.
 
     Raises:
         RuntimeError: the run failed; the message is the binding's.
     """
-    error = job.folder / "error"
+    error = folder / "error"
     if error.exists():
         raise RuntimeError(error.read_text(encoding="utf-8"))
-    lines = (job.folder / "outputs").read_text(encoding="utf-8").splitlines()
-    return dict(_output(*line.split("\t")) for line in lines)
+    lines = (folder / "outputs").read_text(encoding="utf-8").splitlines()
+    return dict(_output(folder, *line.split("\t")) for line in lines)
 
 
-def _output(name: str, element_type: str, sizes: str, file: str) -> tuple[str, Array]:
+def _output(folder: Path, name: str, element_type: str, sizes: str, file: str) -> tuple[str, Array]:
     shape = [int(size) for size in sizes.split(",") if size]
-    data = Path(file).read_bytes()
+    data = (folder / file).read_bytes()
     if int(element_type) == TensorProto.STRING:
         return name, np.array(_texts(data), object).reshape(shape)
     return name, np.frombuffer(data, helper.tensor_dtype_to_np_dtype(int(element_type))).reshape(shape)

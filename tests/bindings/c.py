@@ -70,16 +70,15 @@ def _download(cache: str) -> dict[str, str]:
     return module
 
 
-def run(jobs: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Build the program in a folder, and run a list of jobs, see `tests.bindings`."""
+def command(folder: Path) -> list[str]:
+    """The program, built in a folder, with the two libraries: what is to be run is behind them."""
     program, source = folder / "run", Path(__file__).with_name("run.c")
-    options = ["-Wall", "-Wextra", "-Werror", f"-I{headers()}", str(source), "-o", str(program), "-ldl"]
-    subprocess.run(["cc", *options], check=True)
-    command = [str(program), str(_runtime()), oh.library_path(), str(jobs)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    options = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{headers()}", str(source)]
+    subprocess.run(["cc", *options, "-o", str(program), "-ldl", "-lpthread"], check=True)
+    return [str(program), str(runtime()), oh.library_path()]
 
 
-def _runtime() -> Path:
-    """The shared library in the wheel; its name ends in the version."""
+def runtime() -> Path:
+    """ONNX Runtime's shared library in the wheel; its name ends in the version."""
     (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*")
     return library

@@ -25,7 +25,7 @@ _OLDEST = 17
 @functools.cache
 def unsupported() -> str | None:
     """Why Java cannot run here; None where it can."""
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    missing = [program for program in ("java", "javac", "mvn") if shutil.which(program) is None]
     if missing:
         return f"{' and '.join(missing)} is not installed"
     said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
@@ -52,8 +52,8 @@ def jar() -> Path:
     return folder / _JAR
 
 
-def run(jobs: Path, _: Path) -> subprocess.CompletedProcess[str]:
-    """Run a list of jobs, see `tests.bindings`."""
+def command(folder: Path) -> list[str]:
+    """The program, compiled in a folder, with the library: what is to be run is behind it."""
     source = Path(__file__).with_name("Run.java")
-    command = ["java", "-cp", str(jar()), str(source), oh.library_path(), str(jobs)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    subprocess.run(["javac", "-cp", str(jar()), "-d", str(folder), str(source)], check=True)
+    return ["java", "-cp", f"{jar()}{os.pathsep}{folder}", "Run", oh.library_path()]

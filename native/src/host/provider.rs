@@ -39,10 +39,11 @@ const CANCEL: &str = "cancel";
 /// The execution provider of one session.
 pub struct Hybrid {
     owner: Owner,
+    /// Those under way that have a tag.
     runs: Mutex<Vec<Named>>,
 }
 
-/// A run under way, by its token and its tag.
+/// A run by its token and its tag.
 struct Named(u64, String, Weak<Run>);
 
 impl Provider for Hybrid {
@@ -69,24 +70,23 @@ impl Provider for Hybrid {
     fn begin(&self, options: &RunOptions) -> Result<(), Problem> {
         let wanted = run_entries::wanted(|key| options.entry(key))?;
         let run = running::begin(options.check(), options.token(), wanted);
-        lock(&self.runs).push(Named(options.token(), options.tag(), Arc::downgrade(&run)));
+        let tag = options.tag();
+        if !tag.is_empty() {
+            lock(&self.runs).push(Named(options.token(), tag, Arc::downgrade(&run)));
+        }
         Ok(())
     }
 
     fn end(&self, options: &RunOptions) {
-        let mut runs = lock(&self.runs);
-        if let Some(at) = runs.iter().position(|Named(token, ..)| *token == options.token()) {
-            runs.swap_remove(at);
+        if !options.tag().is_empty() {
+            lock(&self.runs).retain(|Named(token, ..)| *token != options.token());
         }
-        drop(runs);
         running::leave(options.token());
     }
 
     fn change(&self, key: &str, value: &str) -> Result<(), Problem> {
-        if key != CANCEL {
-            let message =
-                format!("the execution provider has no option \"{key}\" of an open session; it has \"{CANCEL}\"");
-            return Err(Problem::new(Code::DynamicOption, message));
+        if key != CANCEL || value.is_empty() {
+            return Err(no_dynamic_option(key));
         }
         let runs = lock(&self.runs);
         let meant = runs.iter().filter(|Named(_, tag, _)| tag == value);
@@ -144,6 +144,14 @@ fn scope(entries: &[Entry]) -> Result<Scope, Problem> {
             Err(Problem::new(Code::SettingsElsewhere, message))
         }
     }
+}
+
+fn no_dynamic_option(key: &str) -> Problem {
+    let message = match key {
+        CANCEL => "cancel names the tag of the runs that are to end, and runs without one cannot be named".to_owned(),
+        _ => format!("the execution provider has no option \"{key}\" of an open session; it has \"{CANCEL}\""),
+    };
+    Problem::new(Code::DynamicOption, message)
 }
 
 fn unknown(option: &str) -> Problem {

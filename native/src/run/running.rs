@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let left = std::mem::take(&mut *lock(&self.at_end));
+        let left = std::mem::take(self.at_end.get_mut().unwrap_or_else(PoisonError::into_inner));
         left.into_iter().for_each(|work| work());
     }
 }
@@ -125,14 +125,20 @@ pub struct Entered {
 }
 
 impl Entered {
+    /// What wakes a wait that is to end. A run that ONNX Runtime told of has none: it is asked anyway, and ends a moment
+    /// later, which costs a call less than to be woken.
+    pub fn wakes(&self) -> Option<&Signal> {
+        self.checks[1].is_none().then_some(&self.run.cancelled)
+    }
+
     /// Whether somebody wants to be asked.
     pub fn is_checked(&self) -> bool {
         self.checks.iter().any(Option::is_some)
     }
 
-    /// Whether one of those who want to be asked says that the run is to end.
+    /// Whether the run was cancelled, or one of those who want to be asked says that it is to end.
     pub fn is_interrupted(&self) -> bool {
-        !EXIT.is_raised() && self.checks.iter().flatten().any(|check| check() != 0)
+        !EXIT.is_raised() && (self.run.cancelled.is_raised() || self.checks.iter().flatten().any(|check| check() != 0))
     }
 }
 
@@ -218,12 +224,10 @@ fn push(run: Entered) {
 /// Says that the run that this thread entered as `token` is over, with those that it entered since and did not leave;
 /// what they began is dropped. Nothing if it entered none, or left it before.
 pub fn leave(token: u64) {
-    let entered = ENTERED.with(|entered| {
-        let mut entered = entered.borrow_mut();
-        let at = entered.iter().rposition(|entered| entered.token == token);
-        at.map(|at| entered.split_off(at))
-    });
-    for left in entered.into_iter().flatten().rev() {
+    let at = ENTERED.with_borrow(|entered| entered.iter().rposition(|entered| entered.token == token));
+    let Some(at) = at else { return };
+    let last = || ENTERED.with_borrow_mut(|entered| (entered.len() > at).then(|| entered.pop()).flatten());
+    while let Some(left) = last() {
         if left.run.id != 0 && left.checks[1].is_none() {
             release(left.run.id);
         }

@@ -116,23 +116,23 @@ def test_settings_are_given_in_one_place() -> None:
     assert "[OH593]" in refused(lambda: onnxruntime.InferenceSession(model, settings))
 
 
-def operators_first() -> object:
+def operators_first() -> None:
     settings = unprepared()
     settings.log_severity_level = 4
     settings.add_provider_for_devices(devices(), {})
-    return plain(adder("http://127.0.0.1:1"), settings)
+    plain(adder("http://127.0.0.1:1"), settings)
 
 
-def provider_first() -> object:
-    return options().register_custom_ops_library(oh.library_path())
+def provider_first() -> None:
+    options().register_custom_ops_library(oh.library_path())
 
 
-def with_session() -> object:
-    return oh.Session(adder("http://127.0.0.1:1"), sess_options=options())
+def with_session() -> None:
+    oh.Session(adder("http://127.0.0.1:1"), sess_options=options())
 
 
-def with_register() -> object:
-    return oh.register(options())
+def with_register() -> None:
+    oh.register(options())
 
 
 @pytest.mark.parametrize("both", [operators_first, provider_first, with_session, with_register])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -319,8 +318,10 @@ def test_threads_have_runs_of_their_own() -> None:
                     right.append(session.run(None, {"x": X}, entries(deadline_ms=60_000))[0].tolist())
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-        [thread.start() for thread in threads]
-        [thread.join(60) for thread in threads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
     assert (len(failed) + len(right), set(map(str, right))) == (80, {str([[1.0, 2.0], [3.0, 4.0]])})
     assert all("that the run has for its calls" in said for said in failed)
 

@@ -1,4 +1,4 @@
-"""Every kind of hybrid through the execution provider, from Python and from C: what comes out is what `oh.Session` gives."""
+"""Every kind of hybrid through the execution provider, from Python and C: it gives what `oh.Session` gives."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .go .rust build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

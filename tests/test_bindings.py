@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bindings import c, java
+from tests.bindings import c, go, java, python, rust
 from tests.bindings.given import FED
 from tests.bindings.suite import NAMES, Suite, differences, made, served
 
-BINDINGS = {"Java": java, "C": c}
+BINDINGS = {"Python": python, "Java": java, "C": c, "Go": go, "Rust": rust}
 TOGETHER = "together"
 
 

@@ -66,6 +66,11 @@ def test_a_wheel_holds_the_library_under_the_platforms_name(wheel: Path) -> None
     assert [name for name in names if name.startswith("onnxhybrid/lib/")] == [f"onnxhybrid/lib/{LIBRARY}"]
 
 
+def test_a_wheel_holds_the_c_header(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert "onnxhybrid/include/onnxhybrid.h" in archive.namelist()
+
+
 def test_a_wheel_tells_type_checkers_that_it_is_typed(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         assert "onnxhybrid/py.typed" in archive.namelist()

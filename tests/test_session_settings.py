@@ -263,6 +263,20 @@ def test_a_policy_has_the_words_of_oh_policy() -> None:
     assert flag == "true or false"
 
 
+def test_every_word_of_the_settings_is_documented() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "running.md").read_text(encoding="utf-8")
+    section = page.partition("## In other languages")[2].partition("\n## ")[0]
+
+    def words(form: Any) -> set[str]:
+        if isinstance(form, dict):
+            return set(form).union(*map(words, form.values()))
+        return set().union(*map(words, form)) if isinstance(form, list) else set()
+
+    marks = {"*", "either", "elsewhere"}
+    prices = budget._PARTS  # which the page tells where it speaks of prices
+    assert {word for word in words(library.settings()) - marks - prices if word not in section} == set()
+
+
 def test_what_a_strict_policy_leaves_out_is_what_it_is_in_python() -> None:
     with raw_server(ANSWER) as server:
         for policy in ({"strict": True, "allow": ["127.0.0.1"]}, {"strict": {}, "allow": ["127.0.0.1"]}):

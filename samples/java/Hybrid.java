@@ -12,8 +12,7 @@ import java.util.Map;
  *
  * The jar is com.microsoft.onnxruntime:onnxruntime. LIBRARY is what oh.library_path() gives; on Android it is
  * libonnxhybrid.so in the application's folder of native libraries. The hybrid is as that of samples/digits.py:
- * image float32[n, 64] -> label int64[n]. Java's API leaves inputs with a default at that; to give them another value,
- * save the hybrid with it: hybrid.bind(threshold=0.9).
+ * image float32[n, 64] -> label int64[n]. Java's API leaves inputs with a default at that; Guarded.java gives one another.
  */
 public final class Hybrid {
     public static void main(String[] arguments) throws OrtException {

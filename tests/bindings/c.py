@@ -90,3 +90,18 @@ def runtime() -> Path:
     """ONNX Runtime's shared library in the wheel; its name ends in the version."""
     (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*")
     return library
+
+
+def built(source: Path, target: Path) -> Path:
+    """A program of one file, which is linked with the runtime of the Python package."""
+    options = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{headers()}"]
+    subprocess.run(["cc", *options, str(source), "-o", str(target), *linked(target.parent)], check=True)
+    return target
+
+
+def linked(folder: Path) -> list[str]:
+    """What links a program with the runtime, which it finds in this folder by the name that it has for linkers."""
+    name = folder / "libonnxruntime.so.1"
+    if not name.exists():
+        name.symlink_to(runtime())
+    return [str(name), f"-Wl,-rpath,{folder}"]

@@ -16,7 +16,7 @@ use crate::guard::lock;
 use crate::host::op::{DOMAIN, PROVIDERS, tables};
 use crate::host::provider;
 use crate::host::slot::{Owner, ScopeSlot};
-use crate::ort::{Api, Domain, OrtError, SessionOptions, pin};
+use crate::ort::{Api, Domain, OrtError, SessionOptions, announce, pin};
 use crate::session::fingerprint::Print;
 use crate::session::scope::{self, Scope};
 use crate::session::{opening, settings};
@@ -48,6 +48,8 @@ struct Registrations {
     free: Vec<&'static Registration>,
     /// One for each runtime, for sessions that name no scope.
     anonymous: Vec<&'static Registration>,
+    /// The runtimes that know the domain.
+    told: Vec<Api>,
     /// What all sessions that name no scope share; made with the first of them.
     process: Option<Owner>,
 }
@@ -120,38 +122,49 @@ pub fn assign(registered: u64, scope: u64) -> bool {
 }
 
 impl Registrations {
+    /// A registration with a runtime. Sessions with the first of them wait here until the runtime knows the domain.
+    fn make(&mut self, api: Api) -> Result<&'static Registration, OrtError> {
+        let registration = Registration::new(api)?;
+        if !self.told.iter().any(|told| told.is(api)) {
+            // Where it fails, sessions still open; but for one of those that are the first and open side by side.
+            let _ = announce(api, &registration.domain);
+            self.told.push(api);
+        }
+        Ok(registration)
+    }
+
     fn anonymous(&mut self, api: Api) -> Result<&'static Registration, OrtError> {
         if let Some(found) = of_runtime(&self.anonymous, api) {
             return Ok(found);
         }
-        let registration = Registration::new(api)?;
+        let registration = self.make(api)?;
         registration.slot.set(self.process.get_or_insert_default().clone());
         self.anonymous.push(registration);
         Ok(registration)
     }
 
     fn of(&mut self, api: Api, id: u64) -> Result<&'static Registration, OrtError> {
-        let own = self.by_scope.entry(id).or_default();
+        let own = self.by_scope.get(&id).map_or(&[][..], Vec::as_slice);
         if let Some(found) = of_runtime(own, api) {
             return Ok(found);
         }
         let registration = match self.free.iter().position(|registration| registration.api.is(api)) {
             Some(index) => self.free.swap_remove(index),
-            None => Registration::new(api)?,
+            None => self.make(api)?,
         };
-        own.push(registration);
+        self.by_scope.entry(id).or_default().push(registration);
         Ok(registration)
     }
 
     /// One that no session has. Options from which it was taken may still make sessions, so it serves none but those
     /// whose settings are the same.
     fn of_text(&mut self, api: Api, print: [u8; 32]) -> Result<&'static Registration, OrtError> {
-        let own = self.by_text.entry(print).or_default();
-        if let Some(left) = own.iter().find(|registration| registration.api.is(api) && registration.slot.is_left()) {
+        let mut own = self.by_text.get(&print).into_iter().flatten();
+        if let Some(left) = own.find(|registration| registration.api.is(api) && registration.slot.is_left()) {
             return Ok(left);
         }
-        let registration = Registration::new(api)?;
-        own.push(registration);
+        let registration = self.make(api)?;
+        self.by_text.entry(print).or_default().push(registration);
         Ok(registration)
     }
 }

@@ -1,5 +1,6 @@
 //! The safe layer over ONNX Runtime's C API: everything that touches its pointers is in here.
 
+mod announcing;
 pub mod atfork;
 mod context;
 pub mod foreign;
@@ -17,6 +18,7 @@ use std::fmt;
 
 use ort_sys::{OrtApi, OrtApiBase, OrtErrorCode, OrtStatusPtr};
 
+pub use announcing::announce;
 pub use context::Context;
 pub use info::KernelInfo;
 pub use options::{Domain, SessionOptions};

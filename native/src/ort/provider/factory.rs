@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr;
+use std::sync::Once;
 
 use ort_sys::{OrtApiBase, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
@@ -11,7 +12,7 @@ use super::ep::Ep;
 use super::late::{API_VERSION, Late, version};
 use super::tables::{EpTable, FactoryTable, Opaque};
 use crate::failure::{Code, Failure, Problem};
-use crate::ort::{Api, Domain, OrtError, success};
+use crate::ort::{Api, Domain, OrtError, announce, success};
 
 /// The type of the device that the provider runs on, `OrtHardwareDeviceType_CPU`.
 const CPU: c_int = 0;
@@ -23,6 +24,8 @@ pub struct Factory<P> {
     table: FactoryTable,
     late: Late,
     domain: Domain,
+    /// Done before the first session: those that open side by side would each add the domain.
+    announced: Once,
     makes: PhantomData<fn() -> P>,
 }
 
@@ -84,7 +87,7 @@ impl<P: Provider> Factory<P> {
             GetCustomOpDomains: Some(domains::<P>),
             ..FactoryTable::default()
         };
-        Ok(Self { table, late, domain: P::domain(late)?, makes: PhantomData })
+        Ok(Self { table, late, domain: P::domain(late)?, announced: Once::new(), makes: PhantomData })
     }
 
     /// The runtime that it is for.
@@ -214,6 +217,8 @@ unsafe extern "system" fn domains<P: Provider>(
 ) -> OrtStatusPtr {
     // SAFETY: `factory` is the first field of a `Factory<P>`, which is never freed.
     let factory = unsafe { &*factory.cast::<Factory<P>>() };
+    // Where it fails, sessions still open; but for one of those that are the first and open side by side.
+    factory.announced.call_once(|| drop(announce(factory.late.api, &factory.domain)));
     if most > 0 {
         // SAFETY: there is room for one domain.
         unsafe { *domains = factory.domain.0 };

@@ -106,6 +106,16 @@ codes! {
     SettingsElsewhere = "OH593",
     /// What a session's settings name cannot be read.
     SettingsSource = "OH594",
+    /// The runtime takes no execution provider that brings operators.
+    NoProviders = "OH554",
+    /// A session has the operators twice.
+    TwoDoors = "OH595",
+    /// The execution provider has no such option.
+    ProviderOption = "OH596",
+    /// A configuration entry of a run is malformed.
+    RunEntry = "OH597",
+    /// The execution provider of a session that is open has no such option.
+    DynamicOption = "OH598",
     /// Audited rows refute what a certificate promises.
     Alarm = "OH635",
 }

@@ -1,7 +1,8 @@
 //! What the host wants to see of the calls that a thread makes: a W3C `traceparent` on their requests, a report of each.
 //!
 //! All of it belongs to the thread: the host says it before a run, and fetches the reports after the run, on the thread
-//! that runs. A call of which nothing is wanted costs a look at one variable.
+//! that runs. A run whose options name a trace of its own has that. A call of which nothing is wanted costs a look at
+//! two variables.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 use serde_json::Value;
 
-use crate::run::running::EXIT;
+use crate::run::running::{self, EXIT};
 
 /// Reports that a thread keeps at most, until the host fetches them; further ones are counted.
 const KEPT: usize = 16_384;
@@ -54,18 +55,25 @@ pub fn set(text: Option<&str>) {
 
 /// The mark of a call of `node` that this thread begins; `ask` gets the host's answer to a question, if it has one.
 pub fn begin(node: &str, ask: impl FnOnce(&str) -> Option<Vec<u8>>) -> Option<Box<Mark>> {
-    let (traceparent, reported, asked) = CURRENT.with(|cell| {
+    let own = running::traceparent();
+    let said = CURRENT.with(|cell| {
         let current = cell.borrow();
         let current = current.as_deref()?;
         Some((current.traceparent.clone(), current.reported, current.asked))
-    })?;
+    });
+    let (traceparent, reported, asked) = match (said, own.is_some()) {
+        (Some(said), _) => said,
+        (None, true) => Default::default(),
+        (None, false) => return None,
+    };
     let began = reported.then(SystemTime::now);
     // The host may come back to this thread's variable while it is asked.
-    let own = || {
+    let given = || {
         let text = (!EXIT.is_raised()).then(|| ask(&format!("{ASKED}{node}")))??;
         header(std::str::from_utf8(&text).ok()?)
     };
-    Some(Box::new(Mark { traceparent: if asked { own() } else { traceparent }, began }))
+    let traceparent = own.or_else(|| if asked { given() } else { traceparent });
+    Some(Box::new(Mark { traceparent, began }))
 }
 
 /// Keeps the report of a call that is over, as far as this thread's are wanted.
@@ -108,7 +116,8 @@ impl Current {
     }
 }
 
-fn header(text: &str) -> Option<HeaderValue> {
+/// The text as a header, if it is a `traceparent`.
+pub fn header(text: &str) -> Option<HeaderValue> {
     is_traceparent(text).then(|| HeaderValue::from_str(text).ok()).flatten()
 }
 

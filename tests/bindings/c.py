@@ -70,10 +70,18 @@ def _download(cache: str) -> dict[str, str]:
     return module
 
 
-def command(folder: Path) -> list[str]:
+def command(folder: Path, *defines: str) -> list[str]:
     """The program, built in a folder, with the two libraries: what is to be run is behind them."""
     program, source = folder / "run", Path(__file__).with_name("run.c")
-    options = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{headers()}", str(source)]
+    options = [
+        *(f"-D{name}" for name in defines),
+        "-std=c99",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-I{headers()}",
+        str(source),
+    ]
     subprocess.run(["cc", *options, "-o", str(program), "-ldl", "-lpthread"], check=True)
     return [str(program), str(runtime()), oh.library_path()]
 

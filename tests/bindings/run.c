@@ -3,6 +3,8 @@
  *     cc -std=c99 -I HEADERS run.c -o run -ldl -lpthread
  *     x86_64-w64-mingw32-gcc-posix -std=c99 -I HEADERS run.c -o run.exe -static -lpthread
  *     run ONNXRUNTIME LIBRARY SET LIST OUT
+ *
+ * With -DPROVIDER the library is the sessions' execution provider, and their entries are its options.
  */
 #define __USE_MINGW_ANSI_STDIO 1
 #include <pthread.h>
@@ -19,7 +21,11 @@
 
 #include "onnxruntime_c_api.h"
 
+#ifdef PROVIDER
+#define VERSION 24 /* the first that takes execution providers with operators */
+#else
 #define VERSION 18 /* what the library itself asks for: ONNX Runtime 1.18 and later */
+#endif
 #define MOST 16    /* inputs, outputs, defaults or entries of a session, and sizes of a tensor */
 #define THREADS 64
 #define LINE 16384
@@ -245,14 +251,35 @@ static OrtStatus *open_session(const char *model, const OrtSessionOptions *optio
 #endif
 }
 
+#ifdef PROVIDER
+/* The execution provider that the library is, with what the session is given for its options. */
+static OrtStatus *append(OrtSessionOptions *options, const Given *given) {
+    const OrtEpDevice *const *devices;
+    size_t count;
+    check(ort->GetEpDevices(environment, &devices, &count));
+    for (size_t number = 0; number < count; number++) {
+        if (strcmp(ort->EpDevice_EpName(devices[number]), "OnnxHybridExecutionProvider") == 0) {
+            return ort->SessionOptionsAppendExecutionProvider_V2(options, environment, &devices[number], 1,
+                                                                 (const char *const *)given->keys,
+                                                                 (const char *const *)given->values, given->entries);
+        }
+    }
+    fail("no device is offered by", library);
+    return NULL;
+}
+#endif
+
 /* The library, registered with options in which it finds what the session is given. */
 static OrtStatus *prepare(OrtSessionOptions *options, const Given *given) {
     check(ort->SetSessionLogSeverityLevel(options, ORT_LOGGING_LEVEL_ERROR));
-    for (size_t position = 0; position < given->entries; position++) {
-        check(ort->AddSessionConfigEntry(options, given->keys[position], given->values[position]));
-    }
     for (size_t position = 0; position < given->defaulted; position++) {
         check(ort->AddInitializer(options, given->defaults[position].name, given->defaults[position].value));
+    }
+#ifdef PROVIDER
+    return append(options, given);
+#endif
+    for (size_t position = 0; position < given->entries; position++) {
+        check(ort->AddSessionConfigEntry(options, given->keys[position], given->values[position]));
     }
 #ifdef _WIN32
     wchar_t wide[LINE];
@@ -422,6 +449,9 @@ int main(int count, char **arguments) {
     library = arguments[2], set = arguments[3], out = arguments[5];
     check(ort->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "run", &environment));
     check(ort->GetAllocatorWithDefaultOptions(&allocator));
+#ifdef PROVIDER
+    check(ort->RegisterExecutionProviderLibrary(environment, "onnxhybrid", library));
+#endif
     check(ort->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory));
     size_t length;
     char *list = contents(arguments[4], &length);

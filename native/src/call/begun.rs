@@ -9,8 +9,9 @@ use super::prepared::{Expected, Invocation};
 use super::taped::Recalled;
 use super::task::Task;
 use crate::failure::{Code, Failure, Problem};
+use crate::run::running;
 use crate::tensor::{InputTensor, OutputTensor, OwnedTensor};
-use crate::transport::runtime::{Ended, wait};
+use crate::transport::runtime::wait;
 use crate::transport::{Limits, Response};
 
 impl Call {
@@ -31,7 +32,7 @@ impl Call {
                 }
             }
         };
-        Begun { call: self.clone(), invocation, deadline: limits.deadline, progress }
+        Begun { call: self.clone(), invocation, started, deadline: limits.deadline, progress }
     }
 
     fn send(
@@ -43,13 +44,13 @@ impl Call {
         started: Instant,
     ) -> Result<Awaited, Problem> {
         let (requests, expected) = self.prepare(invocation, token, inputs, limits.deadline)?;
-        let (call, invocation) = (self.clone(), invocation.clone());
+        let (call, invocation, run) = (self.clone(), invocation.clone(), running::deadline());
         let (requests, mut tensors) = requests.into_owned();
         let task = Task::spawn(async move {
             let lent: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
             let exchange = call.exchange(requests.over(&lent), &limits, &invocation);
             let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
-            (answer.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
+            (answer.unwrap_or_else(|_| Err(call.late(run))), started.elapsed())
         });
         Ok(Awaited::Responses(task, expected))
     }
@@ -68,12 +69,12 @@ impl Call {
         let (wanted, tensors) = self.wanted(kept, invocation, token, inputs)?;
         let mut tensors: Vec<_> = tensors.iter().map(InputTensor::owned).collect();
         let (call, kept, invocation) = (self.clone(), kept.clone(), invocation.clone());
-        let wanted = wanted.on_runtime();
+        let (wanted, run) = (wanted.on_runtime(), running::deadline());
         Ok(Awaited::Outputs(Task::spawn(async move {
             let tensors: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
             let asking = call.known_or_asked(&kept, wanted, &tensors, &limits, &invocation);
             let outputs = tokio::time::timeout_at(limits.deadline.into(), asking).await;
-            (outputs.unwrap_or_else(|_| Err(call.ended(Ended::Deadline))), started.elapsed())
+            (outputs.unwrap_or_else(|_| Err(call.late(run))), started.elapsed())
         })))
     }
 }
@@ -82,6 +83,7 @@ impl Call {
 pub struct Begun {
     call: Arc<Call>,
     invocation: Arc<Invocation>,
+    started: Instant,
     deadline: Instant,
     progress: Progress,
 }
@@ -130,7 +132,8 @@ impl Awaited {
             Self::Responses(task, mut expected) => {
                 let responses = brought(task, call, deadline, latency)?;
                 // The answer may have waited for a long time; to be read it has as long as it left of the timeout.
-                let deadline = Instant::now() + call.node.timeout.saturating_sub(*latency);
+                let own = Instant::now() + call.node.timeout.saturating_sub(*latency);
+                let deadline = running::deadline().map_or(own, |run| own.min(run.at));
                 call.answer(&mut expected, &responses, deadline)
             }
             Self::Outputs(task) => brought(task, call, deadline, latency),
@@ -189,8 +192,8 @@ impl Begun {
     /// Drops the call, and counts it as one that ended with `code` unless it was over. A failure that nobody awaits is
     /// counted and told all the same.
     pub fn abandon(self, code: Code) {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let (mut latency, call) = (self.call.node.timeout.saturating_sub(left), &self.call);
+        let call = &self.call;
+        let mut latency = self.started.elapsed().min(call.node.timeout);
         let outcome = match self.progress {
             Progress::UnderWay(awaited, _) if awaited.is_finished() => awaited.ended(&mut latency),
             Progress::UnderWay(..) => {

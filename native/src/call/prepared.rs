@@ -13,6 +13,7 @@ use crate::failure::{Code, Failure, Problem};
 use crate::node::{Auth, Node};
 use crate::protocol::{Asked, Batch, Protocol, headers};
 use crate::run::bounds::{self, Beyond};
+use crate::run::running::{self, Deadline};
 use crate::session::credential::Secret;
 use crate::session::hedging::Hedging;
 use crate::session::policy::Policy;
@@ -237,9 +238,11 @@ impl Call {
         }
     }
 
+    /// The limits of a call that the run of this thread makes.
     pub(super) fn limits(&self, started: Instant) -> Limits {
+        let own = started + self.node.timeout;
         Limits {
-            deadline: started + self.node.timeout,
+            deadline: running::deadline().map_or(own, |run| own.min(run.at)),
             connect_timeout: self.node.connect_timeout,
             attempt_timeout: self.node.attempt_timeout,
             retries: self.node.retries,
@@ -247,14 +250,21 @@ impl Call {
         }
     }
 
-    /// The problem of a wait that ended without an answer.
+    /// The problem of a wait of this thread that ended without an answer.
     pub fn ended(&self, ended: Ended) -> Problem {
         match ended {
-            Ended::Deadline => {
-                Problem::new(Code::Deadline, format!("no answer within {} ms", self.node.timeout.as_millis()))
-            }
+            Ended::Deadline => self.late(running::deadline()),
             Ended::Cancelled => Problem::new(Code::Cancelled, "the run was cancelled before the answer came"),
         }
+    }
+
+    /// The problem of a wait that went on until its deadline, in a run that may have had one, too.
+    pub(super) fn late(&self, run: Option<Deadline>) -> Problem {
+        let message = match run.filter(|run| run.at <= Instant::now()) {
+            Some(run) => format!("no answer within the {} ms that the run has for its calls", run.within.as_millis()),
+            None => format!("no answer within {} ms", self.node.timeout.as_millis()),
+        };
+        Problem::new(Code::Deadline, message)
     }
 
     pub(super) fn check_inputs(&self, inputs: &[InputTensor]) -> Result<Sizes, Problem> {

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use crate::endpoint::Endpoint;
 use crate::failure::{Code, Failure, Problem};
 use crate::guard::guard;
+use crate::host::provider::{self, Hybrid};
 use crate::host::{describe, register};
-use crate::ort::foreign::{self, GivenText, LentText, Provider, export};
-use crate::ort::registering;
+use crate::ort::foreign::{self, GivenText, Lent, LentText, Provider, export};
+use crate::ort::provider::{Slots, creating};
+use crate::ort::{registering, success};
 use crate::run::running::{self, Check};
 use crate::session::credential::Resolver;
 use crate::session::scope::{self, Scope};
@@ -32,6 +34,26 @@ export! {
             let registered = guard(|| Err(internal()), || register::register(api, options));
             registered.map_err(|problem| Failure::without_node(problem).to_string())
         })
+    }
+
+    /// Gives ONNX Runtime 1.24 and later what makes sessions the execution provider `OnnxHybridExecutionProvider`; it looks
+    /// for this name.
+    #[allow(non_snake_case)]
+    extern "system" fn CreateEpFactories(
+        _name: LentText,
+        base: Option<&OrtApiBase>,
+        _logger: Lent,
+        slots: Slots,
+        most: usize,
+        count: Option<&mut usize>
+    ) -> OrtStatusPtr {
+        creating::<Hybrid>(base, slots, most, count, provider::factory)
+    }
+
+    /// Takes back what `CreateEpFactories` gave; sessions that have it keep it.
+    #[allow(non_snake_case)]
+    extern "system" fn ReleaseEpFactory(_factory: Lent) -> OrtStatusPtr {
+        success()
     }
 
     /// The version of the C functions.

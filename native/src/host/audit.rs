@@ -29,9 +29,10 @@ impl Kernel for Draw {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        let share = attributes::share(info).map_err(|problem| of_node(&name, problem))?;
+        let read = attributes::share(info).and_then(|share| Ok((share, slot.owner_of(info)?)));
+        let (share, owner) = read.map_err(|problem| of_node(&name, problem))?;
         // Chance is in no record, so that a replay would ask for what it does not hold.
-        let replays = matches!(slot.owner().scope.tape(), Tape::Replay(_));
+        let replays = matches!(owner.scope.tape(), Tape::Replay(_));
         Ok(Self { name, share: if replays { 0.0 } else { share } })
     }
 
@@ -67,7 +68,8 @@ impl Kernel for Audit {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        Self::prepare(slot.owner().scope, info, name.clone()).map_err(|problem| of_node(&name, problem))
+        let prepared = slot.owner_of(info).and_then(|owner| Self::prepare(owner.scope, info, name.clone()));
+        prepared.map_err(|problem| of_node(&name, problem))
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {

@@ -27,7 +27,8 @@ impl Kernel for Begin {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        Self::prepare(slot.owner(), info, name.clone()).map_err(|problem| of_node(&name, problem))
+        let prepared = slot.owner_of(info).and_then(|owner| Self::prepare(owner, info, name.clone()));
+        prepared.map_err(|problem| of_node(&name, problem))
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
@@ -71,7 +72,8 @@ impl Kernel for Await {
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let read = || Ok((node_name(info)?, output_elements(info)?));
         let (name, outputs) = read().map_err(Failure::without_node)?;
-        Ok(Self { name, outputs, tickets: slot.owner().tickets })
+        let owner = slot.owner_of(info).map_err(|problem| of_node(&name, problem))?;
+        Ok(Self { name, outputs, tickets: owner.tickets })
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {
@@ -123,7 +125,8 @@ impl Kernel for Cancel {
 
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let name = node_name(info).map_err(|error| Failure::without_node(error.into()))?;
-        Ok(Self { name, tickets: slot.owner().tickets })
+        let owner = slot.owner_of(info).map_err(|problem| of_node(&name, problem))?;
+        Ok(Self { name, tickets: owner.tickets })
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {

@@ -20,7 +20,8 @@ impl Kernel for Invoke {
     fn create(slot: &ScopeSlot, info: &KernelInfo) -> Result<Self, Failure> {
         let signature = signature(info).map_err(Failure::without_node)?;
         let name = signature.name.clone();
-        Self::prepare(slot.owner().scope, info, signature).map_err(|problem| of_node(&name, problem))
+        let prepared = slot.owner_of(info).and_then(|owner| Self::prepare(owner.scope, info, signature));
+        prepared.map_err(|problem| of_node(&name, problem))
     }
 
     fn compute(&self, context: &Context) -> Result<(), Failure> {

@@ -7,5 +7,7 @@ pub mod describe;
 pub mod invoke;
 mod kernel;
 pub mod op;
+pub mod provider;
 pub mod register;
+mod run_entries;
 pub mod slot;

@@ -12,10 +12,11 @@ use crate::ort::table::{Kernel, Operator, OrtCustomOp};
 pub const DOMAIN: &CStr = c"ai.onnxhybrid";
 
 /// Execution providers that the operators are registered for; `None` is the CPU's.
-const PROVIDERS: [Option<&CStr>; 2] = [None, Some(c"AzureExecutionProvider")];
+pub const PROVIDERS: &[Option<&CStr>] = &[None, Some(c"AzureExecutionProvider")];
 
-/// The tables of one registration; they live as long as the process, as the sessions that use them may.
-pub fn tables(slot: &'static ScopeSlot) -> Vec<&'static OrtCustomOp> {
+/// The tables of one registration for these execution providers; they live as long as the process, as the sessions that
+/// use them may.
+pub fn tables(providers: &[Option<&'static CStr>], slot: &'static ScopeSlot) -> Vec<&'static OrtCustomOp> {
     let tables = |provider| {
         [
             table::<Invoke>(c"Invoke", provider, slot),
@@ -26,7 +27,7 @@ pub fn tables(slot: &'static ScopeSlot) -> Vec<&'static OrtCustomOp> {
             table::<Audit>(c"Audit", provider, slot),
         ]
     };
-    PROVIDERS.into_iter().flat_map(tables).collect()
+    providers.iter().copied().flat_map(tables).collect()
 }
 
 fn table<K: Kernel<Shared = ScopeSlot>>(

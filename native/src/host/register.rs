@@ -13,7 +13,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::failure::{Code, Problem};
 use crate::guard::lock;
-use crate::host::op::{DOMAIN, tables};
+use crate::host::op::{DOMAIN, PROVIDERS, tables};
+use crate::host::provider;
 use crate::host::slot::{Owner, ScopeSlot};
 use crate::ort::{Api, Domain, OrtError, SessionOptions, announce, pin};
 use crate::session::fingerprint::Print;
@@ -31,7 +32,7 @@ impl Registration {
         pin::pin();
         let slot = Box::leak(Box::<ScopeSlot>::default());
         let mut domain = Domain::new(api, DOMAIN)?;
-        tables(slot).into_iter().try_for_each(|table| domain.add(api, table))?;
+        tables(PROVIDERS, slot).into_iter().try_for_each(|table| domain.add(api, table))?;
         Ok(Box::leak(Box::new(Self { api, slot, domain })))
     }
 }
@@ -62,6 +63,7 @@ const SETTINGS: &CStr = c"onnxhybrid.session";
 
 /// Adds the operators to `options`, for the scope that their entries ask for.
 pub fn register(api: Api, options: &SessionOptions) -> Result<(), Problem> {
+    provider::require_absent(options)?;
     let registration = match (options.config_entry(SCOPE)?, options.config_entry(SETTINGS)?) {
         (None, None) => lock(&REGISTRATIONS).anonymous(api)?,
         (None, Some(text)) => of_settings(api, &text)?,
@@ -72,7 +74,8 @@ pub fn register(api: Api, options: &SessionOptions) -> Result<(), Problem> {
             return Err(Problem::new(Code::SettingsElsewhere, message));
         }
     };
-    Ok(options.add(&registration.domain)?)
+    options.add(&registration.domain)?;
+    Ok(provider::note_registered(options)?)
 }
 
 fn of_scope(api: Api, id: &str) -> Result<&'static Registration, Problem> {

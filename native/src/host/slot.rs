@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::call::tickets::Tickets;
+use crate::failure::Problem;
 use crate::guard::lock;
+use crate::ort::{KernelInfo, OrtError};
 use crate::session::scope::Scope;
 
 /// A scope, and the tickets that its `Begin` nodes give to its `Await` nodes.
@@ -18,15 +20,33 @@ pub struct Owner {
     pub tickets: Arc<Tickets>,
 }
 
+/// Finds the owner of a kernel that is created.
+type Find = Box<dyn Fn(&KernelInfo) -> Result<Owner, OrtError> + Send + Sync>;
+
 /// The owner of the kernels that a registration creates from now on; at first a scope that nothing else belongs to.
 #[derive(Default)]
 pub struct ScopeSlot {
     owner: Mutex<Owner>,
+    /// Where one registration serves many sessions, what finds each kernel's owner.
+    find: Option<Find>,
     /// Whether a kernel has asked for it.
     used: AtomicBool,
 }
 
 impl ScopeSlot {
+    /// The owner of each kernel is the one that `find` has for it.
+    pub fn of_each(find: impl Fn(&KernelInfo) -> Result<Owner, OrtError> + Send + Sync + 'static) -> Self {
+        Self { find: Some(Box::new(find)), ..Self::default() }
+    }
+
+    /// The owner of the kernel that is created with `info`.
+    pub fn owner_of(&self, info: &KernelInfo) -> Result<Owner, Problem> {
+        match &self.find {
+            None => Ok(self.owner()),
+            Some(find) => Ok(find(info)?),
+        }
+    }
+
     /// The owner of the next kernel.
     pub fn owner(&self) -> Owner {
         let owner = lock(&self.owner);

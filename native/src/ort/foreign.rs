@@ -32,6 +32,10 @@ macro_rules! export {
 
 pub(crate) use export;
 
+/// Something that is lent for a call, and that nobody looks at.
+#[repr(transparent)]
+pub struct Lent(#[allow(dead_code)] *const c_void);
+
 /// A text that the host lends for a call; UTF-8, or null.
 #[derive(Clone, Copy)]
 #[repr(transparent)]

@@ -22,6 +22,10 @@ impl<'a> KernelInfo<'a> {
         Self { api, raw, lifetime: PhantomData }
     }
 
+    pub(super) fn raw(&self) -> *const OrtKernelInfo {
+        self.raw
+    }
+
     /// The node's name; may be empty.
     pub fn node_name(&self) -> Result<String, OrtError> {
         // SAFETY: `raw` is valid; buffer and size come from `Api::text`.

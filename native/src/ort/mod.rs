@@ -7,6 +7,7 @@ pub mod foreign;
 mod info;
 mod options;
 pub mod pin;
+pub mod provider;
 pub mod receive;
 mod registering;
 mod strings;

@@ -36,6 +36,12 @@ impl<'a> SessionOptions<'a> {
         self.api.text(read).map(Some)
     }
 
+    /// Sets the session configuration entry `key`.
+    pub fn set_config_entry(&self, key: &CStr, value: &CStr) -> Result<(), OrtError> {
+        // SAFETY: `raw` is valid; key and value are copied.
+        self.api.check(unsafe { (self.api.0.AddSessionConfigEntry)(self.raw, key.as_ptr(), value.as_ptr()) })
+    }
+
     /// Adds the operators of `domain` to the session.
     pub fn add(&self, domain: &Domain) -> Result<(), OrtError> {
         // SAFETY: `raw` is valid, and a domain is never freed.

@@ -1,16 +1,18 @@
 //! Runs, as a host tells of them, so that their waits can be ended from outside.
 //!
 //! ONNX Runtime shows a kernel neither the run that it belongs to nor the run's options. A sequential session computes
-//! its kernels on the thread that called it, so the host says on that very thread when a run begins and ends. A kernel
-//! on a thread of which nothing was said, as in a session with parallel execution, belongs to no run: its waits end
-//! with their answer, at their deadline, or with the process.
+//! its kernels on the thread that runs it, so the host, or ONNX Runtime where the library is an execution provider, says
+//! on that very thread when a run begins and ends. A kernel on a thread of which nothing was said, as in a session with
+//! parallel execution, belongs to no run: its waits end with their answer, at their deadline, or with the process.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
+
+use http::HeaderValue;
 
 use crate::guard::lock;
 use crate::run::forks::PerProcess;
@@ -88,9 +90,27 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let left = std::mem::take(&mut *lock(&self.at_end));
+        let left = std::mem::take(self.at_end.get_mut().unwrap_or_else(PoisonError::into_inner));
         left.into_iter().for_each(|work| work());
     }
+}
+
+/// By when the calls of a run are to be over.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Instant,
+    /// How long after the beginning of the run that is.
+    pub within: Duration,
+}
+
+/// What is wanted of the calls of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// By when they are to be over.
+    pub deadline: Option<Deadline>,
+    /// The trace that they carry.
+    pub traceparent: Option<HeaderValue>,
 }
 
 /// A run on the thread that it runs on.
@@ -98,19 +118,27 @@ impl Drop for Run {
 pub struct Entered {
     /// The run.
     pub run: Arc<Run>,
-    check: Option<Check>,
+    /// Who is asked: the host that entered the run, and ONNX Runtime that said when it began.
+    checks: [Option<Check>; 2],
     token: u64,
+    wanted: Wanted,
 }
 
 impl Entered {
-    /// Whether the host wants to be asked.
-    pub fn is_checked(&self) -> bool {
-        self.check.is_some()
+    /// What wakes a wait that is to end. A run that ONNX Runtime told of has none: it is asked anyway, and ends a moment
+    /// later, which costs a call less than to be woken.
+    pub fn wakes(&self) -> Option<&Signal> {
+        self.checks[1].is_none().then_some(&self.run.cancelled)
     }
 
-    /// Whether the host, if it wants to be asked, says that the run is to end.
+    /// Whether somebody wants to be asked.
+    pub fn is_checked(&self) -> bool {
+        self.checks.iter().any(Option::is_some)
+    }
+
+    /// Whether the run was cancelled, or one of those who want to be asked says that it is to end.
     pub fn is_interrupted(&self) -> bool {
-        !EXIT.is_raised() && self.check.is_some_and(|check| check() != 0)
+        !EXIT.is_raised() && (self.run.cancelled.is_raised() || self.checks.iter().flatten().any(|check| check() != 0))
     }
 }
 
@@ -154,6 +182,16 @@ pub fn current() -> Option<Entered> {
     ENTERED.with(|entered| entered.borrow().last().cloned())
 }
 
+/// The deadline of the run of this thread, if it has one.
+pub fn deadline() -> Option<Deadline> {
+    ENTERED.with(|entered| entered.borrow().last().and_then(|entered| entered.wanted.deadline))
+}
+
+/// The trace of the run of this thread, if it has one.
+pub fn traceparent() -> Option<HeaderValue> {
+    ENTERED.with(|entered| entered.borrow().last().and_then(|entered| entered.wanted.traceparent.clone()))
+}
+
 /// A run to be entered later, under its new id.
 pub fn create() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -166,20 +204,31 @@ pub fn create() -> u64 {
 /// which no other run has that this thread is in.
 pub fn enter(id: u64, check: Option<Check>, token: u64) {
     let named = (id != 0).then(|| lock(&RUNS).get(&id).cloned()).flatten();
+    push(Entered { run: named.unwrap_or_default(), checks: [check, None], token, wanted: Wanted::default() });
+}
+
+/// Says that ONNX Runtime begins a run on this thread, to be left as `token`, and gives it. `check` tells whether the
+/// options of the run say that it is to end. Where a host has just entered a run of its own, it is that one.
+pub fn begin(check: Check, token: u64, wanted: Wanted) -> Arc<Run> {
+    let around = current().filter(|around| around.checks[1].is_none());
+    let (run, host) = around.map_or_else(Default::default, |around| (around.run, around.checks[0]));
+    push(Entered { run: run.clone(), checks: [host, Some(check)], token, wanted });
+    run
+}
+
+fn push(run: Entered) {
     std::mem::forget(Active::new());
-    ENTERED.with(|entered| entered.borrow_mut().push(Entered { run: named.unwrap_or_default(), check, token }));
+    ENTERED.with(|entered| entered.borrow_mut().push(run));
 }
 
 /// Says that the run that this thread entered as `token` is over, with those that it entered since and did not leave;
 /// what they began is dropped. Nothing if it entered none, or left it before.
 pub fn leave(token: u64) {
-    let entered = ENTERED.with(|entered| {
-        let mut entered = entered.borrow_mut();
-        let at = entered.iter().rposition(|entered| entered.token == token);
-        at.map(|at| entered.split_off(at))
-    });
-    for left in entered.into_iter().flatten().rev() {
-        if left.run.id != 0 {
+    let at = ENTERED.with_borrow(|entered| entered.iter().rposition(|entered| entered.token == token));
+    let Some(at) = at else { return };
+    let last = || ENTERED.with_borrow_mut(|entered| (entered.len() > at).then(|| entered.pop()).flatten());
+    while let Some(left) = last() {
+        if left.run.id != 0 && left.checks[1].is_none() {
             release(left.run.id);
         }
         drop((left, Active(())));

@@ -56,7 +56,8 @@ fn wait_as<F: Future>(
 ) -> Result<F::Output, Ended> {
     let (waker, mut watched) = (Waker::from(sleeper.clone()), Vec::new());
     let cancelled = entered.map(|entered| &entered.run.cancelled);
-    let _listening = (EXIT.listen(&waker), cancelled.map(|cancelled| cancelled.listen(&waker)));
+    let wakes = entered.and_then(Entered::wakes);
+    let _listening = (EXIT.listen(&waker), wakes.map(|signal| signal.listen(&waker)));
     let (mut future, mut patience) = (pin!(future), Patience::new(deadline, entered));
     loop {
         if EXIT.is_raised() || cancelled.is_some_and(|cancelled| cancelled.is_raised()) {

@@ -96,6 +96,8 @@ codes! {
     Ledger = "OH582",
     /// The ledger is locked for too long.
     LedgerLocked = "OH583",
+    /// Who lends a budget cannot be asked.
+    Lender = "OH670",
     /// Audited rows refute what a certificate promises.
     Alarm = "OH635",
 }
@@ -109,7 +111,7 @@ impl Code {
     /// Whether the fault lies in the session and not in a remote. Such a failure is always an error, never a flag: a
     /// fallback would hide it.
     pub fn is_of_the_session(self) -> bool {
-        matches!(self, Self::Internal | Self::Unrecorded | Self::Record | Self::Ledger)
+        matches!(self, Self::Internal | Self::Unrecorded | Self::Record | Self::Ledger | Self::Lender)
     }
 }
 

@@ -62,7 +62,7 @@ impl Scope {
         Ok(Self {
             credentials: config.take_credentials(resolver.as_ref())?,
             endpoints: Endpoints::new(std::mem::take(&mut config.endpoints)),
-            policy: Arc::new(config.policy.policy()?),
+            policy: Arc::new(config.policy.policy(resolver.as_ref())?),
             nodes: Some(Mutex::default()),
             events: config.events.then(|| Arc::new(Events::of(resolver))),
             // Last, since it may make a file.

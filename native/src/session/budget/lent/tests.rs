@@ -1,0 +1,76 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::{Budget, BudgetConfig};
+use super::*;
+use crate::transport::runtime::block_on;
+
+/// A host that allows these numbers of calls in turn, and then lends nothing more.
+#[derive(Default)]
+struct Host {
+    budget: std::sync::OnceLock<Arc<Budget>>,
+    allows: Mutex<VecDeque<u64>>,
+    asked: AtomicUsize,
+    silent: bool,
+}
+
+impl Resolver for Host {
+    fn resolve(&self, name: &str) -> Result<Vec<u8>, String> {
+        assert!(name.starts_with(r#":lend {"bytes":null,"calls":"#), "{name}");
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.silent {
+            return Err("it is away".into());
+        }
+        let Some(calls) = lock(&self.allows).pop_front() else { return Ok(b"no".to_vec()) };
+        self.budget.get().unwrap().change(&format!(r#"{{"allow": {{"calls": {calls}}}}}"#)).unwrap();
+        Ok(Vec::new())
+    }
+}
+
+fn lent(host: Host) -> (Arc<Budget>, Arc<Host>) {
+    let host = Arc::new(host);
+    let config: BudgetConfig = serde_json::from_str(r#"{"calls": 9, "lent": true}"#).unwrap();
+    let lender: Arc<dyn Resolver> = host.clone();
+    let budget = Arc::new(Budget::new(config).unwrap().open(Some(&lender)).unwrap());
+    let _ = host.budget.set(budget.clone());
+    (budget, host)
+}
+
+fn spend(budget: &Budget) -> Result<(), Problem> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let waiting = budget.purse.spend(budget.limits, 0, 1, deadline)?;
+    waiting.map_or(Ok(()), |waiting| block_on(deadline, waiting).unwrap().map(drop))
+}
+
+#[test]
+fn nothing_is_spent_that_was_not_lent_and_the_host_is_asked_when_it_is_used_up() {
+    let (budget, host) = lent(Host { allows: Mutex::new([2, 3].into()), ..Host::default() });
+    for asked in [1, 1, 2] {
+        assert!(spend(&budget).is_ok());
+        assert_eq!(host.asked.load(Ordering::Relaxed), asked);
+    }
+    let refusal = spend(&budget).unwrap_err();
+    assert!(refusal.code == Code::Budget && refusal.message.contains("all workers"), "{refusal:?}");
+    assert_eq!(budget.to_json()["calls"], 3);
+}
+
+#[test]
+fn what_is_taken_back_cannot_be_spent_and_what_was_spent_stays() {
+    let (budget, _) = lent(Host { allows: Mutex::new([5].into()), ..Host::default() });
+    assert!(spend(&budget).is_ok());
+    assert_eq!(budget.change(r#"{"allow": {}}"#).unwrap()["calls"], 1);
+    assert_eq!(spend(&budget).unwrap_err().code, Code::Budget);
+}
+
+#[test]
+fn a_host_that_cannot_be_asked_is_no_leave_to_spend() {
+    let (budget, _) = lent(Host { silent: true, ..Host::default() });
+    let problem = spend(&budget).unwrap_err();
+    assert!(problem.code == Code::Lender && problem.message.contains("it is away"), "{problem:?}");
+}
+
+#[test]
+fn a_budget_that_is_lent_needs_a_host() {
+    let config: BudgetConfig = serde_json::from_str(r#"{"lent": true}"#).unwrap();
+    assert_eq!(Budget::new(config).unwrap().open(None).unwrap_err().code, Code::Scope);
+}

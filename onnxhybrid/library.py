@@ -197,7 +197,7 @@ def default(attribute: str) -> Any:
 
 
 def audit_low(audited: int, differed: int) -> float:
-    """With 95 % more than this share of rows differs, where so many were audited in any sessions, of which so many did."""
+    """With 95 % more than this share of rows differs, where so many of any sessions were audited, and so many did."""
     return float(_library().onnxhybrid_audit_low(audited, differed))
 
 

@@ -17,6 +17,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("calibration", "deploy", "endpoint", "inspection", "testing", "timing"),
+    ("cluster",),
     ("feeds", "runtime"),
     ("disclosure",),
     ("recipe",),

@@ -3,6 +3,7 @@
 from onnxhybrid._codes import (
     audits,
     calibration,
+    cluster,
     command_line,
     composition,
     endpoints,
@@ -35,6 +36,7 @@ REGISTER: dict[str, Diagnostic] = {
         calibration.ROWS,
         fitting.ROWS,
         audits.ROWS,
+        cluster.ROWS,
         command_line.ROWS,
     )
     for row in rows

@@ -18,10 +18,10 @@ QUESTION = ":lend "
 """What the library asks by; what would have to be allowed in all follows as JSON."""
 
 NO = "no"
-"""What is answered where nothing more is lent; an empty text says that more is allowed by now, any other what failed."""
+"""The answer where nothing more is lent. An empty text says that more is allowed by now, any other what failed."""
 
 Lend = Callable[[dict[str, int]], str]
-"""Allows more, given what would have to be allowed in all: calls, bytes and cost_billionths, each where it is limited."""
+"""Allows more; it is given what would have to be allowed in all of calls, bytes and cost_billionths."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ use tokio::time::timeout_at;
 use super::ledger::{Era, Later};
 use super::limits::{Limits, Spent};
 use super::money::Nanos;
-use super::purse::Waiting;
 use crate::failure::{Code, Problem, quote};
 use crate::guard::lock;
 use crate::run::places::{Places, occupy};
@@ -22,7 +21,7 @@ use crate::session::credential::Resolver;
 /// What the host is asked by: this, and what would have to be allowed in all as JSON.
 const QUESTION: &str = ":lend ";
 
-/// What the host answers where nothing more is lent. Any other answer says that more is allowed by now.
+/// What the host answers where nothing more is lent. An empty answer says that more is allowed by now, any other what failed.
 const NO: &[u8] = b"no";
 
 /// What is left until the deadline when a call gives up, so that it can say why.
@@ -52,23 +51,14 @@ impl Lent {
         Self { held, turn: tokio::sync::Mutex::default(), lender, own: Places::new(1), all: Places::new(1) }
     }
 
-    /// Spends a request: at once where enough was lent, or after the host was asked.
-    pub(super) fn spend(
-        &self,
-        cost: Nanos,
-        bytes: u64,
-        deadline: Instant,
-    ) -> Option<Waiting<'_, Result<Era, Problem>>> {
-        match self.try_spend(cost, bytes) {
-            Ok(()) => None,
-            Err(_) => Some(Box::pin(async move {
-                let end = deadline.checked_sub(MARGIN).unwrap_or(deadline);
-                timeout_at(end.into(), self.borrowed(cost, bytes)).await.unwrap_or_else(|_| Err(late()))
-            })),
-        }
+    /// Spends a request once enough is lent, for which the host is asked.
+    pub(super) async fn borrow(&self, cost: Nanos, bytes: u64, deadline: Instant) -> Result<Era, Problem> {
+        let end = deadline.checked_sub(MARGIN).unwrap_or(deadline);
+        timeout_at(end.into(), self.borrowed(cost, bytes)).await.unwrap_or_else(|_| Err(late()))
     }
 
-    fn try_spend(&self, cost: Nanos, bytes: u64) -> Result<(), Problem> {
+    /// Spends a request for which enough was lent.
+    pub(super) fn try_spend(&self, cost: Nanos, bytes: u64) -> Result<(), Problem> {
         let mut held = lock(&self.held);
         held.spent = held.allowed.with(held.spent, cost, bytes)?;
         Ok(())
@@ -84,7 +74,8 @@ impl Lent {
                     refusal.message += ", which is that of all workers together";
                     return Err(refusal);
                 }
-                Ok(Ok(_)) => {}
+                Ok(Ok(answer)) if answer.is_empty() => {}
+                Ok(Ok(text)) => return Err(unreachable(&String::from_utf8_lossy(&text))),
                 Ok(Err(text)) => return Err(unreachable(&text)),
                 Err(_) => return Err(unreachable("it panicked")),
             }

@@ -50,7 +50,10 @@ impl Purse {
                 return Ok(None);
             }
             Self::Shared(ledger) => ledger,
-            Self::Lent(lent) => return Ok(lent.spend(cost, bytes, deadline)),
+            Self::Lent(lent) => {
+                let is_paid = lent.try_spend(cost, bytes).is_ok();
+                return Ok((!is_paid).then(|| Box::pin(lent.borrow(cost, bytes, deadline)) as Waiting<'_, _>));
+            }
         };
         let change = move |spent| {
             limits.with(spent, cost, bytes).map_err(|mut refusal| {

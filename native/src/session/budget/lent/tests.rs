@@ -12,6 +12,7 @@ struct Host {
     allows: Mutex<VecDeque<u64>>,
     asked: AtomicUsize,
     silent: bool,
+    says: &'static [u8],
 }
 
 impl Resolver for Host {
@@ -20,6 +21,9 @@ impl Resolver for Host {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.silent {
             return Err("it is away".into());
+        }
+        if !self.says.is_empty() {
+            return Ok(self.says.to_vec());
         }
         let Some(calls) = lock(&self.allows).pop_front() else { return Ok(b"no".to_vec()) };
         self.budget.get().unwrap().change(&format!(r#"{{"allow": {{"calls": {calls}}}}}"#)).unwrap();
@@ -64,9 +68,10 @@ fn what_is_taken_back_cannot_be_spent_and_what_was_spent_stays() {
 
 #[test]
 fn a_host_that_cannot_be_asked_is_no_leave_to_spend() {
-    let (budget, _) = lent(Host { silent: true, ..Host::default() });
-    let problem = spend(&budget).unwrap_err();
-    assert!(problem.code == Code::Lender && problem.message.contains("it is away"), "{problem:?}");
+    for host in [Host { silent: true, ..Host::default() }, Host { says: b"it is away", ..Host::default() }] {
+        let problem = spend(&lent(host).0).unwrap_err();
+        assert!(problem.code == Code::Lender && problem.message.contains("it is away"), "{problem:?}");
+    }
 }
 
 #[test]

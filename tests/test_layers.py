@@ -16,6 +16,7 @@ FACADE = PACKAGE / "__init__.py"
 LAYERS = (
     ("__main__",),
     ("cli",),
+    ("scoring",),
     ("calibration", "deploy", "endpoint", "inspection", "testing", "timing"),
     ("cluster",),
     ("feeds", "runtime"),

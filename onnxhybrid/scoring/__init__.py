@@ -1,0 +1,1 @@
+"""Many rows, once each: files in, files out, whatever dies in between."""

@@ -1,0 +1,148 @@
+"""Finds the files of a source: one, those of a folder, those of a pattern; on this machine or by a URL of fsspec."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from typing import Any, BinaryIO, cast
+
+from onnxhybrid.errors import Error
+from onnxhybrid.scoring.plan import SourceFile
+
+KINDS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".npz": "npz",
+}
+"""What a file is, by the end of its name."""
+
+
+def find(source: object) -> tuple[SourceFile, ...]:
+    """The files of a source, in the order of their names.
+
+    Args:
+        source: a path or URL, of a file or a folder, or a pattern with `*`; or several of them.
+
+    Raises:
+        Error: OH640, there is nothing, or what is no table; OH551, fsspec is not installed.
+    """
+    given = [source] if isinstance(source, (str, os.PathLike)) else source
+    if isinstance(given, (bytes, dict)) or not isinstance(given, Iterable):
+        raise Error("OH640", f"the source is a path, a URL, or a list of them, not {type(source).__name__}")
+    paths = [path for each in given for path in _paths(each)]
+    if not paths:
+        raise Error("OH640", f"the source {source} has no files")
+    base = _base(paths)
+    found = sorted((_described(path, path[len(base) :]) for path in dict.fromkeys(paths)), key=lambda file: file.name)
+    return tuple(found)
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is for fsspec: a letter before the colon is a drive of Windows."""
+    return "://" in path
+
+
+def opened(file: SourceFile) -> BinaryIO:
+    """A file, to be read.
+
+    Raises:
+        Error: OH640, it cannot be opened; OH648, it is not what it was.
+    """
+    require_same(file)
+    try:
+        if is_url(file.path):
+            return cast("BinaryIO", _fsspec().open(file.path, "rb").open())
+        return open(file.path, "rb")
+    except Error:
+        raise
+    except Exception as problem:  # noqa: BLE001  # each store raises its own
+        raise _unreadable(file.path, problem) from None
+
+
+def require_same(file: SourceFile) -> None:
+    """Check that a file is what it was when it was looked at.
+
+    Raises:
+        Error: OH648, it was changed.
+    """
+    if (now := _described(file.path, file.name)) != file:
+        told = f"it had {file.size} bytes, and has {now.size}" if now.size != file.size else "it was written again"
+        raise Error("OH648", f"{file.path} was changed while it was scored: {told}; score into another target")
+
+
+def _paths(given: object) -> list[str]:
+    if not isinstance(given, (str, os.PathLike)) or not (path := os.fspath(given)) or isinstance(path, bytes):
+        raise Error("OH640", f"the source holds {given!r}, which is no path")
+    if is_url(path):
+        return _paths_of_url(path)
+    if os.path.isdir(path):
+        return [os.path.join(path, name) for name in sorted(os.listdir(path)) if _is_table(name)]
+    if os.path.exists(path):
+        return [path]
+    found = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each))
+    return [each for each in found if _is_table(os.path.basename(each)) or not glob.has_magic(path)]
+
+
+def _paths_of_url(path: str) -> list[str]:
+    try:
+        system, inner = _fsspec().core.url_to_fs(path)
+        if glob.has_magic(path):
+            found = system.glob(inner)
+        elif system.isdir(inner):
+            found = [each for each in system.ls(inner, detail=False) if _is_table(each.rstrip("/").rpartition("/")[2])]
+        else:
+            return [path]
+        return [system.unstrip_protocol(each) for each in sorted(found)]
+    except Error:
+        raise
+    except Exception as problem:  # noqa: BLE001  # each store raises its own
+        raise _unreadable(path, problem) from None
+
+
+def _is_table(name: str) -> bool:
+    """Whether a file of a folder is one to score; what is hidden, or begins with `_` as notes of engines do, is not."""
+    return not name.startswith((".", "_")) and os.path.splitext(name)[1].lower() in KINDS
+
+
+def _base(paths: list[str]) -> str:
+    """The folder that all lie in, which is no part of what they are called."""
+    folder = os.path.commonprefix([os.path.dirname(path) + "/" for path in paths])
+    return folder[: folder.rfind("/") + 1] if all(path.startswith(folder) for path in paths) else ""
+
+
+def _described(path: str, name: str) -> SourceFile:
+    kind = KINDS.get(os.path.splitext(path)[1].lower())
+    if kind is None:
+        raise Error("OH640", f"{path} is none of {', '.join(KINDS)}")
+    try:
+        if is_url(path):
+            system, inner = _fsspec().core.url_to_fs(path)
+            told = system.info(inner)
+            stamp = str(told.get("ETag") or told.get("etag") or told.get("mtime") or told.get("created") or "")
+            return SourceFile(path, kind, name, int(told["size"]), stamp)
+        path = os.path.abspath(path)
+        state = os.stat(path)
+    except Error:
+        raise
+    except Exception as problem:  # noqa: BLE001  # each store raises its own
+        raise _unreadable(path, problem) from None
+    return SourceFile(path, kind, name or os.path.basename(path), state.st_size, str(state.st_mtime_ns))
+
+
+def _unreadable(path: str, problem: Exception) -> Error:
+    reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return Error("OH640", f"{path} cannot be read: {reason or type(problem).__name__}")
+
+
+def _fsspec() -> Any:
+    try:
+        import fsspec
+    except ImportError:
+        raise Error(
+            "OH551", 'a source that is a URL needs fsspec, and the package of its store: pip install fsspec'
+        ) from None
+    return fsspec

@@ -1,0 +1,69 @@
+"""`Reader`: the rows of pieces, whatever the kind of their file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, final
+
+import pyarrow as pa
+
+from onnxhybrid.errors import Error
+from onnxhybrid.scoring.plan import Piece, Plan, SourceFile
+from onnxhybrid.scoring.sources import parquet
+from onnxhybrid.scoring.sources.finding import require_same
+from onnxhybrid.scoring.sources.table import Opened
+
+
+class Kind(Protocol):
+    """A kind of file."""
+
+    @staticmethod
+    def opened(file: SourceFile) -> Opened:
+        """Open one."""
+
+
+KINDS = {"parquet": parquet.Parquet}
+"""What opens files of a kind."""
+
+
+@final
+class Reader:
+    """Reads pieces, the next one of a file from where the last one ended. One thread at a time uses it.
+
+    Args:
+        plan: what is scored.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._file: int | None = None
+        self._table: Opened | None = None
+
+    def batches(self, piece: Piece) -> Iterator[pa.RecordBatch]:
+        """The rows of a piece, with the columns of the plan's schema, in batches of `plan.block` rows.
+
+        Raises:
+            Error: OH640 or OH643, the file cannot be read; OH648, it was changed since it was looked at.
+        """
+        file = self._plan.files[piece.file]
+        if piece.file != self._file or self._table is None:
+            self.close()
+            self._table, self._file = KINDS[file.kind](file), piece.file
+        seen = 0
+        try:
+            for batch in self._table.rows(piece, self._plan.schema, self._plan.block):
+                seen += batch.num_rows
+                yield batch
+        except (pa.ArrowException, OSError, ValueError) as problem:
+            self.close()
+            require_same(file)
+            raise Error("OH643", f"{file.name} cannot be read: {problem}") from None
+        require_same(file)
+        if seen != piece.rows:
+            raise Error("OH648", f"{file.name} has {seen} rows where {piece.rows} were counted")
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        if self._table is not None:
+            self._table.close()
+        self._table = self._file = None

@@ -1,0 +1,163 @@
+"""Writes a piece: its rows in the order of the source, those that failed into a file of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from onnxhybrid.scoring import layout
+from onnxhybrid.scoring.asking import Part
+from onnxhybrid.scoring.blocks import Block
+from onnxhybrid.scoring.layout import Note
+from onnxhybrid.scoring.outputs import columns_of, schema_of
+from onnxhybrid.scoring.plan import Plan, Result, Task, Tick
+
+_GROUP = 16 << 20
+"""Bytes of rows that wait until they are written as a row group."""
+
+
+@final
+class Writing:
+    """The files of one generation of a piece, which appear together when it is committed.
+
+    The failed rows are in place before the results, whose file names the generation of theirs: one rename is what
+    makes both hold.
+
+    Args:
+        plan: what is scored.
+        target: the folder.
+        task: the piece; where some of its rows are asked again, the others are taken from the file that there is.
+    """
+
+    def __init__(self, plan: Plan, target: str, task: Task) -> None:
+        self._plan, self._target, self._task = plan, target, task
+        self._part = layout.part_of(target, task.piece.number)
+        self._failed = layout.failed_of(target, task.piece.number, task.generation)
+        self._temporary = self._part.with_name(f".{self._part.name}.{os.getpid()}")
+        self._schema = schema_of(plan)
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.RecordBatch] = []
+        self._fresh: list[npt.NDArray[np.int64]] = []
+        self._lost: list[pa.RecordBatch] = []
+        self._sent, self._spend = 0, 0.0
+
+    def add(self, block: Block, parts: Sequence[Part]) -> None:
+        """Take in the rows of a block, in order.
+
+        Raises:
+            Error: OH649, an output is of another shape than declared; OH652, the target cannot be written.
+        """
+        good = [part for part in parts if part.problem is None]
+        for part in parts:
+            if part.problem is not None:
+                self._lost.append(self._failures(block, part))
+        if not good:
+            return
+        chosen = np.concatenate([np.arange(part.start, part.stop) for part in good])
+        columns = [*self._kept(block, chosen), *columns_of(self._plan, good)]
+        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        if self._task.again is not None:
+            self._fresh.append(block.places[chosen])
+        elif sum(batch.nbytes for batch in self._waiting) > _GROUP:
+            layout.writing(self._target, self._flush)
+
+    def count(self, tick: Tick) -> None:
+        """Count what calls came to."""
+        self._sent += tick.sent
+        self._spend += tick.spend
+
+    def commit(self, seconds: float) -> Result:
+        """Put both files into place.
+
+        Raises:
+            Error: OH652, the target cannot be written.
+        """
+        return layout.writing(self._target, lambda: self._commit(seconds))
+
+    def close(self) -> None:
+        """Leave nothing that was not committed."""
+        if self._writer is not None:
+            with suppress(OSError, pa.ArrowException):
+                self._writer.close()
+        with suppress(OSError):
+            self._temporary.unlink()
+
+    def _kept(self, block: Block, chosen: npt.NDArray[np.int64]) -> list[pa.Array]:
+        """The key, or the number of the row, and the columns that are kept."""
+        kept = block.kept.take(pa.array(chosen)).columns if block.kept.num_columns else []
+        return kept if self._plan.key else [pa.array(self._numbers(block.places[chosen])), *kept]
+
+    def _numbers(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The numbers of rows in the whole source."""
+        return places + self._task.piece.before + self._task.piece.first
+
+    def _failures(self, block: Block, part: Part) -> pa.RecordBatch:
+        places = block.places[part.start : part.stop]
+        assert part.problem is not None
+        key = block.kept.column(0).slice(part.start, part.rows) if self._plan.key else pa.array(self._numbers(places))
+        file = self._plan.files[self._task.piece.file].name
+        columns = [
+            key,
+            pa.array([file] * part.rows, pa.string()),
+            pa.array(places + self._task.piece.first),
+            pa.array([part.problem.code] * part.rows, pa.string()),
+            pa.array([part.problem.message] * part.rows, pa.string()),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=layout.failed_schema(key.type))
+
+    def _flush(self) -> None:
+        """Write the rows that wait as a row group."""
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._temporary, self._schema)
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
+        self._waiting = []
+
+    def _commit(self, seconds: float) -> Result:
+        piece, earlier = self._task.piece, layout.note_of(self._part) if self._task.again is not None else None
+        if earlier is not None:
+            self._merge()
+        self._flush()
+        assert self._writer is not None
+        failed = sum(batch.num_rows for batch in self._lost)
+        note = Note(
+            plan=self._plan.digest,
+            generation=self._task.generation,
+            rows=piece.rows,
+            failed=failed,
+            sent=self._sent + (earlier.sent if earlier else 0),
+            seconds=seconds,
+            spend=self._spend + (earlier.spend if earlier else 0.0),
+        )
+        self._writer.add_key_value_metadata({layout.ENTRY: json.dumps(asdict(note))})
+        self._writer.close()
+        if self._lost:
+            self._write_lost()
+        layout.replaced(self._temporary, self._part)
+        return Result(piece.number, note.rows, failed, note.sent, seconds, note.spend)
+
+    def _merge(self) -> None:
+        """Put the rows that were asked again between those that the piece's file has, in the order of the source."""
+        old = pq.read_table(self._part, schema=self._schema)
+        again = set(self._task.again or ())
+        places = [np.array([row for row in range(self._task.piece.rows) if row not in again], np.int64), *self._fresh]
+        table = pa.concat_tables([old, pa.Table.from_batches(self._waiting, self._schema)])
+        self._waiting = table.take(pa.array(np.argsort(np.concatenate(places)))).combine_chunks().to_batches()
+
+    def _write_lost(self) -> None:
+        self._failed.parent.mkdir(exist_ok=True)
+        temporary = self._failed.with_name(f".{self._failed.name}.{os.getpid()}")
+        try:
+            pq.write_table(pa.Table.from_batches(self._lost), temporary)
+            layout.replaced(temporary, self._failed)
+        finally:
+            temporary.unlink(missing_ok=True)

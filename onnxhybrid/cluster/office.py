@@ -119,6 +119,9 @@ async def _ready(reach: str) -> None:
 
 def folder_of(name: str) -> Path:
     """Where a broker keeps what it has to know after a death; made for this user alone."""
-    folder = Path(tempfile.gettempdir()) / f"onnxhybrid-broker-{name}"
+    import ray
+
+    cluster = ray.get_runtime_context().get_session_name() if ray.is_initialized() else "none"
+    folder = Path(tempfile.gettempdir()) / f"onnxhybrid-broker-{cluster}-{name}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder

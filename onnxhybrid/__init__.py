@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
+    from onnxhybrid import scoring as scoring
     from onnxhybrid.calibration.calibrate import calibrate
     from onnxhybrid.calibration.certificate import Certificate
     from onnxhybrid.calibration.fitting.fit import fit_judge
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from onnxhybrid.model import Input, Model, RemoteSpec, TensorSpec, load
     from onnxhybrid.remote import Cache, Credential, Endpoint, Hedge
     from onnxhybrid.runtime import AuditStats, NodeStats, Policy, Secret, Session, register
+    from onnxhybrid.scoring.score import score
     from onnxhybrid.validation import validate
 
 __all__ = [
@@ -107,13 +109,15 @@ __all__ = [
     "register",
     "remote",
     "route",
+    "score",
+    "scoring",
     "splice",
     "split",
     "switch",
     "validate",
 ]
 
-_PACKAGES = ("deploy", "endpoint", "legacy", "remote")
+_PACKAGES = ("deploy", "endpoint", "legacy", "remote", "scoring")
 _HOMES = {
     "calibration": ("Calibration", "Certificate", "calibrate", "fit_judge"),
     "compose": (
@@ -136,6 +140,7 @@ _HOMES = {
     "model": ("Input", "Model", "RemoteSpec", "TensorSpec", "load"),
     "remote": ("Cache", "Credential", "Endpoint", "Hedge"),
     "runtime": ("AuditStats", "NodeStats", "Policy", "Secret", "Session", "register"),
+    "scoring": ("score",),
     "validation": ("validate",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

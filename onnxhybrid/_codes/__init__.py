@@ -14,6 +14,7 @@ from onnxhybrid._codes import (
     portability,
     remote,
     run,
+    scoring,
     spending,
 )
 from onnxhybrid._codes.diagnostic import Diagnostic, Severity
@@ -37,6 +38,7 @@ REGISTER: dict[str, Diagnostic] = {
         fitting.ROWS,
         audits.ROWS,
         cluster.ROWS,
+        scoring.ROWS,
         command_line.ROWS,
     )
     for row in rows

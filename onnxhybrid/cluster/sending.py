@@ -19,7 +19,9 @@ def require_no_secrets(what: str, credentials: object, policy: Policy | None) ->
     """
     if credentials:
         names = [name for name in credentials if isinstance(name, str)] if isinstance(credentials, dict) else []
-        variables = [f"ONNXHYBRID_CREDENTIAL_{''.join(c if c.isalnum() else '_' for c in name.upper())}" for name in names]
+        variables = [
+            f"ONNXHYBRID_CREDENTIAL_{''.join(c if c.isalnum() else '_' for c in name.upper())}" for name in names
+        ]
         told = ", ".join(f"{variable} and {variable}_HOSTS" for variable in variables) or "ONNXHYBRID_CREDENTIAL_<NAME>"
         raise Error("OH671", f"{what} sends no credentials to workers: set {told} in their environment")
     if policy is not None and policy.client_certificate is not None and len(tuple(policy.client_certificate)) > 2:

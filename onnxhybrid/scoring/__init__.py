@@ -1,7 +1,7 @@
-"""Many rows: `oh.score` over files, and `deployment`, a hybrid behind Ray Serve."""
+"""Many rows, once each: files in, files out, whatever dies in between; and a hybrid behind Ray Serve."""
 
-from __future__ import annotations
-
+from onnxhybrid.scoring.score import score
 from onnxhybrid.scoring.serving.deploying import deployment
+from onnxhybrid.scoring.summary import Summary
 
-__all__ = ["deployment"]
+__all__ = ["Summary", "deployment", "score"]

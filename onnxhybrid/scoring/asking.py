@@ -93,7 +93,7 @@ def _part(opened: Opened, found: Sequence[Array], start: int, stop: int) -> Part
     else:
         outputs, sent = list(found), rows if plan.always_sent else None  # type: ignore[assignment]
     for output, array in zip(plan.outputs, outputs, strict=True):
-        if plan.stacked and not output.per_call and (array.ndim == 0 or len(array) != rows):
+        if output.form == "row" and (np.ndim(array) == 0 or len(array) != rows):
             problem = Error(
                 "OH649", f"the output {output.spec} has the shape {list(array.shape)} for {rows} rows: it has no row "
                 "for each row. Name the outputs that have, as in outputs=[…], or score with batch=1"

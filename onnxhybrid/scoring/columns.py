@@ -134,7 +134,8 @@ def _leaf(column: pa.Array, feed: Feed) -> Array:
     except UnicodeDecodeError:
         raise _Unfit("it is no text in UTF-8") from None
     if feed.spec.dtype == "str":
-        return array.astype(object, copy=False)
+        texts: Array = array.astype(object, copy=False)
+        return texts
     try:
         return fitted(array, replace(feed.spec, shape=None), "it")
     except Error as problem:

@@ -75,7 +75,7 @@ def replaced(temporary: Path, path: Path) -> None:
     """Give a file that is whole its name, so that it lasts."""
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
     sync(path.parent)
 
 

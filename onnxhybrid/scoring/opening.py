@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy.typing as npt
 
@@ -16,9 +16,10 @@ from onnxhybrid.runtime import Session
 from onnxhybrid.runtime.run_future import quiet
 from onnxhybrid.scoring import recording
 from onnxhybrid.scoring.patience import Patience
-from onnxhybrid.scoring.plan import Plan, Settings
+from onnxhybrid.scoring.plan import Plan, Settings, Stopped
 
 Array = npt.NDArray[Any]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Opened:
         self.record = None if settings.record is None else recording.Writing(settings.record, worker)
         # A call that a record holds is not made: that session sends nothing, and knows no credential.
         model = self._model()
-        self._replay = settings.replay and Session(model, **_unsent(given), replay=settings.replay)
+        replay = settings.replay
+        self._replay = None if replay is None else Session(model, **_unsent(given), replay=replay)
         if self.record is not None:
             given["record"] = self.record.path
         self.session = Session(model, **given)
@@ -75,6 +77,17 @@ class Opened:
         answered: Sequence[Array] = self.session.run(self._names, feeds, self._options)
         return answered
 
+    def submit(self, work: Callable[..., _T], *given: Any) -> Future[_T]:
+        """Do `work(*given)` on one of its threads.
+
+        Raises:
+            Stopped: all ends.
+        """
+        try:
+            return self.pool.submit(work, *given)
+        except RuntimeError:  # it was shut down
+            raise Stopped(Error("OH514", "the scoring was stopped")) from None
+
     def cost(self) -> Cost:
         """What the calls cost since this was last asked."""
         with self._lock:
@@ -97,7 +110,7 @@ class Opened:
     def close(self) -> None:
         """End its threads, when they have nothing to do."""
         self.pool.shutdown(wait=True)
-        self.session = self._replay = None  # type: ignore[assignment]  # its memory is given back
+        self.session = self._replay = None  # type: ignore[assignment]  # their memory is given back
         if self.record is not None:
             self.record.close()
 

@@ -13,8 +13,11 @@ import pyarrow as pa
 from onnxhybrid.errors import Error
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.dtypes import INTEGERS
+from onnxhybrid.model.tensor_spec import Shape
 from onnxhybrid.scoring.asking import Part
 from onnxhybrid.scoring.plan import Output, Plan, Stopped
+
+Array = npt.NDArray[Any]
 
 ROW = "row"
 """The column that numbers the rows of the source, where there is no key."""
@@ -29,14 +32,16 @@ _TYPES = {
 }
 
 
-def output_of(spec: TensorSpec, *, stacked: bool) -> Output:
+def output_of(spec: TensorSpec, *, by_row: bool, batch: int) -> Output:
     """How an output is kept.
 
-    A row's value is what stands behind the first axis, where calls have rows; else the whole output, without a first
-    axis of size 1. One value a call, as a flag is, goes to each row of the call.
+    Args:
+        spec: the output.
+        by_row: whether what is fed leaves open how many rows a call has.
+        batch: the rows of a call.
 
     Raises:
-        Error: OH649, it cannot be.
+        Error: OH649, it cannot be kept.
     """
     if spec.dtype not in _TYPES:
         known = ", ".join(_TYPES)
@@ -46,18 +51,29 @@ def output_of(spec: TensorSpec, *, stacked: bool) -> Output:
             "OH649", f"the output {spec.name!r} declares no axes, and a column has a type before the first row is "
             f"scored: declare them, as in model.declare({{{spec.name!r}: ('n', 10)}})"
         )  # fmt: skip
-    shape = spec.shape
-    per_call = stacked and shape in ((), (1,))
-    if stacked and not per_call and isinstance(shape[0], int):
-        raise Error(
-            "OH649", f"the output {spec} has {shape[0]} rows whatever it is fed; name the outputs that have a row for "
-            "each row, as in outputs=[…], or score with batch=1"
-        )  # fmt: skip
-    sizes = shape[1:] if (stacked and shape) or shape[:1] == (1,) else shape
+    form = _form(spec, spec.shape, by_row, batch)
     kind = _TYPES[spec.dtype]
-    for size in reversed(sizes):
+    for size in reversed(spec.shape if form == "whole" else spec.shape[1:]):
         kind = pa.list_(kind, size) if isinstance(size, int) and size else pa.list_(kind)
-    return Output(spec, kind, per_call)
+    return Output(spec, kind, form)
+
+
+def _form(spec: TensorSpec, shape: Shape, by_row: bool, batch: int) -> str:
+    """Where the value of a row is, as of an `Output`."""
+    if not by_row:
+        return "row" if shape[:1] == (1,) else "whole"
+    if not shape:
+        return "call"
+    if not isinstance(shape[0], int) or (batch == 1 and shape[0] == 1):
+        return "row"
+    if shape == (1,):
+        return "call"
+    if batch == 1:
+        return "whole"
+    raise Error(
+        "OH649", f"the output {spec} has {shape[0]} rows however many it is fed; name the outputs that have a row for "
+        "each row, as in outputs=[…], or score with batch=1"
+    )  # fmt: skip
 
 
 def schema_of(plan: Plan) -> pa.Schema:
@@ -73,28 +89,26 @@ def columns_of(plan: Plan, parts: Sequence[Part]) -> list[pa.Array]:
     Raises:
         Stopped: OH649, one has another shape than it declares.
     """
-    found = []
-    for place, output in enumerate(plan.outputs):
-        given = [(part.outputs[place], part.rows) for part in parts if part.outputs is not None]
-        found.append(pa.concat_arrays([_column(array, rows, output, plan.stacked) for array, rows in _joined(given, output, plan)]))
-    return found
+    return [
+        pa.concat_arrays([_column(array, rows, output) for array, rows in _joined(place, output, parts)])
+        for place, output in enumerate(plan.outputs)
+    ]
 
 
-def _joined(
-    given: Sequence[tuple[npt.NDArray[Any], int]], output: Output, plan: Plan
-) -> Sequence[tuple[npt.NDArray[Any], int]]:
-    """What calls gave, put together where that is plain."""
-    together = plan.stacked and not output.per_call and len({array.shape[1:] for array, _ in given}) == 1
-    return [(np.concatenate([array for array, _ in given]), sum(rows for _, rows in given))] if together else given
+def _joined(place: int, output: Output, parts: Sequence[Part]) -> list[tuple[Array, int]]:
+    """What calls gave for an output, put together where that is plain."""
+    given = [(np.asarray(part.outputs[place]), part.rows) for part in parts if part.outputs is not None]
+    if output.form != "row" or len({array.shape[1:] for array, _ in given}) > 1:
+        return given
+    return [(np.concatenate([array for array, _ in given]), sum(rows for _, rows in given))]
 
 
-def _column(array: npt.NDArray[Any], rows: int, output: Output, stacked: bool) -> pa.Array:
+def _column(array: Array, rows: int, output: Output) -> pa.Array:
     """The values of some rows."""
-    array = np.asarray(array)
-    if output.per_call:
+    if output.form == "call":
         array = np.repeat(array.reshape(1), rows)
-    elif not stacked:
-        array = array if array.shape[:1] == (1,) and _depth(output.type) == array.ndim - 1 else array[np.newaxis]
+    elif output.form == "whole":
+        array = array[np.newaxis]
     sizes = array.shape[1:]
     if len(sizes) != _depth(output.type):
         raise _misshapen(output, array)
@@ -109,9 +123,7 @@ def _column(array: npt.NDArray[Any], rows: int, output: Output, stacked: bool) -
     return column
 
 
-def _listed(
-    column: pa.Array, kind: pa.DataType, size: int, lists: int, output: Output, array: npt.NDArray[Any]
-) -> pa.Array:
+def _listed(column: pa.Array, kind: pa.DataType, size: int, lists: int, output: Output, array: Array) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
         if kind.list_size != size:
             raise _misshapen(output, array)
@@ -120,7 +132,7 @@ def _listed(
     return pa.ListArray.from_arrays(offsets, column, type=kind)
 
 
-def _misshapen(output: Output, array: npt.NDArray[Any]) -> Stopped:
+def _misshapen(output: Output, array: Array) -> Stopped:
     problem = Error("OH649", f"the output {output.spec} has the shape {list(array.shape)}, which it does not declare")
     return Stopped(problem)
 

@@ -29,7 +29,7 @@ def score_piece(opened: Opened, task: Task, reader: Reader | None = None, tell: 
     Args:
         opened: the session.
         task: the piece, and which of its rows.
-        reader: what was left open of the piece before, so that a file is read on; one at a time uses it.
+        reader: reads on where the piece before ended; of several pieces one is read at a time.
         tell: is told of rows as they are done.
 
     Raises:
@@ -95,7 +95,7 @@ def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[_Finished]:
         for block in blocks:
             futures = []
             for start, stop in cuts(len(block.places), opened.plan.batch):
-                futures.append(opened.pool.submit(asking.ask, opened, block, start, stop))
+                futures.append(opened.submit(asking.ask, opened, block, start, stop))
             pending.append((block, futures))
             under_way += len(futures)
             while under_way > most and len(pending) > 1:

@@ -124,12 +124,13 @@ class Output:
     Attributes:
         spec: the output.
         type: the Arrow type of its column.
-        per_call: whether it has one value a call, which each row of the call is given.
+        form: where a row's value is: "row", its place along the first axis; "call", the value of the whole call, which
+            each of its rows is given; "whole", the output as it is, of a call of one row.
     """
 
     spec: TensorSpec
     type: pa.DataType
-    per_call: bool
+    form: str
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,6 @@ class Plan:
         outputs: what is kept.
         block: rows that are read, and written, together.
         batch: the rows of a call; 1 where a call has one row.
-        stacked: whether the rows of a call stand along the first axis of what is fed and answered.
         verdict: a tensor of the model that says which rows are not sent; None where there is none.
         always_sent: whether every row is sent.
         calls: whether anything is sent at all.
@@ -166,7 +166,6 @@ class Plan:
     outputs: tuple[Output, ...]
     block: int
     batch: int
-    stacked: bool
     verdict: str | None = None
     always_sent: bool = False
     calls: bool = True
@@ -270,5 +269,3 @@ class Stopped(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Stopped, (self.error,)
-
-

@@ -7,7 +7,6 @@ that file ended when each piece was begun: what a later run may need again stand
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, final
@@ -27,7 +26,7 @@ class Writing:
 
     def __init__(self, folder: str, worker: str) -> None:
         try:
-            os.makedirs(folder, exist_ok=True)
+            Path(folder).mkdir(parents=True, exist_ok=True)
             self.path = _free(Path(folder), worker)
             self._begun: TextIO = open(f"{self.path}.begun", "x", encoding="utf-8")  # noqa: SIM115
         except OSError as problem:
@@ -35,7 +34,8 @@ class Writing:
 
     def begin(self, piece: int) -> None:
         """Note that a piece begins."""
-        size = os.path.getsize(self.path) if os.path.exists(self.path) else 0
+        record = Path(self.path)
+        size = record.stat().st_size if record.exists() else 0
         self._begun.write(json.dumps([piece, size]) + "\n")
         self._begun.flush()
 

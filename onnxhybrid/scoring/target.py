@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, final
@@ -16,6 +17,7 @@ from onnxhybrid.errors import Error
 from onnxhybrid.scoring import layout
 from onnxhybrid.scoring.layout import Note
 from onnxhybrid.scoring.plan import Plan, Result, Task
+from onnxhybrid.scoring.summary import Summary
 
 fcntl: ModuleType | None
 try:
@@ -24,6 +26,15 @@ except ImportError:  # Windows
     fcntl = None
 
 _OURS = re.compile(r"\.?part-\d{6}(-\d+)?\.parquet(\.\d+)?")
+
+_TOLD = {
+    "model": "another model",
+    "source": "another source, or of this one before it was changed",
+    "columns": "other columns or outputs",
+    "feeds": "other values of feeds",
+    "batch": "another batch",
+}
+"""What to say of what differs."""
 
 
 @final
@@ -68,22 +79,59 @@ class Target:
         self._lock.close()
 
     @property
-    def manifest(self) -> Path:
+    def _manifest(self) -> Path:
         """The file that says what it holds results of."""
         return Path(self.path) / layout.STATE / layout.MANIFEST
 
-    def begin(self, plan: Plan) -> None:
+    def known(self, identity: Mapping[str, str], *, resume: bool) -> dict[str, Any] | None:
+        """What it says of the plan that it was begun with; None where it holds nothing.
+
+        Args:
+            identity: what is to be scored.
+            resume: whether results may be there.
+
+        Raises:
+            Error: OH646, it holds results, and of something else or where none may be; OH645, files of others.
+        """
+        try:
+            known: dict[str, Any] = json.loads(self._manifest.read_text("utf-8"))
+            was = dict(known["identity"])
+        except FileNotFoundError:
+            self._require_empty()
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise Error("OH645", f"the target {self.path} cannot be read: {problem}; name another folder") from None
+        if not resume:
+            raise Error("OH646", f"the target {self.path} holds results; give resume=True to go on, or another folder")
+        others = [name for name in identity if was.get(name) != identity[name]]
+        if others:
+            told = " and ".join(_TOLD[name] for name in others)
+            raise Error("OH646", f"the target {self.path} holds results of {told}; name another folder")
+        return known
+
+    def _require_empty(self) -> None:
+        """Check that nobody takes files of others for results."""
+        if strange := next(Path(self.path).glob("*.parquet"), None):
+            raise Error("OH645", f"the target {self.path} holds {strange.name}, and no scoring made it; name another")
+
+    def begin(self, plan: Plan, told: Mapping[str, Any] | None) -> None:
         """Find what is done of a plan, and drop what a process left that died.
+
+        Args:
+            plan: the plan.
+            told: what is kept of it; None where that is there.
 
         Raises:
             Error: OH652, the folder cannot be written.
         """
-        layout.writing(self.path, lambda: self._begin(plan))
+        layout.writing(self.path, lambda: self._begin(plan, told))
 
-    def _begin(self, plan: Plan) -> None:
+    def _begin(self, plan: Plan, told: Mapping[str, Any] | None) -> None:
+        if told is not None:
+            layout.write_json(self._manifest, told)
         for piece in plan.pieces:
             note = layout.note_of(layout.part_of(self.path, piece.number))
-            if note is not None and note.plan == plan.digest:
+            if note is not None and note.plan == plan.digest and self._has_failed(piece.number, note):
                 self._notes[piece.number] = note
         known = {layout.part_of(self.path, number) for number in self._notes}
         known |= {layout.failed_of(self.path, number, note.generation) for number, note in self._notes.items()}
@@ -91,6 +139,10 @@ class Target:
             for path in folder.iterdir() if folder.is_dir() else ():
                 if _OURS.fullmatch(path.name) and path not in known:
                     path.unlink()
+
+    def _has_failed(self, piece: int, note: Note) -> bool:
+        """Whether the rows that failed are there; else the piece is scored anew."""
+        return not note.failed or layout.failed_of(self.path, piece, note.generation).exists()
 
     def tasks(self, plan: Plan) -> Iterator[Task]:
         """What is still to do: pieces, and the rows of others that failed."""
@@ -115,17 +167,21 @@ class Target:
             with suppress(OSError):
                 layout.failed_of(self.path, result.piece, before.generation).unlink()
 
-    def totals(self) -> dict[str, Any]:
-        """What is done: rows, failed, sent and spend."""
-        notes = self._notes.values()
-        return {
-            "rows": sum(note.rows for note in notes),
-            "failed": sum(note.failed for note in notes),
-            "sent": sum(note.sent for note in notes),
-            "spend": sum(note.spend for note in notes),
-        }
+    def summary(self, plan: Plan, seconds: float) -> Summary:
+        """What is done, which is written beside it, too.
 
-    @property
-    def unfinished(self) -> int:
-        """How many rows failed."""
-        return sum(note.failed for note in self._notes.values())
+        Raises:
+            Error: OH652, it cannot be written.
+        """
+        notes = self._notes.values()
+        rows = sum(note.rows for note in notes)
+        found = Summary(
+            rows=rows,
+            failed=sum(note.failed for note in notes),
+            sent=sum(note.sent for note in notes),
+            seconds=seconds,
+            spend=sum(note.spend for note in notes),
+            left=plan.rows - rows,
+        )
+        layout.writing(self.path, lambda: layout.write_json(Path(self.path) / layout.SUMMARY, asdict(found)))
+        return found

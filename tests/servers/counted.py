@@ -20,12 +20,13 @@ Row = tuple[float, ...]
 
 @dataclass
 class Counted:
-    """The server: its base URL, how often each row came, and whether a request fails, by its number and rows."""
+    """The server: its base URL, how often each row came, whether a request fails, by number and rows, and how."""
 
     url: str = ""
     asked: Counter[Row] = field(default_factory=Counter)
     fails: Callable[[int, list[Row]], bool] = lambda number, rows: False
     requests: int = 0
+    failure: str = "500 No"
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def remote(self, endpoint: str | oh.Endpoint | None = None, /, **options: object) -> oh.Model:
@@ -45,7 +46,7 @@ class Counted:
             fails = self.fails(self.requests, rows)
         output = {"name": "label", "datatype": "INT64", "shape": [count], "data": [int(row[2]) for row in rows]}
         body = json.dumps({"error": "no"} if fails else {"model_name": "remote", "outputs": [output]}).encode()
-        answer(body, status="500 No" if fails else "200 OK")(connection, request)
+        answer(body, status=self.failure if fails else "200 OK")(connection, request)
 
 
 @contextlib.contextmanager

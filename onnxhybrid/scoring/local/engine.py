@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from queue import SimpleQueue
 
-from onnxhybrid.scoring.opening import Opened, open_session
+from onnxhybrid.scoring.opening import open_session
 from onnxhybrid.scoring.piece import score_piece
 from onnxhybrid.scoring.plan import Plan, Result, Settings, Task, Tell
 from onnxhybrid.scoring.sources.reading import Reader
 
 _PIECES = 2
-"""Pieces under way: while one is written, or waits for its last slice, the other keeps the workers busy."""
+"""Pieces under way: while one waits for its last slices, and is written, the other is read and keeps workers busy."""
 
 
 def local(plan: Plan, tasks: Sequence[Task], settings: Settings, tell: Tell) -> Iterator[Result]:
@@ -23,14 +22,12 @@ def local(plan: Plan, tasks: Sequence[Task], settings: Settings, tell: Tell) -> 
     """
     opened = open_session(plan, settings)
     drivers = ThreadPoolExecutor(_PIECES, "onnxhybrid-piece")
-    readers: SimpleQueue[Reader] = SimpleQueue()
-    for _ in range(_PIECES):
-        readers.put(Reader(plan))
+    reader = Reader(plan)
     waiting, under_way = list(reversed(tasks)), set[Future[Result]]()
     try:
         while waiting or under_way:
             while waiting and len(under_way) < _PIECES:
-                under_way.add(drivers.submit(_scored, opened, waiting.pop(), readers, tell))
+                under_way.add(drivers.submit(score_piece, opened, waiting.pop(), reader, tell))
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             yield from [future.result() for future in done]
     except BaseException:
@@ -38,14 +35,5 @@ def local(plan: Plan, tasks: Sequence[Task], settings: Settings, tell: Tell) -> 
         raise
     finally:
         drivers.shutdown(wait=True, cancel_futures=True)
-        while not readers.empty():
-            readers.get().close()
+        reader.close()
         opened.close()
-
-
-def _scored(opened: Opened, task: Task, readers: SimpleQueue[Reader], tell: Tell) -> Result:
-    reader = readers.get()
-    try:
-        return score_piece(opened, task, reader, tell)
-    finally:
-        readers.put(reader)

@@ -14,9 +14,6 @@ from onnxhybrid.cluster.sending import require_no_secrets
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
 from onnxhybrid.runtime.policy import Policy
-from onnxhybrid.scoring.plan import Portable
-from onnxhybrid.scoring.serving.settings import Settings
-from onnxhybrid.scoring.serving.together import rows_in
 
 _ROWS = 64
 _AUTO = 100
@@ -45,8 +42,8 @@ def deployment(
 
     Requests that come within `wait` seconds are run as one, row below row, and each is given its own rows. A run that
     fails by what one request holds is made again for each alone. A replica whose session fails three times in a row by
-    its own fault is unhealthy, and Ray Serve makes another; a remote that is away is no such fault. Where the policy has
-    a `max_concurrency` or a budget, they hold for all replicas together, as long as the head node is there.
+    its own fault is unhealthy, and Ray Serve makes another; a remote that is away is no such fault. The policy's
+    `max_concurrency` and budget hold for all replicas together.
 
     Args:
         model: a Model, or the path of a file, which every node has.
@@ -66,17 +63,20 @@ def deployment(
     require_ray("oh.scoring.deployment")
     require_no_secrets("oh.scoring.deployment", credentials, policy)
     _check(name, batch, wait)
-    portable = Portable(model)
-    rows_in(portable.model(), batch)
     try:
         from ray import serve
 
+        from onnxhybrid.scoring.plan import Portable
         from onnxhybrid.scoring.serving.replica import Replica
+        from onnxhybrid.scoring.serving.settings import Settings
+        from onnxhybrid.scoring.serving.together import rows_in
     except ModuleNotFoundError as problem:
-        if problem.name is None or problem.name.partition(".")[0] not in ("starlette", "fastapi", "uvicorn"):
+        if problem.name is None or problem.name.partition(".")[0] not in ("starlette", "fastapi", "uvicorn", "pyarrow"):
             raise
         message = f'oh.scoring.deployment needs {problem.name}: pip install "onnxhybrid[ray,endpoint]"'
         raise Error("OH551", message) from None
+    portable = Portable(model)
+    rows_in(portable.model(), batch)
     session = {"endpoints": endpoints, "policy": policy, "providers": providers}
     settings = Settings(
         model=portable, name=name, batch=batch, rows=_ROWS, wait=float(wait), replicas=_replicas(options),

@@ -7,7 +7,7 @@ from typing import final
 from onnxhybrid.errors import Error
 
 _OF_THE_SESSION = frozenset({"OH500", "OH532", "OH533", "OH541", "OH550", "OH581", "OH582", "OH583", "OH670"})
-"""Faults of the process or of what it needs around it. A request that fits nothing, or a remote that is away, is none."""
+"""Faults of the process, or of what it needs around it. A remote that is away is none, nor is a bad request."""
 
 _MOST = 3
 """Faults in a row, with no run that succeeded between, of a replica that is replaced."""

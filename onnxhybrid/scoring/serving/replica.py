@@ -11,6 +11,7 @@ import numpy as np
 from ray import serve
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from onnxhybrid.cluster.broking import open_broker
 from onnxhybrid.cluster.share import Share
@@ -83,7 +84,7 @@ class Replica:
             await asyncio.sleep(_SETTLING)
             self._share.settle()
 
-    def __serve_build_asgi_app__(self) -> Starlette:
+    def __serve_build_asgi_app__(self) -> ASGIApp:
         """The application that Ray Serve's proxy hands requests to."""
         guards = [
             Middleware(metrics.Meter, traffic=metrics.Traffic()),
@@ -94,7 +95,7 @@ class Replica:
         routes = kserve.routes({self._settings.name: self._served}, threads, _MAX_BYTES)
         app = Starlette(routes=routes, middleware=guards, exception_handlers=HANDLERS)
         app.router.redirect_slashes = False  # the protocol knows no redirects, and clients do not follow them
-        return app
+        return _with_lifespan(app)
 
     def check_health(self) -> None:
         """Raise where the session fails by itself, so that Ray Serve replaces the replica."""
@@ -131,7 +132,7 @@ class Replica:
         return [found[place] for place in range(len(questions))]
 
     async def _as_one(self, questions: list[Question]) -> list[list[Array] | BaseException]:
-        """The answers to questions that are alike. Where their run fails by what one of them holds, each is run alone."""
+        """The answers to questions that are alike. Where a run fails by what one of them holds, each is run alone."""
         assert self._with_rows is not None
         try:
             outputs = await self._run(questions[0].wanted, joined(questions, self._with_rows))
@@ -164,12 +165,34 @@ class Replica:
             share.leave()
 
 
+def _with_lifespan(app: ASGIApp) -> ASGIApp:
+    """The application, which is also told of its beginning and its end; the guards know requests alone."""
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return told
+
+
 def _may_be_ones(problem: Exception) -> bool:
     """Whether a run may have failed by what one of several requests holds."""
     status = getattr(problem, "status", None)
     if isinstance(problem, Error) and problem.code == "OH503":
         return status is not None and 400 <= status < 500 and status not in (401, 403, 408, 429)
-    return isinstance(problem, Error) and problem.code in ("OH504", "OH505", "OH506", "OH507", "OH509", "OH540", "OH543")
+    return isinstance(problem, Error) and problem.code in (
+        "OH504",
+        "OH505",
+        "OH506",
+        "OH507",
+        "OH509",
+        "OH540",
+        "OH543",
+    )
 
 
 class _Handing:

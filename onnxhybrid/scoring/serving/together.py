@@ -94,4 +94,6 @@ def parted(questions: Sequence[Question], outputs: Sequence[Array]) -> list[list
     if any(np.shape(output)[:1] != (total,) for output in outputs):
         return None
     stops = np.cumsum([question.rows for question in questions])
-    return [[output[stop - each.rows : stop] for output in outputs] for each, stop in zip(questions, stops, strict=True)]
+    return [
+        [output[stop - each.rows : stop] for output in outputs] for each, stop in zip(questions, stops, strict=True)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from onnxhybrid.errors import Error
@@ -37,8 +38,8 @@ def find(source: object) -> tuple[SourceFile, ...]:
     if not paths:
         raise Error("OH640", f"the source {source} has no files")
     base = _base(paths)
-    found = sorted((_described(path, path[len(base) :]) for path in dict.fromkeys(paths)), key=lambda file: file.name)
-    return tuple(found)
+    found = [_described(path, _shown(path.removeprefix(base))) for path in dict.fromkeys(paths)]
+    return tuple(sorted(found, key=lambda file: file.name))
 
 
 def is_url(path: str) -> bool:
@@ -75,16 +76,20 @@ def require_same(file: SourceFile) -> None:
 
 
 def _paths(given: object) -> list[str]:
-    if not isinstance(given, (str, os.PathLike)) or not (path := os.fspath(given)) or isinstance(path, bytes):
+    if not isinstance(given, (str, os.PathLike)) or not (text := os.fspath(given)) or isinstance(text, bytes):
         raise Error("OH640", f"the source holds {given!r}, which is no path")
-    if is_url(path):
-        return _paths_of_url(path)
-    if os.path.isdir(path):
-        return [os.path.join(path, name) for name in sorted(os.listdir(path)) if _is_table(name)]
-    if os.path.exists(path):
-        return [path]
-    found = sorted(each for each in glob.glob(path, recursive=True) if os.path.isfile(each))
-    return [each for each in found if _is_table(os.path.basename(each)) or not glob.has_magic(path)]
+    if is_url(text):
+        return _paths_of_url(text)
+    path = Path(text)
+    try:
+        if path.is_dir():
+            return [str(each) for each in sorted(path.iterdir()) if _is_table(each.name)]
+        if path.exists() or not glob.has_magic(text):
+            return [text]
+        found = [Path(each) for each in glob.glob(text, recursive=True)]  # noqa: PTH207  # a pattern may be absolute
+        return [str(each) for each in sorted(found) if each.is_file() and _is_table(each.name)]
+    except (OSError, ValueError) as problem:
+        raise _unreadable(text, problem) from None
 
 
 def _paths_of_url(path: str) -> list[str]:
@@ -103,19 +108,27 @@ def _paths_of_url(path: str) -> list[str]:
         raise _unreadable(path, problem) from None
 
 
+def _shown(name: str) -> str:
+    """A name as text, whatever bytes it is of."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _is_table(name: str) -> bool:
     """Whether a file of a folder is one to score; what is hidden, or begins with `_` as notes of engines do, is not."""
-    return not name.startswith((".", "_")) and os.path.splitext(name)[1].lower() in KINDS
+    return not name.startswith((".", "_")) and PurePosixPath(name).suffix.lower() in KINDS
 
 
 def _base(paths: list[str]) -> str:
     """The folder that all lie in, which is no part of what they are called."""
-    folder = os.path.commonprefix([os.path.dirname(path) + "/" for path in paths])
-    return folder[: folder.rfind("/") + 1] if all(path.startswith(folder) for path in paths) else ""
+    folders = [path.split("/")[:-1] for path in paths]
+    shared = 0
+    while all(len(folder) > shared and folder[shared] == folders[0][shared] for folder in folders):
+        shared += 1
+    return "".join(f"{part}/" for part in folders[0][:shared])
 
 
 def _described(path: str, name: str) -> SourceFile:
-    kind = KINDS.get(os.path.splitext(path)[1].lower())
+    kind = KINDS.get(PurePosixPath(path).suffix.lower())
     if kind is None:
         raise Error("OH640", f"{path} is none of {', '.join(KINDS)}")
     try:
@@ -125,12 +138,12 @@ def _described(path: str, name: str) -> SourceFile:
             stamp = str(told.get("ETag") or told.get("etag") or told.get("mtime") or told.get("created") or "")
             return SourceFile(path, kind, name, int(told["size"]), stamp)
         path = os.path.abspath(path)
-        state = os.stat(path)
+        state = Path(path).stat()
     except Error:
         raise
     except Exception as problem:  # noqa: BLE001  # each store raises its own
         raise _unreadable(path, problem) from None
-    return SourceFile(path, kind, name or os.path.basename(path), state.st_size, str(state.st_mtime_ns))
+    return SourceFile(path, kind, name, state.st_size, str(state.st_mtime_ns))
 
 
 def _unreadable(path: str, problem: Exception) -> Error:
@@ -143,6 +156,6 @@ def _fsspec() -> Any:
         import fsspec
     except ImportError:
         raise Error(
-            "OH551", 'a source that is a URL needs fsspec, and the package of its store: pip install fsspec'
+            "OH551", "a source that is a URL needs fsspec, and the package of its store: pip install fsspec"
         ) from None
     return fsspec

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol, final
+import threading
+from collections.abc import Callable, Iterator
+from typing import final
 
 import pyarrow as pa
 
 from onnxhybrid.errors import Error
 from onnxhybrid.scoring.plan import Piece, Plan, SourceFile
-from onnxhybrid.scoring.sources import parquet
+from onnxhybrid.scoring.sources import csv, jsonl, npz, parquet
 from onnxhybrid.scoring.sources.finding import require_same
 from onnxhybrid.scoring.sources.table import Opened
 
-
-class Kind(Protocol):
-    """A kind of file."""
-
-    @staticmethod
-    def opened(file: SourceFile) -> Opened:
-        """Open one."""
-
-
-KINDS = {"parquet": parquet.Parquet}
+KINDS: dict[str, Callable[[SourceFile], Opened]] = {
+    "parquet": parquet.Parquet,
+    "csv": csv.Csv,
+    "jsonl": jsonl.Jsonl,
+    "npz": npz.Npz,
+}
 """What opens files of a kind."""
 
 
 @final
 class Reader:
-    """Reads pieces, the next one of a file from where the last one ended. One thread at a time uses it.
+    """Reads pieces, the next one of a file from where the last one ended. One thread at a time reads; others wait.
 
     Args:
         plan: what is scored.
@@ -36,6 +33,7 @@ class Reader:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._turn = threading.Lock()
         self._file: int | None = None
         self._table: Opened | None = None
 
@@ -45,6 +43,10 @@ class Reader:
         Raises:
             Error: OH640 or OH643, the file cannot be read; OH648, it was changed since it was looked at.
         """
+        with self._turn:
+            yield from self._batches(piece)
+
+    def _batches(self, piece: Piece) -> Iterator[pa.RecordBatch]:
         file = self._plan.files[piece.file]
         if piece.file != self._file or self._table is None:
             self.close()

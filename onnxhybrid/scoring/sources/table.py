@@ -13,12 +13,13 @@ from onnxhybrid.scoring.plan import Piece
 
 @dataclass(frozen=True)
 class Span:
-    """Rows that make a piece: `start`, `stop`, `skip` and `rows` as of a `Piece`."""
+    """Rows that make a piece: `start`, `stop`, `skip`, `rows` and `first` as of a `Piece`."""
 
     start: int
     stop: int
     skip: int
     rows: int
+    first: int
 
 
 class Opened(Protocol):
@@ -41,7 +42,8 @@ def sized(batches: Iterator[pa.RecordBatch], schema: pa.Schema, rows: int) -> It
     """Batches of so many rows each, but for the last one."""
     waiting: list[pa.RecordBatch] = []
     count = 0
-    for batch in batches:
+    for read in batches:
+        batch = read
         while count + batch.num_rows >= rows:
             take = rows - count
             waiting.append(batch.slice(0, take))
@@ -59,4 +61,16 @@ def joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
     columns = [pa.concat_arrays([batch.column(place) for batch in batches]) for place in range(len(schema))]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def with_types(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch with exactly these columns."""
+    batch = batch.select(schema.names)
+    if batch.schema.equals(schema):
+        return batch
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -57,7 +57,9 @@ class ServedModel:
 
     @classmethod
     def of(cls, name: str, given: ModelLike, batch: Batch = None, runner: Runner | None = None) -> ServedModel:
-        """Load a model, or the file of one, to be served as `name`, its requests cut as `batch` says; `runner` runs it, or a session of its own.
+        """Load a model, or the file of one, to be served as `name`, its requests cut as `batch` says.
+
+        `runner` runs it; without one a session of its own does.
 
         Raises:
             Error: OH552, the name cannot stand in a URL, the protocol has no form for an input or output, or it is to

@@ -15,7 +15,7 @@ _AWAY_STATUS = frozenset({408, 425, 429, 502, 503, 504})
 _AWAY_GRPC = frozenset({4, 8, 14})
 """Deadline exceeded, resource exhausted, unavailable."""
 
-_FATAL = ("OH51", "OH52", "OH53", "OH541", "OH542", "OH547", "OH55", "OH57", "OH58")
+_FATAL = ("OH51", "OH52", "OH53", "OH541", "OH542", "OH547", "OH55", "OH57", "OH58", "OH67")
 """Credentials, budgets and policies, records, threads: what no other row would get past."""
 
 _FATAL_STATUS = frozenset({401, 403, 404, 405, 407})

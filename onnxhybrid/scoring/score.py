@@ -87,6 +87,7 @@ def score(
     wish = _wish(source, key, columns, keep, outputs, feeds, batch)
     _check(engine, resume, progress, patience, workers)
     began, folder = time.monotonic(), _folder(target)
+    runs = _engine(engine, session)
     kept = None if record is None else os.path.abspath(os.fspath(record))
     many = workers or max(16, 4 * (os.cpu_count() or 1))
     settings = Settings(folder, many, float(patience), kept, session=session)
@@ -95,7 +96,7 @@ def score(
         known = place.known(outline.identity, resume=resume)
         plan = planned(outline, known)
         place.begin(plan, told(plan) if known is None else None)
-        return run(place, plan, settings, _engine(engine), progress, began)
+        return run(place, plan, settings, runs, progress, began)
 
 
 def _require_pyarrow() -> None:
@@ -105,7 +106,12 @@ def _require_pyarrow() -> None:
         raise Error("OH551", 'scoring needs pyarrow: pip install "onnxhybrid[scoring]"') from None
 
 
-def _engine(name: str) -> Engine:
+def _engine(name: str, session: Mapping[str, Any]) -> Engine:
+    if name == "ray":
+        from onnxhybrid.scoring.ray.engine import on_ray, require_sendable
+
+        require_sendable(session)
+        return on_ray
     from onnxhybrid.scoring.local.engine import local
 
     return local

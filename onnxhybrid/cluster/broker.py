@@ -35,7 +35,7 @@ class No(Enum):
 
 @dataclass
 class _Borrower:
-    """A worker's share of the budget that it has not told of since, and how much it is given at a time."""
+    """A worker's last share of the budget, which it may not have used up, and how much it is given at a time."""
 
     lent: Amount = field(default_factory=Amount)
     step: int = 1
@@ -99,6 +99,7 @@ class Broker:
             Error: OH582 or OH583, the ledger cannot be used.
         """
         borrower = self._borrowers.setdefault(worker, _Borrower())
+        borrower.lent = Amount()  # who asks has used up what it had
         left = self.left()
         fair = left.each(lambda most: most // (2 * max(len(self._borrowers), 1)))
         wish = need.each(lambda least: least * self._step(borrower, now))
@@ -106,7 +107,7 @@ class Broker:
         if not self._spent(share) and not self._spent(share := need):
             others = any(other.lent for name, other in self._borrowers.items() if name != worker)
             return No.NOT_YET if others else No.NOTHING_LEFT
-        borrower.lent += share
+        borrower.lent = share
         borrower.at = now
         return share
 

@@ -19,12 +19,10 @@ class Members:
     def __init__(self, path: Path | None) -> None:
         self._places: dict[str, int] = {}
         self._reach: dict[str, str] = {}
+        self._path = path
         if path is not None and path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 self._learn(line)
-        self._file = None if path is None else open(path, "a", encoding="utf-8")  # noqa: SIM115  # as long as this is
-        if self._file is not None:
-            self._file.write("\n")  # ends a line that was cut short
 
     def _learn(self, line: str) -> None:
         try:
@@ -38,9 +36,9 @@ class Members:
 
     def _change(self, worker: str, places: int | None, reach: str) -> None:
         line = json.dumps({"worker": worker, "places": places, "reach": reach})
-        if self._file is not None:
-            self._file.write(f"{line}\n")
-            self._file.flush()
+        if self._path is not None:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(f"\n{line}\n")  # the line before may have been cut short
         self._learn(line)
 
     def add(self, worker: str, places: int, reach: str) -> None:

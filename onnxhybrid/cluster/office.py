@@ -55,9 +55,9 @@ class Office:
         self._broker.leave(worker)
         self._change()
 
-    async def lend(self, worker: str, need: dict[str, int]) -> dict[str, int] | str:
-        """A share of the budget for a worker; a text says why there is none, an empty one that all is spent."""
-        until = time.monotonic() + _PATIENCE
+    async def lend(self, worker: str, need: dict[str, int], within: float) -> dict[str, int] | str:
+        """A share of the budget within some seconds; a text says why there is none, an empty one that all is spent."""
+        until = time.monotonic() + min(_PATIENCE, within / 2)
         try:
             while True:
                 share = self._broker.lend(worker, Amount.of(need), time.monotonic())
@@ -65,7 +65,7 @@ class Office:
                     return share.to_json()
                 if share is No.NOTHING_LEFT or time.monotonic() > until:
                     return ""
-                await self._wait(worker)
+                await self._wait(worker, until - time.monotonic())
         except Error as problem:
             return str(problem)
 
@@ -93,9 +93,9 @@ class Office:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _wait(self, worker: str) -> None:
+    async def _wait(self, worker: str, most: float = _PROBE) -> None:
         try:
-            await asyncio.wait_for(self._changed.wait(), _PROBE)
+            await asyncio.wait_for(self._changed.wait(), min(most, _PROBE))
         except asyncio.TimeoutError:
             await self._bury(worker)
 

@@ -65,14 +65,15 @@ class Share:
         self.settle()
         self._broker.leave.remote(self._worker)
 
-    def _lend(self, needed: dict[str, int]) -> str:
+    def _lend(self, needed: dict[str, int], within: float) -> str:
         """Answer the operator library, as `LentPolicy` says."""
         with self._lock:
             need = {kind: most - getattr(self._allowed, kind) for kind, most in needed.items()}
             if all(more <= 0 for more in need.values()):  # what was asked for came meanwhile
                 return ""
             try:
-                share = self._asked("lend", self._worker, {kind: max(more, 0) for kind, more in need.items()})
+                short = {kind: max(more, 0) for kind, more in need.items()}
+                share = self._asked("lend", self._worker, short, within)
             except Exception as problem:  # noqa: BLE001  # none may reach the library
                 return f"{type(problem).__name__}: {problem}"
             if isinstance(share, str):

@@ -15,20 +15,20 @@ from onnxhybrid.library import Scope
 from onnxhybrid.runtime.policy import Policy
 
 QUESTION = ":lend "
-"""What the library asks by; what would have to be allowed in all follows as JSON."""
+"""What the library asks by; what would have to be allowed in all, and within how long, follows as JSON."""
 
 NO = "no"
 """The answer where nothing more is lent. An empty text says that more is allowed by now, any other what failed."""
 
-Lend = Callable[[dict[str, int]], str]
-"""Allows more; it is given what would have to be allowed in all of calls, bytes and cost_billionths."""
+Lend = Callable[[dict[str, int], float], str]
+"""Allows more; it is given what would have to be allowed in all of calls, bytes and cost_billionths, and the seconds."""
 
 
 @dataclass(frozen=True)
 class LentPolicy(Policy):
     """A policy whose budget is lent; `lend` is called on threads of the library's, and never raises."""
 
-    lend: Lend = field(default=lambda _: NO)
+    lend: Lend = field(default=lambda needed, within: NO)
 
     @classmethod
     def of(cls, policy: Policy, lend: Lend, **changed: Any) -> LentPolicy:
@@ -54,7 +54,9 @@ def answering(resolve: Callable[[str], str], policy: object) -> Callable[[str], 
     def answer(name: str) -> str:
         if not name.startswith(QUESTION):
             return resolve(name)
-        return lend({kind: most for kind, most in json.loads(name.removeprefix(QUESTION)).items() if most is not None})
+        asked = json.loads(name.removeprefix(QUESTION))
+        within = asked.pop("within_ms") / 1000
+        return lend({kind: most for kind, most in asked.items() if most is not None}, within)
 
     return answer
 

@@ -90,7 +90,7 @@ export! {
     /// `{"failure": {…}}`. The change is `null`; `{"spend": {…}}`, unless it is over a limit; `{"count": {…}}` whatever the
     /// limits are, where what is negative is given back; or, of a budget that is lent, `{"allow": {…}}`, so much in all and
     /// what was spent at least. Where more is needed of one that is lent, the resolver is asked by the name `:lend ` and
-    /// what would have to be allowed in all; it answers `no`, nothing once it has allowed more, or
+    /// what would have to be allowed in all, with the milliseconds that the call can wait; it answers `no`, nothing once it has allowed more, or
     /// what failed.
     extern "C" fn onnxhybrid_scope_budget(id: u64, change: LentText) -> GivenText {
         let unknown = || Problem::new(Code::Scope, "the scope is unknown, or has no budget");

@@ -11,6 +11,7 @@ from onnxhybrid.cluster.broking import close_broker, is_limited, open_broker
 from onnxhybrid.cluster.connection import connected
 from onnxhybrid.cluster.sending import require_no_secrets
 from onnxhybrid.errors import Error
+from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.scoring import layout
 from onnxhybrid.scoring.plan import Plan, Portable, Result, Settings, Stopped, Task, Tell
 from onnxhybrid.scoring.ray.worker import Job, Worker
@@ -48,8 +49,8 @@ def on_ray(plan: Plan, tasks: Sequence[Task], settings: Settings, tell: Tell) ->
     """
     require_sendable(settings.session)
     ray = connected(_CALLED)
-    policy = settings.session.get("policy")
-    count = _workers(ray, len(tasks), None if policy is None else policy.max_concurrency)
+    policy: Policy = settings.session.get("policy") or Policy()
+    count = _workers(ray, len(tasks), policy.max_concurrency)
     broker = open_broker(policy, count) if is_limited(policy) else None
     sent = {name: value for name, value in settings.session.items() if value is not None}
     job = ray.put(Job(_by_path(plan, settings), replace(settings, session=sent), broker))

@@ -1,4 +1,4 @@
-"""One worker of a cluster: an actor with a session of its own, which scores pieces one after the other or two at once."""
+"""One worker of a cluster: an actor with a session of its own, which scores pieces."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _rows(questions: list[Question]) -> int:
 class Replica:
     """A replica of a hybrid. Ray Serve makes it."""
 
-    async def __init__(self, settings: Settings) -> None:
+    async def __init__(self, settings: Settings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
         """Open the session, once there is a share of the limits for it.
 
         Raises:
@@ -122,7 +122,9 @@ class Replica:
             raise answer
         return answer
 
-    @serve.batch(max_batch_size=1, batch_wait_timeout_s=0.0, batch_size_fn=_rows, max_concurrent_batches=_BATCHES)
+    @serve.batch(  # type: ignore[untyped-decorator]  # it carries no types
+        max_batch_size=1, batch_wait_timeout_s=0.0, batch_size_fn=_rows, max_concurrent_batches=_BATCHES
+    )
     async def _together(self, questions: list[Question]) -> list[list[Array] | BaseException]:
         """The answers to questions, in order; an exception in the place of one that failed."""
         assert self._with_rows is not None

@@ -67,7 +67,7 @@ def alike(questions: Sequence[Question], with_rows: Sequence[str]) -> list[list[
 
 
 def _kind(question: Question, with_rows: Sequence[str]) -> Any:
-    told = []
+    told: list[tuple[Any, ...]] = []
     for name, array in sorted(question.feeds.items()):
         if name in with_rows:
             told.append((name, str(array.dtype), array.shape[1:]))

@@ -18,7 +18,7 @@ use crate::guard::lock;
 use crate::run::places::{Places, occupy};
 use crate::session::credential::Resolver;
 
-/// What the host is asked by: this, and what would have to be allowed in all as JSON.
+/// What the host is asked by: this, and as JSON what would have to be allowed in all, and how long the call can wait.
 const QUESTION: &str = ":lend ";
 
 /// What the host answers where nothing more is lent. An empty answer says that more is allowed by now, any other what failed.
@@ -54,7 +54,7 @@ impl Lent {
     /// Spends a request once enough is lent, for which the host is asked.
     pub(super) async fn borrow(&self, cost: Nanos, bytes: u64, deadline: Instant) -> Result<Era, Problem> {
         let end = deadline.checked_sub(MARGIN).unwrap_or(deadline);
-        timeout_at(end.into(), self.borrowed(cost, bytes)).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(end.into(), self.borrowed(cost, bytes, end)).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Spends a request for which enough was lent.
@@ -64,11 +64,11 @@ impl Lent {
         Ok(())
     }
 
-    async fn borrowed(&self, cost: Nanos, bytes: u64) -> Result<Era, Problem> {
+    async fn borrowed(&self, cost: Nanos, bytes: u64, end: Instant) -> Result<Era, Problem> {
         let _turn = self.turn.lock().await;
         loop {
             let Err(mut refusal) = self.try_spend(cost, bytes) else { return Ok(Era::default()) };
-            let (lender, question) = (self.lender.clone(), self.question(cost, bytes));
+            let (lender, question) = (self.lender.clone(), self.question(cost, bytes, end));
             match occupy(&self.own, &self.all, move || lender.resolve(&question)).await {
                 Ok(Ok(answer)) if answer == NO => {
                     refusal.message += ", which is that of all workers together";
@@ -82,7 +82,7 @@ impl Lent {
         }
     }
 
-    fn question(&self, cost: Nanos, bytes: u64) -> String {
+    fn question(&self, cost: Nanos, bytes: u64, end: Instant) -> String {
         let Held { spent, allowed } = *lock(&self.held);
         let wanted = allowed.at(Spent {
             calls: spent.calls.saturating_add(1),
@@ -90,7 +90,9 @@ impl Lent {
             cost: spent.cost.saturating_add(cost),
         });
         let Limits { calls, bytes, cost } = wanted;
-        format!("{QUESTION}{}", json!({"calls": calls, "bytes": bytes, "cost_billionths": cost}))
+        let within_ms = end.saturating_duration_since(Instant::now()).as_millis() as u64;
+        let told = json!({"calls": calls, "bytes": bytes, "cost_billionths": cost, "within_ms": within_ms});
+        format!("{QUESTION}{told}")
     }
 
     /// Counts what answers came to.

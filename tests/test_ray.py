@@ -325,7 +325,7 @@ class Auditing:
 
 def test_audits_of_actors_are_merged_into_one_verdict(cluster: Any, tmp_path: Path) -> None:
     with raw_server(differ) as server:
-        audited(server.url).save(tmp_path / "audited.onnx")
+        audited(server.url, rows=True).save(tmp_path / "audited.onnx")
         actors = [cluster.remote(Auditing).options(num_cpus=0).remote(tmp_path / "audited.onnx") for _ in range(2)]
         x = np.array([[-1.0, 0, 0]] * 6 + [[1.0, 0, 0]] * 2, np.float32)
         found = cluster.get([actor.run.remote(x) for actor in actors], timeout=SOON)

@@ -57,12 +57,14 @@ def hybrid(serve: Any, remote: Counted, tmp_path_factory: pytest.TempPathFactory
     return serve.run(app, name="served", route_prefix="/")
 
 
-def ask(client: Any, x: Any) -> Any:
+def ask(url: str, x: Any) -> Any:
+    """What tritonclient gets, of which each thread has its own."""
     given = tritonclient.http.InferInput("x", list(x.shape), "FP32")
     given.set_data_from_numpy(x)
     threshold = tritonclient.http.InferInput("threshold", [1], "FP32")
     threshold.set_data_from_numpy(np.array([0.5], np.float32))
-    return client.infer("hybrid", [given, threshold]).as_numpy("label")
+    with tritonclient.http.InferenceServerClient(url) as client:
+        return client.infer("hybrid", [given, threshold]).as_numpy("label")
 
 
 def test_tritonclient_gets_what_a_session_gives_and_requests_share_runs(
@@ -70,16 +72,15 @@ def test_tritonclient_gets_what_a_session_gives_and_requests_share_runs(
 ) -> None:
     x = rows(60)
     x[:, 1] = 0  # all are sent
-    client = tritonclient.http.InferenceServerClient(serve.onnxhybrid_url, concurrency=30)
-    assert client.is_server_ready()
-    assert client.is_model_ready("hybrid")
-    assert client.get_model_metadata("hybrid")["inputs"][0] == {"name": "x", "datatype": "FP32", "shape": [-1, 3]}
+    with tritonclient.http.InferenceServerClient(serve.onnxhybrid_url) as client:
+        assert client.is_server_ready()
+        assert client.is_model_ready("hybrid")
+        assert client.get_model_metadata("hybrid")["inputs"][0] == {"name": "x", "datatype": "FP32", "shape": [-1, 3]}
     before = remote.requests
     with ThreadPoolExecutor(30) as threads:
-        answers = list(threads.map(lambda start: ask(client, x[start : start + 2]), range(0, 60, 2)))
+        answers = list(threads.map(lambda start: ask(serve.onnxhybrid_url, x[start : start + 2]), range(0, 60, 2)))
     assert np.concatenate(answers).tolist() == x[:, 2].astype(int).tolist()
     assert remote.requests - before < 15, "thirty requests are a few runs"
-    client.close()
 
 
 def test_a_request_that_fails_fails_none_that_ran_with_it(serve: Any, hybrid: Any, remote: Counted) -> None:
@@ -87,13 +88,12 @@ def test_a_request_that_fails_fails_none_that_ran_with_it(serve: Any, hybrid: An
     x[:, 1] = 0
     bad = tuple(x[3].tolist())
     remote.fails, remote.failure = lambda _, asked: bad in asked, "400 Bad"
-    client = tritonclient.http.InferenceServerClient(serve.onnxhybrid_url, concurrency=8)
     together = threading.Barrier(8)
 
     def one(place: int) -> Any:
         together.wait()
         try:
-            return ask(client, x[place : place + 1]).item()
+            return ask(serve.onnxhybrid_url, x[place : place + 1]).item()
         except tritonclient.http.InferenceServerException as problem:
             return problem.status()
 
@@ -102,7 +102,6 @@ def test_a_request_that_fails_fails_none_that_ran_with_it(serve: Any, hybrid: An
     remote.fails = lambda _, __: False
     wanted = x[:, 2].astype(int).tolist()
     assert answers == [*wanted[:3], "500", *wanted[4:]]
-    client.close()
 
 
 def test_a_handle_and_a_bad_request_are_answered(serve: Any, hybrid: Any) -> None:

@@ -21,7 +21,7 @@ NO = "no"
 """The answer where nothing more is lent. An empty text says that more is allowed by now, any other what failed."""
 
 Lend = Callable[[dict[str, int], float], str]
-"""Allows more; it is given what would have to be allowed in all of calls, bytes and cost_billionths, and the seconds."""
+"""Allows more within some seconds; it is given what would have to be allowed in all of each kind that is limited."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ def cluster() -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import ray
+            import ray.data
+            import ray.serve
 
             ray.init(
                 address="local", num_cpus=2, include_dashboard=False, object_store_memory=80 << 20, log_to_driver=False,

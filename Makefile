@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo 'make bench-hedge  second requests beside slow ones: two servers on loopback, one of them slow on 2 % of its calls'
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
 	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
+	@echo 'make bench-scoring  two million rows scored, beside a loop written by hand'
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
@@ -113,6 +114,9 @@ bench-opening: $(VENV)/test.installed
 
 bench-calibration: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.calibration
+
+bench-scoring: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.scoring
 
 bench-economics: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.economics

@@ -44,7 +44,7 @@ def written(folder: Path, x: Array, *, group: int = 100_000) -> Path:
 
 def labels(x: Array, threshold: float = 0.5) -> list[int]:
     """What the cascade answers."""
-    return np.where(x[:, 1] >= np.float32(threshold), x[:, 0], x[:, 2]).astype(np.int64).tolist()
+    return [int(label) for label in np.where(x[:, 1] >= np.float32(threshold), x[:, 0], x[:, 2])]
 
 
 def sent(x: Array, threshold: float = 0.5) -> int:

@@ -548,6 +548,7 @@ def test_a_policy_holds_for_a_run(served: str) -> None:
 LEFT_TO_PYTHON = {
     "run": {"policy", "sess_options", "providers"},
     "bench": {"policy", "sess_options", "providers", "told"},
+    "score": {"policy", "sess_options", "providers", "replay", "progress"},
     "endpoint": {"token"},  # it comes from the environment, and never stands on a command line
 }
 
@@ -557,6 +558,7 @@ LEFT_TO_PYTHON = {
     [
         (("validate",), oh.validate),
         (("run",), oh.Session.__init__),
+        (("score",), oh.score),
         (("bench",), timing.compare),
         (("endpoint",), oh.endpoint.serve),
         (("deploy", "azureml"), oh.deploy.azureml),
@@ -569,6 +571,7 @@ def test_no_argument_of_a_function_is_forgotten_by_its_verb(verb: tuple[str, ...
     text = re.sub(r"\s+", " ", typed(*verb, "--help").out).replace("--", "").replace("-", "_").lower()
     renamed = {"files": "file", "packages": "package", "credentials": "credential", "endpoints": "endpoint",
                "allow_hosts": "allow_host", "feeds": "input", "urls": "old=new", "models": "model",
-               "model_or_path": "model.onnx", "path": "output"}  # fmt: skip
+               "model_or_path": "model.onnx", "path": "output",
+               "columns": "column", "outputs": "only"}  # fmt: skip
     for name in set(inspect.signature(function).parameters) - LEFT_TO_PYTHON.get(verb[0], set()) - {"self", "session"}:
         assert renamed.get(name, name) in text, name

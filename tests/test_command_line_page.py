@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 import onnxhybrid as oh
@@ -54,6 +55,7 @@ def test_there_is_a_cascade_on_the_page() -> None:
 
 def test_the_commands_of_the_page_run_one_after_the_other() -> None:
     Path("hybrid.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
+    np.savez("images.npz", image=np.random.default_rng(0).random((50, 64), np.float32))
     lines = [line[2:] for block in blocks("console") for line in block.splitlines()]
     assert len(lines) >= 10
     with oh.endpoint.serve({"digits": "large.onnx"}) as endpoint:

@@ -68,7 +68,7 @@ def test_a_slice_that_fails_takes_no_more_calls_than_is_documented(tmp_path: Pat
     with counted() as server:
         server.fails = lambda _, __: True
         summary = score(cascades.cascade(asked=server.remote()), written(tmp_path, x), tmp_path / "out")
-        assert server.requests == 2 * 16 - 1
+        assert server.requests == 2 * 16 - 1  # a call, and as many as a tree of halves has branches
     assert summary.failed == 16
 
 
@@ -233,8 +233,71 @@ def test_a_record_is_not_asked_twice(tmp_path: Path) -> None:
         with pytest.raises(oh.PolicyDenied):
             score(model, source, tmp_path / "out", policy=oh.Policy(budget={"calls": 7}), **options)
         seen = list(server.asked)
+        for path in (tmp_path / "calls").iterdir():  # what a process was writing when it died
+            path.write_bytes(path.read_bytes() + b'{"half')
         summary = score(model, source, tmp_path / "out", **options)
         assert max(server.asked.values()) == 1
         assert len(seen) == 7 * 16
     assert (summary.rows, summary.failed) == (300, 0)
     assert results(tmp_path / "out")["label"].to_pylist() == labels(x)
+
+
+def test_a_remote_that_limits_its_rate_is_waited_for_while_it_answers_others(tmp_path: Path) -> None:
+    x = rows(400)
+    with counted() as server:
+        server.fails = lambda number, _: number % 2 != 0
+        server.failure = "429 Slowly"
+        model = cascades.cascade(asked=server.remote())
+        summary = score(model, written(tmp_path, x), tmp_path / "out", patience=60, workers=8)
+    assert (summary.rows, summary.failed) == (400, 0)
+
+
+def test_rows_that_stay_home_do_not_shorten_the_patience_for_others(tmp_path: Path) -> None:
+    x = rows(3200)
+    x[:, 1] = 1
+    x[:16, 1] = 0  # the first slice alone is sent
+    with counted() as server:
+        server.fails = lambda number, _: number <= 4
+        server.failure = "503 Away"
+        model = cascades.cascade(asked=server.remote())
+        summary = score(model, written(tmp_path, x), tmp_path / "out", patience=30, workers=4)
+        assert server.requests == 5
+    assert (summary.rows, summary.failed, summary.sent) == (3200, 0, 16)
+
+
+def test_a_row_that_is_never_answered_fails_alone(tmp_path: Path) -> None:
+    x = rows(64)
+    x[:, 1] = 0
+    bad = tuple(x[20].tolist())
+    with counted() as server:
+        server.fails = lambda _, asked: bad in asked
+        server.failure = "504 Late"
+        model = cascades.cascade(asked=server.remote())
+        summary = score(model, written(tmp_path, x), tmp_path / "out", patience=5, workers=4, batch=4)
+    assert (summary.rows, summary.failed) == (64, 1)
+    assert [row["key"] for row in failed(tmp_path / "out")] == [20]
+
+
+@pytest.mark.parametrize("status", ["401 No", "403 No", "404 No"])
+def test_what_no_row_gets_past_ends_it_at_the_first_call(tmp_path: Path, status: str) -> None:
+    x = rows(100_000)  # several pieces, of which another one waits to be read
+    x[:, 1] = 0
+    with counted() as server:
+        server.fails, server.failure = lambda _, __: True, status
+        model = cascades.cascade(asked=server.remote())
+        with pytest.raises(oh.RemoteStatusError):
+            score(model, written(tmp_path, x), tmp_path / "out", patience=60, workers=2)
+        assert server.requests <= 2
+
+
+def test_rows_that_stay_home_are_scored_where_the_remote_is_gone(tmp_path: Path) -> None:
+    x = rows(300)
+    with counted() as server:
+        model = cascades.cascade(asked=server.remote(connect_timeout=1.0))
+    source = written(tmp_path, x)
+    summary = score(model, source, tmp_path / "out")
+    assert (summary.rows, summary.failed) == (300, sent(x))
+    home = np.flatnonzero(x[:, 1] >= 0.5)
+    assert results(tmp_path / "out")["id"].to_pylist() == home.tolist()
+    assert results(tmp_path / "out")["label"].to_pylist() == labels(x[home])
+    assert [row["row"] for row in failed(tmp_path / "out")] == np.flatnonzero(x[:, 1] < 0.5).tolist()

@@ -52,10 +52,19 @@ def feeds(
     return gather(
         known.values(),
         files=pairs(files, "--input", "NAME=FILE"),
-        values={name: _json(name, text) for name, text in pairs(values, "--value", "NAME=VALUE").items()},
+        values=constants(values),
         sizes=_sizes(random),
         seed=seed,
     )
+
+
+def constants(values: Sequence[str]) -> dict[str, Any]:
+    """Inputs that are the same for all rows, as they were typed.
+
+    Raises:
+        Usage: an option has another form.
+    """
+    return {name: _json(name, text) for name, text in pairs(values, "--value", "NAME=VALUE").items()}
 
 
 def _json(name: str, text: str) -> Any:

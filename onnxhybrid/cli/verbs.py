@@ -50,6 +50,12 @@ def _run() -> Callable[..., Any]:
     return run
 
 
+def _score() -> Callable[..., Any]:
+    from onnxhybrid.cli.scoring import score
+
+    return score
+
+
 def _bench() -> Callable[..., Any]:
     from onnxhybrid.cli.timing import bench
 
@@ -98,6 +104,7 @@ VERBS = {
     "compose": Verb("Compose a model from a recipe in YAML.", _compose),
     "calibrate": Verb("Choose the threshold of a cascade on your own rows, with a proof.", _calibrate),
     "run": Verb("Run a model, and show its outputs.", _run),
+    "score": Verb("Run a model over the rows of files, each once.", _score),
     "bench": Verb("Say how long models take, side by side.", _bench),
     "endpoint": Verb("Serve models over HTTP, as the real services do.", _endpoint),
     "deploy": Verb("Write the folder that a service needs: azureml, triton.", _deploy),

@@ -1,4 +1,4 @@
-"""Asks for the rows of a slice: once together; where that fails, by halves until each failing row stands alone."""
+"""Asks for the rows of a slice: together, and where that fails by parts, until each failing row stands alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxhybrid.errors import Error
-from onnxhybrid.scoring.blocks import Block
+from onnxhybrid.scoring.blocks import Block, some
 from onnxhybrid.scoring.opening import Opened
-from onnxhybrid.scoring.patience import is_away, is_fatal
+from onnxhybrid.scoring.patience import Waiting, is_away, is_fatal
 from onnxhybrid.scoring.plan import Stopped
 
 Array = npt.NDArray[Any]
-
-_MOST_AWAY = 3
-"""Tries of a call that finds the remote away while others are answered: then it is these rows that it fails on."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +23,13 @@ class Part:
     """What became of some rows of a block.
 
     Attributes:
-        start, stop: which.
+        block: those rows alone.
         outputs: in the order of the plan's; None where they failed.
         sent: how many of them were sent; None where the graph does not tell.
         problem: why they failed.
     """
 
-    start: int
-    stop: int
+    block: Block
     outputs: Sequence[Array] | None = None
     sent: int | None = None
     problem: Error | None = None
@@ -41,57 +37,79 @@ class Part:
     @property
     def rows(self) -> int:
         """How many rows it has."""
-        return self.stop - self.start
+        return len(self.block.places)
 
 
-def ask(opened: Opened, block: Block, start: int, stop: int) -> list[Part]:
-    """The parts of a slice, in the order of its rows.
+def ask(opened: Opened, block: Block) -> list[Part]:
+    """The parts of a slice; their rows may be in another order.
 
-    A slice of n rows takes 2n - 1 calls at most, which is where all of them fail; for one failing row about 2 log2(n)
-    more than the one that failed. A remote that is away fails its rows together, once it was waited for.
+    Where it fails, rows that are not sent are answered without those that are, if the graph tells them apart. The
+    others are asked for by halves: n rows take 2n - 1 calls at most, which is where all of them fail; one failing row
+    takes about 2 log2(n) more than the one that failed. A remote that is away fails the rows that are sent together,
+    once it was waited for.
 
     Raises:
         Stopped: no other row would get past what happened.
     """
     try:
-        return [_answered(opened, block, start, stop)]
+        return _asked(opened, block, Waiting(), told_apart=False)
+    except Stopped as stopped:
+        opened.halt(stopped)
+        raise
+
+
+def _asked(opened: Opened, block: Block, call: Waiting, *, told_apart: bool) -> list[Part]:
+    try:
+        return [_answered(opened, block, call)]
     except Error as problem:
         if opened.stopping or is_fatal(problem):
             raise Stopped(problem) from problem
-        if stop - start == 1 or is_away(problem):
-            return [Part(start, stop, problem=problem)]
-    middle = (start + stop) // 2
-    return [*ask(opened, block, start, middle), *ask(opened, block, middle, stop)]
+        return _apart(opened, block, call, problem, told_apart=told_apart)
 
 
-def _answered(opened: Opened, block: Block, start: int, stop: int) -> Part:
+def _apart(opened: Opened, block: Block, call: Waiting, problem: Error, *, told_apart: bool) -> list[Part]:
+    """The parts of rows that failed together."""
+    rows = len(block.places)
+    if rows == 1:
+        return [Part(block, problem=problem)]
+    kept = None if told_apart else opened.kept(block.feeds(0, rows))
+    if kept is not None and kept.any() and not kept.all():
+        home, away = (some(block, np.flatnonzero(chosen)) for chosen in (kept, ~kept))
+        answered = _asked(opened, home, Waiting(), told_apart=True)
+        return [*answered, *_apart(opened, away, call, problem, told_apart=True)]
+    if is_away(problem) and not call.of_rows:
+        return [Part(block, problem=problem)]
+    halves = np.array_split(np.arange(rows), 2)
+    return [
+        part
+        for half in halves
+        for part in _asked(opened, some(block, half), Waiting(of_rows=call.of_rows), told_apart=True)
+    ]
+
+
+def _answered(opened: Opened, block: Block, call: Waiting) -> Part:
     """The rows answered together; a remote that is away is waited for.
 
     Raises:
         Error: the call failed.
         Stopped: an output has no row for each row.
     """
-    tries, others = 0, opened.patience.answered
     while True:
         try:
-            found = opened.run(block.feeds(start, stop))
+            found = opened.run(block.feeds(0, len(block.places)))
         except Error as problem:
-            tries += 1
-            alone = tries >= _MOST_AWAY and opened.patience.answered > others
-            if not is_away(problem) or alone or not opened.patience.wait(tries):
+            if not is_away(problem) or not opened.patience.wait(call, problem):
                 raise
         else:
-            opened.patience.note_answer()
-            return _part(opened, found, start, stop)
+            return _part(opened, found, block)
 
 
-def _part(opened: Opened, found: Sequence[Array], start: int, stop: int) -> Part:
-    plan, rows = opened.plan, stop - start
+def _part(opened: Opened, found: Sequence[Array], block: Block) -> Part:
+    plan, rows = opened.plan, len(block.places)
+    outputs, sent = list(found), rows if plan.always_sent else None
     if plan.verdict:
-        *outputs, verdict = found
+        verdict = outputs.pop()
         sent = int(np.count_nonzero(~verdict)) if verdict.ndim else rows * int(not verdict)
-    else:
-        outputs, sent = list(found), rows if plan.always_sent else None  # type: ignore[assignment]
     for output, array in zip(plan.outputs, outputs, strict=True):
         if output.form == "row" and (np.ndim(array) == 0 or len(array) != rows):
             problem = Error(
@@ -99,4 +117,4 @@ def _part(opened: Opened, found: Sequence[Array], start: int, stop: int) -> Part
                 "for each row. Name the outputs that have, as in outputs=[…], or score with batch=1"
             )  # fmt: skip
             raise Stopped(problem)
-    return Part(start, stop, outputs, sent)
+    return Part(block, outputs, sent)

@@ -69,7 +69,10 @@ def some(block: Block, chosen: Sequence[int] | npt.NDArray[np.int64]) -> Block:
     return Block(block.places[np.asarray(chosen)], kept, inputs, block.constants)
 
 
-def cuts(rows: int, batch: int) -> Iterator[tuple[int, int]]:
-    """The slices of a block."""
-    for start in range(0, rows, batch):
-        yield start, min(start + batch, rows)
+def cut(block: Block, rows: int) -> Iterator[Block]:
+    """The slices of a block, of so many rows each."""
+    for start in range(0, len(block.places), rows):
+        part = slice(start, start + rows)
+        inputs = {name: values[part] for name, values in block.inputs.items()}
+        kept = block.kept.slice(start, rows) if block.kept.num_columns else block.kept
+        yield Block(block.places[part], kept, inputs, block.constants)

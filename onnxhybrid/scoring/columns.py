@@ -48,7 +48,7 @@ def values_of(column: pa.Array, feed: Feed, place: Place) -> Values:
     try:
         if feed.stacked:
             return _stacked(column, feed)
-        return [_stacked(column.slice(row, 1), feed)[0] for row in range(len(column))]
+        return [np.asarray(_stacked(column.slice(row, 1), feed)[0]) for row in range(len(column))]
     except _Unfit:
         row, what = _first(column, feed)
         raise place.error("OH642", feed.column, row, what) from None

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, NodeProto
 
-from onnxhybrid.model import Model
-from onnxhybrid.model.graphs import all_nodes, reads
+from onnxhybrid.compose.cascade.flags import is_flag
+from onnxhybrid.model import Model, audits
+from onnxhybrid.model.graphs import all_nodes, nodes_of, reads
 from onnxhybrid.model.opsets import standard
-from onnxhybrid.model.remote_spec import AUDIT, attributes_of, gives_results, is_remote
+from onnxhybrid.model.remote_spec import attributes_of, is_remote
 
 _PASSING = frozenset(
     {"And", "Cast", "Equal", "Expand", "Flatten", "Identity", "Not", "Or", "ReduceMax", "ReduceMin", "ReduceProd",
@@ -45,13 +46,14 @@ def deciding(model: Model, fed: Collection[str]) -> Deciding:
         model: the model.
         fed: the inputs that rows are fed to.
     """
-    graph = model.skeleton.graph
-    producers = {name: node for node in graph.node for name in node.output if name}
+    skeleton = audits.without(model.skeleton)
+    graph = skeleton.graph
     choices = [node for node in graph.node if node.op_type == "If" and not standard(node.domain)]
-    whole = any(_by_row(choice) is None and _by_content(choice.input[0], producers, fed) for choice in choices)
-    sent = sum(_asks(node) for node in all_nodes(model.skeleton))
-    outer = sum(_asks(node) for node in graph.node)
-    verdicts = [verdict for choice in choices if (verdict := _verdict(choice, sent)) in producers]
+    whole = any(_by_row(choice) is None and _by_content(choice.input[0], graph, fed) for choice in choices)
+    sent = sum(map(is_remote, all_nodes(skeleton)))
+    outer = sum(map(is_remote, graph.node))
+    written = {name for node in model.skeleton.graph.node for name in node.output}
+    verdicts = [verdict for choice in choices if (verdict := _verdict(choice, sent)) in written]
     return Deciding(whole, verdicts[0] if verdicts else None, 0 < sent == outer, sent > 0)
 
 
@@ -64,14 +66,10 @@ def secret_inputs(model: Model) -> set[str]:
     return found
 
 
-def _asks(node: NodeProto) -> bool:
-    return is_remote(node) and node.op_type != AUDIT
-
-
 def _verdict(choice: NodeProto, sent: int) -> str | None:
     """The tensor that decides whether the only calls there are are made; they stand in the second branch."""
     branch = _branch(choice, "else_branch")
-    if not sent or branch is None or sum(map(_asks, branch.node)) != sent:
+    if not sent or branch is None or sum(map(is_remote, branch.node)) != sent:
         return None
     return _by_row(choice) or str(choice.input[0])
 
@@ -92,10 +90,11 @@ def _branch(choice: NodeProto, name: str) -> GraphProto | None:
     return next((entry.g for entry in choice.attribute if entry.name == name and entry.HasField("g")), None)
 
 
-def _by_content(condition: str, producers: Mapping[str, NodeProto], fed: Collection[str]) -> bool:
+def _by_content(condition: str, graph: GraphProto, fed: Collection[str]) -> bool:
     """Whether a condition is computed from what rows hold, and is no flag of a call, as a fallback looks at."""
+    producers = {name: node for node in graph.node for name in node.output if name}
     leaves = list(_leaves(condition, producers))
-    if any(leaf in producers and gives_results(producers[leaf]) for leaf in leaves):
+    if any(_tells_of_a_call(producers[leaf], leaf, graph) for leaf in leaves if leaf in producers):
         return False
     pending, seen = leaves, set[str]()
     while pending:
@@ -108,6 +107,11 @@ def _by_content(condition: str, producers: Mapping[str, NodeProto], fed: Collect
         if name in producers:
             pending += reads(producers[name])
     return False
+
+
+def _tells_of_a_call(node: NodeProto, tensor: str, graph: GraphProto) -> bool:
+    """Whether a condition is a flag, or comes out of a choice that calls, of whose outputs flags alone decide."""
+    return is_flag(tensor, graph) or (node.op_type == "If" and any(map(is_remote, nodes_of([node]))))
 
 
 def _leaves(tensor: str, producers: Mapping[str, NodeProto]) -> Iterator[str]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import closing
-from dataclasses import dataclass
 
-from onnxhybrid.errors import Error
 from onnxhybrid.scoring import asking
-from onnxhybrid.scoring.blocks import Block, block_of, cuts, some
+from onnxhybrid.scoring.blocks import Block, block_of, cut, some
 from onnxhybrid.scoring.columns import Place
 from onnxhybrid.scoring.opening import Opened
-from onnxhybrid.scoring.plan import Plan, Result, Stopped, Task, Tell, Tick
+from onnxhybrid.scoring.plan import Plan, Result, Task, Tell, Tick
 from onnxhybrid.scoring.sources.reading import Reader
 from onnxhybrid.scoring.writing import Writing
 
@@ -39,33 +37,29 @@ def score_piece(opened: Opened, task: Task, reader: Reader | None = None, tell: 
     """
     began = time.monotonic()
     if opened.record is not None:
-        opened.record.begin(task.piece.number)
+        opened.record.begin(task.piece.number, task.generation)
     own = reader or Reader(opened.plan)
     try:
-        with closing(Writing(opened.plan, opened.settings.target, task)) as writing:
-            for finished in _finished(opened, _blocks(opened.plan, task, own)):
-                writing.add(finished.block, finished.parts)
-                tell(_tick(opened, finished, writing))
+        # Blocks are closed here, or a traceback would keep them, and with them the turn to read.
+        writing = Writing(opened.plan, opened.settings.target, task)
+        with closing(writing), closing(_blocks(opened.plan, task, own)) as blocks:
+            for parts in _finished(opened, blocks):
+                writing.add(parts)
+                tell(_tick(opened, parts, writing))
             return writing.commit(time.monotonic() - began)
     finally:
         if reader is None:
             own.close()
 
 
-@dataclass(frozen=True)
-class _Finished:
-    block: Block
-    parts: list[asking.Part]
-
-
-def _tick(opened: Opened, finished: _Finished, writing: Writing) -> Tick:
+def _tick(opened: Opened, parts: list[asking.Part], writing: Writing) -> Tick:
     """What a block came to. What calls cost is told of a session, and goes to the piece that asks first."""
     cost = opened.cost()
-    told = sum(part.sent or 0 for part in finished.parts)
+    told = sum(part.sent or 0 for part in parts)
     sent = told if opened.plan.counts_rows else cost.calls
     tick = Tick(
-        rows=sum(part.rows for part in finished.parts),
-        failed=sum(part.rows for part in finished.parts if part.problem),
+        rows=sum(part.rows for part in parts),
+        failed=sum(part.rows for part in parts if part.problem),
         sent=sent,
         spend=cost.spend,
     )
@@ -73,7 +67,7 @@ def _tick(opened: Opened, finished: _Finished, writing: Writing) -> Tick:
     return tick
 
 
-def _blocks(plan: Plan, task: Task, reader: Reader) -> Iterator[Block]:
+def _blocks(plan: Plan, task: Task, reader: Reader) -> Generator[Block, None, None]:
     """The rows of a task, in blocks of whole slices."""
     again = None if task.again is None else set(task.again)
     at, file = 0, plan.files[task.piece.file]
@@ -86,31 +80,29 @@ def _blocks(plan: Plan, task: Task, reader: Reader) -> Iterator[Block]:
             yield some(block, chosen)
 
 
-def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[_Finished]:
-    """Blocks with what became of them, in order; as many slices are under way as there are workers, and some wait."""
-    pending: deque[tuple[Block, list[Future[list[asking.Part]]]]] = deque()
+def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[list[asking.Part]]:
+    """What became of blocks, in their order; as many slices are under way as there are workers, and some wait."""
+    pending: deque[list[Future[list[asking.Part]]]] = deque()
     most = 2 * opened.settings.workers
     under_way = 0
     try:
         for block in blocks:
-            futures = []
-            for start, stop in cuts(len(block.places), opened.plan.batch):
-                futures.append(opened.submit(asking.ask, opened, block, start, stop))
-            pending.append((block, futures))
+            futures = [opened.submit(asking.ask, opened, part) for part in cut(block, opened.plan.batch)]
+            pending.append(futures)
             under_way += len(futures)
             while under_way > most and len(pending) > 1:
-                under_way -= len(pending[0][1])
-                yield _taken(*pending.popleft())
+                under_way -= len(pending[0])
+                yield _taken(opened, pending.popleft())
         while pending:
-            yield _taken(*pending.popleft())
+            yield _taken(opened, pending.popleft())
     finally:
-        for _, futures in pending:
+        for futures in pending:
             for future in futures:
                 future.cancel()
 
 
-def _taken(block: Block, futures: list[Future[list[asking.Part]]]) -> _Finished:
+def _taken(opened: Opened, futures: list[Future[list[asking.Part]]]) -> list[asking.Part]:
     try:
-        return _Finished(block, [part for future in futures for part in future.result()])
+        return [part for future in futures for part in future.result()]
     except CancelledError:
-        raise Stopped(Error("OH514", "the scoring was stopped")) from None
+        raise opened.ended() from None

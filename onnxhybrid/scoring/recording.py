@@ -32,11 +32,11 @@ class Writing:
         except OSError as problem:
             raise Error("OH654", f"the record {folder} is a folder that is written to: {problem.strerror}") from None
 
-    def begin(self, piece: int) -> None:
-        """Note that a piece begins."""
+    def begin(self, piece: int, generation: int) -> None:
+        """Note that a generation of a piece begins."""
         record = Path(self.path)
         size = record.stat().st_size if record.exists() else 0
-        self._begun.write(json.dumps([piece, size]) + "\n")
+        self._begun.write(json.dumps([piece, generation, size]) + "\n")
         self._begun.flush()
 
     def close(self) -> None:
@@ -51,14 +51,14 @@ def _free(folder: Path, worker: str) -> str:
     return str(path)
 
 
-def leftover(folder: str, unfinished: Collection[int], path: Path | None = None) -> str | None:
+def leftover(folder: str, unfinished: Collection[tuple[int, int]], path: Path | None = None) -> str | None:
     """A record of what was answered for pieces that were begun and not finished; None where there is none.
 
     What failed is not in it, nor what a process left half written.
 
     Args:
         folder: the record.
-        unfinished: the numbers of the pieces that are still to do.
+        unfinished: the pieces that are still to do, and their generations.
         path: the file that is made.
 
     Raises:
@@ -79,9 +79,9 @@ def leftover(folder: str, unfinished: Collection[int], path: Path | None = None)
     return None
 
 
-def _copy(record: Path, unfinished: Collection[int], file: BinaryIO) -> int:
+def _copy(record: Path, unfinished: Collection[tuple[int, int]], file: BinaryIO) -> int:
     """Copy the answers that a record holds behind where the first unfinished piece was begun."""
-    starts = [at for piece, at in _begun(Path(f"{record}.begun")) if piece in unfinished]
+    starts = [at for begun, at in _begun(Path(f"{record}.begun")) if begun in unfinished]
     if not starts:
         return 0
     count = 0
@@ -94,15 +94,15 @@ def _copy(record: Path, unfinished: Collection[int], file: BinaryIO) -> int:
     return count
 
 
-def _begun(path: Path) -> Iterator[tuple[int, int]]:
+def _begun(path: Path) -> Iterator[tuple[tuple[int, int], int]]:
     if not path.exists():
         return
     for line in path.read_bytes().splitlines():
         try:
-            piece, at = json.loads(line)
+            piece, generation, at = json.loads(line)
         except ValueError:  # half written
             continue
-        yield int(piece), int(at)
+        yield (int(piece), int(generation)), int(at)
 
 
 def _is_answer(line: bytes) -> bool:

@@ -67,7 +67,8 @@ def _replaying(settings: Settings, tasks: Sequence[Task]) -> Settings:
     """The settings with what a record holds of answers for pieces that were begun and not finished."""
     if settings.record is None:
         return settings
-    return replace(settings, replay=recording.leftover(settings.record, {task.piece.number for task in tasks}))
+    unfinished = {(task.piece.number, task.generation) for task in tasks}
+    return replace(settings, replay=recording.leftover(settings.record, unfinished))
 
 
 def _tell_of(error: Error, target: Target, plan: Plan, began: float) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnxhybrid.scoring.plan import Engine
     from onnxhybrid.scoring.planning import Wish
 
-_ENGINES = ("local", "ray")
+_ENGINES = ("local",)
 
 
 @known_keywords("credentials", "endpoints", "policy", "sess_options", "providers", "replay")
@@ -59,7 +59,7 @@ def score(
         batch: the rows of a call. Where an input takes one row, or a cascade without rows=True decides a call as a
             whole, a call has one row.
         workers: calls that are under way at once; None for four for each processor, and 16 at least.
-        engine: "local", on this machine; "ray", on a cluster.
+        engine: "local", on this machine.
         resume: whether to go on in a target that holds results of the same: what is whole stays, what failed is asked
             again. False refuses one that holds any.
         patience: seconds that a remote which is away (no connection, no answer, 429, 503) is waited for, before rows
@@ -149,7 +149,7 @@ def _wish(source: Any, key: Any, columns: Any, keep: Any, outputs: Any, feeds: A
         source=source,
         key=key,
         columns=columns,
-        keep=_names("keep", keep),
+        keep=tuple(name for name in _names("keep", keep) if name != key),
         outputs=None if outputs is None else _names("outputs", outputs),
         feeds=_mapping("feeds", feeds, "{'threshold': 0.8}"),
         batch=_count("batch", batch, 256),

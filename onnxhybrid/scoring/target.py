@@ -51,6 +51,7 @@ class Target:
     def __init__(self, path: str) -> None:
         self.path = path
         self._notes: dict[int, Note] = {}
+        self._is_new = not Path(path).exists()
         try:
             (Path(path) / layout.STATE).mkdir(parents=True, exist_ok=True)
             self._lock: BinaryIO = open(Path(path) / layout.STATE / layout.LOCK, "ab")  # noqa: SIM115
@@ -75,7 +76,12 @@ class Target:
             return
 
     def close(self) -> None:
-        """Let others write to it."""
+        """Let others write to it; where nothing came of it, leave nothing."""
+        if self._is_new and not self._manifest.exists():
+            with suppress(OSError):
+                (Path(self.path) / layout.STATE / layout.LOCK).unlink()
+                (Path(self.path) / layout.STATE).rmdir()
+                Path(self.path).rmdir()
         self._lock.close()
 
     @property

@@ -50,23 +50,23 @@ class Writing:
         self._lost: list[pa.RecordBatch] = []
         self._sent, self._spend = 0, 0.0
 
-    def add(self, block: Block, parts: Sequence[Part]) -> None:
-        """Take in the rows of a block, in order.
+    def add(self, parts: Sequence[Part]) -> None:
+        """Take in the rows of a block, whose blocks come in order.
 
         Raises:
             Error: OH649, an output is of another shape than declared; OH652, the target cannot be written.
         """
+        self._lost += [self._failures(part) for part in parts if part.problem is not None]
         good = [part for part in parts if part.problem is None]
-        for part in parts:
-            if part.problem is not None:
-                self._lost.append(self._failures(block, part))
         if not good:
             return
-        chosen = np.concatenate([np.arange(part.start, part.stop) for part in good])
-        columns = [*self._kept(block, chosen), *columns_of(self._plan, good)]
-        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        places = np.concatenate([part.block.places for part in good])
+        batch = pa.RecordBatch.from_arrays([*self._kept(good), *columns_of(self._plan, good)], schema=self._schema)
+        if (order := np.argsort(places)).tolist() != list(range(len(places))):
+            batch, places = batch.take(pa.array(order)), places[order]
+        self._waiting.append(batch)
         if self._task.again is not None:
-            self._fresh.append(block.places[chosen])
+            self._fresh.append(places)
         elif sum(batch.nbytes for batch in self._waiting) > _GROUP:
             layout.writing(self._target, self._flush)
 
@@ -91,24 +91,24 @@ class Writing:
         with suppress(OSError):
             self._temporary.unlink()
 
-    def _kept(self, block: Block, chosen: npt.NDArray[np.int64]) -> list[pa.Array]:
+    def _kept(self, parts: Sequence[Part]) -> list[pa.Array]:
         """The key, or the number of the row, and the columns that are kept."""
-        kept = block.kept.take(pa.array(chosen)).columns if block.kept.num_columns else []
-        return kept if self._plan.key else [pa.array(self._numbers(block.places[chosen])), *kept]
+        blocks = [part.block for part in parts]
+        number = [] if self._plan.key else [pa.array(np.concatenate([self._numbers(block) for block in blocks]))]
+        width = blocks[0].kept.num_columns
+        return [*number, *(pa.concat_arrays([block.kept.column(at) for block in blocks]) for at in range(width))]
 
-    def _numbers(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _numbers(self, block: Block) -> npt.NDArray[np.int64]:
         """The numbers of rows in the whole source."""
-        return places + self._task.piece.before + self._task.piece.first
+        return block.places + self._task.piece.before + self._task.piece.first
 
-    def _failures(self, block: Block, part: Part) -> pa.RecordBatch:
-        places = block.places[part.start : part.stop]
+    def _failures(self, part: Part) -> pa.RecordBatch:
         assert part.problem is not None
-        key = block.kept.column(0).slice(part.start, part.rows) if self._plan.key else pa.array(self._numbers(places))
-        file = self._plan.files[self._task.piece.file].name
+        key = part.block.kept.column(0) if self._plan.key else pa.array(self._numbers(part.block))
         columns = [
             key,
-            pa.array([file] * part.rows, pa.string()),
-            pa.array(places + self._task.piece.first),
+            pa.array([self._plan.files[self._task.piece.file].name] * part.rows, pa.string()),
+            pa.array(part.block.places + self._task.piece.first),
             pa.array([part.problem.code] * part.rows, pa.string()),
             pa.array([part.problem.message] * part.rows, pa.string()),
         ]
@@ -157,7 +157,7 @@ class Writing:
         self._failed.parent.mkdir(exist_ok=True)
         temporary = self._failed.with_name(f".{self._failed.name}.{os.getpid()}")
         try:
-            pq.write_table(pa.Table.from_batches(self._lost), temporary)
+            pq.write_table(pa.Table.from_batches(self._lost).sort_by("row"), temporary)
             layout.replaced(temporary, self._failed)
         finally:
             temporary.unlink(missing_ok=True)

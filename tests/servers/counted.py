@@ -49,6 +49,17 @@ class Counted:
         answer(body, status=self.failure if fails else "200 OK")(connection, request)
 
 
+def at(request: int, work: Callable[[], object]) -> Callable[[int, list[Row]], bool]:
+    """Do something when a request of this number, or a later one, comes; all are answered."""
+
+    def meanwhile(number: int, _: list[Row]) -> bool:
+        if number >= request:
+            work()
+        return False
+
+    return meanwhile
+
+
 @contextlib.contextmanager
 def counted() -> Iterator[Counted]:
     """Serve until the block ends."""

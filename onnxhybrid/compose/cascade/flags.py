@@ -31,6 +31,11 @@ def flags_of(model: Model) -> dict[str, str]:
     return {name: kind for name, kind in kinds.items() if kind is not None}
 
 
+def is_flag(tensor: str, graph: GraphProto) -> bool:
+    """Whether a tensor of a main graph is a flag of a call."""
+    return _kind(tensor, _producers(graph)) is not None
+
+
 def _producers(graph: GraphProto) -> dict[str, NodeProto]:
     return {name: node for node in graph.node for name in node.output}
 

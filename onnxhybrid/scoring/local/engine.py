@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+from onnxhybrid.errors import Error
 from onnxhybrid.scoring.opening import open_session
 from onnxhybrid.scoring.piece import score_piece
-from onnxhybrid.scoring.plan import Plan, Result, Settings, Task, Tell
+from onnxhybrid.scoring.plan import Plan, Result, Settings, Stopped, Task, Tell
 from onnxhybrid.scoring.sources.reading import Reader
 
 _PIECES = 2
@@ -30,6 +31,9 @@ def local(plan: Plan, tasks: Sequence[Task], settings: Settings, tell: Tell) -> 
                 under_way.add(drivers.submit(score_piece, opened, waiting.pop(), reader, tell))
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             yield from [future.result() for future in done]
+    except (Stopped, Error):  # what is under way is paid, and may be recorded
+        opened.halt()
+        raise
     except BaseException:
         opened.stop()
         raise

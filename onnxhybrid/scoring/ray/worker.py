@@ -105,17 +105,28 @@ class Worker:
 
 def _done(plan: Plan, settings: Settings, task: Task) -> Result | None:
     """What a piece came to that was written before its worker died."""
-    note = layout.note_of(layout.part_of(settings.target, task.piece.number))
-    if note is None or note.plan != plan.digest or note.generation < task.generation:
+    note = _note(plan, settings, task.piece.number)
+    if note is None or note.generation < task.generation:
         return None
     return Result(task.piece.number, note.rows, note.failed, note.sent, note.seconds, note.spend)
+
+
+def _note(plan: Plan, settings: Settings, piece: int) -> layout.Note | None:
+    note = layout.note_of(layout.part_of(settings.target, piece))
+    return note if note is not None and note.plan == plan.digest else None
+
+
+def _generation(plan: Plan, settings: Settings, piece: int) -> int:
+    """Which file of a piece is there; 0 for none."""
+    note = _note(plan, settings, piece)
+    return 0 if note is None else note.generation
 
 
 def _going_on(plan: Plan, settings: Settings, worker: str) -> Settings:
     """The settings of a worker that was started again: what was recorded of unfinished pieces is not asked again."""
     if settings.record is None or not any(Path(settings.record).glob(f"{worker}-*.record")):
         return settings
-    unfinished = {piece.number for piece in plan.pieces if _done(plan, settings, Task(piece)) is None}
+    unfinished = {(piece.number, _generation(plan, settings, piece.number) + 1) for piece in plan.pieces}
     again = Path(settings.record) / f"again.{worker}.record"
     return replace(settings, replay=recording.leftover(settings.record, unfinished, again))
 

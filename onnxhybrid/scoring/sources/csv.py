@@ -44,6 +44,8 @@ class Csv:
             head += line
             if head.count(b'"') % 2 == 0:
                 break
+        if b"\r" in head.rstrip(b"\r\n"):
+            raise Error("OH643", f"{self._file.name}: its lines end in \\r alone; let them end in \\n")
         try:
             names = csv.read_csv(io.BytesIO(head.removeprefix(_BOM))).column_names
         except (pa.ArrowException, UnicodeDecodeError) as problem:
@@ -58,7 +60,7 @@ class Csv:
 
     def spans(self, rows: int) -> Iterator[Span]:
         """Its lines, cut into spans."""
-        return lines.spans(self._stream, self._start, rows, quotes=True)
+        return lines.spans(self._stream, self._file, self._start, rows, quotes=True)
 
     def rows(self, piece: Piece | Span, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
         """The rows of a span."""

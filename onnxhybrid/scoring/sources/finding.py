@@ -98,10 +98,11 @@ def _paths_of_url(path: str) -> list[str]:
         if glob.has_magic(path):
             found = system.glob(inner)
         elif system.isdir(inner):
-            found = [each for each in system.ls(inner, detail=False) if _is_table(each.rstrip("/").rpartition("/")[2])]
+            found = system.ls(inner, detail=False)
         else:
             return [path]
-        return [system.unstrip_protocol(each) for each in sorted(found)]
+        tables = [each for each in sorted(found) if _is_table(each.rpartition("/")[2])]
+        return [system.unstrip_protocol(each) for each in tables]
     except Error:
         raise
     except Exception as problem:  # noqa: BLE001  # each store raises its own

@@ -44,7 +44,7 @@ class Jsonl:
 
     def spans(self, rows: int) -> Iterator[Span]:
         """Its lines, cut into spans."""
-        return lines.spans(self._stream, 0, rows, quotes=False)
+        return lines.spans(self._stream, self._file, 0, rows, quotes=False)
 
     def rows(self, piece: Piece | Span, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
         """The rows of a span."""

@@ -13,14 +13,18 @@ _MOST_BYTES = 32 << 20
 """Bytes of a span, whose text is in memory."""
 
 
-def spans(stream: BinaryIO, start: int, rows: int, *, quotes: bool) -> Iterator[Span]:
+def spans(stream: BinaryIO, file: SourceFile, start: int, rows: int, *, quotes: bool) -> Iterator[Span]:
     """The lines of a file from a byte on, cut into spans of so many rows; empty lines are none.
 
     Args:
         stream: the file.
+        file: what it is.
         start: where its first row begins.
         rows: the rows of a span.
         quotes: whether a line may go on within quotes, as in CSV.
+
+    Raises:
+        Error: OH643, it ends within quotes.
     """
     stream.seek(start)
     begun = at = start
@@ -36,8 +40,10 @@ def spans(stream: BinaryIO, start: int, rows: int, *, quotes: bool) -> Iterator[
         if held == rows or (held and at - begun >= _MOST_BYTES):
             yield Span(begun, at, 0, held, first)
             begun, first, held = at, first + held, 0
-    if held or open_quote:
-        yield Span(begun, at, 0, held + open_quote, first)
+    if open_quote:
+        raise Error("OH643", f"{file.name}, row {first + held}: a quote is opened and never closed")
+    if held:
+        yield Span(begun, at, 0, held, first)
 
 
 def text_of(stream: BinaryIO, piece: Piece | Span, file: SourceFile) -> bytes:

@@ -1,0 +1,40 @@
+"""Keys that come twice are found, whatever they are, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onnxhybrid.scoring import keys
+
+KEYS = st.one_of(
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60),
+    st.lists(st.integers(0, 30), max_size=60),
+    st.lists(st.text(max_size=2), max_size=60),
+    st.lists(st.binary(max_size=2), max_size=60),
+    st.lists(st.dates(), max_size=60),
+)
+
+
+@pytest.mark.parametrize("held", [3, 1 << 20])
+@given(drawn=KEYS, cut=st.integers(1, 20))
+def test_a_key_that_comes_twice_is_found_and_no_other(held: int, drawn: list[object], cut: int) -> None:
+    with pytest.MonkeyPatch.context() as patch, closing(keys.Keys()) as found:
+        patch.setattr(keys, "_HELD", held)  # beyond so many hashes are on disk
+        column = pa.array(drawn, None if drawn else pa.int64())
+        for start in range(0, len(drawn), cut):
+            found.add(column.slice(start, cut))
+        hashes = found.twice()
+    twice = keys.first_twice(((key, "file", row) for row, key in enumerate(drawn)), hashes)
+    expected = {key for key, count in Counter(drawn).items() if count > 1}
+    if twice is None:
+        assert not expected
+    else:
+        key, _, first, _, second = twice
+        assert key in expected
+        assert drawn[first] == drawn[second] == key

@@ -1,4 +1,4 @@
-"""What the broker of limits costs with many workers: `python -m benchmarks.broker [--workers N …] [--seconds S] [--ray]`.
+"""What the broker of limits costs with many workers: `python -m benchmarks.broker [--workers N …] [--ray]`.
 
 The broker is the real one, with a ledger on disk; workers are simulated, and time with them. Each makes so many calls a
 second of a common budget, begins a piece every few seconds, and gives back what it did not use when the piece ends. The

@@ -23,6 +23,7 @@ from onnxhybrid.cluster.audits import merged
 from onnxhybrid.cluster.broking import close_broker, open_broker
 from onnxhybrid.cluster.share import Share
 from onnxhybrid.runtime.policy import Policy
+from onnxhybrid.scoring.ray import engine
 from tests import cascades
 from tests.audits import NODE, audited, differ
 from tests.remotes import X, adder, reply
@@ -270,7 +271,7 @@ def test_a_calibration_on_ray_is_the_one_on_this_machine(cluster: Any, tmp_path:
         if recorded:  # half of the rows are known
             oh.calibrate(model, x[:300], record=tmp_path / "record", **options)
         here = oh.calibrate(model, x, **options)
-        kept = {"record": tmp_path / "record"} if recorded else {}
+        kept: dict[str, Any] = {"record": tmp_path / "record"} if recorded else {}
         policy = oh.Policy(max_concurrency=2, budget={"calls": 12})
         there = oh.calibrate(model, x, engine="ray", policy=policy, **kept, **options)
     assert there.certificate == here.certificate is not None
@@ -306,6 +307,32 @@ def test_credentials_come_from_the_environment_of_the_workers(
         with pytest.raises(oh.CredentialError) as caught:
             score(model, written(tmp_path, x), tmp_path / "out", engine="ray")
     assert caught.value.code == "OH510"
+
+
+def test_a_worker_that_cannot_work_ends_the_scoring_with_a_code(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_ATTEMPTS", 0)
+
+    def deadly(number: int, _: object) -> bool:
+        for pid in scoring_workers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return False
+
+    with counted() as server:
+        server.fails = deadly
+        model, source = cascades.cascade(asked=server.remote()), written(tmp_path, rows(400), group=64)
+        with pytest.raises(oh.Error) as caught:
+            score(model, source, tmp_path / "out", engine="ray", workers=1)
+    assert caught.value.code == "OH673"
+
+
+def test_a_cluster_that_is_not_there_is_told() -> None:
+    script = "import onnxhybrid.cluster.connection as c; c.connected('it')"
+    environment = {**os.environ, "RAY_ADDRESS": "127.0.0.1:1", "RAY_gcs_rpc_server_connect_timeout_s": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert "OH672" in done.stderr
 
 
 class Auditing:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onnxhybrid.cluster.broking import is_limited
 from onnxhybrid.cluster.connection import require_ray
@@ -14,6 +14,9 @@ from onnxhybrid.cluster.sending import require_no_secrets
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
 from onnxhybrid.runtime.policy import Policy
+
+if TYPE_CHECKING:
+    from onnxhybrid.scoring.serving.settings import Settings
 
 _ROWS = 64
 _AUTO = 100
@@ -60,35 +63,66 @@ def deployment(
         Error: OH551, an extra is not installed; OH671, a secret would be sent; OH674, an argument cannot be used; or
             what loading the model raised.
     """
-    require_ray("oh.scoring.deployment")
+    serve, replica = _served_by()
     require_no_secrets("oh.scoring.deployment", credentials, policy)
     _check(name, batch, wait)
-    try:
-        from ray import serve
-
-        from onnxhybrid.scoring.plan import Portable
-        from onnxhybrid.scoring.serving.replica import Replica
-        from onnxhybrid.scoring.serving.settings import Settings
-        from onnxhybrid.scoring.serving.together import rows_in
-    except ModuleNotFoundError as problem:
-        if problem.name is None or problem.name.partition(".")[0] not in ("starlette", "fastapi", "uvicorn", "pyarrow"):
-            raise
-        message = f'oh.scoring.deployment needs {problem.name}: pip install "onnxhybrid[ray,endpoint]"'
-        raise Error("OH551", message) from None
-    portable = Portable(model)
-    rows_in(portable.model(), batch)
     session = {"endpoints": endpoints, "policy": policy, "providers": providers}
-    settings = Settings(
-        model=portable, name=name, batch=batch, rows=_ROWS, wait=float(wait), replicas=_replicas(options),
-        broker=_broker(name, policy) if is_limited(policy) else None,
-        session={key: value for key, value in session.items() if value is not None},
-    )  # fmt: skip
+    settings = _settings(model, name, batch, wait, session, options)
     options.setdefault("max_ongoing_requests", 16 * (batch or _ROWS))
     try:
-        made = serve.deployment(name=name, **options)(Replica)
+        made = serve.deployment(name=name, **options)(replica)
     except (TypeError, ValueError) as problem:
         raise Error("OH674", f"Ray Serve refuses the deployment: {problem}") from None
     return made.bind(settings)
+
+
+def _served_by() -> tuple[Any, Any]:
+    """Ray Serve, and the class of replicas.
+
+    Raises:
+        Error: OH551, an extra is not installed.
+    """
+    require_ray("oh.scoring.deployment")
+    try:
+        from ray import serve
+
+        from onnxhybrid.scoring.serving.replica import Replica
+    except ModuleNotFoundError as problem:
+        if problem.name is None or problem.name.partition(".")[0] not in _EXTRAS:
+            raise
+        message = f'oh.scoring.deployment needs {problem.name}: pip install "onnxhybrid[ray,endpoint]"'
+        raise Error("OH551", message) from None
+    return serve, Replica
+
+
+_EXTRAS = ("starlette", "fastapi", "uvicorn", "multipart", "pyarrow")
+
+
+def _settings(
+    model: Model | str | os.PathLike[str],
+    name: str,
+    batch: int | None,
+    wait: float,
+    session: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Settings:
+    """What replicas are told."""
+    from onnxhybrid.scoring.plan import Portable
+    from onnxhybrid.scoring.serving.settings import Settings
+    from onnxhybrid.scoring.serving.together import rows_in
+
+    portable, policy = Portable(model), session["policy"]
+    rows_in(portable.model(), batch)
+    return Settings(
+        model=portable,
+        name=name,
+        batch=batch,
+        rows=_ROWS,
+        wait=float(wait),
+        replicas=_replicas(options),
+        broker=_broker(name, policy) if is_limited(policy) else None,
+        session={key: value for key, value in session.items() if value is not None},
+    )
 
 
 def _check(name: object, batch: object, wait: object) -> None:

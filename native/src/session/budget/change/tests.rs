@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::super::BudgetConfig;
 use super::*;
+use crate::session::credential::Resolver;
 
 fn budget(text: &str) -> Budget {
     let config: BudgetConfig = serde_json::from_str(text).unwrap();
@@ -24,6 +27,28 @@ fn what_is_no_change_is_refused() {
     for text in ["", "{}", r#"{"spend": {"calls": -1}}"#, r#"{"spend": {"x": 1}}"#, r#"{"allow": {"calls": 1}}"#] {
         assert_eq!(budget.change(text).unwrap_err().code, Code::Scope, "{text}");
     }
+}
+
+#[test]
+fn a_budget_that_is_lent_needs_a_host() {
+    let config: BudgetConfig = serde_json::from_str(r#"{"lent": true}"#).unwrap();
+    assert_eq!(Budget::new(config).unwrap().open(None).unwrap_err().code, Code::Scope);
+}
+
+#[test]
+fn a_budget_that_is_lent_is_allowed_and_not_spent_by_hand() {
+    struct Nobody;
+    impl Resolver for Nobody {
+        fn resolve(&self, _: &str) -> Result<Vec<u8>, String> {
+            Err("nobody".into())
+        }
+    }
+    let lender: Arc<dyn Resolver> = Arc::new(Nobody);
+    let config: BudgetConfig = serde_json::from_str(r#"{"calls": 5, "lent": true}"#).unwrap();
+    let budget = Budget::new(config).unwrap().open(Some(&lender)).unwrap();
+    assert_eq!(budget.change(r#"{"allow": {"calls": 3}}"#).unwrap()["calls"], 0);
+    assert_eq!(budget.to_json()["left"]["calls"], 3);
+    assert_eq!(budget.change(r#"{"spend": {"calls": 1}}"#).unwrap_err().code, Code::Scope);
 }
 
 proptest! {

@@ -1,14 +1,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::{Budget, BudgetConfig};
 use super::*;
 use crate::transport::runtime::block_on;
 
 /// A host that allows these numbers of calls in turn, and then lends nothing more.
 #[derive(Default)]
 struct Host {
-    budget: std::sync::OnceLock<Arc<Budget>>,
+    lent: std::sync::OnceLock<Arc<Lent>>,
     allows: Mutex<VecDeque<u64>>,
     asked: AtomicUsize,
     silent: bool,
@@ -26,24 +25,22 @@ impl Resolver for Host {
             return Ok(self.says.to_vec());
         }
         let Some(calls) = lock(&self.allows).pop_front() else { return Ok(b"no".to_vec()) };
-        self.budget.get().unwrap().change(&format!(r#"{{"allow": {{"calls": {calls}}}}}"#)).unwrap();
+        self.lent.get().unwrap().allow(Spent { calls, ..Spent::default() });
         Ok(Vec::new())
     }
 }
 
-fn lent(host: Host) -> (Arc<Budget>, Arc<Host>) {
+fn lent(host: Host) -> (Arc<Lent>, Arc<Host>) {
     let host = Arc::new(host);
-    let config: BudgetConfig = serde_json::from_str(r#"{"calls": 9, "lent": true}"#).unwrap();
-    let lender: Arc<dyn Resolver> = host.clone();
-    let budget = Arc::new(Budget::new(config).unwrap().open(Some(&lender)).unwrap());
-    let _ = host.budget.set(budget.clone());
-    (budget, host)
+    let limits = Limits { calls: Some(9), ..Limits::default() };
+    let lent = Arc::new(Lent::new(limits, host.clone()));
+    let _ = host.lent.set(lent.clone());
+    (lent, host)
 }
 
-fn spend(budget: &Budget) -> Result<(), Problem> {
+fn spend(lent: &Lent) -> Result<(), Problem> {
     let deadline = Instant::now() + Duration::from_secs(10);
-    let waiting = budget.purse.spend(budget.limits, 0, 1, deadline)?;
-    waiting.map_or(Ok(()), |waiting| block_on(deadline, waiting).unwrap().map(drop))
+    lent.try_spend(0, 1).or_else(|_| block_on(deadline, lent.borrow(0, 1, deadline)).unwrap().map(drop))
 }
 
 #[test]
@@ -55,14 +52,14 @@ fn nothing_is_spent_that_was_not_lent_and_the_host_is_asked_when_it_is_used_up()
     }
     let refusal = spend(&budget).unwrap_err();
     assert!(refusal.code == Code::Budget && refusal.message.contains("all workers"), "{refusal:?}");
-    assert_eq!(budget.to_json()["calls"], 3);
+    assert_eq!(budget.standing().0.calls, 3);
 }
 
 #[test]
 fn what_is_taken_back_cannot_be_spent_and_what_was_spent_stays() {
     let (budget, _) = lent(Host { allows: Mutex::new([5].into()), ..Host::default() });
     assert!(spend(&budget).is_ok());
-    assert_eq!(budget.change(r#"{"allow": {}}"#).unwrap()["calls"], 1);
+    assert_eq!(budget.allow(Spent::default()).calls, 1);
     assert_eq!(spend(&budget).unwrap_err().code, Code::Budget);
 }
 
@@ -72,10 +69,4 @@ fn a_host_that_cannot_be_asked_is_no_leave_to_spend() {
         let problem = spend(&lent(host).0).unwrap_err();
         assert!(problem.code == Code::Lender && problem.message.contains("it is away"), "{problem:?}");
     }
-}
-
-#[test]
-fn a_budget_that_is_lent_needs_a_host() {
-    let config: BudgetConfig = serde_json::from_str(r#"{"lent": true}"#).unwrap();
-    assert_eq!(Budget::new(config).unwrap().open(None).unwrap_err().code, Code::Scope);
 }

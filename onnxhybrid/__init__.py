@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onnxhybrid import endpoint as endpoint
     from onnxhybrid import legacy as legacy
     from onnxhybrid import remote as remote
+    from onnxhybrid import scoring as scoring
     from onnxhybrid.calibration.calibrate import calibrate
     from onnxhybrid.calibration.certificate import Certificate
     from onnxhybrid.calibration.fitting.fit import fit_judge
@@ -111,13 +112,14 @@ __all__ = [
     "report",
     "route",
     "score",
+    "scoring",
     "splice",
     "split",
     "switch",
     "validate",
 ]
 
-_PACKAGES = ("deploy", "endpoint", "legacy", "remote")
+_PACKAGES = ("deploy", "endpoint", "legacy", "remote", "scoring")
 _HOMES = {
     "calibration": ("Calibration", "Certificate", "calibrate", "fit_judge"),
     "compose": (

@@ -61,12 +61,11 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(path)
         library.onnxhybrid_abi_version.restype = ctypes.c_uint32
         version = library.onnxhybrid_abi_version()
-        if version == ABI_VERSION:
-            _declare(library)
+        if version != ABI_VERSION:
+            raise errors.Error("OH550", _unusable(path, version, ""))
+        _declare(library, _FUNCTIONS)
     except (OSError, AttributeError) as problem:
         raise errors.Error("OH550", _unusable(path, version, f": {problem}")) from None
-    if version != ABI_VERSION:
-        raise errors.Error("OH550", _unusable(path, version, ""))
     # A thread that came back from a wait after the interpreter's end would bring the process down.
     atexit.register(library.onnxhybrid_exit, _PATIENCE)
     return library
@@ -83,14 +82,7 @@ def _unusable(path: str, version: int | str, why: str) -> str:
 def _quick() -> ctypes.PyDLL:
     """The functions around every run. They never wait, so that they need not let go of the interpreter's lock."""
     library = ctypes.PyDLL(_library()._name)
-    library.onnxhybrid_run_enter.restype = None
-    library.onnxhybrid_run_enter.argtypes = [ctypes.c_uint64, Check, ctypes.c_uint64]
-    library.onnxhybrid_run_leave.restype = None
-    library.onnxhybrid_run_leave.argtypes = [ctypes.c_uint64]
-    library.onnxhybrid_scope_events.restype = ctypes.c_void_p
-    library.onnxhybrid_scope_events.argtypes = [ctypes.c_uint64]
-    library.onnxhybrid_trace.restype = None
-    library.onnxhybrid_trace.argtypes = [ctypes.c_char_p]
+    _declare(library, _QUICK)
     return library
 
 
@@ -112,32 +104,36 @@ def border() -> tuple[Callable[[int, CheckFunction, int], None], Callable[[int],
     return _quick().onnxhybrid_run_enter, _quick().onnxhybrid_run_leave
 
 
-def _declare(library: ctypes.CDLL) -> None:
-    pointer = ctypes.c_void_p  # returned text stays a pointer, since it has to be freed
-    library.onnxhybrid_protocols.restype = pointer
-    library.onnxhybrid_protocols.argtypes = []
-    library.onnxhybrid_endpoint.restype = pointer
-    library.onnxhybrid_endpoint.argtypes = [ctypes.c_char_p]
-    library.onnxhybrid_scope_create.restype = ctypes.c_uint64
-    library.onnxhybrid_scope_create.argtypes = [ctypes.c_char_p, _Resolver, ctypes.POINTER(pointer)]
-    library.onnxhybrid_scope_release.restype = None
-    library.onnxhybrid_scope_release.argtypes = [ctypes.c_uint64]
-    library.onnxhybrid_scope_stats.restype = pointer
-    library.onnxhybrid_scope_stats.argtypes = [ctypes.c_uint64]
-    library.onnxhybrid_scope_assign.restype = ctypes.c_uint32
-    library.onnxhybrid_scope_assign.argtypes = [ctypes.c_uint64, ctypes.c_uint64]
-    library.onnxhybrid_describe.restype = pointer
-    library.onnxhybrid_describe.argtypes = [ctypes.c_uint64, ctypes.c_char_p]
-    library.onnxhybrid_run_create.restype = ctypes.c_uint64
-    library.onnxhybrid_run_create.argtypes = []
-    library.onnxhybrid_run_cancel.restype = None
-    library.onnxhybrid_run_cancel.argtypes = [ctypes.c_uint64]
-    library.onnxhybrid_run_release.restype = None
-    library.onnxhybrid_run_release.argtypes = [ctypes.c_uint64]
-    library.onnxhybrid_exit.restype = None
-    library.onnxhybrid_exit.argtypes = [ctypes.c_uint32]
-    library.onnxhybrid_free.restype = None
-    library.onnxhybrid_free.argtypes = [pointer]
+_TEXT, _GIVEN, _NUMBER = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_uint64  # given: to be freed
+# What each returns, and what it takes.
+_FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "protocols": (_GIVEN,),
+    "endpoint": (_GIVEN, _TEXT),
+    "scope_create": (_NUMBER, _TEXT, _Resolver, ctypes.POINTER(_GIVEN)),
+    "scope_release": (None, _NUMBER),
+    "scope_stats": (_GIVEN, _NUMBER),
+    "scope_assign": (ctypes.c_uint32, _NUMBER, _NUMBER),
+    "scope_budget": (_GIVEN, _NUMBER, _TEXT),
+    "audit_low": (ctypes.c_double, _NUMBER, _NUMBER),
+    "describe": (_GIVEN, _NUMBER, _TEXT),
+    "run_create": (_NUMBER,),
+    "run_cancel": (None, _NUMBER),
+    "run_release": (None, _NUMBER),
+    "exit": (None, ctypes.c_uint32),
+    "free": (None, _GIVEN),
+}
+_QUICK: dict[str, tuple[Any, ...]] = {
+    "run_enter": (None, _NUMBER, Check, _NUMBER),
+    "run_leave": (None, _NUMBER),
+    "scope_events": (_GIVEN, _NUMBER),
+    "trace": (None, _TEXT),
+}
+
+
+def _declare(library: ctypes.CDLL, functions: dict[str, tuple[Any, ...]]) -> None:
+    for name, (result, *arguments) in functions.items():
+        function = getattr(library, f"onnxhybrid_{name}")
+        function.restype, function.argtypes = result, arguments
 
 
 def _json(text: int | None) -> Any:
@@ -205,6 +201,11 @@ def default(attribute: str) -> Any:
     return attributes().get(attribute, {}).get("default")
 
 
+def audit_low(audited: int, differed: int) -> float:
+    """With 95 % more than this share of rows differs, where so many of any sessions were audited, and so many did."""
+    return float(_library().onnxhybrid_audit_low(audited, differed))
+
+
 def trace(wish: str | None) -> None:
     """Say what is wanted of the calls that this thread makes from now on; None ends it, and drops reports that wait.
 
@@ -270,6 +271,13 @@ class Scope:
             raise error_of(answer["failure"])
         return answer
 
+    def budget(self, change: dict[str, Any] | None = None) -> dict[str, int]:
+        """Change its budget, as `onnxhybrid_scope_budget` takes it; gives what was spent then, or raises why not."""
+        answer: dict[str, Any] = _json(_library().onnxhybrid_scope_budget(self.id, json.dumps(change).encode()))
+        if "failure" in answer:
+            raise error_of(answer["failure"])
+        return answer
+
     def assign(self, registered: int) -> None:
         """Give this scope the kernels that are created from now on through the registration of another scope."""
         _library().onnxhybrid_scope_assign(registered, self.id)
@@ -325,22 +333,19 @@ _BATCHES = {
 }
 
 
-def _not_given(own_fields: dict[str, str]) -> str:
-    return f" No group names: {', '.join(own_fields)}." if own_fields else ""
-
-
 def reference() -> str:
     """The protocol table as Markdown: the end of docs/operator.md."""
     sections = []
     for name, row in protocols().items():
         dtypes = ", ".join(f"{ours} → {theirs}" for ours, theirs in row["dtypes"].items())
         options = ", ".join(f"{option} ({dtype})" for option, dtype in row["options"].items())
+        no_group = f" No group names: {', '.join(row['own_fields'])}." if row["own_fields"] else ""
         required = ", ".join((*row["required"], *row["required_options"]))
         sections.append(
             f"## Protocol `{name}`\n\nSchemes: {', '.join(row['schemes'])}. Token: `{row['authentication']}`. "
             f"Attributes of its own: {', '.join(row['attributes']) or 'none'}. Options, which may be inputs: "
             f"{options or 'none'}. Required of both: {required or 'none'}. A batch is {_BATCHES[row['batch']]}."
-            f"{_not_given(row['own_fields'])}\n\n"
+            f"{no_group}\n\n"
             f"Types: {dtypes}.\n"
         )
     return "\n".join(sections)

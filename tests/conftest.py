@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.servers import ray_cluster
 from tests.servers.triton import TritonServer, serve, unsupported
 
 # A machine under load is no failure, and a failure is printed so that it can be repeated.
@@ -21,6 +23,15 @@ def triton() -> Iterator[TritonServer]:
     """The real Triton server with the models of tests/servers/models, one for the whole run."""
     with serve() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """Ray with a cluster of this machine, one for the whole run."""
+    if reason := ray_cluster.unsupported():
+        pytest.skip(reason)
+    with ray_cluster.cluster() as ray:
+        yield ray
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

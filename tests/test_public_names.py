@@ -12,8 +12,8 @@ NAMES = {
     "ProtocolError", "RemoteError", "RemoteRefused", "RemoteSpec", "RemoteStatusError", "RemoteTimeout", "Report",
     "Secret", "Session", "TensorSpec", "ValidationError", "calibrate", "cascade", "chain", "deploy", "egress",
     "endpoint", "ensemble", "explain", "fallback", "fit_judge", "judge", "legacy", "library_path", "load",
-    "offload", "overlap", "parallel", "register", "remote", "report", "route", "score", "splice", "split",
-    "switch", "validate",
+    "offload", "overlap", "parallel", "register", "remote", "report", "route", "score", "scoring", "splice",
+    "split", "switch", "validate",
 }  # fmt: skip
 
 

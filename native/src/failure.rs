@@ -116,6 +116,8 @@ codes! {
     RunEntry = "OH597",
     /// The execution provider of a session that is open has no such option.
     DynamicOption = "OH598",
+    /// Who lends a budget cannot be asked.
+    Lender = "OH670",
     /// Audited rows refute what a certificate promises.
     Alarm = "OH635",
 }
@@ -129,7 +131,7 @@ impl Code {
     /// Whether the fault lies in the session and not in a remote. Such a failure is always an error, never a flag: a
     /// fallback would hide it.
     pub fn is_of_the_session(self) -> bool {
-        matches!(self, Self::Internal | Self::Unrecorded | Self::Record | Self::Ledger)
+        matches!(self, Self::Internal | Self::Unrecorded | Self::Record | Self::Ledger | Self::Lender)
     }
 }
 

@@ -3,6 +3,7 @@
 from onnxhybrid._codes import (
     audits,
     calibration,
+    cluster,
     command_line,
     composition,
     endpoints,
@@ -41,6 +42,7 @@ REGISTER: dict[str, Diagnostic] = {
         settings.ROWS,
         provider.ROWS,
         audits.ROWS,
+        cluster.ROWS,
         scoring.ROWS,
         reporting.ROWS,
         command_line.ROWS,

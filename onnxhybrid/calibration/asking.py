@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,49 @@ from onnxhybrid.calibration.measuring import Measuring
 from onnxhybrid.calibration.record import Keys, Record
 from onnxhybrid.calibration.row_keys import row_keys
 from onnxhybrid.errors import CredentialError, Error, PolicyDenied, RemoteError
-from onnxhybrid.runtime import Session
+from onnxhybrid.runtime import NodeStats, Session
 
 Array = npt.NDArray[Any]
 
-_UNDER_WAY = 4
+UNDER_WAY = 4
 """Calls that are under way at once: local computes while remote answers."""
 
 _HOPELESS = 10
 """Failed calls after which, where none succeeded before, the remote is not there."""
+
+
+class Runner(Protocol):
+    """What runs a graph: a session, or several of them elsewhere."""
+
+    def submit(self, output_names: Sequence[str], feeds: Mapping[str, Any]) -> Future[list[Any]]:
+        """As `Session.submit`."""
+
+    def stats(self) -> Mapping[str, NodeStats]:
+        """As `Session.stats`."""
+
+
+Open = Callable[[str], Runner]
+"""Opens what runs a graph of `Measuring`: "both" or "alone"."""
+
+
+def sessions(graphs: Measuring, options: Mapping[str, Any]) -> Open:
+    """Opens sessions in this process.
+
+    Args:
+        graphs: what is run.
+        options: options of the sessions.
+    """
+
+    def open_session(which: str) -> Runner:
+        return Session(getattr(graphs, which), **fitting(graphs, which, options))
+
+    return open_session
+
+
+def fitting(graphs: Measuring, which: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a graph takes: one without remote nodes knows neither credentials nor endpoints."""
+    has_remotes = which == "both" or bool(graphs.alone.remotes)
+    return {name: value for name, value in options.items() if has_remotes or name not in ("credentials", "endpoints")}
 
 
 @dataclass(frozen=True)
@@ -65,14 +99,23 @@ class Asking:
         graphs: what is run.
         by_row: whether axis 0 of the answers counts units.
         record: where answers are kept.
-        session: options of the sessions.
+        runner: opens what runs them.
+        under_way: calls that are under way at once.
     """
 
-    def __init__(self, graphs: Measuring, *, by_row: bool, record: Record | None, session: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        graphs: Measuring,
+        *,
+        by_row: bool,
+        record: Record | None,
+        runner: Open,
+        under_way: int = UNDER_WAY,
+    ) -> None:
         self._graphs, self._by_row, self._record = graphs, by_row, record
-        self._both = Session(graphs.both, **session)
-        self._options = session
-        self._alone: Session | None = None
+        self._open, self._most = runner, under_way
+        self._both = runner("both")
+        self._alone: Runner | None = None
         self._under_way: set[bytes] = set()
         self._succeeded = self._failed = 0
 
@@ -87,7 +130,7 @@ class Asking:
         try:
             for batch in batches:
                 keys = row_keys(batch) if self._record is not None else []
-                while jobs and (len(jobs) >= _UNDER_WAY or not self._under_way.isdisjoint(keys)):
+                while jobs and (len(jobs) >= self._most or not self._under_way.isdisjoint(keys)):
                     outcome = self._finished(jobs[0])
                     jobs.popleft()  # not before it is finished: what stops a calibration ends its calls
                     yield outcome
@@ -124,12 +167,9 @@ class Asking:
             alone = self._session_alone().submit(self._graphs.judged, batch.feeds)
         return _Job(batch, keys, asked, known, both, alone)
 
-    def _session_alone(self) -> Session:
+    def _session_alone(self) -> Runner:
         if self._alone is None:
-            options = dict(self._options)
-            if not self._graphs.alone.remotes:
-                options = {name: value for name, value in options.items() if name not in ("credentials", "endpoints")}
-            self._alone = Session(self._graphs.alone, **options)
+            self._alone = self._open("alone")
         return self._alone
 
     def _finished(self, job: _Job) -> Outcome:

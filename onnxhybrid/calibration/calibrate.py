@@ -7,14 +7,14 @@ import json
 import math
 import numbers
 import os
-from collections.abc import Iterable, Mapping, Sized
-from contextlib import closing, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from contextlib import closing, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from onnxhybrid.calibration.asking import Asking, Outcome
+from onnxhybrid.calibration.asking import UNDER_WAY, Asking, Open, Outcome, sessions
 from onnxhybrid.calibration.bounds import fewest_rows, require_scipy, rows_needed, upper
 from onnxhybrid.calibration.certificate import Certificate, certified
 from onnxhybrid.calibration.choosing import Curve, chosen, curve_of, spread
@@ -27,6 +27,7 @@ from onnxhybrid.calibration.record import Record
 from onnxhybrid.calibration.result import Calibration
 from onnxhybrid.calibration.rows import Collecting, Rows
 from onnxhybrid.calibration.subject import Subject
+from onnxhybrid.cluster.sending import require_no_secrets
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
 from onnxhybrid.model.dtypes import numpy_dtype
@@ -50,6 +51,7 @@ def calibrate(
     cost: float | Mapping[str, float] | None = None,
     record: str | os.PathLike[str] | None = None,
     batch: int = 256,
+    engine: str = "local",
     progress: bool = True,
     **session: Any,
 ) -> Calibration:
@@ -78,6 +80,9 @@ def calibrate(
         record: a file that keeps the remote's answers: what was asked is never asked again, whether a calibration was
             stopped, or the labels, the judge or the local model are others. Failed rows are asked again.
         batch: with `rows=True`, the rows of a call that arrays are cut into.
+        engine: "local", on this machine; "ray", on a cluster, whose workers run the rows; the limits of a policy hold
+            over all of them. The result is the same, times aside; data, labels and record stay here, and credentials
+            come from the workers' environment.
         progress: whether to say on stderr how far it is and what is left.
         **session: credentials, endpoints, policy, sess_options and providers, as for `oh.Session`.
 
@@ -90,13 +95,14 @@ def calibrate(
             threshold that is an input, or several; OH603, a judge that cannot be calibrated; OH604 and OH605, data or
             labels do not fit; OH606, too few rows; OH607, an argument has no such value; OH608, the output is not
             known; OH609, the remote does not answer; OH610, the record cannot be used; OH611, the labels belong to
-            something else; OH615, a learned judge was fitted on too many of the rows.
+            something else; OH615, a learned judge was fitted on too many of the rows; with
+            engine="ray" OH671, a credential is given, OH672, there is no cluster, and OH673, a worker cannot work.
         RemoteError: a credential is missing, or the policy refuses.
     """
     require_scipy()
     promise = _fraction("loss", loss), _fraction("confidence", confidence)
     price = Price.of(cost)
-    _check_options(batch, progress)
+    _check_options(batch, progress, engine, session)
     subject = Subject.of(hybrid, output, batch)
     total = subject.form.total(data)
     if total is not None:
@@ -104,8 +110,9 @@ def calibrate(
         _require_as_many(labels, total)
     path = path_of("record", record)
     telling = Progress(shown=progress, total=total)
-    with nullcontext() if path is None else closing(Record(path, _asked(subject, session.get("endpoints")))) as kept:
-        asking = Asking(subject.graphs, by_row=subject.cascade.rows, record=kept, session=session)
+    kept_in = nullcontext() if path is None else closing(Record(path, _asked(subject, session.get("endpoints"))))
+    with kept_in as kept, _runners(engine, subject, hybrid, session) as (runner, most):
+        asking = Asking(subject.graphs, by_row=subject.cascade.rows, record=kept, runner=runner, under_way=most)
         collecting = _collected(subject, asking.outcomes(_batches(subject, data, labels)), price, telling)
         time = asking.request_time()
     _require_enough(collecting.seen, *promise)
@@ -147,7 +154,27 @@ def _collected(subject: Subject, outcomes: Iterable[Outcome], price: Price, tell
     return collecting
 
 
-def _check_options(batch: object, progress: object) -> None:
+@contextmanager
+def _runners(
+    engine: str, subject: Subject, hybrid: Model | str | os.PathLike[str], session: Mapping[str, Any]
+) -> Iterator[tuple[Open, int]]:
+    """What opens the runners of an engine, and how many calls are under way at once."""
+    if engine == "local":
+        yield sessions(subject.graphs, session), UNDER_WAY
+        return
+    from onnxhybrid.calibration.clustered import on_ray
+
+    with on_ray(hybrid, subject, session) as runners:
+        yield runners
+
+
+def _check_options(batch: object, progress: object, engine: object, session: Mapping[str, Any]) -> None:
+    if engine not in ("local", "ray"):
+        raise Error("OH607", f"engine is 'local' or 'ray', not {engine!r}")
+    if engine == "ray":
+        require_no_secrets('engine="ray"', session.get("credentials"), session.get("policy"))
+        if session.get("sess_options") is not None:
+            raise Error("OH607", 'sess_options cannot be sent to workers: leave them out with engine="ray"')
     if not isinstance(progress, bool):
         raise Error("OH607", f"progress is True or False, not {progress!r}")
     if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:

@@ -24,6 +24,7 @@ class Engine(str, Enum):
     """Where it runs."""
 
     LOCAL = "local"
+    RAY = "ray"
 
 
 _SOURCES = typer.Argument(help="Parquet, CSV, JSON lines or .npz: files, folders, patterns, URLs.", metavar="SOURCE")

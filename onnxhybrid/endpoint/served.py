@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from onnxhybrid.endpoint.discretion import discreet_outputs, insides, places, told
 from onnxhybrid.endpoint.failure import RequestError, quoted
@@ -17,8 +17,19 @@ from onnxhybrid.endpoint.tensors import BY_DTYPE, Array, TensorHeader
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model, TensorSpec, load
 from onnxhybrid.runtime import Session
+from onnxhybrid.runtime.statistics import Statistics
 
 ModelLike = Model | str | os.PathLike[str]
+
+
+class Runner(Protocol):
+    """What runs a model: a session, or what hands requests on to one."""
+
+    def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, Any]) -> list[Any]:
+        """As `Session.run`."""
+
+    def stats(self) -> Statistics:
+        """As `Session.stats`."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +49,17 @@ class ServedModel:
     name: str
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
-    session: Session
+    session: Runner
     inside: tuple[str, ...] = ()
     flagged: bool = False
     runs: Runs = field(default_factory=Runs)
     cutting: Cutting | None = None
 
     @classmethod
-    def of(cls, name: str, given: ModelLike, batch: Batch = None) -> ServedModel:
+    def of(cls, name: str, given: ModelLike, batch: Batch = None, runner: Runner | None = None) -> ServedModel:
         """Load a model, or the file of one, to be served as `name`, its requests cut as `batch` says.
+
+        `runner` runs it; without one a session of its own does.
 
         Raises:
             Error: OH552, the name cannot stand in a URL, the protocol has no form for an input or output, or it is to
@@ -63,8 +76,9 @@ class ServedModel:
         rows, meant = batch_of(batch, name)
         cutting = Cutting.of(name, model, rows, meant=meant)
         inputs, outputs = _by_name(model.inputs), _by_name(model.outputs)
-        session = Session(given) if cutting else ArenalessSession(given)  # slices bound the arena
-        return cls(name, inputs, outputs, session, inside, flagged, cutting=cutting)
+        if runner is None:
+            runner = Session(given) if cutting else ArenalessSession(given)  # slices bound the arena
+        return cls(name, inputs, outputs, runner, inside, flagged, cutting=cutting)
 
     def check(self, headers: Iterable[TensorHeader]) -> None:
         """Hold the inputs of a request against what the model takes.

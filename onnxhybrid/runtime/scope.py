@@ -17,6 +17,7 @@ from onnxhybrid.model.remote_spec import RemoteSpec
 from onnxhybrid.runtime.credential_names import require_found
 from onnxhybrid.runtime.endpoint_urls import Endpoints, listed
 from onnxhybrid.runtime.failures import translated
+from onnxhybrid.runtime.lending import answering
 from onnxhybrid.runtime.policy import Policy
 from onnxhybrid.runtime.sealing import Credentials, Sealed, revealed
 
@@ -99,7 +100,7 @@ def make_scope(
     config: dict[str, Any] = {"credentials": credentials.config(), **more}
     if policy is not None:
         config["policy"] = policy.config()
-    return Scope(config, credentials.resolve, revealed, begin)
+    return Scope(config, answering(credentials.resolve, policy), revealed, begin)
 
 
 def attach(options: onnxruntime.SessionOptions, scope: Scope) -> None:

@@ -23,7 +23,7 @@ _SILENT = frozenset({"OH502", "OH508"})
 _SILENT_STATUS = frozenset({408, 502, 504, 4})
 """The same, told by what stands before it; of gRPC: the deadline."""
 
-_FATAL = ("OH51", "OH52", "OH53", "OH541", "OH542", "OH547", "OH55", "OH57", "OH58")
+_FATAL = ("OH51", "OH52", "OH53", "OH541", "OH542", "OH547", "OH55", "OH57", "OH58", "OH67")
 """Credentials, budgets and policies, records, threads: what no other row would get past."""
 
 _FATAL_STATUS = frozenset({401, 403, 404, 405, 407, 5, 7, 12, 16})

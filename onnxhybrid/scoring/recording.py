@@ -51,7 +51,7 @@ def _free(folder: Path, worker: str) -> str:
     return str(path)
 
 
-def leftover(folder: str, unfinished: Collection[tuple[int, int]]) -> str | None:
+def leftover(folder: str, unfinished: Collection[tuple[int, int]], path: Path | None = None) -> str | None:
     """A record of what was answered for pieces that were begun and not finished; None where there is none.
 
     What failed is not in it, nor what a process left half written.
@@ -59,11 +59,12 @@ def leftover(folder: str, unfinished: Collection[tuple[int, int]]) -> str | None
     Args:
         folder: the record.
         unfinished: the pieces that are still to do, and their generations.
+        path: the file that is made.
 
     Raises:
         Error: OH654, the folder cannot be used.
     """
-    path = Path(folder) / "again.record"
+    path = path or Path(folder) / "again.record"
     try:
         if not Path(folder).is_dir():
             return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnxhybrid.scoring.plan import Engine
     from onnxhybrid.scoring.planning import Wish
 
-_ENGINES = ("local",)
+_ENGINES = ("local", "ray")
 
 
 @known_keywords("credentials", "endpoints", "policy", "sess_options", "providers", "replay")
@@ -59,7 +59,9 @@ def score(
         batch: the rows of a call. Where an input takes one row, or a cascade without rows=True decides a call as a
             whole, a call has one row.
         workers: calls that are under way at once; None for four for each processor, and 16 at least.
-        engine: "local", on this machine.
+        engine: "local", on this machine; "ray", on a cluster: see docs/ray.md. Then `workers` is of each of the
+            cluster's workers, whose environment gives the credentials, and model, source, target and record have to
+            be where each of them finds them.
         resume: whether to go on in a target that holds results of the same: what is whole stays, what failed is asked
             again. False refuses one that holds any.
         patience: seconds that a remote which is away (no connection, no answer, 429, 503) is waited for, before rows
@@ -75,7 +77,8 @@ def score(
         Error: OH551, the extra `scoring` is not installed; OH640 to OH644, the source does not fit; OH645, the target
             cannot be used; OH646, it holds results of something else; OH647, another scoring writes to it; OH648, the
             source was changed; OH649, an output cannot be kept; OH650, an argument has no such value; OH651, columns
-            of the target clash; OH652, it cannot be written; OH654, the record cannot be used.
+            of the target clash; OH652, it cannot be written; OH654, the record cannot be used; with
+            engine="ray" OH671, a credential is given, OH672, there is no cluster, and OH673, a worker cannot work.
         RemoteError: what no row gets past, such as OH521, a budget that is used up; what is whole stays.
     """
     _require_pyarrow()
@@ -87,6 +90,7 @@ def score(
     wish = _wish(source, key, columns, keep, outputs, feeds, batch)
     _check(engine, resume, progress, patience, workers)
     began, folder = time.monotonic(), _folder(target)
+    runs = _engine(engine, session)
     kept = None if record is None else os.path.abspath(os.fspath(record))
     many = workers or max(16, 4 * (os.cpu_count() or 1))
     settings = Settings(folder, many, float(patience), kept, session=session)
@@ -95,7 +99,7 @@ def score(
         known = place.known(outline.identity, resume=resume)
         plan = planned(outline, known)
         place.begin(plan, told(plan) if known is None else None)
-        return run(place, plan, settings, _engine(engine), progress, began)
+        return run(place, plan, settings, runs, progress, began)
 
 
 def _require_pyarrow() -> None:
@@ -105,7 +109,12 @@ def _require_pyarrow() -> None:
         raise Error("OH551", 'scoring needs pyarrow: pip install "onnxhybrid[scoring]"') from None
 
 
-def _engine(name: str) -> Engine:
+def _engine(name: str, session: Mapping[str, Any]) -> Engine:
+    if name == "ray":
+        from onnxhybrid.scoring.ray.engine import on_ray, require_sendable
+
+        require_sendable(session)
+        return on_ray
     from onnxhybrid.scoring.local.engine import local
 
     return local

@@ -15,6 +15,7 @@ use crate::ort::foreign::{self, GivenText, Lent, LentText, Provider, export};
 use crate::ort::provider::{Slots, creating};
 use crate::ort::{registering, success};
 use crate::run::running::{self, Check};
+use crate::session::audit::low;
 use crate::session::credential::Resolver;
 use crate::session::scope::{self, Scope};
 use crate::session::settings;
@@ -106,6 +107,29 @@ export! {
         let scope = if id == 0 { register::unnamed() } else { scope::find(id) };
         let stats = scope.map_or_else(|| json!({}), |scope| scope.stats());
         stats.to_string().as_str().into()
+    }
+
+    /// Changes the budget of a scope, and gives what was spent then: `{"calls": …, "bytes": …, "cost_billionths": …}`, or
+    /// `{"failure": {…}}`. The change is `null`; `{"spend": {…}}`, unless it is over a limit; `{"count": {…}}` whatever the
+    /// limits are, where what is negative is given back; or, of a budget that is lent, `{"allow": {…}}`, so much in all and
+    /// what was spent at least. Where more is needed of one that is lent, the resolver is asked by the name `:lend ` and
+    /// what would have to be allowed in all, with the milliseconds that the call can wait; it answers `no`, nothing once it has allowed more, or
+    /// what failed.
+    extern "C" fn onnxhybrid_scope_budget(id: u64, change: LentText) -> GivenText {
+        let unknown = || Problem::new(Code::Scope, "the scope is unknown, or has no budget");
+        let ask = || {
+            let scope = scope::find(id).ok_or_else(unknown)?;
+            scope.policy().budget.as_ref().ok_or_else(unknown)?.change(change.read().ok_or_else(no_text)?)
+        };
+        let answer = guard(|| Err(internal()), ask).map_err(Failure::without_node);
+        let answer = answer.unwrap_or_else(|failure| json!({"failure": failure.to_json_with_message()}));
+        answer.to_string().as_str().into()
+    }
+
+    /// The share of rows that differ is above this, but for a chance of 5 %, where so many rows were audited by any number
+    /// of sessions, of which so many differed.
+    extern "C" fn onnxhybrid_audit_low(audited: u64, differed: u64) -> f64 {
+        low(audited, differed)
     }
 
     /// The failed attempts of a scope since the last question, and the reports of finished calls that `onnxhybrid_trace`

@@ -204,8 +204,8 @@ impl Passcode {
 }
 
 impl PolicyConfig {
-    /// The policy, once every entry is found to be one.
-    pub(super) fn policy(self) -> Result<Policy, Problem> {
+    /// The policy, once every entry is found to be one; `host` lends a budget that is lent.
+    pub(super) fn policy(self, host: Option<&Arc<dyn Resolver>>) -> Result<Policy, Problem> {
         let mut policy = Policy::new(self.allow.as_deref(), &self.deny)?;
         if let Some(bytes) = self.max_response_bytes {
             policy.max_response_bytes = bytes;
@@ -228,7 +228,7 @@ impl PolicyConfig {
             max_request_bytes: strict.max_request_bytes,
         });
         // Last, since it may make a file.
-        policy.budget = budget.map(Budget::open).transpose()?.map(Arc::new);
+        policy.budget = budget.map(|budget| budget.open(host)).transpose()?.map(Arc::new);
         Ok(policy)
     }
 }

@@ -72,7 +72,7 @@ impl Scope {
         Ok(Self {
             credentials: config.take_credentials(resolver.as_ref())?,
             endpoints: Endpoints::new(endpoints.into_iter().map(|(name, urls)| (name, urls.into())).collect()),
-            policy: Arc::new(config.policy.policy()?),
+            policy: Arc::new(config.policy.policy(resolver.as_ref())?),
             nodes: Some(Mutex::default()),
             events: config.events.then(|| Arc::new(Events::of(resolver))),
             // Last, since it may make a file.

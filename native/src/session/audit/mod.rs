@@ -37,6 +37,13 @@ impl Audits {
     }
 }
 
+/// What follows from rows that were compared in any number of sessions.
+pub fn low(audited: u64, differed: u64) -> f64 {
+    let mut evidence = Evidence::default();
+    evidence.add(audited, differed);
+    evidence.low()
+}
+
 /// What the audits of one node found; shared by all threads that run it.
 #[derive(Debug, Default)]
 pub struct Audited(Mutex<Found>);

@@ -21,14 +21,35 @@ pub(super) struct Spent {
     pub(super) cost: Nanos,
 }
 
+impl Spent {
+    /// The larger of each.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self { calls: self.calls.max(other.calls), bytes: self.bytes.max(other.bytes), cost: self.cost.max(other.cost) }
+    }
+}
+
 impl Limits {
     /// What is spent with one more request; one that would go over a limit is refused.
     pub(super) fn with(&self, spent: Spent, cost: Nanos, bytes: u64) -> Result<Spent, Problem> {
+        self.with_all(spent, Spent { calls: 1, bytes, cost })
+    }
+
+    /// What is spent with all of `more`; what would go over a limit is refused.
+    pub(super) fn with_all(&self, spent: Spent, more: Spent) -> Result<Spent, Problem> {
         Ok(Spent {
-            calls: within(spent.calls, 1, self.calls).ok_or_else(|| over("calls"))?,
-            bytes: within(spent.bytes, bytes, self.bytes).ok_or_else(|| over("bytes"))?,
-            cost: within(spent.cost, cost, self.cost).ok_or_else(|| over("cost"))?,
+            calls: within(spent.calls, more.calls, self.calls).ok_or_else(|| over("calls"))?,
+            bytes: within(spent.bytes, more.bytes, self.bytes).ok_or_else(|| over("bytes"))?,
+            cost: within(spent.cost, more.cost, self.cost).ok_or_else(|| over("cost"))?,
         })
+    }
+
+    /// The same limits, each at this amount.
+    pub(super) fn at(&self, amount: Spent) -> Self {
+        Self {
+            calls: self.calls.map(|_| amount.calls),
+            bytes: self.bytes.map(|_| amount.bytes),
+            cost: self.cost.map(|_| amount.cost),
+        }
     }
 
     /// What was spent, and what is left where there is a limit.

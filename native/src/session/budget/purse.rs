@@ -1,4 +1,4 @@
-//! Where a budget keeps what was spent: in memory for one session, or in a ledger for many.
+//! Where a budget keeps what was spent: in memory for one session, in a ledger for many, or with who lends it.
 
 use std::future::Future;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::ledger::{Era, Later, Ledger};
+use super::lent::Lent;
 use super::limits::{Limits, Spent};
 use super::money::Nanos;
 use crate::failure::Problem;
@@ -20,6 +21,7 @@ pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(super) enum Purse {
     Own(Mutex<Spent>),
     Shared(Ledger),
+    Lent(Lent),
 }
 
 impl Purse {
@@ -48,6 +50,10 @@ impl Purse {
                 return Ok(None);
             }
             Self::Shared(ledger) => ledger,
+            Self::Lent(lent) => {
+                let is_paid = lent.try_spend(cost, bytes).is_ok();
+                return Ok((!is_paid).then(|| Box::pin(lent.borrow(cost, bytes, deadline)) as Waiting<'_, _>));
+            }
         };
         let change = move |spent| {
             limits.with(spent, cost, bytes).map_err(|mut refusal| {
@@ -66,13 +72,14 @@ impl Purse {
                 *spent = later.added_to(*spent);
             }
             Self::Shared(ledger) => ledger.later(later, era),
+            Self::Lent(lent) => lent.later(later),
         }
     }
 
     /// Writes down what answers came to, before `deadline`; where it cannot be done, the next request does it.
     pub(super) fn settle(&self, deadline: Instant) -> Option<Waiting<'_, ()>> {
         match self {
-            Self::Own(_) => None,
+            Self::Own(_) | Self::Lent(_) => None,
             Self::Shared(ledger) => Some(Box::pin(async move { drop(ledger.change(deadline, &Ok).await) })),
         }
     }
@@ -89,6 +96,7 @@ impl Purse {
         match self {
             Self::Own(spent) => *lock(spent),
             Self::Shared(ledger) => ledger.spent(),
+            Self::Lent(lent) => lent.standing().0,
         }
     }
 }

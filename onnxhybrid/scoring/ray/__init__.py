@@ -1,0 +1,1 @@
+"""`engine="ray"`: actors of a Ray cluster that score pieces."""

@@ -6,13 +6,8 @@ import functools
 import re
 from dataclasses import dataclass
 
-from onnx import NodeProto
-
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.kernels import installed, lacks_kernel
-from onnxhybrid.model.opsets import standard
-from onnxhybrid.model.schemas import since_version
-from onnxhybrid.validation.missing_kernels import MISSING
+from onnxhybrid.validation.kernels import Table, installed, of_release
 
 SUPPORT = {
     (1, 14): (18, 8, 3),
@@ -55,13 +50,10 @@ class Target:
     ml_opset: int
     release: tuple[int, int] | None = None
 
-    def lacks_kernel(self, node: NodeProto, version: int) -> bool:
-        """Whether it computes a node in an earlier version of its domain on the CPU, and not in this one."""
-        if self.release is None:
-            return lacks_kernel(node, version, installed())
-        domain = standard(node.domain)
-        span = None if domain else MISSING.get((node.op_type, since_version(domain, node.op_type, version)))
-        return span is not None and span[0] <= self.release <= span[1]
+    @property
+    def kernels(self) -> Table | None:
+        """What it has kernels for; None where it does not tell."""
+        return installed() if self.release is None else of_release(self.release)
 
     def __str__(self) -> str:
         return self.name

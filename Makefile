@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak lock clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-economics soak matrix lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
+	@echo 'make matrix  every release of ONNX Runtime that counts: what each loads and gives, and whether validate says so; 5 to 10 minutes'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
 	@echo 'make clean   remove all that the others made'
 
@@ -120,6 +121,10 @@ bench-economics: $(VENV)/test.installed
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 	@$(BIN)/python -m benchmarks.failover
+
+# Releases of onnxruntime lie in .corpus/runtimes/, from the package index; the table goes into docs/platforms.md.
+matrix: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.matrix
 
 # What stands alone in its folder is installed without what it asks for.
 lock:

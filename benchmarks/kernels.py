@@ -6,19 +6,15 @@ python -m benchmarks.kernels   # writes onnxhybrid/validation/kernels/kernels.js
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import onnxhybrid.validation.kernels
+from benchmarks.matrix import runtimes
 from onnxhybrid.model.opsets import standard
 from onnxhybrid.validation.kernels.table import OPEN, later_versions
-from tests import environments
-from tests.corpus.wheels import root
 
 RELEASES = (
     *("1.16.3", "1.17.3", "1.18.1", "1.19.2", "1.20.1", "1.21.1", "1.22.1", "1.23.2", "1.24.4"),
@@ -130,26 +126,11 @@ def _later(told: list[Listed]) -> list[list[Any]]:
 
 def _told(release: str) -> Listed:
     """What a release lists."""
-    environment = {**os.environ, "PYTHONPATH": str(runtime(release))}
-    told = subprocess.run([sys.executable, "-c", _LIST], env=environment, capture_output=True, text=True, check=True)
+    told = runtimes.run(release, _LIST, [])
+    if told.returncode:
+        raise RuntimeError(f"onnxruntime {release} does not tell:\n{told.stderr}")
     listed: Listed = json.loads(told.stdout)
     return listed
-
-
-def runtime(release: str) -> Path:
-    """The folder of a release of onnxruntime, installed with numpy and nothing else if it is not there."""
-    path = root() / "runtimes" / release
-    with environments.alone(path.parent):
-        if not (path / f"onnxruntime-{release}.dist-info" / "RECORD").exists():
-            _install(release, path)
-    return path
-
-
-def _install(release: str, path: Path) -> None:
-    print(f"installing onnxruntime {release} into {path} (once) …", file=sys.stderr, flush=True)
-    numpy = "numpy<2" if int(release.split(".")[1]) < 19 else "numpy>=2"  # what it was built for
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--target", str(path)]
-    subprocess.run([*command, f"onnxruntime=={release}", numpy], check=True)
 
 
 if __name__ == "__main__":

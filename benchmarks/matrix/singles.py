@@ -117,7 +117,8 @@ def _choices(schema: defs.OpSchema, bound: Mapping[str, str], has_graphs: bool) 
 def _model(
     schema: defs.OpSchema, node: NodeProto, kinds: Mapping[str, TypeProto], chosen: Mapping[str, str], opset: int
 ) -> ModelProto | None:
-    inputs, outputs = [], []
+    inputs: list[ValueInfoProto] = []
+    outputs: list[ValueInfoProto] = []
     sides = ((schema.inputs, node.input, inputs), (schema.outputs, node.output, outputs))
     for side, names, values in sides:
         for position, name in enumerate(names):

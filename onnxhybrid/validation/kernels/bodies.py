@@ -61,14 +61,20 @@ def _function(schema: Any, node: NodeProto, version: int, reads: Sequence[TypePr
             kinds = [kind.SerializeToString() for kind in reads]
             written = _newest(schema.context_dependent_function_opset_versions, version)
             data = schema.get_context_dependent_function_with_opset_version(written, node.SerializeToString(), kinds)
-            return FunctionProto.FromString(data)
+            return _parsed(data)
         if schema.has_function:
             written = _newest(schema.function_opset_versions, version)
-            function = FunctionProto.FromString(schema.get_function_with_opset_version(written))
+            function = _parsed(schema.get_function_with_opset_version(written))
             return function if standard(node.domain) or _holds(function, written, version) else None
     except (RuntimeError, ValueError):
         return None
     return None
+
+
+def _parsed(data: bytes) -> FunctionProto:
+    function = FunctionProto()
+    function.ParseFromString(data)
+    return function
 
 
 def _newest(versions: Sequence[int], version: int) -> int:

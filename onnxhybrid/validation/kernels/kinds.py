@@ -64,4 +64,3 @@ def _around(kind: str, inner: str) -> str:
 def _element(number: int) -> str:
     """`float`, `double`, `int64`, `float8e4m3fn`: TensorProto's own words in lower case."""
     return TensorProto.DataType.Name(number).lower() if number and number in TensorProto.DataType.values() else ""
-

@@ -1,6 +1,7 @@
-"""What kernels refuse when a session makes them, or schemas beyond what Python sees of them: attributes that do not go together.
+"""What kernels refuse when a session makes them, or schemas beyond what Python sees of them.
 
-Each was seen in the releases that are named; `make matrix` asks them again.
+That is attributes that do not go together, and element types that a release has no tensors of. Each was seen in the
+releases that are named; `make matrix` asks them again.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ def refusal(node: NodeProto, since: int, release: Release) -> str | None:
         return None
     for entry in REFUSALS:
         if node.op_type in entry.operators and entry.releases[0] <= release <= entry.releases[1]:
-            attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute if not each.ref_attr_name}
+            attributes = {
+                each.name: helper.get_attribute_value(each) for each in node.attribute if not each.ref_attr_name
+            }
             if entry.applies(node, since, attributes):
                 return entry.text
     return None

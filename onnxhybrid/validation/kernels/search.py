@@ -91,7 +91,9 @@ class _Search:
         elif (lack := self._of_operator(node, kinds, opsets, reads)) is not None:
             yield replace(lack, function=function)
 
-    def _of_operator(self, node: NodeProto, kinds: Kinds, opsets: Mapping[str, int], reads: list[TypeProto]) -> Lack | None:
+    def _of_operator(
+        self, node: NodeProto, kinds: Kinds, opsets: Mapping[str, int], reads: list[TypeProto]
+    ) -> Lack | None:
         domain = standard(node.domain)
         version = opsets.get(domain, 0)
         since = self._table.since(domain, node.op_type, version)
@@ -114,7 +116,11 @@ class _Search:
             return self._inside(node, since, version, reads, writes, model)
         if _is_folded(node, reads):
             return None
-        if _HALF in given and opsets.get("", 0) >= _CASTS and any(_takes(kernel, _widened(parameters)) for kernel in fitting):
+        if (
+            _HALF in given
+            and opsets.get("", 0) >= _CASTS
+            and any(_takes(kernel, _widened(parameters)) for kernel in fitting)
+        ):
             return None
         return Lack(node, since, tuple(dict.fromkeys(filter(None, (*given, *writes)))) if fitting else ())
 
@@ -123,7 +129,9 @@ class _Search:
     ) -> Lack | None:
         key = standard(node.domain), node.op_type, version, *_said(node, reads), *writes
         if key not in self._known:
-            found = [replace(lack, inner=lack.inner or f"{lack.node.op_type} {lack.since}") for lack in self.of_model(model)]
+            found = [
+                replace(lack, inner=lack.inner or f"{lack.node.op_type} {lack.since}") for lack in self.of_model(model)
+            ]
             if not found and not _is_typed(model, version, writes):
                 found = [Lack(node, since, tuple(dict.fromkeys(filter(None, (*map(spelled, reads), *writes)))))]
             self._known[key] = tuple(found)
@@ -133,7 +141,9 @@ class _Search:
         if not since:
             return self._table.operators.get((domain, node.op_type), Formals())
         schema = defs.get_schema(node.op_type, since, domain)
-        return Formals(*(tuple((each.name, each.type_str) for each in side) for side in (schema.inputs, schema.outputs)))
+        return Formals(
+            *(tuple((each.name, each.type_str) for each in side) for side in (schema.inputs, schema.outputs))
+        )
 
 
 def _is_typed(model: ModelProto, version: int, writes: Sequence[str]) -> bool:
@@ -154,7 +164,7 @@ def _is_folded(node: NodeProto, reads: Sequence[TypeProto]) -> bool:
 
 
 def _fits(node: NodeProto, since: int, newest: int) -> bool:
-    """Whether a node says nothing that only a newer version of its operator knows, where the runtime has an older one."""
+    """Whether a node says nothing that the version of its operator does not know that the runtime has."""
     if since == newest:
         return True
     schema = defs.get_schema(node.op_type, since, standard(node.domain))
@@ -164,7 +174,12 @@ def _fits(node: NodeProto, since: int, newest: int) -> bool:
 def _said(node: NodeProto, reads: Sequence[TypeProto]) -> tuple[object, ...]:
     """What makes two calls of a function alike."""
     attributes = tuple(entry.SerializeToString() for entry in node.attribute)
-    return tuple(kind.SerializeToString() for kind in reads), tuple(map(bool, node.input)), tuple(map(bool, node.output)), attributes
+    return (
+        tuple(kind.SerializeToString() for kind in reads),
+        tuple(map(bool, node.input)),
+        tuple(map(bool, node.output)),
+        attributes,
+    )
 
 
 def _parameters(formals: Formals, *given: Sequence[str]) -> dict[str, str]:

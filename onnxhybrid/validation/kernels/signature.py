@@ -28,4 +28,5 @@ def mismatches(node: NodeProto, kinds: Kinds, version: int) -> Iterator[str]:
         elif kind and kind not in allowed.get(formal.type_str, [formal.type_str]):
             yield f"its input {name!r} is {kind}, which {formal.name!r} of {node.op_type} {schema.since_version} is not"
         elif kind and formal.is_homogeneous and bound.setdefault(formal.type_str, kind) != kind:
-            yield f"its input {name!r} is {kind}, and another one of the same type parameter is {bound[formal.type_str]}"
+            other = bound[formal.type_str]
+            yield f"its input {name!r} is {kind}, and another one of the same type parameter is {other}"

@@ -133,7 +133,9 @@ def asked(listed: Any, schemas: Any, release: Release) -> Table:
     for each in listed:
         if each.provider == "CPUExecutionProvider":
             types = {name: frozenset(kinds) for name, kinds in each.type_constraints.items()}
-            kernels.setdefault((standard(each.domain), each.op_name), []).append(Kernel(*each.version_range, types))
+            kernels.setdefault((standard(each.domain), each.op_name), []).append(
+                Kernel(each.version_range[0], each.version_range[1], types)
+            )
     operators = {
         (schema.domain, schema.name): Formals(_formals(schema.inputs), _formals(schema.outputs))
         for schema in schemas

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from onnx import GraphProto, ModelProto, NodeProto, defs, shape_inference
 
@@ -57,12 +58,16 @@ def _complaint(model: ModelProto) -> str | None:
     return None
 
 
+def _schemas() -> Iterator[Any]:
+    return iter(defs.get_all_schemas_with_history())
+
+
 @functools.cache
 def _is_function(operator: str) -> bool:
     """Whether the standard defines an operator by others, among which onnx then finds faults that are none."""
     return operator == "Constant" or any(
         schema.name == operator and (schema.has_function or schema.has_context_dependent_function)
-        for schema in defs.get_all_schemas_with_history()
+        for schema in _schemas()
     )
 
 

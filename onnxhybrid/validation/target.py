@@ -14,9 +14,9 @@ SUPPORT = {
     (1, 15): (19, 8, 3),
     (1, 16): (19, 9, 3),
     (1, 17): (20, 9, 4),
-    (1, 18): (21, 10, 4),
-    (1, 19): (21, 10, 4),
-    (1, 20): (21, 10, 4),
+    (1, 18): (21, 10, 5),
+    (1, 19): (21, 10, 5),
+    (1, 20): (21, 10, 5),
     (1, 21): (22, 10, 5),
     (1, 22): (22, 10, 5),
     (1, 23): (23, 11, 5),
@@ -32,8 +32,8 @@ SUPPORT = {
 }
 """onnxruntime -> the newest ai.onnx opset, IR version and ai.onnx.ml opset that it reads.
 
-Source: up to 1.20 https://onnxruntime.ai/docs/reference/compatibility.html; the later releases, which that table lacks,
-were asked themselves, as `Target.installed` asks the installed one.
+Source: 1.14 and 1.15 https://onnxruntime.ai/docs/reference/compatibility.html; the later releases were asked
+themselves, as `Target.installed` asks the installed one.
 """
 
 

@@ -101,9 +101,9 @@ class _Search:
             return None  # what nobody knows is another rule's finding
         if since and not _fits(node, since, since_version(domain, node.op_type, version)):
             return Lack(node, since_version(domain, node.op_type, version))
-        if (refused := refusal(node, since, self._table.release)) is not None:
-            return Lack(node, since, (refused,))
         given = [spelled(kind) for kind in reads]
+        if (refused := refusal(node, since, self._table.release, given)) is not None:
+            return Lack(node, since, (refused,))
         writes = [spelled(kinds[name]) if name in kinds else "" for name in node.output]
         release = self._table.release
         if unknown := tuple(kind for kind in (*given, *writes) if not has_tensors_of(kind, release)):

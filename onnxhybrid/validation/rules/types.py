@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from onnx import GraphProto, ModelProto, NodeProto, defs, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, TypeProto, defs, shape_inference
 
 from onnxhybrid.diagnostics import Finding
 from onnxhybrid.model.attributes import without_flawed
@@ -33,8 +33,9 @@ def well_typed(subject: Subject) -> Iterator[Finding]:
     model, opsets = subject.skeleton, opsets_of(subject.skeleton.opset_import)
     own = {key_of(function) for function in model.functions}
     declared = {name: kind for graph in nested_graphs(model.graph) for name, kind in _declared(graph)}
-    plain = _undeclared(model, opsets, own)
-    for node, kinds in walk(typed(plain).graph):
+    plain = typed(_undeclared(model, opsets, own))
+    _declare_unknown(plain, model)
+    for node, kinds in walk(plain.graph):
         if called(node) in own or not _is_standard(node, opsets):
             continue
         for text in (*mismatches(node, kinds, opsets[standard(node.domain)]), *_given(node, kinds, declared)):
@@ -91,6 +92,24 @@ def _undeclared(model: ModelProto, opsets: Opsets, own: set[tuple[str, str, str]
                 if value.name in written:
                     value.ClearField("type")
     return plain
+
+
+def _declare_unknown(plain: ModelProto, model: ModelProto) -> None:
+    """Give back, in place, the declared element types of what onnx infers nothing of, as of most of ai.onnx.ml."""
+    for graph, before in zip(nested_graphs(plain.graph), nested_graphs(model.graph), strict=True):
+        known = {value.name for value in (*graph.value_info, *graph.output) if spelled(value.type)}
+        declared = {value.name: value.type for value in (*before.value_info, *before.output)}
+        for name, kind in declared.items():
+            if name not in known and spelled(kind):
+                _declare(graph, name, kind)
+
+
+def _declare(graph: GraphProto, name: str, kind: TypeProto) -> None:
+    value = next((each for each in (*graph.output, *graph.value_info) if each.name == name), None)
+    target = graph.value_info.add(name=name) if value is None else value
+    target.type.CopyFrom(kind)
+    if target.type.HasField("tensor_type"):
+        target.type.tensor_type.ClearField("shape")
 
 
 def _given(node: NodeProto, kinds: Kinds, declared: Mapping[str, str]) -> Iterator[str]:

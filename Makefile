@@ -140,6 +140,7 @@ lock:
 
 clean:
 	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf bindings/node/node_modules bindings/node/native/target bindings/node/onnxhybrid.node*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -100,7 +100,6 @@ def test_the_table_says_of_the_installed_release_what_that_says_itself() -> None
     for operator, rows in here.kernels.items():
         assert set(map(repr_of, rows)) == set(map(repr_of, told.of(*operator))), operator
     assert here.operators.keys() == told.operators.keys()
-    assert here.later == told.later
 
 
 def repr_of(kernel: kernels.Kernel) -> str:

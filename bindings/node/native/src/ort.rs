@@ -33,17 +33,20 @@ unsafe impl Send for Runtime {}
 // SAFETY: as above.
 unsafe impl Sync for Runtime {}
 
-static RUNTIME: OnceLock<Outcome<Runtime>> = OnceLock::new();
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
 impl Runtime {
-    /// The runtime, which the first call of the process loads from a path.
+    /// The runtime, which the first call of the process that succeeds loads from a path.
     pub fn load(path: &Path) -> Outcome<Self> {
-        RUNTIME.get_or_init(|| Self::open(path)).clone()
+        match RUNTIME.get() {
+            Some(runtime) => Ok(*runtime),
+            None => Self::open(path).map(|opened| *RUNTIME.get_or_init(|| opened)),
+        }
     }
 
     /// The runtime that was loaded.
     pub fn loaded() -> Outcome<Self> {
-        RUNTIME.get().cloned().unwrap_or_else(|| Err("no ONNX Runtime was loaded".into()))
+        RUNTIME.get().copied().ok_or_else(|| "no ONNX Runtime was loaded".into())
     }
 
     fn open(path: &Path) -> Outcome<Self> {

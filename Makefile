@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/.rust/bin:$(PATH)
 RUST = @$(PYTHON) -B -m building.toolchain
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak site site-shortly lock wheels cross cross-test clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak matrix site site-shortly lock wheels cross cross-test clean
 .DELETE_ON_ERROR:
 
 help:
@@ -50,6 +50,7 @@ help:
 	@echo 'make bench-scoring  two million rows scored, beside a loop written by hand'
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
+	@echo 'make matrix  every release of ONNX Runtime that counts: what each loads and gives, and whether validate says so; 5 to 10 minutes'
 	@echo 'make wheels  a wheel that installs without Rust, checked, and tried on each Python that is found'
 	@echo 'make cross   wheels for Linux on arm64 and for Windows'
 	@echo 'make cross-test  a set of hybrids with the libraries of these wheels, under qemu and Wine; needs Debian'"'"'s packages'
@@ -135,6 +136,9 @@ soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
 	@$(BIN)/python -m benchmarks.failover
 
+# Releases of onnxruntime lie in .corpus/runtimes/, from the package index; the table goes into docs/platforms.md.
+matrix: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.matrix
 wheels: $(TOOLS)/tools-$(FOUND)
 	$(RUST)
 	@$(TOOLS)/bin/python -m building x86-64
@@ -179,6 +183,7 @@ lock:
 
 clean:
 	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .go .rust .cross $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf bindings/node/node_modules bindings/node/native/target bindings/node/onnxhybrid.node*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks building onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

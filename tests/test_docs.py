@@ -60,10 +60,12 @@ NOT_RUN = {
     ("docs/models.md", "sh"): "needs TensorFlow, or a workspace of AzureML",
     ("docs/operations.md", "c"): "tests/bindings/run.c makes such a scope",
     ("docs/operations.md", "json"): "a configuration, which the native tests read",
+    ("docs/platforms.md", "csharp"): "its calls are those of the binding's source",
     ("docs/platforms.md", "js"): "tests/test_javascript.py runs it, where Node is",
     ("docs/platforms.md", "kotlin"): "needs an Android device",
     ("docs/platforms.md", "sh"): "builds the library, for platforms that are not here",
     ("docs/platforms.md", "swift"): "needs Xcode",
+    ("docs/running.md", "c"): "samples/c/guarded.c does this, and is run by tests/test_language_samples.py",
     (
         "docs/ten-minutes.md",
         "sh",

@@ -241,19 +241,21 @@ ROWS = (
     row(
         "OH128",
         "ValidationError",
-        "The runtime has no kernel for this version of an operator",
-        "ONNX Runtime reads the opset, and computes the operator on the CPU as older opsets define it only. A session "
-        "for the model ends with NOT_IMPLEMENTED.",
+        "The runtime has no kernel for this version of an operator, or for these types",
+        "ONNX Runtime reads the opset, and computes the operator on the CPU as older opsets define it only, for other "
+        "element types, or not at all. A session for the model ends with NOT_IMPLEMENTED.",
         "RoiAlign in a model that imports ai.onnx 22 under onnxruntime 1.32, which has kernels for the opsets 10 to 21",
-        "Import an older opset in which the operator is what it was, or use a runtime that has the kernel.",
+        "Import an older opset in which the operator is what it was, cast to a type that the runtime computes, or use "
+        "a runtime that has the kernel.",
     ),
     row(
         "OH130",
         "ModelError",
         "A node says what its operator does not take",
         "An attribute is of another type than the operator's schema has, one that it needs is missing, an element type "
-        "or an equation is none, or there are too few or too many inputs or outputs. ONNX Runtime refuses such a "
-        "model, and the parts of onnx that infer types and convert opsets would end the process.",
+        "or an equation is none, there are too few or too many inputs or outputs, an input has a type that it does not "
+        "take, or an output another type than is declared. ONNX Runtime refuses such a model, and the parts of onnx "
+        "that infer types and convert opsets would end the process.",
         "a Split whose attribute split is a float, in a model that is raised to a newer opset",
         "Write the node as https://onnx.ai/onnx/operators has it for the opset that the model imports.",
     ),

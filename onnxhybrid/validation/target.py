@@ -6,22 +6,17 @@ import functools
 import re
 from dataclasses import dataclass
 
-from onnx import NodeProto
-
 from onnxhybrid.errors import ModelError
-from onnxhybrid.model.kernels import installed, lacks_kernel
-from onnxhybrid.model.opsets import standard
-from onnxhybrid.model.schemas import since_version
-from onnxhybrid.validation.missing_kernels import MISSING
+from onnxhybrid.validation.kernels import Table, installed, of_release
 
 SUPPORT = {
     (1, 14): (18, 8, 3),
     (1, 15): (19, 8, 3),
     (1, 16): (19, 9, 3),
     (1, 17): (20, 9, 4),
-    (1, 18): (21, 10, 4),
-    (1, 19): (21, 10, 4),
-    (1, 20): (21, 10, 4),
+    (1, 18): (21, 10, 5),
+    (1, 19): (21, 10, 5),
+    (1, 20): (21, 10, 5),
     (1, 21): (22, 10, 5),
     (1, 22): (22, 10, 5),
     (1, 23): (23, 11, 5),
@@ -37,8 +32,8 @@ SUPPORT = {
 }
 """onnxruntime -> the newest ai.onnx opset, IR version and ai.onnx.ml opset that it reads.
 
-Source: up to 1.20 https://onnxruntime.ai/docs/reference/compatibility.html; the later releases, which that table lacks,
-were asked themselves, as `Target.installed` asks the installed one.
+Source: 1.14 and 1.15 https://onnxruntime.ai/docs/reference/compatibility.html; the later releases were asked
+themselves, as `Target.installed` asks the installed one.
 """
 
 
@@ -55,13 +50,10 @@ class Target:
     ml_opset: int
     release: tuple[int, int] | None = None
 
-    def lacks_kernel(self, node: NodeProto, version: int) -> bool:
-        """Whether it computes a node in an earlier version of its domain on the CPU, and not in this one."""
-        if self.release is None:
-            return lacks_kernel(node, version, installed())
-        domain = standard(node.domain)
-        span = None if domain else MISSING.get((node.op_type, since_version(domain, node.op_type, version)))
-        return span is not None and span[0] <= self.release <= span[1]
+    @property
+    def kernels(self) -> Table | None:
+        """What it has kernels for; None where it does not tell."""
+        return installed() if self.release is None else of_release(self.release)
 
     def __str__(self) -> str:
         return self.name

@@ -14,6 +14,7 @@ from onnxhybrid.validation.rules import (
     remote,
     server,
     structure,
+    types,
 )
 from onnxhybrid.validation.subject import Subject
 
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     structure.sound,
     structure.tensors_only,
     structure.fits_operators,
+    types.well_typed,
     portability.file_format,
     portability.standard_opset,
     portability.known_operators,

@@ -15,6 +15,7 @@ from onnxhybrid.model.opsets import Opsets, opsets_of, standard
 from onnxhybrid.model.remote_spec import DOMAIN
 from onnxhybrid.model.runtime_operators import runtime_operators
 from onnxhybrid.model.schemas import is_deprecated, since_version
+from onnxhybrid.validation.kernels import lacking
 from onnxhybrid.validation.subject import Subject, label
 
 _DEFINED = ("", "ai.onnx.ml")
@@ -48,20 +49,20 @@ def known_operators(subject: Subject) -> Iterator[Finding]:
 
 
 def with_kernels(subject: Subject) -> Iterator[Finding]:
-    """OH128: the runtime computes each operator in the version that is imported."""
-    own = {key_of(function) for function in subject.skeleton.functions}
-    lacks: dict[tuple[str, str, int], bool] = {}
-    for where, node, opsets in _nodes(subject):
-        domain = standard(node.domain)
-        version = opsets.get(domain, 0)
-        if domain not in _DEFINED or not 0 < version <= _newest(domain) or called(node) in own:
-            continue
-        key = domain, node.op_type, version
-        if key not in lacks:
-            lacks[key] = subject.target.lacks_kernel(node, version)
-        if lacks[key]:
-            since = f"{node.op_type} {since_version(*key)}"
-            yield Finding("OH128", f"{subject.target} has no kernel for {since} ({label(node)})", where)
+    """OH128: the runtime computes each operator in the version that is imported, for the types that it is given."""
+    table = subject.target.kernels
+    if table is None:
+        return
+    told = set()
+    for lack in lacking(subject.skeleton, table):
+        what = lack.inner or f"{lack.node.op_type} {lack.since or ''}".strip()
+        kinds = f" with {', '.join(lack.kinds)}" if lack.kinds else ""
+        inner = f", which {lack.node.op_type} consists of" if lack.inner else ""
+        where = f"the function {lack.function!r}" if lack.function else "the graph"
+        text = f"{subject.target} has no kernel for {what}{kinds}{inner} ({label(lack.node)})"
+        if (text, where) not in told:
+            told.add((text, where))
+            yield Finding("OH128", text, where)
 
 
 def known_domains(subject: Subject) -> Iterator[Finding]:

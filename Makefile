@@ -182,7 +182,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .go .rust .cross $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .go .crates .rust .cross $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf bindings/node/node_modules bindings/node/native/target bindings/node/onnxhybrid.node*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks building onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Rust with the crate `ort`, whose programs are built in `.rust/` in the checkout, or where `ONNXHYBRID_RUST` says."""
+"""Rust with the crate `ort`, whose programs are built in `.crates/` in the checkout, or where `ONNXHYBRID_RUST` says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def built(source: Path, program: str) -> Path:
     Raises:
         RuntimeError: cargo could not build it.
     """
-    folder = Path(os.environ.get("ONNXHYBRID_RUST") or Path(__file__).parents[2] / ".rust")
+    folder = Path(os.environ.get("ONNXHYBRID_RUST") or Path(__file__).parents[2] / ".crates")
     done = subprocess.run(
         ["cargo", "build", "--quiet", "--locked", "--bin", program, "--target-dir", str(folder)],
         cwd=source,

@@ -28,7 +28,7 @@ def unpacked(name: str, packages: list[str], *wanted: str) -> Path:
     Args:
         name: the folder's name.
         packages: with their architectures, where these matter.
-        wanted: what to unpack of them, with wildcards; all of it where nothing is named.
+        wanted: paths of what to unpack of them, with wildcards; all of it where nothing is named.
 
     Raises:
         BuildError: there are none here, or they could not be fetched.
@@ -42,6 +42,9 @@ def unpacked(name: str, packages: list[str], *wanted: str) -> Path:
         folder.mkdir(exist_ok=True)
         for path in sorted(fetched.iterdir()):
             _unpack(path, folder, wanted)
+        missing = [path for path in wanted if not any(folder.glob(path))]
+        if missing:
+            raise BuildError(f"Debian's packages {', '.join(packages)} do not hold {', '.join(missing)}")
         shutil.rmtree(fetched)
         (folder / ".complete").touch()
     return folder
@@ -51,7 +54,9 @@ def _unpack(package: Path, folder: Path, wanted: tuple[str, ...]) -> None:
     tar = ["tar", "--extract", "--directory", str(folder), "--wildcards"]
     with subprocess.Popen(["dpkg", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as opened:
         # A package that has nothing of what is wanted is none of tar's faults.
-        ended = subprocess.run([*tar, *wanted], stdin=opened.stdout, stderr=subprocess.DEVNULL, check=False)
+        ended = subprocess.run(
+            [*tar, *(f"./{path}" for path in wanted)], stdin=opened.stdout, stderr=subprocess.DEVNULL, check=False
+        )
     if opened.returncode or (ended.returncode and not wanted):
         raise BuildError(f"{package} could not be unpacked into {folder}")
 

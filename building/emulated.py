@@ -36,10 +36,10 @@ CPU revision\t: 3
 """
 
 _WINE = (
-    "./usr/lib/wine",
-    "./usr/lib/x86_64-linux-gnu/wine/x86_64-*",
-    "./usr/share/wine",
-    "./usr/x86_64-w64-mingw32/lib/zlib1.dll",
+    "usr/lib/wine",
+    "usr/lib/x86_64-linux-gnu/wine/x86_64-*",
+    "usr/share/wine",
+    "usr/x86_64-w64-mingw32/lib/zlib1.dll",
 )
 
 
@@ -117,7 +117,7 @@ def runtime(target: Target) -> Path:
 
 def arm64() -> Emulator:
     """qemu-user with the C libraries of Debian for arm64."""
-    qemu = debian.unpacked("qemu", ["qemu-user-static"], "./usr/bin/qemu-aarch64-static") / "usr" / "bin"
+    qemu = debian.unpacked("qemu", ["qemu-user-static"], "usr/bin/qemu-aarch64-static") / "usr" / "bin"
     root = debian.unpacked("arm64", ["libc6:arm64", "libgcc-s1:arm64", "libstdc++6:arm64"])
     # ONNX Runtime reads the kind of processor, and qemu would show that of this machine.
     (root / "proc").mkdir(exist_ok=True)

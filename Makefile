@@ -25,7 +25,7 @@ LATEST :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak lock clean
+.PHONY: bench-broker help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -43,6 +43,7 @@ help:
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
 	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
 	@echo 'make bench-scoring  two million rows scored, beside a loop written by hand'
+	@echo 'make bench-broker  what a thousand workers of a cluster cost at the broker of limits, by simulation'
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
 	@echo 'make lock    renew the locked versions of what demo and tests install'
@@ -118,6 +119,9 @@ bench-calibration: $(VENV)/test.installed
 bench-scoring: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.scoring
 
+bench-broker: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.broker
+
 bench-economics: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.economics
 
@@ -134,11 +138,12 @@ lock:
 	$(COMPILE) --excludes $(LOCKS)/excluded.txt $(LOCKS)/azureml.in --output-file $(LOCKS)/azureml.txt
 	$(COMPILE) $(LOCKS)/mlflow.in --output-file $(LOCKS)/mlflow.txt
 	$(COMPILE) $(LOCKS)/mlserver.in --output-file $(LOCKS)/mlserver.txt
+	$(COMPILE) $(LOCKS)/ray.in --constraints $(LOCKS)/test.txt --output-file $(LOCKS)/ray.txt
 	$(COMPILE) $(LOCKS)/signing.in --output-file $(LOCKS)/signing.txt
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .triton .azureml .mlflow .mlserver .ray .corpus .legacy .encoder .texts .signing .java .c build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +
 

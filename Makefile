@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/.rust/bin:$(PATH)
 RUST = @$(PYTHON) -B -m building.toolchain
 
-.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak matrix site site-shortly lock wheels cross cross-test clean
+.PHONY: bench-broker help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak matrix site site-shortly lock wheels cross cross-test clean
 .DELETE_ON_ERROR:
 
 help:
@@ -48,6 +48,7 @@ help:
 	@echo 'make bench-opening  our opening of a file against ONNX Runtime alone'
 	@echo 'make bench-calibration  what calibrating costs beside its calls, and a million rows in memory'
 	@echo 'make bench-scoring  two million rows scored, beside a loop written by hand'
+	@echo 'make bench-broker  what a thousand workers of a cluster cost at the broker of limits, by simulation'
 	@echo 'make bench-economics  what judges save on texts of Reuters and 20 Newsgroups; writes docs/economics.md'
 	@echo 'make soak    200 000 calls, some of which fail: nothing grows; then one of two servers dies under load, and no call is lost'
 	@echo 'make matrix  every release of ONNX Runtime that counts: what each loads and gives, and whether validate says so; 5 to 10 minutes'
@@ -129,6 +130,9 @@ bench-calibration: $(VENV)/test.installed
 bench-scoring: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.scoring
 
+bench-broker: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.broker
+
 bench-economics: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.economics
 
@@ -173,6 +177,7 @@ lock:
 	$(COMPILE) --excludes $(LOCKS)/excluded.txt $(LOCKS)/azureml.in --output-file $(LOCKS)/azureml.txt
 	$(COMPILE) $(LOCKS)/mlflow.in --output-file $(LOCKS)/mlflow.txt
 	$(COMPILE) $(LOCKS)/mlserver.in --output-file $(LOCKS)/mlserver.txt
+	$(COMPILE) $(LOCKS)/ray.in --constraints $(LOCKS)/test.txt --output-file $(LOCKS)/ray.txt
 	$(COMPILE) $(LOCKS)/signing.in --output-file $(LOCKS)/signing.txt
 	$(COMPILE) $(LOCKS)/toolchain.in --output-file $(LOCKS)/toolchain.txt
 	$(COMPILE) $(LOCKS)/wheels.in --output-file $(LOCKS)/wheels.txt
@@ -182,7 +187,7 @@ lock:
 	for name in $(BARE); do $(COMPILE) --no-deps $(LOCKS)/$$name.in --output-file $(LOCKS)/$$name.txt || exit 1; done
 
 clean:
-	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .corpus .legacy .encoder .texts .signing .java .c .go .crates .rust .cross $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
+	rm -rf $(VENV) .latest .uv .audit .browser .triton .azureml .mlflow .mlserver .ray .corpus .legacy .encoder .texts .signing .java .c .go .crates .rust .cross $(TOOLS) .site build dist *.egg-info native/target native/fuzz/target native/fuzz/corpus native/fuzz/artifacts onnxhybrid/lib
 	rm -rf bindings/node/node_modules bindings/node/native/target bindings/node/onnxhybrid.node*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find benchmarks building onnxhybrid samples tests -name __pycache__ -prune -exec rm -rf {} +

@@ -146,6 +146,13 @@ def _json(text: int | None) -> Any:
         _library().onnxhybrid_free(text)
 
 
+def _answer(text: int | None) -> dict[str, Any]:
+    answer: dict[str, Any] = _json(text)
+    if "failure" in answer:
+        raise error_of(answer["failure"])
+    return answer
+
+
 @functools.cache
 def _declared() -> dict[str, Any]:
     tables: dict[str, Any] = _json(_library().onnxhybrid_protocols())
@@ -266,17 +273,11 @@ class Scope:
         Raises:
             RemoteError: the server could not be asked, or its answer is no description.
         """
-        answer: dict[str, Any] = _json(_library().onnxhybrid_describe(self.id, json.dumps(request).encode()))
-        if "failure" in answer:
-            raise error_of(answer["failure"])
-        return answer
+        return _answer(_library().onnxhybrid_describe(self.id, json.dumps(request).encode()))
 
     def budget(self, change: dict[str, Any] | None = None) -> dict[str, int]:
         """Change its budget, as `onnxhybrid_scope_budget` takes it; gives what was spent then, or raises why not."""
-        answer: dict[str, Any] = _json(_library().onnxhybrid_scope_budget(self.id, json.dumps(change).encode()))
-        if "failure" in answer:
-            raise error_of(answer["failure"])
-        return answer
+        return _answer(_library().onnxhybrid_scope_budget(self.id, json.dumps(change).encode()))
 
     def assign(self, registered: int) -> None:
         """Give this scope the kernels that are created from now on through the registration of another scope."""
@@ -324,32 +325,3 @@ def error_of(failure: dict[str, Any]) -> errors.Error:
         return kind(code, failure["message"])
     details = {name: failure.get(name) for name in ("node", "endpoint", "status", "attempts")}
     return kind(code, failure["message"], **{name: value for name, value in details.items() if value is not None})
-
-
-_BATCHES = {
-    "whole": "one request, which cannot be cut",
-    "request": "one request, or one for each slice of `batch` rows, side by side",
-    "row": "one request a row, side by side",
-}
-
-
-def reference() -> str:
-    """The protocol table as Markdown: the end of docs/operator.md."""
-    sections = []
-    for name, row in protocols().items():
-        dtypes = ", ".join(f"{ours} → {theirs}" for ours, theirs in row["dtypes"].items())
-        options = ", ".join(f"{option} ({dtype})" for option, dtype in row["options"].items())
-        no_group = f" No group names: {', '.join(row['own_fields'])}." if row["own_fields"] else ""
-        required = ", ".join((*row["required"], *row["required_options"]))
-        sections.append(
-            f"## Protocol `{name}`\n\nSchemes: {', '.join(row['schemes'])}. Token: `{row['authentication']}`. "
-            f"Attributes of its own: {', '.join(row['attributes']) or 'none'}. Options, which may be inputs: "
-            f"{options or 'none'}. Required of both: {required or 'none'}. A batch is {_BATCHES[row['batch']]}."
-            f"{no_group}\n\n"
-            f"Types: {dtypes}.\n"
-        )
-    return "\n".join(sections)
-
-
-if __name__ == "__main__":
-    print(reference(), end="")

@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
-from onnxhybrid import diagnostics, library
+from docs.site import protocols
+from onnxhybrid import diagnostics
 from tests.strategies import of_graph
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +66,8 @@ NOT_RUN = {
     ("docs/platforms.md", "kotlin"): "needs an Android device",
     ("docs/platforms.md", "sh"): "builds the library, for platforms that are not here",
     ("docs/platforms.md", "swift"): "needs Xcode",
+    ("docs/ray.md", "py"): "needs Spark and Daft: tests/test_ray_page.py runs it",
+    ("docs/ray.md", "sh"): "installs",
     ("docs/running.md", "c"): "samples/c/guarded.c does this, and is run by tests/test_language_samples.py",
     (
         "docs/ten-minutes.md",
@@ -121,7 +124,7 @@ def test_the_page_of_codes_is_the_register() -> None:
 
 
 def test_the_page_of_the_operator_ends_in_the_librarys_protocols() -> None:
-    assert (ROOT / "docs" / "operator.md").read_text(encoding="utf-8").endswith(library.reference())
+    assert (ROOT / "docs" / "operator.md").read_text(encoding="utf-8").endswith(protocols.reference())
 
 
 def test_the_changelog_names_the_version() -> None:

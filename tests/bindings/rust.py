@@ -1,4 +1,4 @@
-"""Rust with the crate `ort`, whose programs are built in `.crates/` in the checkout, or where `ONNXHYBRID_RUST` says."""
+"""Rust with the crate `ort`; its programs are built in `.crates/` in the checkout, or where `ONNXHYBRID_RUST` says."""
 
 from __future__ import annotations
 

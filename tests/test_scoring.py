@@ -12,7 +12,7 @@ import pytest
 
 import onnxhybrid as oh
 from tests import cascades
-from tests.scoring import failed, labels, results, rows, score, sent, written
+from tests.scoring import failed, labels, results, rows, score, sent, table, written
 from tests.servers.counted import Row, counted
 
 
@@ -60,6 +60,25 @@ def test_a_failing_row_fails_none_of_its_neighbours_and_is_asked_again(tmp_path:
     assert failed(tmp_path / "out") == []
     assert results(tmp_path / "out")["id"].to_pylist() == list(range(200))
     assert results(tmp_path / "out")["label"].to_pylist() == labels(x)
+
+
+def test_rows_that_are_asked_again_take_their_place_with_what_was_kept(tmp_path: Path) -> None:
+    x = rows(120)
+    x[[7, 60, 119], 1] = 0
+    bad = {tuple(row) for row in x[[7, 60, 119]].tolist()}
+    names = [None if number % 7 == 0 else f"name {number}" for number in range(120)]
+    whole = table(x).append_column("name", pa.array(names).dictionary_encode())
+    pq.write_table(whole, tmp_path / "rows.parquet", row_group_size=50)
+    with counted() as server:
+        model = cascades.cascade(asked=server.remote())
+        server.fails = lambda _, asked: not bad.isdisjoint(asked)
+        assert score(model, tmp_path / "rows.parquet", tmp_path / "out", keep=["name"]).failed == 3
+        server.fails = lambda _, __: False
+        assert score(model, tmp_path / "rows.parquet", tmp_path / "out", keep=["name"]).failed == 0
+    found = results(tmp_path / "out")
+    assert found["id"].to_pylist() == list(range(120))
+    assert found["name"].to_pylist() == names
+    assert found["label"].to_pylist() == labels(x)
 
 
 def test_a_slice_that_fails_takes_no_more_calls_than_is_documented(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def killed_often(folder: Path, kills: int, seed: int) -> None:
                 process.wait(60)
         server.fails = lambda _, __: False
         with running(folder, "calls") as process:
-            assert process.wait(60) == 0
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told.decode()
         assert server.requests - needed <= kills * WORKERS
     found = results(folder / "out").sort_by("id")
     assert found["id"].to_pylist() == list(range(2400))
@@ -199,6 +200,21 @@ def test_a_piece_whose_failed_rows_were_left_half_done_is_whole_again(tmp_path: 
     assert failed(tmp_path / "out") == []
     assert results(tmp_path / "out")["id"].to_pylist() == list(range(64))
     assert summary.sent == sent(x)
+
+
+def test_a_part_that_vanished_is_scored_anew(tmp_path: Path) -> None:
+    x = rows(64)
+    x[5, 1] = 0
+    bad = {tuple(x[5].tolist())}
+    with counted() as server:
+        model, source = cascades.cascade(asked=server.remote()), written(tmp_path, x)
+        server.fails = lambda _, asked: not bad.isdisjoint(asked)
+        score(model, source, tmp_path / "out")
+        (tmp_path / "out" / "part-000000.parquet").write_bytes(b"no Parquet")
+        server.fails = lambda _, __: False
+        assert score(model, source, tmp_path / "out").failed == 0
+    assert results(tmp_path / "out")["id"].to_pylist() == list(range(64))
+    assert failed(tmp_path / "out") == []
 
 
 def test_a_record_that_is_a_file_is_told(tmp_path: Path) -> None:

@@ -26,12 +26,14 @@ class Block:
         kept: the key and the columns that are kept.
         inputs: input -> its values: an array with a row along axis 0, or an array for each row.
         constants: inputs that are the same for all rows.
+        size: about how many bytes it has.
     """
 
     places: npt.NDArray[np.int64]
     kept: pa.RecordBatch
     inputs: Mapping[str, Array | list[Array]]
     constants: Mapping[str, Array]
+    size: int = 0
 
     def feeds(self, start: int, stop: int) -> Feeds:
         """What the call of these rows is fed."""
@@ -56,7 +58,14 @@ def block_of(plan: Plan, batch: pa.RecordBatch, place: Place, start: int) -> Blo
     """
     inputs = {feed.spec.name: values_of(batch.column(feed.column), feed, place) for feed in plan.feeds}
     names = [*([plan.key] if plan.key else []), *plan.keep]
-    return Block(np.arange(start, start + batch.num_rows), batch.select(names), inputs, plan.constants)
+    return Block(
+        np.arange(start, start + batch.num_rows), batch.select(names), inputs, plan.constants, _size(batch, inputs)
+    )
+
+
+def _size(batch: pa.RecordBatch, inputs: Mapping[str, Array | list[Array]]) -> int:
+    arrays = [array for values in inputs.values() for array in (values if isinstance(values, list) else [values])]
+    return max(int(batch.nbytes), sum(array.nbytes for array in arrays))
 
 
 def some(block: Block, chosen: Sequence[int] | npt.NDArray[np.int64]) -> Block:

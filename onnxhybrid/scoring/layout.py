@@ -19,6 +19,9 @@ from onnxhybrid.model.storage.replacing import sync
 
 FAILED, STATE = "_failed", "_score"
 MANIFEST, LOCK, SUMMARY = "plan.json", "lock", "_summary.json"
+VERSION = 1
+"""The form of a target; a later one gets another number."""
+
 ENTRY = b"onnxhybrid.piece"
 """The entry of a piece's file that says what it came to."""
 

@@ -16,6 +16,9 @@ from onnxhybrid.scoring.plan import Plan, Result, Task, Tell, Tick
 from onnxhybrid.scoring.sources.reading import Reader
 from onnxhybrid.scoring.writing import Writing
 
+_MOST_BYTES = 128 << 20
+"""Bytes of rows that are under way, or wait to be; two blocks there always are."""
+
 
 def nobody(_: Tick) -> None:
     """Tell nobody."""
@@ -83,6 +86,7 @@ def _blocks(plan: Plan, task: Task, reader: Reader) -> Generator[Block, None, No
 def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[list[asking.Part]]:
     """What became of blocks, in their order; as many slices are under way as there are workers, and some wait."""
     pending: deque[list[Future[list[asking.Part]]]] = deque()
+    sizes: deque[int] = deque()
     most = 2 * opened.settings.workers
     under_way = 0
     try:
@@ -90,7 +94,9 @@ def _finished(opened: Opened, blocks: Iterator[Block]) -> Iterator[list[asking.P
             futures = [opened.submit(asking.ask, opened, part) for part in cut(block, opened.plan.batch)]
             pending.append(futures)
             under_way += len(futures)
-            while under_way > most and len(pending) > 1:
+            sizes.append(block.size)
+            while (under_way > most or sum(sizes) > _MOST_BYTES) and len(pending) > 1:
+                sizes.popleft()
                 under_way -= len(pending[0])
                 yield _taken(opened, pending.popleft())
         while pending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ from onnxhybrid.model.fingerprint import fingerprints
 from onnxhybrid.scoring import keys, matching
 from onnxhybrid.scoring.checking import Checking
 from onnxhybrid.scoring.deciding import Deciding, deciding, secret_inputs
+from onnxhybrid.scoring.layout import VERSION
 from onnxhybrid.scoring.outputs import ROW, output_of
 from onnxhybrid.scoring.plan import Feed, Output, Piece, Plan, Portable, SourceFile
 from onnxhybrid.scoring.sources import types
@@ -30,6 +32,19 @@ _PIECE, _PIECE_OF_CALLS = 1 << 15, 1 << 10
 _BLOCK, _BLOCK_OF_CALLS = 4096, 64
 _BLOCK_BYTES = 16 << 20
 """Rows, and bytes, that are read and written together."""
+
+_BYTES = {
+    "bool": 1,
+    "int8": 1,
+    "uint8": 1,
+    "float16": 2,
+    "int16": 2,
+    "uint16": 2,
+    "float64": 8,
+    "int64": 8,
+    "uint64": 8,
+}
+"""The bytes of an element, where it has not four."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,7 @@ def planned(outline: Outline, known: Mapping[str, Any] | None) -> Plan:
         feeds=feeds,
         constants=outline.constants,
         outputs=outputs,
-        block=_block(files, sum(piece.rows for piece in pieces), batch),
+        block=_block(files, feeds, sum(piece.rows for piece in pieces), batch),
         batch=batch,
         verdict=decided.verdict,
         always_sent=decided.always,
@@ -145,6 +160,7 @@ def planned(outline: Outline, known: Mapping[str, Any] | None) -> Plan:
 def told(plan: Plan) -> dict[str, Any]:
     """What a target keeps of a plan, as JSON."""
     return {
+        "version": VERSION,
         "identity": dict(plan.identity),
         "schema": base64.b64encode(plan.schema.serialize().to_pybytes()).decode(),
         "pieces": [list(astuple(piece)) for piece in plan.pieces],
@@ -187,9 +203,10 @@ def _require_key(key: str | None, schema: pa.Schema, file: SourceFile) -> None:
         )
 
 
-def _block(files: Sequence[SourceFile], rows: int, batch: int) -> int:
+def _block(files: Sequence[SourceFile], feeds: Sequence[Feed], rows: int, batch: int) -> int:
     """The rows that are read together: whole slices, and no more than fit."""
-    each = max(1, sum(file.size for file in files) // max(rows, 1))
+    fed = sum(math.prod(size or 1 for size in feed.sizes) * _BYTES.get(feed.spec.dtype, 4) for feed in feeds)
+    each = max(1, fed, sum(file.size for file in files) // max(rows, 1))
     most = min(_BLOCK if batch > 1 else _BLOCK_OF_CALLS, max(1, _BLOCK_BYTES // each))
     return batch * max(1, most // batch)
 

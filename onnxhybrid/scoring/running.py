@@ -37,8 +37,11 @@ def run(
         if tasks:
             _work(target, plan, _replaying(settings, tasks), engine, tasks, telling)
     except Stopped as stopped:
-        _tell_of(stopped.error, target, plan, began)
+        _tell_of(stopped.error, target, plan, began, always=True)
         raise stopped.error from None
+    except Error as problem:
+        _tell_of(problem, target, plan, began, always=False)
+        raise
     except BaseException:
         with suppress(Error):
             target.summary(plan, time.monotonic() - began)
@@ -71,8 +74,9 @@ def _replaying(settings: Settings, tasks: Sequence[Task]) -> Settings:
     return replace(settings, replay=recording.leftover(settings.record, unfinished))
 
 
-def _tell_of(error: Error, target: Target, plan: Plan, began: float) -> None:
-    """Add to an error how far it came."""
+def _tell_of(error: Error, target: Target, plan: Plan, began: float, *, always: bool) -> None:
+    """Add to an error how far it came, if it came anywhere, or always."""
     with suppress(Error):
         summary = target.summary(plan, time.monotonic() - began)
-        error.__notes__ = [*error.__notes__, f"{summary}. The same call goes on from there."]
+        if summary.rows or always:
+            error.__notes__ = [*error.__notes__, f"{summary}. The same call goes on from there."]

@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-_OURS = re.compile(r"\.?part-\d{6}(-\d+)?\.parquet(\.\d+)?")
+_OURS = re.compile(r"\.?part-\d{6,}(-\d+)?\.parquet(\.\d+)?")
 
 _TOLD = {
     "model": "another model",
@@ -101,12 +101,14 @@ class Target:
         """
         try:
             known: dict[str, Any] = json.loads(self._manifest.read_text("utf-8"))
-            was = dict(known["identity"])
+            was, version = dict(known["identity"]), known["version"]
         except FileNotFoundError:
             self._require_empty()
             return None
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise Error("OH645", f"the target {self.path} cannot be read: {problem}; name another folder") from None
+        if version != layout.VERSION:
+            raise Error("OH645", f"the target {self.path} was begun by another release; name another folder")
         if not resume:
             raise Error("OH646", f"the target {self.path} holds results; give resume=True to go on, or another folder")
         others = [name for name in identity if was.get(name) != identity[name]]

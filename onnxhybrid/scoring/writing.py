@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from onnxhybrid.errors import Error
 from onnxhybrid.scoring import layout
 from onnxhybrid.scoring.asking import Part
 from onnxhybrid.scoring.blocks import Block
@@ -126,6 +127,8 @@ class Writing:
         piece, earlier = self._task.piece, layout.note_of(self._part) if self._task.again is not None else None
         if earlier is not None:
             self._merge()
+        elif self._task.again is not None:
+            raise Error("OH652", f"{self._part} is gone, or damaged: score again, and the piece is scored anew")
         self._flush()
         assert self._writer is not None
         failed = sum(batch.num_rows for batch in self._lost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import onnxhybrid as oh
@@ -27,7 +29,7 @@ from onnxhybrid.scoring.ray import engine
 from tests import cascades
 from tests.audits import NODE, audited, differ
 from tests.remotes import X, adder, reply
-from tests.scoring import labels, results, rows, score, sent, written
+from tests.scoring import labels, results, rows, score, sent, table, written
 from tests.servers.counted import Counted, counted
 from tests.servers.raw import answer, raw_server
 
@@ -63,10 +65,19 @@ def crowd(full: int) -> Iterator[Crowd]:
         yield server
 
 
+def many(folder: Path, x: Any, *, files: int = 16) -> Path:
+    """A folder of files, each of which is a piece, so that there is work for both workers."""
+    (folder / "rows").mkdir()
+    whole = table(x)
+    for number, places in enumerate(np.array_split(np.arange(len(x)), files)):
+        pq.write_table(whole.slice(places[0], len(places)), folder / "rows" / f"{number:03d}.parquet")
+    return folder / "rows"
+
+
 def test_results_are_those_of_the_local_engine_and_limits_hold_over_all_workers(cluster: Any, tmp_path: Path) -> None:
     x = rows(600)
     with crowd(3) as server:
-        model, source = cascades.cascade(asked=server.remote()), written(tmp_path, x, group=100)
+        model, source = cascades.cascade(asked=server.remote()), many(tmp_path, x)
         here = score(model, source, tmp_path / "here", policy=oh.Policy(max_concurrency=3))
         needed, server.requests, server.most = server.requests, 0, 0
         policy = oh.Policy(max_concurrency=3, budget={"calls": needed})
@@ -79,7 +90,7 @@ def test_results_are_those_of_the_local_engine_and_limits_hold_over_all_workers(
 def test_a_budget_that_is_used_up_by_all_workers_together_stops_all(cluster: Any, tmp_path: Path) -> None:
     x = rows(800)
     with counted() as server:
-        model, source = cascades.cascade(asked=server.remote()), written(tmp_path, x, group=100)
+        model, source = cascades.cascade(asked=server.remote()), many(tmp_path, x)
         with pytest.raises(oh.PolicyDenied) as caught:
             score(model, source, tmp_path / "out", engine="ray", policy=oh.Policy(budget={"calls": 20}))
         assert caught.value.code == "OH521"
@@ -168,18 +179,19 @@ def test_a_worker_that_is_killed_makes_room_and_what_it_held_counts_as_spent(clu
         assert rest >= 20, "a worker holds a small part at a time"
 
 
-def kill_workers(count: int, done: threading.Event) -> threading.Thread:
-    """Kill a worker that scores, so often, each after some more requests."""
+def killer(kills: int, every: int) -> Callable[[int, object], bool]:
+    """What kills a worker while its requests are under way: so often, each after so many more requests."""
+    chance, due = random.Random(17), iter([every * (kill + 1) for kill in range(kills)])
+    following = [next(due)]
 
-    def work() -> None:
-        for _ in range(count):
-            done.wait(0.7)
-            if pids := scoring_workers():
-                os.kill(pids[0], signal.SIGKILL)
+    def strike(number: int, _: object) -> bool:
+        if number >= following[0] and (pids := scoring_workers()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(pids), signal.SIGKILL)
+            following[0] = next(due, 1 << 62)
+        return False
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
+    return strike
 
 
 def scoring_workers() -> list[int]:
@@ -193,17 +205,12 @@ def scoring_workers() -> list[int]:
     return sorted(found)
 
 
-def killed_while_scoring(tmp_path: Path, kills: int, x: Any, **options: Any) -> Counter[tuple[float, ...]]:
+def killed_while_scoring(tmp_path: Path, kills: int, x: Any) -> Counter[tuple[float, ...]]:
     """Score on Ray while workers are killed; what the server was asked."""
-    done = threading.Event()
-    with crowd(40) as server:
-        model, source = cascades.cascade(asked=server.remote()), written(tmp_path, x, group=64)
-        killing = kill_workers(kills, done)
-        try:
-            score(model, source, tmp_path / "out", engine="ray", workers=2, **options)
-        finally:
-            done.set()
-            killing.join()
+    with crowd(4) as server:
+        server.fails = killer(kills, sent(x) // 16 // (kills + 1))
+        model, source = cascades.cascade(asked=server.remote()), many(tmp_path, x)
+        score(model, source, tmp_path / "out", engine="ray", workers=2, record=tmp_path / "record")
     found = results(tmp_path / "out")
     assert found["id"].to_pylist() == list(range(len(x)))
     assert found["label"].to_pylist() == labels(x)
@@ -214,7 +221,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_no_row_and_a_record_saves_cal
     cluster: Any, tmp_path: Path
 ) -> None:
     x = rows(1500)
-    asked = killed_while_scoring(tmp_path, 2, x, record=tmp_path / "record")
+    asked = killed_while_scoring(tmp_path, 2, x)
     beyond = asked.total() - sent(x)
     slices = 2 * (2 + 2 * 2)  # of two kills: in both pieces, those that are asked for and the ones behind them
     assert 0 <= beyond <= slices * 16
@@ -224,7 +231,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_no_row_and_a_record_saves_cal
 @pytest.mark.attack
 def test_twenty_deaths_of_workers_lose_and_double_no_row(cluster: Any, tmp_path: Path) -> None:
     x = rows(8000)
-    asked = killed_while_scoring(tmp_path, 20, x, record=tmp_path / "record")
+    asked = killed_while_scoring(tmp_path, 20, x)
     assert len(asked) == sent(x)
     assert asked.total() - sent(x) <= 20 * (2 + 2 * 2) * 16
 
@@ -243,7 +250,7 @@ def test_a_driver_that_is_killed_is_resumed(cluster: Any, tmp_path: Path) -> Non
     x = rows(1000)
     with crowd(8) as server:
         cascades.cascade(asked=server.remote()).save(tmp_path / "hybrid.onnx")
-        paths = [str(tmp_path / "hybrid.onnx"), str(written(tmp_path, x, group=64)), str(tmp_path / "out")]
+        paths = [str(tmp_path / "hybrid.onnx"), str(many(tmp_path, x)), str(tmp_path / "out")]
         address = cluster.get_runtime_context().gcs_address
         driver = subprocess.Popen([sys.executable, "-c", DRIVER, *paths, address])
         waited = threading.Event()
@@ -263,8 +270,8 @@ def test_a_driver_that_is_killed_is_resumed(cluster: Any, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("recorded", [False, True])
 def test_a_calibration_on_ray_is_the_one_on_this_machine(cluster: Any, tmp_path: Path, recorded: bool) -> None:
-    random = np.random.default_rng(7)
-    x = cascades.table(random.integers(0, 3, 600), random.random(600), random.integers(0, 3, 600))
+    chance = np.random.default_rng(7)
+    x = cascades.table(chance.integers(0, 3, 600), chance.random(600), chance.integers(0, 3, 600))
     with counted() as server:
         model = cascades.cascade(asked=server.remote(batch=0))
         options: dict[str, Any] = {"loss": 0.3, "batch": 50, "progress": False, "cost": 0.01}
@@ -322,7 +329,7 @@ def test_a_worker_that_cannot_work_ends_the_scoring_with_a_code(
 
     with counted() as server:
         server.fails = deadly
-        model, source = cascades.cascade(asked=server.remote()), written(tmp_path, rows(400), group=64)
+        model, source = cascades.cascade(asked=server.remote()), many(tmp_path, rows(400))
         with pytest.raises(oh.Error) as caught:
             score(model, source, tmp_path / "out", engine="ray", workers=1)
     assert caught.value.code == "OH673"

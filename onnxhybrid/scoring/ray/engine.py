@@ -21,7 +21,7 @@ _CALLED = 'engine="ray"'
 _PIECES = 2
 """Pieces under way in a worker: while one waits for its last slices, and is written, the other keeps it busy."""
 
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 """How often a piece is begun again whose worker died: one that brings every worker down ends the scoring."""
 
 _LAST = 10.0

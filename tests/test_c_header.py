@@ -23,6 +23,7 @@ TYPES = {
     "Option<&mut GivenText>": "char **",
     "u64": "uint64_t ",
     "u32": "uint32_t ",
+    "f64": "double ",
     "AtomicU64": "uint64_t ",
 }
 

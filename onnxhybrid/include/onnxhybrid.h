@@ -55,6 +55,15 @@ void onnxhybrid_scope_release(uint64_t id);
 /* The statistics of a scope, by the names of nodes, as JSON. */
 char *onnxhybrid_scope_stats(uint64_t id);
 
+/* Changes the budget of a scope, by JSON, and gives what was spent then: {"calls": ..., "bytes": ..., "cost_billionths":
+ * ...}, or {"failure": {...}}. The change is null; {"spend": {...}}, unless that is over a limit; {"count": {...}} whatever
+ * the limits are; or, of a budget that is lent, {"allow": {...}}. */
+char *onnxhybrid_scope_budget(uint64_t id, const char *change);
+
+/* With 95 % more than this share of rows differs, where so many rows were audited by any number of sessions, and so many
+ * of them differed. */
+double onnxhybrid_audit_low(uint64_t audited, uint64_t differed);
+
 /* The failed attempts of a scope since the last question, as JSON; null if there are none. The scope's settings have
  * "events": true. */
 char *onnxhybrid_scope_events(uint64_t id);

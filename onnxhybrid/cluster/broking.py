@@ -10,7 +10,6 @@ from onnxhybrid.cluster.office import NAMESPACE, Office
 from onnxhybrid.errors import Error
 from onnxhybrid.runtime.policy import Policy
 
-
 _LAST = 5.0
 """Seconds that a broker has to leave nothing behind."""
 

@@ -10,6 +10,9 @@ from onnxhybrid.cluster.office import NAMESPACE, Office
 from onnxhybrid.errors import Error
 from onnxhybrid.runtime.policy import Policy
 
+_LAST = 5.0
+"""Seconds that a broker has to leave nothing behind."""
+
 
 def is_limited(policy: Policy | None) -> bool:
     """Whether a policy has limits that workers share."""
@@ -44,6 +47,7 @@ def open_broker(policy: Policy, workers: int, name: str | None = None) -> Any:
 
 
 def close_broker(broker: Any) -> None:
-    """End a broker."""
+    """End a broker, which leaves nothing behind."""
     ray = connected("a broker of limits")
+    ray.wait([broker.forget.remote()], timeout=_LAST)
     ray.kill(broker, no_restart=True)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import pickle
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -38,7 +39,8 @@ class Office:
     """
 
     def __init__(self, name: str, policy: Policy, workers: int) -> None:
-        self._broker = Broker(policy, workers, folder_of(name))
+        self._folder = folder_of(name)
+        self._broker = Broker(policy, workers, self._folder)
         self._changed = asyncio.Event()
         self._audits: dict[str, Mapping[str, Any]] = {}
 
@@ -83,6 +85,10 @@ class Office:
             "places": self._broker.workers(),
             "audits": list(self._audits.values()),
         }
+
+    async def forget(self) -> None:
+        """Drop what it keeps for the time after a death; a ledger that the policy names stays."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def pid(self) -> int:
         """The process in which it is."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from onnxhybrid.disclosure import egress
 from onnxhybrid.model import Model
-from onnxhybrid.model.certificate import CERTIFICATE
+from onnxhybrid.model.certificate import CERTIFICATE, parsed
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,7 @@ class Section:
 
 
 def _certificate(model: Model) -> dict[str, Any] | None:
-    try:
-        told = json.loads(model.metadata.get(CERTIFICATE, ""))
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None
+    return parsed(model.metadata.get(CERTIFICATE, ""))
 
 
 def _certificate_lines(model: Model) -> list[str]:

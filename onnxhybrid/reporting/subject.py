@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from onnxhybrid.disclosure import Egress, egress
 from onnxhybrid.errors import Error
 from onnxhybrid.inspection import Description, describe
 from onnxhybrid.model import Model
-from onnxhybrid.model.certificate import CERTIFICATE
+from onnxhybrid.model.certificate import CERTIFICATE, parsed
 from onnxhybrid.reporting.pieces import Piece, pieces_of
 from onnxhybrid.runtime import NodeStats
 from onnxhybrid.runtime.statistics import Spending, Statistics
@@ -64,7 +63,7 @@ def subject_of(model: Model, calibration: Calibration | None, stats: Mapping[str
         map=pieces_of(description),
         egress=egress(model),
         findings=validate(model),
-        certificate=_certificate(model),
+        certificate=parsed(model.metadata.get(CERTIFICATE, "")),
         calibration=calibration,
         stats=stats,
         spending=stats.budget if isinstance(stats, Statistics) else None,
@@ -78,11 +77,3 @@ def _require_stats(model: Model, stats: object) -> None:
     if strange := sorted(str(name) for name in stats if name not in nodes):
         known = ", ".join(sorted(nodes)) or "no remote node"
         raise Error("OH692", f"stats= tells of {', '.join(map(repr, strange))}, and this model has {known}")
-
-
-def _certificate(model: Model) -> dict[str, Any] | None:
-    try:
-        told = json.loads(model.metadata.get(CERTIFICATE, ""))
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None

@@ -17,7 +17,12 @@ NAME = "OnnxHybridExecutionProvider"
 @functools.cache
 def devices() -> list[Any]:
     """The device that the library's execution provider is appended by; the library is registered once a process."""
-    onnxruntime.register_execution_provider_library("onnxhybrid", oh.library_path())
+    if not _registered():  # an example of a page may have done so
+        onnxruntime.register_execution_provider_library("onnxhybrid", oh.library_path())
+    return _registered()
+
+
+def _registered() -> list[Any]:
     return [device for device in onnxruntime.get_ep_devices() if device.ep_name == NAME]
 
 

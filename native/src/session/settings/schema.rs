@@ -29,13 +29,19 @@ const ENDPOINTS: Form = Names(Naming::Short, &Either(&[Named, List(1, &Named)]))
 
 const PRICE: Form = Either(&[MONEY, Keys(&[("request", MONEY), ("input_token", MONEY), ("output_token", MONEY)])]);
 
-const BUDGET: Form = Keys(&[
-    ("calls", Count(0, ANY)),
-    ("bytes", Count(0, ANY)),
-    ("cost", MONEY),
-    ("price", Names(Naming::Free, &PRICE)),
-    ("ledger", Named),
-]);
+/// What a session may spend; a host can say `more` of it.
+macro_rules! budget {
+    ($($more:expr)?) => {
+        Keys(&[
+            ("calls", Count(0, ANY)),
+            ("bytes", Count(0, ANY)),
+            ("cost", MONEY),
+            ("price", Names(Naming::Free, &PRICE)),
+            ("ledger", Named),
+            $($more)?
+        ])
+    };
+}
 
 const BREAKER: Form = Keys(&[("failures", Count(1, u32::MAX as u64)), ("pause", Number(0.0, DAY))]);
 
@@ -55,25 +61,29 @@ const STRICT: Form = Either(&[
 const BY_PYTHON: &str = "this is held against the file before it opens, which oh.Session in Python does and the operator \
                          library cannot; check the file where it is made, and leave it out here";
 
-const POLICY: Form = Keys(&[
-    ("allow", List(0, &Text)),
-    ("deny", List(0, &Text)),
-    ("max_response_bytes", Count(1, ANY)),
-    ("max_concurrency", Count(1, 1 << 20)),
-    ("budget", BUDGET),
-    ("breaker", BREAKER),
-    ("ca_file", Named),
-    ("client_certificate", CERTIFICATE),
-    ("strict", STRICT),
-    ("egress", Elsewhere(BY_PYTHON)),
-    ("send_external_data", Elsewhere(BY_PYTHON)),
-]);
+macro_rules! policy {
+    ($budget:expr) => {
+        Keys(&[
+            ("allow", List(0, &Text)),
+            ("deny", List(0, &Text)),
+            ("max_response_bytes", Count(1, ANY)),
+            ("max_concurrency", Count(1, 1 << 20)),
+            ("budget", $budget),
+            ("breaker", BREAKER),
+            ("ca_file", Named),
+            ("client_certificate", CERTIFICATE),
+            ("strict", STRICT),
+            ("egress", Elsewhere(BY_PYTHON)),
+            ("send_external_data", Elsewhere(BY_PYTHON)),
+        ])
+    };
+}
 
 /// What a session is given as text.
 pub static SESSION: Form = Keys(&[
     ("credentials", CREDENTIALS),
     ("endpoints", ENDPOINTS),
-    ("policy", POLICY),
+    ("policy", policy!(budget!())),
     ("record", Elsewhere("records are made and replayed by oh.Session in Python, and by onnxhybrid_scope_create in C")),
     ("replay", Elsewhere("records are made and replayed by oh.Session in Python, and by onnxhybrid_scope_create in C")),
 ]);
@@ -82,7 +92,7 @@ pub static SESSION: Form = Keys(&[
 pub static HOST: Form = Keys(&[
     ("credentials", Names(Naming::Short, &HOST_CREDENTIAL)),
     ("endpoints", ENDPOINTS),
-    ("policy", POLICY),
+    ("policy", policy!(budget!(("lent", Flag)))),
     ("events", Flag),
     ("record", Named),
     ("replay", Named),

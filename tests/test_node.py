@@ -105,6 +105,34 @@ def test_calls_run_side_by_side_while_the_event_loop_is_free_and_end_after_a_rel
     assert told["released"]["isError"]
 
 
+class Held:
+    """A server of `LARGE` that answers three requests once it was told that their caller is terminated."""
+
+    def __init__(self) -> None:
+        self.called, self.terminated = threading.Semaphore(0), threading.Event()
+        self.plain = answer(b"so it is", kind="text/plain")
+        body = {"outputs": [{"name": "y", "datatype": "FP32", "shape": [2, 3], "data": REMOTE}]}
+        self.reply = answer(json.dumps(body).encode(), kind="application/json")
+
+    def __call__(self, connection: socket.socket, request: bytes) -> None:
+        if request.startswith(b"GET /called"):
+            assert all(self.called.acquire(timeout=60) for _ in range(3))
+            self.plain(connection, request)
+        elif request.startswith(b"GET /terminated"):
+            self.terminated.set()
+            self.plain(connection, request)
+        else:
+            self.called.release()
+            self.terminated.wait(60)
+            self.reply(connection, request)
+
+
+def test_a_worker_is_terminated_while_its_calls_are_under_way_and_the_process_goes_on(tmp_path: Path) -> None:
+    with raw_server(Held()) as server:
+        told = found("worker", remote(server.url, binary=False), tmp_path, server.url)
+    assert told == {"after": REMOTE}
+
+
 def test_an_input_with_a_default_may_be_left_out_or_fed(tmp_path: Path) -> None:
     with serve({"large": LARGE}) as server:
         told = found("threshold", oh.cascade(SMALL, remote(server.url), JUDGE, rows=True), tmp_path)

@@ -97,6 +97,7 @@ def refused(make: Callable[[], object]) -> str:
     [
         ({"credential": "{}"}, "OH596"),
         ({"Policy": "{}"}, "OH596"),
+        ({TOKEN: "cloud"}, "OH596"),
         ({"policy": "{"}, "OH590"),
         ({"policy": '{"alow": []}'}, "OH591"),
         ({"credentials": f'{{"cloud": ["{TOKEN}"]}}'}, "OH592"),

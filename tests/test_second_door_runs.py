@@ -213,6 +213,25 @@ def test_runs_of_another_tag_or_of_another_session_go_on() -> None:
     assert len(results) == 1
 
 
+def test_runs_side_by_side_with_the_same_options_are_ended_each_while_it_lasts() -> None:
+    gate, given, said = Gate(), entries(), list[str]()
+    given.logid = "both"
+
+    def first_held(connection: socket.socket, request: bytes) -> None:
+        (answer(reply()) if gate.seen.is_set() else gate.watch)(connection, request)
+
+    with raw_server(first_held) as server:
+        session = opened(adder(server.url, timeout=LONG))
+        thread = threading.Thread(target=lambda: said.append(ended(session, given)))
+        thread.start()
+        assert gate.seen.wait(SOON)
+        session.run(None, {"x": X}, given)
+        session.set_ep_dynamic_options({"cancel": "both"})
+        assert gate.gone.wait(SOON)
+        thread.join(SOON)
+    assert "[OH514]" in said[0]
+
+
 def test_another_option_of_an_open_session_is_refused() -> None:
     session = opened(adder("http://127.0.0.1:1"))
     with pytest.raises(RuntimeError, match=r"\[OH598\].*\"policy\".*\"cancel\""):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,17 @@ def test_settings_that_are_longer_than_an_entry_stand_in_a_file(tmp_path: Path) 
     with raw_server(ANSWER) as server:
         opened(adder(server.url, auth=oh.Credential("c")), f"@{path}").run(None, {"x": X})
     assert tokens(server) == [TOKEN]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_that_nobody_writes_to_holds_up_neither_a_session_nor_a_call(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert re.search(r"\[OH594\] .*it is a pipe", refused(f"@{pipe}"))
+    given = {"credentials": {"c": {"file": str(pipe), "hosts": ["127.0.0.1"]}}}
+    session = opened(adder("http://127.0.0.1:1", auth=oh.Credential("c")), given)
+    with pytest.raises(Exception, match=r"\[OH513\].*it is a pipe"):
+        session.run(None, {"x": X})
 
 
 @pytest.mark.parametrize(

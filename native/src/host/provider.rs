@@ -43,8 +43,8 @@ pub struct Hybrid {
     runs: Mutex<Vec<Named>>,
 }
 
-/// A run by its token and its tag.
-struct Named(u64, String, Weak<Run>);
+/// A run by its tag.
+struct Named(String, Weak<Run>);
 
 impl Provider for Hybrid {
     const NAME: &'static CStr = c"OnnxHybridExecutionProvider";
@@ -72,16 +72,16 @@ impl Provider for Hybrid {
         let run = running::begin(options.check(), options.token(), wanted);
         let tag = options.tag();
         if !tag.is_empty() {
-            lock(&self.runs).push(Named(options.token(), tag, Arc::downgrade(&run)));
+            lock(&self.runs).push(Named(tag, Arc::downgrade(&run)));
         }
         Ok(())
     }
 
     fn end(&self, options: &RunOptions) {
-        if !options.tag().is_empty() {
-            lock(&self.runs).retain(|Named(token, ..)| *token != options.token());
-        }
+        // Runs side by side may have the same options, and so the same token and tag.
+        let own = running::current().map_or_else(std::ptr::null, |entered| Arc::as_ptr(&entered.run));
         running::leave(options.token());
+        lock(&self.runs).retain(|Named(_, run)| run.as_ptr() != own);
     }
 
     fn change(&self, key: &str, value: &str) -> Result<(), Problem> {
@@ -89,8 +89,8 @@ impl Provider for Hybrid {
             return Err(no_dynamic_option(key));
         }
         let runs = lock(&self.runs);
-        let meant = runs.iter().filter(|Named(_, tag, _)| tag == value);
-        let meant: Vec<_> = meant.filter_map(|Named(.., run)| run.upgrade()).collect();
+        let meant = runs.iter().filter(|Named(tag, _)| tag == value);
+        let meant: Vec<_> = meant.filter_map(|Named(_, run)| run.upgrade()).collect();
         drop(runs);
         meant.iter().for_each(|run| run.cancelled.raise());
         Ok(())
@@ -149,14 +149,15 @@ fn scope(entries: &[Entry]) -> Result<Scope, Problem> {
 fn no_dynamic_option(key: &str) -> Problem {
     let message = match key {
         CANCEL => "cancel names the tag of the runs that are to end, and runs without one cannot be named".to_owned(),
-        _ => format!("the execution provider has no option \"{key}\" of an open session; it has \"{CANCEL}\""),
+        _ => {
+            let what = settings::shown("option", key);
+            format!("the execution provider has {what} of an open session; it has \"{CANCEL}\"")
+        }
     };
     Problem::new(Code::DynamicOption, message)
 }
 
 fn unknown(option: &str) -> Problem {
-    let message = format!(
-        "the execution provider has no option \"{option}\"; it has \"credentials\", \"endpoints\" and \"policy\""
-    );
-    Problem::new(Code::ProviderOption, message)
+    let (what, wanted) = (settings::shown("option", option), "\"credentials\", \"endpoints\" and \"policy\"");
+    Problem::new(Code::ProviderOption, format!("the execution provider has {what}; it has {wanted}"))
 }

@@ -10,6 +10,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, help
 from onnxhybrid.model.fragile import inferred
 from onnxhybrid.model.graphs import attribute_graphs, value_infos
 
+_ELEMENTS: dict[int, str] = {number: name.lower() for name, number in TensorProto.DataType.items() if number}
+
 Kinds = Mapping[str, TypeProto]
 """Tensor -> its type; what nobody knows is not in it"""
 
@@ -63,4 +65,4 @@ def _around(kind: str, inner: str) -> str:
 
 def _element(number: int) -> str:
     """`float`, `double`, `int64`, `float8e4m3fn`: TensorProto's own words in lower case."""
-    return TensorProto.DataType.Name(number).lower() if number and number in TensorProto.DataType.values() else ""
+    return _ELEMENTS.get(number, "")

@@ -27,6 +27,9 @@ _WITHOUT_KERNEL = frozenset({("", "Constant")})
 _CASTS = 6
 """The opset whose Cast a session inserts before what it computes in float32."""
 
+Spelled = tuple[str, ...]
+"""Types as schemas spell them, in the order of inputs or outputs; empty where one is not known."""
+
 _HALF, _SINGLE = "tensor(float16)", "tensor(float)"
 
 
@@ -49,6 +52,23 @@ class Lack:
     function: str = ""
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """What there is for an operator and the types that it reads and writes.
+
+    Attributes:
+        unknown: those of the types that the runtime has no tensors of.
+        fitting: the kernels of the operator's version.
+        parameters: what its type parameters, inputs and outputs stand for.
+        is_met: whether a kernel takes these.
+    """
+
+    unknown: Spelled
+    fitting: Sequence[Kernel]
+    parameters: Mapping[str, str]
+    is_met: bool
+
+
 def lacking(model: ModelProto, table: Table) -> Iterator[Lack]:
     """The nodes of a model, those inside of others and of functions that it calls included, without a kernel.
 
@@ -65,6 +85,7 @@ class _Search:
         own = {key_of(function): function for function in functions}
         self._own = {key: function for key, function in own.items() if not self._is_operator(*key[:2])}
         self._known: dict[object, tuple[Lack, ...]] = {}
+        self._choices: dict[object, _Choice] = {}
 
     def of_model(self, model: ModelProto, function: str = "") -> Iterator[Lack]:
         opsets = opsets_of(model.opset_import)
@@ -101,17 +122,19 @@ class _Search:
             return None  # what nobody knows is another rule's finding
         if since and not _fits(node, since, since_version(domain, node.op_type, version)):
             return Lack(node, since_version(domain, node.op_type, version))
-        given = [spelled(kind) for kind in reads]
+        given = tuple(spelled(kind) for kind in reads)
         if (refused := refusal(node, since, self._table.release, given)) is not None:
             return Lack(node, since, (refused,))
-        writes = [spelled(kinds[name]) if name in kinds else "" for name in node.output]
-        release = self._table.release
-        if unknown := tuple(kind for kind in (*given, *writes) if not has_tensors_of(kind, release)):
-            return Lack(node, since, unknown)
-        fitting = [kernel for kernel in self._table.of(domain, node.op_type) if not since or kernel.covers(since)]
-        parameters = _parameters(self._formals(domain, node, since), given, writes)
-        if any(_takes(kernel, parameters) for kernel in fitting):
+        writes = tuple(spelled(kinds[name]) if name in kinds else "" for name in node.output)
+        call = domain, node.op_type, since, given, writes
+        choice = self._choices.get(call)
+        if choice is None:  # most nodes of a large model are like others of it
+            choice = self._choices[call] = self._choice(*call)
+        if choice.is_met:
             return None
+        if choice.unknown:
+            return Lack(node, since, choice.unknown)
+        fitting, parameters = choice.fitting, choice.parameters
         if since and (model := body(node, version, reads)) is not None:
             return self._inside(node, since, version, reads, writes, model)
         if _is_folded(node, reads):
@@ -124,8 +147,16 @@ class _Search:
             return None
         return Lack(node, since, tuple(dict.fromkeys(filter(None, (*given, *writes)))) if fitting else ())
 
+    def _choice(self, domain: str, name: str, since: int, given: Spelled, writes: Spelled) -> _Choice:
+        release = self._table.release
+        unknown = tuple(kind for kind in (*given, *writes) if not has_tensors_of(kind, release))
+        fitting = [kernel for kernel in self._table.of(domain, name) if not since or kernel.covers(since)]
+        parameters = _parameters(self._formals(domain, name, since), given, writes)
+        is_met = not unknown and any(_takes(kernel, parameters) for kernel in fitting)
+        return _Choice(unknown, fitting, parameters, is_met)
+
     def _inside(
-        self, node: NodeProto, since: int, version: int, reads: list[TypeProto], writes: list[str], model: ModelProto
+        self, node: NodeProto, since: int, version: int, reads: list[TypeProto], writes: Spelled, model: ModelProto
     ) -> Lack | None:
         key = standard(node.domain), node.op_type, version, *_said(node, reads), *writes
         if key not in self._known:
@@ -137,10 +168,10 @@ class _Search:
             self._known[key] = tuple(found)
         return next((replace(lack, node=node, since=since) for lack in self._known[key]), None)
 
-    def _formals(self, domain: str, node: NodeProto, since: int) -> Formals:
+    def _formals(self, domain: str, name: str, since: int) -> Formals:
         if not since:
-            return self._table.operators.get((domain, node.op_type), Formals())
-        schema = defs.get_schema(node.op_type, since, domain)
+            return self._table.operators.get((domain, name), Formals())
+        schema = defs.get_schema(name, since, domain)
         return Formals(
             *(tuple((each.name, each.type_str) for each in side) for side in (schema.inputs, schema.outputs))
         )

@@ -4,6 +4,8 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 
 const [, , home, library, what, model, url] = process.argv;
 const { InferenceSession, Tensor, register } = createRequire(join(home, 'index.js'))(home);
@@ -99,6 +101,22 @@ const DO = {
     await (await fetch(`${url}/all-came`)).text(); // answered once three requests are there: nobody waits for another
     await session.release(); // under way, and they end as they would have
     return { runs: (await Promise.all(runs)).map(values), released: await told(() => session.run({ x: x() })) };
+  },
+  async worker() {
+    const worker = new Worker(new URL(import.meta.url), { argv: [home, library, 'called', model, url] });
+    const ended = once(worker, 'exit');
+    await (await fetch(`${url}/called`)).text(); // answered once its calls are under way
+    await worker.terminate();
+    await ended;
+    await (await fetch(`${url}/terminated`)).text(); // they are answered now
+    const session = await create(model);
+    let last;
+    for (let count = 0; count < 20; count++) last = values(await session.run({ x: x() }));
+    return { after: last };
+  },
+  async called() {
+    const session = await create(model);
+    return Promise.all([1, 2, 3].map(() => session.run({ x: x() })));
   },
   async threshold() {
     const session = await create(model);

@@ -3,16 +3,17 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod ort;
+mod promise;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use napi::bindgen_prelude::{Buffer, Either, Uint8Array};
 use napi::{Env, Error, JsObject, Result};
 use napi_derive::napi;
 
 use ort::{Elements, Outcome, Runtime, Settings, Source, Tensor};
+use promise::aside;
 
 /// What a session is opened with; index.js has checked it.
 #[napi(object)]
@@ -87,20 +88,6 @@ pub fn open(env: Env, opening: Opening) -> Result<JsObject> {
         move || ort::Session::open(runtime, &source, &settings),
         |opened| Session { inner: Some(Arc::new(opened)) },
     )
-}
-
-/// Work on a thread of its own, and a promise of what is made of its result on the loop.
-fn aside<T: Send + 'static, J: napi::bindgen_prelude::ToNapiValue + 'static>(
-    env: Env,
-    work: impl FnOnce() -> Outcome<T> + Send + 'static,
-    made: impl FnOnce(T) -> J + Send + 'static,
-) -> Result<JsObject> {
-    let (deferred, promise) = env.create_deferred()?;
-    let started = thread::Builder::new().name("hybrid".into()).spawn(move || match work() {
-        Ok(done) => deferred.resolve(move |_| Ok(made(done))),
-        Err(problem) => deferred.reject(Error::from_reason(problem)),
-    });
-    started.map(|_| promise).map_err(|problem| Error::from_reason(format!("no thread for the call: {problem}")))
 }
 
 /// A session.

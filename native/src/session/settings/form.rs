@@ -158,10 +158,14 @@ fn unknown(path: &str, key: &str, keys: &[(&str, Form)]) -> Problem {
         (None, None) => format!("there are {}", listed(keys)),
     };
     let place = if path.is_empty() { "the settings have".to_owned() } else { format!("{path} has") };
-    // What is no word might be a token, where key and value are mixed up.
+    Problem::new(Code::SettingsKey, format!("{place} {}; {hint}", shown("key", key)))
+}
+
+/// Says of a key, or whatever `what` is, that it is unknown. What is no word might be a token, where a name and its value
+/// are mixed up, and is not repeated.
+pub fn shown(what: &str, key: &str) -> String {
     let word = key.len() <= 32 && key.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '-'));
-    let what = if word { format!("no key \"{key}\"") } else { "a key that is none of its own".to_owned() };
-    Problem::new(Code::SettingsKey, format!("{place} {what}; {hint}"))
+    if word { format!("no {what} \"{key}\"") } else { format!("no {what} of the name that was given") }
 }
 
 fn listed(keys: &[(&str, Form)]) -> String {

@@ -7,6 +7,6 @@ mod source;
 mod suggesting;
 
 pub use completing::complete;
-pub use form::Form;
+pub use form::{Form, shown};
 pub use schema::{HOST, SESSION, json};
 pub use source::{contents, found, parse};

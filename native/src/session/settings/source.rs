@@ -1,8 +1,12 @@
 //! Where settings are: in the text itself, or in a file that it names; and texts that stand elsewhere.
 
 use std::fmt;
+#[cfg(unix)]
+use std::fs;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+#[cfg(unix)]
+use std::os::unix::fs::FileTypeExt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -26,13 +30,22 @@ pub fn found(text: &str) -> Result<Zeroizing<String>, Problem> {
 /// The text of a file, without the mark that some editors write first; `Err` says what is wrong with it.
 pub fn contents(path: &str) -> Result<Zeroizing<String>, String> {
     let mut bytes = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file = opened(path).map_err(|error| error.to_string())?;
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MOST {
         return Err(format!("it has more than {MOST} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| "it is no text in UTF-8".to_owned())?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned().into())
+}
+
+/// A file that is no pipe, which nobody may ever write to.
+fn opened(path: &str) -> io::Result<File> {
+    #[cfg(unix)]
+    if fs::metadata(path)?.file_type().is_fifo() {
+        return Err(io::Error::other("it is a pipe"));
+    }
+    File::open(path)
 }
 
 /// Reads JSON in which no key stands twice. Nothing of the text is told: it may be a secret.

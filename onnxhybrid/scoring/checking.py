@@ -16,7 +16,7 @@ from onnxhybrid.scoring.columns import Place, values_of
 from onnxhybrid.scoring.matching import is_certain
 from onnxhybrid.scoring.plan import Feed, Piece, SourceFile
 from onnxhybrid.scoring.sources.parquet import Parquet
-from onnxhybrid.scoring.sources.reading import KINDS
+from onnxhybrid.scoring.sources.reading import KINDS, read
 from onnxhybrid.scoring.sources.table import Opened
 
 _ROWS = 8192
@@ -82,6 +82,8 @@ class Checking:
             return
         there = table.schema()
         for field in self.schema:
+            if there.names.count(field.name) > 1:
+                raise Error("OH641", f"{file.name}: two columns are called {field.name!r}")
             if field.name not in there.names:
                 raise Error(
                     "OH641", f"{file.name} has no column {field.name!r}, and {self.files[0].name} has: the files of a "
@@ -102,7 +104,7 @@ class Checking:
         wanted = pa.schema([self.schema.field(name) for name in names])
         for span in spans:
             row = span.first
-            for batch in table.rows(span, wanted, _ROWS):
+            for batch in read(table, span, wanted, _ROWS, file):
                 self._batch(batch, Place(file.name, row), seen)
                 row += batch.num_rows
             if row - span.first != span.rows:
@@ -142,8 +144,9 @@ class Checking:
         if found is None:
             return
         key, file, row, other, again = found
+        shown = keys.shown(key, self.schema.field(self.key).type)
         raise Error(
-            "OH644", f"{other}, column {self.key!r}, row {again}: the key {key!r} comes twice; row {row} of {file} has "
+            "OH644", f"{other}, column {self.key!r}, row {again}: the key {shown} comes twice; row {row} of {file} has "
             "it, too. By the key each row is scored once: take a column that tells rows apart, or none"
         )  # fmt: skip
 
@@ -154,12 +157,12 @@ class Checking:
             with closing(KINDS[file.kind](file)) as table:
                 for piece in pieces:
                     if piece.file == place:
-                        yield from _numbered(table, piece, wanted, file.name)
+                        yield from _numbered(table, piece, wanted, file)
 
 
-def _numbered(table: Opened, piece: Piece, wanted: pa.Schema, name: str) -> Iterator[tuple[Any, str, int]]:
+def _numbered(table: Opened, piece: Piece, wanted: pa.Schema, file: SourceFile) -> Iterator[tuple[Any, str, int]]:
     row = piece.first
-    for batch in table.rows(piece, wanted, _ROWS):
+    for batch in read(table, piece, wanted, _ROWS, file):
         for value in keys.values_of(batch.column(0)):
-            yield value, name, row
+            yield value, file.name, row
             row += 1

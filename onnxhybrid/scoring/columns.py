@@ -81,7 +81,7 @@ def _problem(column: pa.Array, feed: Feed) -> str | None:
 def _stacked(column: pa.Array, feed: Feed) -> Array:
     """The values of rows along axis 0."""
     rows, sizes = len(column), list[int]()
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+    if is_bytes(column.type):
         return _bytes(column)
     for wanted in feed.sizes:
         column, size = _opened(_plain(column), wanted)
@@ -105,7 +105,12 @@ def _plain(column: pa.Array) -> pa.Array:
         column = column.storage
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
-    return column
+    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether values of a type are bytes, however many."""
+    return any(test(kind) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view))
 
 
 def _opened(column: pa.Array, wanted: int | None) -> tuple[pa.Array, int]:
@@ -131,7 +136,7 @@ def _leaf(column: pa.Array, feed: Feed) -> Array:
         raise _Unfit("it is null, or holds a null")
     try:
         array = column.to_numpy(zero_copy_only=False)
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, pa.ArrowException):
         raise _Unfit("it is no text in UTF-8") from None
     if feed.spec.dtype == "str":
         texts: Array = array.astype(object, copy=False)

@@ -21,11 +21,20 @@ Hashes = npt.NDArray[np.uint64]
 
 def is_key(kind: pa.DataType) -> bool:
     """Whether values of a type tell rows apart: whole numbers, texts, bytes, dates and times."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return is_key(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return is_key(kind.value_type)
     tests = (
-        pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
-        pa.types.is_fixed_size_binary, pa.types.is_date, pa.types.is_timestamp, pa.types.is_decimal,
+        pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary,
+        pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary, pa.types.is_decimal, _is_time,
     )  # fmt: skip
     return any(test(kind) for test in tests)
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    """Whether values of a type count days, seconds or parts of them."""
+    return any(test(kind) for test in (pa.types.is_date, pa.types.is_time, pa.types.is_timestamp))
 
 
 @final
@@ -79,6 +88,7 @@ class Keys:
 
 def hashes_of(column: pa.Array) -> Hashes:
     """A number for each key: whole numbers are their own."""
+    column = _plain(column)
     if pa.types.is_integer(column.type):
         whole: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
         return whole.astype(np.int64, copy=False).view(np.uint64)
@@ -86,8 +96,35 @@ def hashes_of(column: pa.Array) -> Hashes:
 
 
 def values_of(column: pa.Array) -> list[Any]:
-    """The keys as Python has them; of times those that count nanoseconds are numbers."""
-    return (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()  # type: ignore[no-any-return]
+    """The keys as Python has them; dates and times are numbers, since Arrow has years that Python has not."""
+    return _plain(column).to_pylist()  # type: ignore[no-any-return]
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Without encodings and extensions, and dates and times as the whole numbers that they count."""
+    if isinstance(column, pa.ExtensionArray):
+        return _plain(column.storage)
+    if isinstance(column, pa.DictionaryArray):
+        return _plain(column.dictionary_decode())
+    if _is_time(column.type):
+        return column.view(pa.int32() if column.type.bit_width == 32 else pa.int64())
+    return column
+
+
+def shown(key: Any, kind: pa.DataType) -> str:
+    """A key as a message has it.
+
+    Args:
+        key: one of `values_of`.
+        kind: the type of its column.
+    """
+    if not _is_time(kind):
+        return repr(key)
+    count = pa.array([key], pa.int32() if kind.bit_width == 32 else pa.int64())
+    try:
+        return str(count.view(kind).cast(pa.string())[0])
+    except pa.ArrowException:  # a year, or a zone, that cannot be written
+        return repr(key)
 
 
 def first_twice(rows: Iterable[tuple[Any, str, int]], hashes: set[int]) -> tuple[Any, str, int, str, int] | None:

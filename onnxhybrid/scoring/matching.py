@@ -14,6 +14,7 @@ from onnxhybrid.feeds.fitting import fitted
 from onnxhybrid.model import TensorSpec
 from onnxhybrid.model.dtypes import is_container, numpy_dtype
 from onnxhybrid.model.tensor_spec import Shape
+from onnxhybrid.scoring.columns import is_bytes
 from onnxhybrid.scoring.plan import Feed
 from onnxhybrid.suggesting import near
 
@@ -91,7 +92,7 @@ def feed_of(spec: TensorSpec, column: str, kind: pa.DataType, source: str) -> Fe
     if is_container(spec.dtype):
         raise unfit("a column is fed to tensors alone")
     sizes, leaf = _opened(kind)
-    if pa.types.is_binary(leaf) or pa.types.is_large_binary(leaf):
+    if is_bytes(leaf):
         if spec.dtype != "uint8" or sizes:
             raise unfit("bytes are fed to inputs of uint8; texts are columns of strings")
         sizes = (None,)
@@ -140,7 +141,7 @@ def _opened(kind: pa.DataType) -> tuple[tuple[int | None, ...], pa.DataType]:
 
 def _holds(leaf: pa.DataType, spec: TensorSpec) -> bool:
     """Whether values of an Arrow type can be an input's."""
-    if pa.types.is_string(leaf) or pa.types.is_large_string(leaf):
+    if pa.types.is_string(leaf) or pa.types.is_large_string(leaf) or pa.types.is_string_view(leaf):
         return spec.dtype == "str"
     if spec.dtype == "str":
         return False
@@ -153,7 +154,7 @@ def _holds(leaf: pa.DataType, spec: TensorSpec) -> bool:
 def is_certain(kind: pa.DataType, feed: Feed) -> bool:
     """Whether every value of a column fits that is not null, by its type alone."""
     sizes, leaf = _opened(kind)
-    if pa.types.is_binary(leaf) or pa.types.is_large_binary(leaf):
+    if is_bytes(leaf):
         return not feed.stacked
     if None in sizes or isinstance(kind, pa.BaseExtensionType):
         return False

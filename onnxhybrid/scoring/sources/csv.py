@@ -20,6 +20,8 @@ from onnxhybrid.scoring.sources.table import Span, sized
 _ROW = re.compile(r"Row #(\d+): ")
 _BOM = b"\xef\xbb\xbf"
 _TEXT = pa.string()
+_LONGEST_HEAD = 1 << 20
+"""Bytes that the names of columns take at most."""
 
 
 @final
@@ -39,11 +41,14 @@ class Csv:
             raise
 
     def _head(self) -> tuple[list[str], int]:
-        head = b""
+        head, quotes = b"", 0
         for line in self._stream:
             head += line
-            if head.count(b'"') % 2 == 0:
+            quotes += line.count(b'"')
+            if quotes % 2 == 0:
                 break
+            if len(head) > _LONGEST_HEAD:
+                raise Error("OH643", f"{self._file.name}: a quote is opened in its first line and never closed")
         if b"\r" in head.rstrip(b"\r\n"):
             raise Error("OH643", f"{self._file.name}: its lines end in \\r alone; let them end in \\n")
         try:
@@ -64,6 +69,8 @@ class Csv:
 
     def rows(self, piece: Piece | Span, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
         """The rows of a span."""
+        if not piece.rows:
+            return
         table = self._read(lines.text_of(self._stream, piece, self._file), schema, piece.first)
         columns = [self._typed(table.column(field.name), field, piece.first) for field in schema]
         yield from sized(iter(pa.Table.from_arrays(columns, schema=schema).to_batches()), schema, block)

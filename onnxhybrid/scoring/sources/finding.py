@@ -36,7 +36,11 @@ def find(source: object) -> tuple[SourceFile, ...]:
         raise Error("OH640", f"the source is a path, a URL, or a list of them, not {type(source).__name__}")
     paths = [path for each in given for path in _paths(each)]
     if not paths:
-        raise Error("OH640", f"the source {source} has no files")
+        raise Error(
+            "OH640", f"the source {source} has no files of {', '.join(KINDS)}; those of the folders in a folder are "
+            "named by a pattern, as in 'folder/**/*.parquet'"
+        )  # fmt: skip
+    paths = [path if is_url(path) else os.path.abspath(path) for path in paths]
     base = _base(paths)
     found = [_described(path, _shown(path.removeprefix(base))) for path in dict.fromkeys(paths)]
     return tuple(sorted(found, key=lambda file: file.name))

@@ -35,12 +35,12 @@ class Jsonl:
         span = next(self.spans(_FIRST), None)
         if span is None:
             return pa.schema([])
-        return self._read(span, None).schema
+        return pa.schema([(field.name, _as_written(field.type)) for field in self._read(span, None).schema])
 
-    def found(self, piece: Span, names: list[str]) -> pa.Table:
-        """These columns of a span, with the types that its own values have."""
-        table = self._read(piece, None)
-        return table.select([name for name in names if name in table.column_names])
+    def found(self, piece: Span, names: list[str]) -> pa.Schema:
+        """The types of these columns in a span, as its own values have them."""
+        there = self._read(piece, None).schema
+        return pa.schema([(name, _as_written(there.field(name).type)) for name in names if name in there.names])
 
     def spans(self, rows: int) -> Iterator[Span]:
         """Its lines, cut into spans."""
@@ -48,6 +48,8 @@ class Jsonl:
 
     def rows(self, piece: Piece | Span, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
         """The rows of a span."""
+        if not piece.rows:
+            return
         table = self._read(piece, schema)
         yield from sized(iter(table.select(schema.names).to_batches()), schema, block)
 
@@ -68,6 +70,17 @@ class Jsonl:
     def close(self) -> None:
         """Close it."""
         self._stream.close()
+
+
+def _as_written(kind: pa.DataType) -> pa.DataType:
+    """The type that JSON has: the reader takes texts that look like times for such, in one span and not in another."""
+    if pa.types.is_timestamp(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_as_written(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _as_written(field.type)) for field in kind])
+    return kind
 
 
 _FIRST = 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO, Any, final
 
@@ -31,9 +32,16 @@ class _Member:
         self._at = 0
         with self._archive.open(name + _END) as stream:
             self.shape, fortran, self.dtype = _header(stream)
-        if self.dtype.hasobject or self.dtype.kind not in "biufUS" or (fortran and len(self.shape) > 1):
-            what = "in Fortran's order" if fortran else f"of {self.dtype}"
-            raise Error("OH641", f"{file.name}: the array {name!r} is {what}, which is not read row by row")
+        if self.dtype.kind not in "biufUS" or self.dtype == np.longdouble != np.float64:
+            raise Error(
+                "OH641", f"{file.name}: the array {name!r} is of {self.dtype}, which is no column; save it as numbers, "
+                "bools or texts, or in another file"
+            )  # fmt: skip
+        if fortran and len(self.shape) > 1:
+            raise Error(
+                "OH641", f"{file.name}: the array {name!r} is in Fortran's order, which is not read row by row; save "
+                "np.ascontiguousarray of it"
+            )  # fmt: skip
         if not self.shape:
             raise Error("OH641", f"{file.name}: the array {name!r} has no axis, and so no rows")
 
@@ -83,7 +91,7 @@ class Npz:
             archive = zipfile.ZipFile(self._stream)
             names = [name.removesuffix(_END) for name in archive.namelist() if name.endswith(_END)]
             self._members = {name: _Member(archive, name, file) for name in names}
-        except (zipfile.BadZipFile, ValueError, OSError) as problem:
+        except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError) as problem:
             self._stream.close()
             raise Error("OH643", f"{file.name} is no archive of numpy arrays: {problem}") from None
         except BaseException:
@@ -122,16 +130,23 @@ def _type(member: _Member) -> pa.DataType:
     kind = {"U": pa.string(), "S": pa.binary()}.get(member.dtype.kind)
     kind = kind or pa.from_numpy_dtype(member.dtype.newbyteorder("="))
     for size in reversed(member.shape[1:]):
-        kind = pa.list_(kind, size)
+        kind = pa.list_(kind, size) if size else pa.list_(kind)  # Arrow divides by the size of a list
     return kind
 
 
 def _column(array: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     kinds = []
-    while pa.types.is_fixed_size_list(kind):
+    for _ in array.shape[1:]:
         kinds.append(kind)
         kind = kind.value_type
-    column = pa.array(array.reshape(-1).astype(array.dtype.newbyteorder("="), copy=False), kind)
-    for each in reversed(kinds):
-        column = pa.FixedSizeListArray.from_arrays(column, type=each)
+    flat = array.reshape(-1)
+    # Of numpy's texts Arrow would take what stands before a NUL.
+    values = flat.tolist() if array.dtype.kind == "U" else flat.astype(array.dtype.newbyteorder("="), copy=False)
+    column = pa.array(values, kind)
+    for axis in reversed(range(len(kinds))):
+        if pa.types.is_fixed_size_list(kinds[axis]):
+            column = pa.FixedSizeListArray.from_arrays(column, type=kinds[axis])
+        else:
+            offsets = pa.array(np.zeros(math.prod(array.shape[: axis + 1]) + 1, np.int32))
+            column = pa.ListArray.from_arrays(offsets, column, type=kinds[axis])
     return column

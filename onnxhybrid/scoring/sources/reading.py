@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from typing import final
 
@@ -12,7 +14,7 @@ from onnxhybrid.errors import Error
 from onnxhybrid.scoring.plan import Piece, Plan, SourceFile
 from onnxhybrid.scoring.sources import csv, jsonl, npz, parquet
 from onnxhybrid.scoring.sources.finding import require_same
-from onnxhybrid.scoring.sources.table import Opened
+from onnxhybrid.scoring.sources.table import Opened, Span
 
 KINDS: dict[str, Callable[[SourceFile], Opened]] = {
     "parquet": parquet.Parquet,
@@ -21,6 +23,30 @@ KINDS: dict[str, Callable[[SourceFile], Opened]] = {
     "npz": npz.Npz,
 }
 """What opens files of a kind."""
+
+
+DAMAGED = (pa.ArrowException, OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What readers raise of a file that is damaged, encrypted or cut."""
+
+
+def read(
+    table: Opened, piece: Piece | Span, schema: pa.Schema, block: int, file: SourceFile
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a span with these columns, in batches of `block` rows.
+
+    Raises:
+        Error: OH643, the file cannot be read; OH648, it was changed since it was looked at.
+    """
+    batches = table.rows(piece, schema, block)
+    while True:
+        try:
+            batch = next(batches, None)
+        except DAMAGED as problem:
+            require_same(file)
+            raise Error("OH643", f"{file.name} cannot be read, from row {piece.first} on: {problem}") from None
+        if batch is None:
+            return
+        yield batch
 
 
 @final
@@ -53,13 +79,12 @@ class Reader:
             self._table, self._file = KINDS[file.kind](file), piece.file
         seen = 0
         try:
-            for batch in self._table.rows(piece, self._plan.schema, self._plan.block):
+            for batch in read(self._table, piece, self._plan.schema, self._plan.block, file):
                 seen += batch.num_rows
                 yield batch
-        except (pa.ArrowException, OSError, ValueError) as problem:
+        except Error:
             self.close()
-            require_same(file)
-            raise Error("OH643", f"{file.name} cannot be read: {problem}") from None
+            raise
         require_same(file)
         if seen != piece.rows:
             raise Error("OH648", f"{file.name} has {seen} rows where {piece.rows} were counted")

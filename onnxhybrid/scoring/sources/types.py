@@ -96,7 +96,7 @@ def _united(files: Sequence[SourceFile], names: Sequence[str]) -> pa.Schema:
     for file in files:
         with closing(Jsonl(file)) as table:
             for span in table.spans(_ROWS):
-                own = table.found(span, list(names)).schema
+                own = table.found(span, list(names))
                 try:
                     found = pa.unify_schemas([found, own], promote_options="permissive")
                 except pa.ArrowException as problem:
@@ -104,5 +104,6 @@ def _united(files: Sequence[SourceFile], names: Sequence[str]) -> pa.Schema:
                         "OH642", f"{file.name}, from row {span.first} on: a column has values of another kind than "
                         f"before: {problem}"
                     ) from None  # fmt: skip
-    kinds = {field.name: pa.string() if pa.types.is_null(field.type) else field.type for field in found}
+    kinds = {field.name: field.type for field in found}
+    kinds = {name: pa.string() if pa.types.is_null(kind) else kind for name, kind in kinds.items()}
     return pa.schema([(name, kinds.get(name, pa.string())) for name in names])

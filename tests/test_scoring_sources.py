@@ -79,6 +79,27 @@ def test_a_csv_feeds_scalars_and_keeps_what_it_says(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "npz", "parquet"])
+def test_a_value_a_row_feeds_inputs_whose_further_axes_have_one_element(tmp_path: Path, ending: str) -> None:
+    model = same(("age", FLOAT, ["n", 1]), ("plan", TEXT, ["n", 1]), ("one", INT64, ["n", 1, 1]))
+    held: dict[str, list[Any]] = {"id": [7, 8, 9], "age": [1.5, 2.5, 3.5], "plan": ["a", "b", "c"], "one": [4, 5, 6]}
+    path = tmp_path / f"rows.{ending}"
+    lines = [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)]
+    if ending == "csv":
+        path.write_text("\n".join([",".join(held), *(",".join(map(str, line.values())) for line in lines)]))
+    elif ending == "jsonl":
+        path.write_text("\n".join(map(json.dumps, lines)))
+    elif ending == "npz":
+        np.savez(path, **{name: np.array(values) for name, values in held.items()})
+    else:
+        pq.write_table(pa.table(held), path)
+    score(model, path, tmp_path / "scored")
+    found = results(tmp_path / "scored").to_pydict()
+    assert found["age_out"] == [[1.5], [2.5], [3.5]]
+    assert found["plan_out"] == [["a"], ["b"], ["c"]]
+    assert found["one_out"] == [[[4]], [[5]], [[6]]]
+
+
 @pytest.mark.parametrize("pattern", ["folder", "folder/*.parquet", "memory://scored/*.parquet", "memory://scored"])
 def test_folders_patterns_and_urls_are_sources(tmp_path: Path, pattern: str) -> None:
     fsspec = pytest.importorskip("fsspec")

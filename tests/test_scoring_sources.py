@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -381,3 +382,9 @@ def test_columns_that_are_kept_are_what_they_were_whatever_they_hold(tmp_path: P
     for name in kept.column_names:
         assert found[name].to_pylist() == source[name].to_pylist(), name
         assert found.schema.field(name).type == source.schema.field(name).type
+
+
+def test_a_pipe_is_no_source_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    with pytest.raises(oh.Error, match=r"OH640.*no regular file"):
+        score(same(("f", FLOAT, ["n"])), tmp_path / "rows.csv", tmp_path / "out")

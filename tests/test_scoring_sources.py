@@ -91,7 +91,7 @@ def test_a_value_a_row_feeds_inputs_whose_further_axes_have_one_element(tmp_path
     elif ending == "jsonl":
         path.write_text("\n".join(map(json.dumps, lines)))
     elif ending == "npz":
-        np.savez(path, **{name: np.array(values) for name, values in held.items()})
+        np.savez(path, id=held["id"], age=held["age"], plan=held["plan"], one=held["one"])
     else:
         pq.write_table(pa.table(held), path)
     score(model, path, tmp_path / "scored")

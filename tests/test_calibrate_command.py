@@ -10,8 +10,10 @@ import pytest
 from onnx import TensorProto, helper
 
 import onnxhybrid as oh
+from tests import cascades
 from tests.command import typed
 from tests.recipes import models
+from tests.servers.counted import counted
 
 ROWS = np.random.default_rng(0).random((400, 64), np.float32)
 WORDS = ["calibrate", "hybrid.onnx", "--input", "image=rows.npy", "--loss", "0.05", "--confidence", "0.9"]
@@ -107,3 +109,25 @@ def test_what_is_wrong_is_one_message_with_a_code(words: list[str], code: str, s
     ended = typed("calibrate", "hybrid.onnx", *words)
     [line] = ended.err.splitlines()
     assert (ended.code, ended.out, f"[{code}]" in line) == (status, "", True), line
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["-o", "absent/out.onnx"], "OH112"),
+        (["-o", "."], "OH112"),
+        (["-o", "/dev/full"], "OH112"),
+        (["-o", "out.onnx", "--plot", "curve.txt"], "OH612"),
+        (["-o", "out.onnx", "--plot", "absent/curve.svg"], "OH612"),
+        (["-o", "out.onnx", "--report", "page.txt"], "OH690"),
+        (["-o", "out.onnx", "--report", "absent/page.html"], "OH704"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_a_call_is_paid(words: list[str], code: str) -> None:
+    with counted() as server:
+        cascades.cascade(asked=server.remote()).save("counted.onnx")
+        np.save("x.npy", cascades.drawn(200, 0)[0])
+        ended = typed("calibrate", "counted.onnx", "--input", "x=x.npy", *words)
+    assert (ended.code, server.requests) == (1, 0)
+    assert ended.err.startswith(f"error: [{code}]")
+    assert not Path("out.onnx").exists()

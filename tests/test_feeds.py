@@ -136,6 +136,13 @@ def test_a_grey_input_gets_a_grey_picture(tmp_path: Path) -> None:
     np.testing.assert_array_equal(fed(tmp_path / "x.png", spec("uint8", "h", "w")), grey)
 
 
+def test_what_is_no_picture_is_told_without_the_objects_of_this_process(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    with pytest.raises(oh.Error, match=r"OH701.*x\.png is no picture") as caught:
+        fed(tmp_path / "x.png", spec("uint8", "h", "w"))
+    assert "0x" not in str(caught.value)
+
+
 def test_a_picture_of_another_size_is_refused_and_not_stretched(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "x.jpg")
     with pytest.raises(oh.Error, match=r"OH702.*1, 3, 4, 6"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,27 @@ def test_a_csv_feeds_scalars_and_keeps_what_it_says(tmp_path: Path) -> None:
         "ok_out": [True, False, True],
         "name_out": ['a "b", c\nd', "", "x"],
     }
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "npz", "parquet"])
+def test_a_value_a_row_feeds_inputs_whose_further_axes_have_one_element(tmp_path: Path, ending: str) -> None:
+    model = same(("age", FLOAT, ["n", 1]), ("plan", TEXT, ["n", 1]), ("one", INT64, ["n", 1, 1]))
+    held: dict[str, list[Any]] = {"id": [7, 8, 9], "age": [1.5, 2.5, 3.5], "plan": ["a", "b", "c"], "one": [4, 5, 6]}
+    path = tmp_path / f"rows.{ending}"
+    lines = [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)]
+    if ending == "csv":
+        path.write_text("\n".join([",".join(held), *(",".join(map(str, line.values())) for line in lines)]))
+    elif ending == "jsonl":
+        path.write_text("\n".join(map(json.dumps, lines)))
+    elif ending == "npz":
+        np.savez(path, id=held["id"], age=held["age"], plan=held["plan"], one=held["one"])
+    else:
+        pq.write_table(pa.table(held), path)
+    score(model, path, tmp_path / "scored")
+    found = results(tmp_path / "scored").to_pydict()
+    assert found["age_out"] == [[1.5], [2.5], [3.5]]
+    assert found["plan_out"] == [["a"], ["b"], ["c"]]
+    assert found["one_out"] == [[[4]], [[5]], [[6]]]
 
 
 @pytest.mark.parametrize("pattern", ["folder", "folder/*.parquet", "memory://scored/*.parquet", "memory://scored"])
@@ -360,3 +382,9 @@ def test_columns_that_are_kept_are_what_they_were_whatever_they_hold(tmp_path: P
     for name in kept.column_names:
         assert found[name].equals(source[name]), name
         assert found.schema.field(name).type == source.schema.field(name).type
+
+
+def test_a_pipe_is_no_source_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    with pytest.raises(oh.Error, match=r"OH640.*no regular file"):
+        score(same(("f", FLOAT, ["n"])), tmp_path / "rows.csv", tmp_path / "out")

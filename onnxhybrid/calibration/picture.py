@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from onnxhybrid.calibration.points import Point, Summary
@@ -31,9 +32,7 @@ def draw(path: str | os.PathLike[str], points: Sequence[Point], summary: Summary
     Raises:
         Error: OH551, matplotlib is not installed; OH612, no such picture can be written.
     """
-    target = file_path(path, "OH612")
-    if target.suffix.lower() not in _ENDINGS:
-        raise Error("OH612", f"a picture ends in {', '.join(_ENDINGS)}, and not as {target.name!r} does")
+    target = require_picture(path)
     figure = _figure(points, summary, chosen)
     import matplotlib as mpl
 
@@ -44,6 +43,18 @@ def draw(path: str | os.PathLike[str], points: Sequence[Point], summary: Summary
             figure.savefig(target, dpi=144, bbox_inches="tight", metadata=metadata)
     except OSError as problem:
         raise Error("OH612", f"{target} cannot be written: {problem.strerror}") from None
+
+
+def require_picture(path: str | os.PathLike[str]) -> Path:
+    """The path of a picture.
+
+    Raises:
+        Error: OH612, its name ends otherwise.
+    """
+    target = file_path(path, "OH612")
+    if target.suffix.lower() not in _ENDINGS:
+        raise Error("OH612", f"a picture ends in {', '.join(_ENDINGS)}, and not as {target.name!r} does")
+    return target
 
 
 def _figure(points: Sequence[Point], summary: Summary, chosen: Chosen) -> Any:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from onnxhybrid.cli import feeding, streams
-from onnxhybrid.cli.saving import EXTERNAL, OUTPUT, Weights, written
+from onnxhybrid.cli.saving import EXTERNAL, OUTPUT, Weights, require_places, written
 from onnxhybrid.cli.usage import pairs, wrong
+from onnxhybrid.errors import Error
 
 if TYPE_CHECKING:
     from onnxhybrid.calibration import Calibration
@@ -51,6 +52,7 @@ def calibrate(
     The exit code is 1 where no threshold keeps the promise.
     """
     opening, price = feeding.session(credentials, endpoints, allowed, authorities), _price(cost)
+    _require_targets(output, plot, page)
     from onnxhybrid import calibration
     from onnxhybrid.model import load
 
@@ -59,16 +61,31 @@ def calibrate(
     asked: dict[str, Any] = {"output": compared, "loss": loss, "confidence": confidence, "record": record}
     progress = streams.on_terminal(sys.stderr)
     found = calibration.calibrate(model, rows, right, cost=price, batch=batch, progress=progress, **asked, **opening)
+    if output is not None:  # first, since the calls that it came of are paid
+        written(found.model, output, external)
     if plot is not None:
         found.plot(plot)
     if page is not None:
         from onnxhybrid.reporting import report
 
         report(found.model, page, calibration=found)
-    if output is not None:
-        written(found.model, output, external)
     _told(found, as_json)
     return 1 if found.certificate is None else 0
+
+
+def _require_targets(output: Path | None, plot: Path | None, page: Path | None) -> None:
+    """Check what is to be written, before calls are paid for it.
+
+    Raises:
+        Error: OH112, OH612, OH690, OH704, one of them cannot be.
+    """
+    if plot is not None:
+        from onnxhybrid.calibration.picture import require_picture
+
+        require_picture(plot)
+    if page is not None and page.suffix.lower() not in (".html", ".htm"):
+        raise Error("OH690", f"a report with a curve ends in .html, and not as {page.name!r} does")
+    require_places(OH112=output, OH612=plot, OH704=page)
 
 
 def _told(found: Calibration, as_json: bool) -> None:

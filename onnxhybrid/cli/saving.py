@@ -13,6 +13,7 @@ import typer
 
 from onnxhybrid.cli import streams
 from onnxhybrid.cli.progress import growing
+from onnxhybrid.errors import Error
 
 if TYPE_CHECKING:
     from onnxhybrid.model import Model
@@ -38,6 +39,27 @@ def written(model: Model, path: Path, external: Weights) -> None:
     total = sum(source.length for source in model.weights.values())
     with growing(f"saving {path.name}", total, lambda: _unfinished(path)):
         model.save(path, external_data="auto" if external is Weights.AUTO else external is Weights.YES)
+
+
+def require_places(**places: Path | None) -> None:
+    """Check that files can be written, before what goes into them is paid for.
+
+    Args:
+        places: the files, by the code of the error that tells of one.
+
+    Raises:
+        Error: of that code, there is no folder for it, or what stands there is none.
+    """
+    for code, path in places.items():
+        folder = None if path is None else Path(os.path.realpath(path)).parent
+        if folder is None or path is None:
+            continue
+        if not folder.is_dir():
+            raise Error(code, f"{path} cannot be written: there is no folder {folder}")
+        if path.exists() and not path.is_file():
+            raise Error(code, f"{path} cannot be written: it is a folder, device, pipe or socket")
+        if not os.access(folder, os.W_OK):
+            raise Error(code, f"{path} cannot be written: the folder {folder} is not open to writing")
 
 
 def _unfinished(path: Path) -> int:

@@ -31,7 +31,9 @@ def write(
         _check_place(place, overwrite, known_by)
         place.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    except (OSError, TypeError, ValueError) as problem:
+    except OSError as problem:
+        raise ModelError("OH410", f"{os.fsdecode(folder)} cannot be written: {problem.strerror or problem}") from None
+    except (TypeError, ValueError) as problem:
         raise ModelError("OH410", f"{folder!r} cannot be written: {problem}") from None
     made, old = work / "made", work / "old"
     try:
@@ -43,7 +45,7 @@ def write(
     except OSError as problem:
         if old.exists() and not place.exists():
             old.rename(place)
-        raise ModelError("OH410", f"{place} cannot be written: {problem}") from None
+        raise ModelError("OH410", f"{place} cannot be written: {problem.strerror or problem}") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return place

@@ -23,13 +23,15 @@ def picture(data: bytes, path: str, spec: TensorSpec) -> npt.NDArray[Any]:
         Error: OH551, Pillow is not installed; OH701, it is no picture; OH702, the input has no axis of channels.
     """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ModuleNotFoundError:
         raise Error("OH551", f"{path}: pictures need Pillow: pip install pillow") from None
     first, channels = _layout(spec)
     try:
         with Image.open(io.BytesIO(data)) as image:
             pixels = np.asarray(image.convert(_MODES[channels or 1]))
+    except UnidentifiedImageError:  # its message names an object in memory
+        raise Error("OH701", f"{path} is no picture: it begins as none that Pillow reads") from None
     except Exception as problem:  # noqa: BLE001  # Pillow raises many kinds for what is no picture
         raise Error("OH701", f"{path} is no picture: {problem}") from None
     if "float" in spec.dtype:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ def read(path: str | os.PathLike[str], spec: TensorSpec) -> Array:
     file = Path(path)
     ending = file.suffix.lower()
     try:
+        if stat.S_ISCHR(file.stat().st_mode) or stat.S_ISBLK(file.stat().st_mode):
+            raise ValueError("it is a device, which need not end")
         data = file.read_bytes()
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else problem

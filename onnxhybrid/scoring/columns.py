@@ -83,10 +83,11 @@ def _stacked(column: pa.Array, feed: Feed) -> Array:
     rows, sizes = len(column), list[int]()
     if is_bytes(column.type):
         return _bytes(column)
-    for wanted in feed.sizes:
+    for wanted in feed.sizes[: feed.lists]:
         column, size = _opened(_plain(column), wanted)
         sizes.append(size)
     leaf = _leaf(_plain(column), feed)
+    sizes += [1] * (len(feed.sizes) - feed.lists)
     return leaf.reshape((rows, *sizes))
 
 

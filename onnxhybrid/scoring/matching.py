@@ -98,7 +98,9 @@ def feed_of(spec: TensorSpec, column: str, kind: pa.DataType, source: str) -> Fe
         sizes = (None,)
     elif not _holds(leaf, spec):
         raise unfit(f"{leaf} is no {spec.dtype}")
-    shape = spec.shape
+    shape, lists = spec.shape, len(sizes)
+    if shape is not None and not sizes and len(shape) > 1 and all(size == 1 for size in shape[1:]):
+        sizes = (1,) * (len(shape) - 1)  # a number is the value of [n, 1], as models of tables have an input a column
     if shape is None or len(shape) == len(sizes) + 1:
         stacked, inner = True, shape[1:] if shape is not None else (None,) * len(sizes)
     elif len(shape) == len(sizes):
@@ -107,7 +109,7 @@ def feed_of(spec: TensorSpec, column: str, kind: pa.DataType, source: str) -> Fe
         raise unfit(f"a row's value has {len(sizes)} axes, and one of the input {max(len(shape) - 1, 0)}")
     if shape and stacked and isinstance(shape[0], int) and shape[0] != 1:
         raise unfit(f"the input takes {shape[0]} rows, neither one nor any number; open it with model.declare")
-    return Feed(spec, column, _agreed(sizes, inner, unfit), stacked)
+    return Feed(spec, column, _agreed(sizes, inner, unfit), stacked, lists)
 
 
 def _agreed(sizes: Sequence[int | None], inner: Shape, unfit: Any) -> tuple[int | None, ...]:

@@ -109,12 +109,14 @@ class Feed:
         column: the column's name.
         sizes: the axes of one row's value; None for a size that rows may differ in.
         stacked: whether the values of rows are put together along a first axis.
+        lists: how many of the axes are lists of the column; those behind have one element.
     """
 
     spec: TensorSpec
     column: str
     sizes: tuple[int | None, ...]
     stacked: bool
+    lists: int
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -144,6 +145,8 @@ def _described(path: str, name: str) -> SourceFile:
             return SourceFile(path, kind, name, int(told["size"]), stamp)
         path = os.path.abspath(path)
         state = Path(path).stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise Error("OH640", f"{path} is no regular file, and a source is read more than once")
     except Error:
         raise
     except Exception as problem:  # noqa: BLE001  # each store raises its own

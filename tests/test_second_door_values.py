@@ -12,12 +12,12 @@ import onnxruntime
 import pytest
 
 from tests import bindings, second_door
-from tests.bindings import c, go, java
+from tests.bindings import c, go, java, rust
 from tests.bindings.given import FED
 from tests.bindings.hybrids import Hybrid
 from tests.bindings.suite import NAMES, Suite, difference, differences, folder_of, hybrids, made, served
 
-BINDINGS = {"C": c, "Java": java, "Go": go}
+BINDINGS = {"C": c, "Java": java, "Go": go, "Rust": rust}
 SESSION = "entry\tonnxhybrid.session\t"
 
 

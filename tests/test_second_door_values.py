@@ -1,4 +1,4 @@
-"""Every kind of hybrid through the execution provider, from Python and C: it gives what `oh.Session` gives."""
+"""Every kind of hybrid through the execution provider, from several languages: it gives what `oh.Session` gives."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import onnxruntime
 import pytest
 
 from tests import bindings, second_door
-from tests.bindings import c
+from tests.bindings import c, go, java, rust
+from tests.bindings.given import FED
 from tests.bindings.hybrids import Hybrid
 from tests.bindings.suite import NAMES, Suite, difference, differences, folder_of, hybrids, made, served
 
+BINDINGS = {"C": c, "Java": java, "Go": go, "Rust": rust}
 SESSION = "entry\tonnxhybrid.session\t"
 
 
@@ -46,32 +48,47 @@ def as_options(line: str, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def from_c(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What differs once a program in C has run the set, sixteen sessions side by side and one that is left included."""
-    if missing := c.unsupported():
-        pytest.skip(f"no C here: {missing}")
+def with_options(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """The set, whose lists give the settings of sessions as options."""
     folder = tmp_path_factory.mktemp("set") / "set"
     shutil.copytree(suite.folder, folder)
     for name in ("jobs", "together", "leaving"):
         lines = (folder / name).read_text("utf-8").splitlines(keepends=True)
         (folder / name).write_text("".join(as_options(line, folder) for line in lines), "utf-8")
+    return dataclasses.replace(suite, folder=folder)
+
+
+@pytest.fixture(scope="module", params=BINDINGS)
+def elsewhere(
+    request: pytest.FixtureRequest, with_options: Suite, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What differs once another program has run the set, sixteen sessions at once and one that is left included."""
+    binding = BINDINGS[request.param]
+    if missing := binding.unsupported():
+        pytest.skip(f"no {request.param} here: {missing}")
     results = tmp_path_factory.mktemp("results")
-    changed = dataclasses.replace(suite, folder=folder)
-    changed.run(c.command(tmp_path_factory.mktemp("program"), "PROVIDER"), results)
-    return differences(changed, results)
+    with_options.run(binding.through_provider(tmp_path_factory.mktemp("program")), results)
+    return differences(with_options, results)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_file_gives_through_the_second_door_what_it_gives_through_the_first_from_c(
-    from_c: dict[str, str], name: str
+@pytest.mark.parametrize("name", [name for name in NAMES if name != FED])
+def test_a_file_gives_through_the_second_door_what_it_gives_through_the_first_from_other_languages(
+    elsewhere: dict[str, str], name: str
 ) -> None:
-    assert from_c.get(name) is None
+    assert elsewhere.get(name) is None
 
 
 def test_sessions_with_credentials_policies_and_thresholds_of_their_own_stand_side_by_side(
-    from_c: dict[str, str],
+    elsewhere: dict[str, str],
 ) -> None:
-    assert {name: text for name, text in from_c.items() if name.startswith("together")} == {}
+    assert {name: text for name, text in elsewhere.items() if name.startswith("together")} == {}
+
+
+def test_an_input_that_may_be_left_out_can_be_fed_through_the_second_door_where_the_binding_lets_it(
+    elsewhere: dict[str, str],
+) -> None:
+    # Java says so itself, before ONNX Runtime is asked.
+    assert FED not in elsewhere or "Unexpected number of inputs" in elsewhere[FED]
 
 
 def ran(suite: Suite, name: str, hybrid: Hybrid, results: Path) -> None:

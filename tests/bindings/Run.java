@@ -40,6 +40,12 @@ public final class Run {
         }
     }
 
+    /** How a session is given the library and its entries. */
+    interface Door {
+        void open(OrtSession.SessionOptions options, Map<String, String> entries) throws OrtException;
+    }
+
+    static Door door = Run::register;
     private static String library;
     private static Path set;
     private static Path out;
@@ -96,13 +102,10 @@ public final class Run {
     private static void run(String model, Given given, Path folder) throws OrtException {
         try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
             options.setSessionLogLevel(ai.onnxruntime.OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
-            for (Map.Entry<String, String> entry : given.entries.entrySet()) {
-                options.addConfigEntry(entry.getKey(), entry.getValue());
-            }
             for (Map.Entry<String, OnnxTensor> tensor : given.defaults.entrySet()) {
                 options.addInitializer(tensor.getKey(), tensor.getValue());
             }
-            options.registerCustomOpLibrary(library);
+            door.open(options, given.entries);
             try (OrtSession session = ENVIRONMENT.createSession(model, options);
                     OrtSession.Result results = session.run(given.inputs)) {
                 List<String> lines = new ArrayList<>();
@@ -112,6 +115,14 @@ public final class Run {
                 write(folder.resolve("outputs"), String.join("", lines).getBytes(StandardCharsets.UTF_8));
             }
         }
+    }
+
+    /** As operators, which find their session's entries in its options. */
+    private static void register(OrtSession.SessionOptions options, Map<String, String> entries) throws OrtException {
+        for (Map.Entry<String, String> entry : entries.entrySet()) {
+            options.addConfigEntry(entry.getKey(), entry.getValue());
+        }
+        options.registerCustomOpLibrary(library);
     }
 
     private static void write(Path path, byte[] bytes) {

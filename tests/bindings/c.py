@@ -86,6 +86,11 @@ def command(folder: Path, *defines: str) -> list[str]:
     return [str(program), str(runtime()), oh.library_path()]
 
 
+def through_provider(folder: Path) -> list[str]:
+    """The program whose sessions have the library as their execution provider."""
+    return command(folder, "PROVIDER")
+
+
 def runtime() -> Path:
     """ONNX Runtime's shared library in the wheel; its name ends in the version."""
     (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*")

@@ -49,3 +49,9 @@ def built(source: Path, package: str, target: Path) -> Path:
 def command(folder: Path) -> list[str]:
     """The program, built in a folder, with the two libraries: what is to be run is behind them."""
     return [str(built(_PROGRAM, ".", folder / "run")), str(c.runtime()), oh.library_path()]
+
+
+def through_provider(folder: Path) -> list[str]:
+    """The program whose sessions have the library as their execution provider."""
+    program, *libraries = command(folder)
+    return [program, "--provider", *libraries]

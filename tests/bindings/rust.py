@@ -41,3 +41,9 @@ def built(source: Path, program: str) -> Path:
 def command(_: Path) -> list[str]:
     """The program with the two libraries: what is to be run is behind them."""
     return [str(built(_PROGRAM, "run-hybrids")), str(c.runtime()), oh.library_path()]
+
+
+def through_provider(folder: Path) -> list[str]:
+    """The program whose sessions have the library as their execution provider."""
+    program, *libraries = command(folder)
+    return [program, "--provider", *libraries]

@@ -1,6 +1,8 @@
 // Runs a list of a set of hybrids (tests/bindings/__init__.py) in sessions of which nothing is known but one library.
 //
-//	CGO_CFLAGS=-I$HEADERS go run . ONNXRUNTIME LIBRARY SET LIST OUT
+//	CGO_CFLAGS=-I$HEADERS go run . [--provider] ONNXRUNTIME LIBRARY SET LIST OUT
+//
+// With --provider the library is the sessions' execution provider, and their entries are its options.
 //
 // Go's published binding knows neither operator libraries nor initializers, and no scalars, so this speaks to the C API.
 package main
@@ -10,6 +12,7 @@ package main
 #cgo LDFLAGS: -ldl
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <string.h>
 #include "onnxruntime_c_api.h"
 
 static const OrtApi *ort;
@@ -17,12 +20,12 @@ static OrtEnv *environment;
 static OrtAllocator *allocator;
 static OrtMemoryInfo *memory;
 
-static const char *load(const char *path) {
+static const char *load(const char *path, int version) {
     void *runtime = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
     if (!runtime) return dlerror();
     const OrtApiBase *(*base)(void);
     *(void **)&base = dlsym(runtime, "OrtGetApiBase");
-    ort = base ? base()->GetApi(18) : NULL;
+    ort = base ? base()->GetApi(version) : NULL;
     if (!ort) return "no ONNX Runtime, or an old one";
     ort->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "run", &environment);
     ort->GetAllocatorWithDefaultOptions(&allocator);
@@ -43,6 +46,23 @@ static void release_options(OrtSessionOptions *o) { ort->ReleaseSessionOptions(o
 static OrtStatus *add_entry(OrtSessionOptions *o, const char *k, const char *v) { return ort->AddSessionConfigEntry(o, k, v); }
 static OrtStatus *add_default(OrtSessionOptions *o, const char *n, OrtValue *v) { return ort->AddInitializer(o, n, v); }
 static OrtStatus *add_library(OrtSessionOptions *o, const char *path) { return ort->RegisterCustomOpsLibrary_V2(o, path); }
+
+static const OrtEpDevice *device;
+
+static OrtStatus *add_provider(const char *path) {
+    const OrtEpDevice *const *devices;
+    size_t count = 0;
+    OrtStatus *problem = ort->RegisterExecutionProviderLibrary(environment, "onnxhybrid", path);
+    if (!problem) problem = ort->GetEpDevices(environment, &devices, &count);
+    for (size_t at = 0; at < count; at++) {
+        if (!strcmp(ort->EpDevice_EpName(devices[at]), "OnnxHybridExecutionProvider")) device = devices[at];
+    }
+    return problem || device ? problem : ort->CreateStatus(ORT_FAIL, "the library offers no device");
+}
+static OrtStatus *append(OrtSessionOptions *o, const char **keys, const char **values, size_t n) {
+    return ort->SessionOptionsAppendExecutionProvider_V2(o, environment, &device, 1, keys, values, n);
+}
+
 static OrtStatus *open(const char *path, OrtSessionOptions *o, OrtSession **s) { return ort->CreateSession(environment, path, o, s); }
 static void release_session(OrtSession *s) { ort->ReleaseSession(s); }
 
@@ -111,12 +131,25 @@ type tensor struct {
 var library *C.char
 var set, out string
 
+// enter gives a session's options the library and its entries.
+var enter = asOperators
+
 func main() {
-	if problem := C.load(C.CString(os.Args[1])); problem != nil {
+	arguments, version := os.Args[1:], C.int(18)
+	provider := arguments[0] == "--provider"
+	if provider {
+		arguments, version, enter = arguments[1:], 24, asProvider
+	}
+	if problem := C.load(C.CString(arguments[0]), version); problem != nil {
 		panic(C.GoString(problem))
 	}
-	library, set, out = C.CString(os.Args[2]), os.Args[3], os.Args[5]
-	list := string(contents(os.Args[4]))
+	library, set, out = C.CString(arguments[1]), arguments[2], arguments[4]
+	if provider {
+		if problem := check(C.add_provider(library)); problem != nil {
+			panic(problem)
+		}
+	}
+	list := string(contents(arguments[3]))
 	var next given
 	for _, line := range strings.Split(strings.TrimRight(list, "\n"), "\n") {
 		cells := strings.Split(line, "\t")
@@ -166,17 +199,12 @@ func job(model, folder string, next given) {
 func perform(model, folder string, next given) error {
 	options := C.options()
 	defer C.release_options(options)
-	for _, entry := range next.entries {
-		if problem := check(C.add_entry(options, C.CString(entry[0]), C.CString(entry[1]))); problem != nil {
-			return problem
-		}
-	}
 	for _, each := range next.defaults {
 		if problem := check(C.add_default(options, each.name, each.value)); problem != nil {
 			return problem
 		}
 	}
-	if problem := check(C.add_library(options, library)); problem != nil {
+	if problem := enter(options, next.entries); problem != nil {
 		return problem
 	}
 	var session *C.OrtSession
@@ -185,6 +213,23 @@ func perform(model, folder string, next given) error {
 	}
 	defer C.release_session(session)
 	return run(session, folder, next)
+}
+
+func asOperators(options *C.OrtSessionOptions, entries [][2]string) error {
+	for _, entry := range entries {
+		if problem := check(C.add_entry(options, C.CString(entry[0]), C.CString(entry[1]))); problem != nil {
+			return problem
+		}
+	}
+	return check(C.add_library(options, library))
+}
+
+func asProvider(options *C.OrtSessionOptions, entries [][2]string) error {
+	keys, values := make([]*C.char, len(entries)+1), make([]*C.char, len(entries)+1) // none has an address, too
+	for at, entry := range entries {
+		keys[at], values[at] = C.CString(entry[0]), C.CString(entry[1])
+	}
+	return check(C.append(options, &keys[0], &values[0], C.size_t(len(entries))))
 }
 
 func run(session *C.OrtSession, folder string, next given) error {

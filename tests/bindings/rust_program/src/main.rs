@@ -1,6 +1,8 @@
 //! Runs a list of a set of hybrids (tests/bindings/__init__.py) in sessions of which nothing is known but one library.
 //!
-//!     cargo run -- ONNXRUNTIME LIBRARY SET LIST OUT
+//!     cargo run -- [--provider] ONNXRUNTIME LIBRARY SET LIST OUT
+//!
+//! With --provider the library is the sessions' execution provider, and their entries are its options.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -9,6 +11,7 @@ use std::{env, fs, io, thread};
 
 use half::f16;
 use ort::environment::Environment;
+use ort::session::builder::SessionBuilder;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType as Element, ValueType};
 
@@ -32,10 +35,13 @@ struct Described {
 #[derive(Clone)]
 struct Places {
     environment: Environment,
+    provider: bool,
     library: PathBuf,
     set: PathBuf,
     out: PathBuf,
 }
+
+const PROVIDER: &str = "OnnxHybridExecutionProvider";
 
 /// Element types by their number in ONNX.
 const FLOAT: i32 = 1;
@@ -46,12 +52,17 @@ const BOOL: i32 = 9;
 const FLOAT16: i32 = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = env::args().collect();
-    let [_, runtime, library, set, list, out] = &arguments[..] else {
-        return Err("run ONNXRUNTIME LIBRARY SET LIST OUT".into());
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    let provider = arguments.first().is_some_and(|first| first == "--provider");
+    arguments.drain(..usize::from(provider));
+    let [runtime, library, set, list, out] = &arguments[..] else {
+        return Err("run [--provider] ONNXRUNTIME LIBRARY SET LIST OUT".into());
     };
     let environment = ort::init_from(runtime)?.build()?;
-    let places = Places { environment, library: library.into(), set: set.into(), out: out.into() };
+    if provider {
+        environment.register_ep_library("onnxhybrid", library)?;
+    }
+    let places = Places { environment, provider, library: library.into(), set: set.into(), out: out.into() };
     let mut given = Given::default();
     for line in fs::read_to_string(places.set.join(list))?.lines() {
         let cells: Vec<&str> = line.split('\t').collect();
@@ -116,13 +127,28 @@ fn run(places: &Places, given: &Given, model: &Path, folder: &Path) -> Result<()
 
 fn opened(places: &Places, given: &Given, model: &Path) -> ort::Result<Session> {
     let mut builder = Session::builder(&places.environment)?.with_log_level(ort::logging::LogLevel::Error)?;
-    for (key, value) in &given.entries {
-        builder = builder.with_config_entry(key, value)?;
-    }
     for default in &given.defaults {
         builder = builder.with_initializer(&default.name, tensor(default)?)?;
     }
-    builder.with_operator_library(&places.library)?.commit_from_file(model)
+    let enter = if places.provider { as_provider } else { as_operators };
+    enter(builder, places, &given.entries)?.commit_from_file(model)
+}
+
+fn as_operators(
+    mut builder: SessionBuilder,
+    places: &Places,
+    entries: &[(String, String)],
+) -> ort::Result<SessionBuilder> {
+    for (key, value) in entries {
+        builder = builder.with_config_entry(key, value)?;
+    }
+    Ok(builder.with_operator_library(&places.library)?)
+}
+
+fn as_provider(builder: SessionBuilder, places: &Places, entries: &[(String, String)]) -> ort::Result<SessionBuilder> {
+    let options: Vec<_> = entries.iter().map(|(key, value)| (format!("{PROVIDER}.{key}"), value.clone())).collect();
+    let devices = places.environment.devices().filter(|device| device.ep().is_ok_and(|name| name == PROVIDER));
+    Ok(builder.with_devices(devices, Some(&options))?)
 }
 
 fn described(places: &Places, [name, element, sizes, file]: [&str; 4]) -> Result<Described, Box<dyn Error>> {

@@ -219,10 +219,12 @@ fn from_environment(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Option
 }
 
 fn stamp(path: &Path) -> Result<(PathBuf, SystemTime), Problem> {
-    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
-    changed
-        .map(|changed| (path.to_owned(), changed))
-        .map_err(|error| unusable(path, &format!("cannot be read: {error}")))
+    let found = std::fs::metadata(path).and_then(|metadata| metadata.modified().map(|changed| (metadata, changed)));
+    let (metadata, changed) = found.map_err(|error| unusable(path, &format!("cannot be read: {error}")))?;
+    if !metadata.is_file() {
+        return Err(unusable(path, "is no regular file")); // a device may never end, and a pipe may never begin
+    }
+    Ok((path.to_owned(), changed))
 }
 
 /// The certificates in a PEM file; at least one.
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_missing_or_no_certificate_is_a_mistake_in_the_settings() {
-        for file in ["/no/such/file.pem", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+        for file in ["/no/such/file.pem", "/dev/zero", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
             let problem = Trust::new(Some(file.into()), None).unwrap_err();
             assert!(problem.code == Code::Scope && problem.message.contains(file), "{}", problem.message);
         }

@@ -12,7 +12,6 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any, final
 
 import numpy as np
@@ -21,15 +20,11 @@ import numpy.typing as npt
 from onnxhybrid.calibration.row_keys import SIZE
 from onnxhybrid.errors import Error
 from onnxhybrid.model.dtypes import dtype_name, numpy_dtype
+from onnxhybrid.model.json_object import json_object
+from onnxhybrid.runtime.exclusive import is_taken
 
 Array = npt.NDArray[Any]
 Keys = list[bytes]
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 _HEAD = "onnxhybrid.calibration"
 _MERGED = 1 << 16
@@ -69,16 +64,10 @@ class Record:
 
     def _require_alone(self) -> None:
         """Check that no other calibration holds the file open, where the system can tell."""
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if is_taken(self._file):
             raise Error(
                 "OH610", f"the record {self._path} is in use by another calibration; wait for it, or name another file"
-            ) from None
-        except OSError:  # a file system without locks
-            return
+            )
 
     def _open(self, remote: str) -> None:
         head = {"format": _HEAD, "version": 1, "remote": remote}
@@ -88,7 +77,7 @@ class Record:
                 raise Error("OH610", f"{self._path} is no record of a calibration; name another file")
             self._write_head(head)
             return
-        told = _parsed(first)
+        told = json_object(first)
         if told is None or told.get("format") != _HEAD or told.get("version") != 1:
             raise Error("OH610", f"{self._path} is no record of a calibration; name another file")
         if told.get("remote") != remote:
@@ -110,7 +99,7 @@ class Record:
         for line in self._file:
             if not line.endswith(b"\n"):
                 break
-            if (keys := _keys(_parsed(line))) is not None:
+            if (keys := _keys(json_object(line))) is not None:
                 self._learn(keys, offset)
             offset += len(line)
         self._file.seek(offset)
@@ -145,7 +134,7 @@ class Record:
     def _line(self, offset: int) -> tuple[Keys, Array]:
         if self._last is None or self._last[0] != offset:
             self._file.seek(offset)
-            told = _parsed(self._file.readline())
+            told = json_object(self._file.readline())
             keys = _keys(told)
             answers = None if told is None else _answers(told)
             if keys is None or answers is None or len(answers) != len(keys):
@@ -178,14 +167,6 @@ def _short(keys: Keys) -> list[int]:
     """The first eight bytes of each key as a number: what rows are looked up by, before the key itself is compared."""
     found: list[int] = np.frombuffer(b"".join(keys), "<u8")[:: SIZE // 8].tolist()
     return found
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        told = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None
 
 
 def _keys(told: dict[str, Any] | None) -> Keys | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from onnxhybrid.disclosure import egress
 from onnxhybrid.model import Model
-from onnxhybrid.model.certificate import CERTIFICATE, parsed
+from onnxhybrid.model.certificate import CERTIFICATE
+from onnxhybrid.model.json_object import json_object
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Section:
 
 
 def _certificate(model: Model) -> dict[str, Any] | None:
-    return parsed(model.metadata.get(CERTIFICATE, ""))
+    return json_object(model.metadata.get(CERTIFICATE, ""))
 
 
 def _certificate_lines(model: Model) -> list[str]:

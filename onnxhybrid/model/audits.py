@@ -14,6 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from onnxhybrid.model.certificate import CERTIFICATE
 from onnxhybrid.model.graphs import all_nodes, attribute_graphs, nested_graphs, reads
+from onnxhybrid.model.json_object import json_object
 from onnxhybrid.model.messages import copied, replace
 from onnxhybrid.model.naming import rename_tensors
 from onnxhybrid.model.opsets import imported
@@ -129,11 +130,7 @@ def _certificate(model: ModelProto) -> dict[str, Any]:
 
 
 def _read(text: object) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if isinstance(text, (str, bytes)) else None
-    except (ValueError, RecursionError):  # a stranger's text may be deep
-        found = None
-    return found if isinstance(found, dict) else {}
+    return (json_object(text) if isinstance(text, (str, bytes)) else None) or {}
 
 
 def _told(node: NodeProto, certificate: Mapping[str, Any], outputs: set[str]) -> dict[str, str]:

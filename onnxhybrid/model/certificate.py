@@ -12,6 +12,7 @@ from typing import Any
 
 from onnx import ModelProto
 
+from onnxhybrid.model.json_object import json_object
 from onnxhybrid.model.messages import replace
 
 CERTIFICATE = "onnxhybrid.certificate"
@@ -34,8 +35,5 @@ def rename_in_certificate(model: ModelProto, names: Mapping[str, str]) -> None:
 
 def parsed(entry: str) -> dict[str, Any] | None:
     """What an entry holds; None where it is no JSON object, or its output no text."""
-    try:
-        told = json.loads(entry)
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) and isinstance(told.get("output"), str) else None
+    told = json_object(entry)
+    return told if told and isinstance(told.get("output"), str) else None

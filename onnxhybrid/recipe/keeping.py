@@ -11,6 +11,7 @@ from onnx import ModelProto
 from onnxhybrid.errors import Error
 from onnxhybrid.model import Model
 from onnxhybrid.model.graphs import all_tensors
+from onnxhybrid.model.json_object import json_object
 from onnxhybrid.model.messages import copied
 from onnxhybrid.model.recipe_entry import RECIPE
 
@@ -46,12 +47,8 @@ def kept(model: Model) -> str:
 
 
 def _parsed(entry: str | None) -> dict[str, Any] | None:
-    try:
-        told = json.loads(entry or "")
-    except (ValueError, RecursionError):
-        return None
-    fits = isinstance(told, dict) and isinstance(told.get("yaml"), str) and isinstance(told.get("graph"), str)
-    return told if fits else None
+    told = json_object(entry or "")
+    return told if told and isinstance(told.get("yaml"), str) and isinstance(told.get("graph"), str) else None
 
 
 def _digest(skeleton: ModelProto) -> str:

@@ -12,7 +12,8 @@ from onnxhybrid.disclosure import Egress, egress
 from onnxhybrid.errors import Error
 from onnxhybrid.inspection import Description, describe
 from onnxhybrid.model import Model
-from onnxhybrid.model.certificate import CERTIFICATE, parsed
+from onnxhybrid.model.certificate import CERTIFICATE
+from onnxhybrid.model.json_object import json_object
 from onnxhybrid.reporting.pieces import Piece, pieces_of
 from onnxhybrid.runtime import NodeStats
 from onnxhybrid.runtime.statistics import Spending, Statistics
@@ -63,7 +64,7 @@ def subject_of(model: Model, calibration: Calibration | None, stats: Mapping[str
         map=pieces_of(description),
         egress=egress(model),
         findings=validate(model),
-        certificate=parsed(model.metadata.get(CERTIFICATE, "")),
+        certificate=json_object(model.metadata.get(CERTIFICATE, "")),
         calibration=calibration,
         stats=stats,
         spending=stats.budget if isinstance(stats, Statistics) else None,

@@ -8,22 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 from typing import Any, BinaryIO, final
 
 import pyarrow.parquet as pq
 
 from onnxhybrid.errors import Error
+from onnxhybrid.runtime.exclusive import is_taken
 from onnxhybrid.scoring import layout
 from onnxhybrid.scoring.layout import Note
 from onnxhybrid.scoring.plan import Plan, Result, Task
 from onnxhybrid.scoring.summary import Summary
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 _OURS = re.compile(r"\.?part-\d{6,}(-\d+)?\.parquet(\.\d+)?")
 
@@ -63,17 +57,9 @@ class Target:
 
     def _require_alone(self) -> None:
         """Check that no other scoring has it, where the system can tell."""
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if is_taken(self._lock):
             self._lock.close()
-            raise Error(
-                "OH647", f"another scoring writes to {self.path}; wait for it, or name another folder"
-            ) from None
-        except OSError:  # a file system without locks
-            return
+            raise Error("OH647", f"another scoring writes to {self.path}; wait for it, or name another folder")
 
     def close(self) -> None:
         """Let others write to it; where nothing came of it, leave nothing."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import numpy.typing as npt
 
 from onnxhybrid.compose.judge.learned import ENTRY
 from onnxhybrid.model import Model
+from onnxhybrid.model.json_object import json_object
 
 Array = npt.NDArray[Any]
 
@@ -83,10 +82,8 @@ def fitted_rows(model: Model) -> Iterator[FittedRows]:
     """Those of each judge in a model that has learned from rows."""
     for key, text in model.metadata.items():
         if key == ENTRY or key.endswith(f"/{ENTRY}"):
-            entry: object = None
-            with contextlib.suppress(ValueError, RecursionError):
-                entry = json.loads(text)
-            if isinstance(entry, dict) and entry.get("kind") != PLAIN:
+            entry = json_object(text)
+            if entry is not None and entry.get("kind") != PLAIN:
                 inputs, hashes = _texts(entry.get("inputs")), _texts(entry.get("fitted_on"))
                 repeated = entry.get("repeated")
                 if inputs and hashes:

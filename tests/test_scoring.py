@@ -297,6 +297,18 @@ def test_a_row_that_is_never_answered_fails_alone(tmp_path: Path) -> None:
     assert [row["key"] for row in failed(tmp_path / "out")] == [20]
 
 
+def test_a_row_that_is_never_answered_fails_alone_also_where_nobody_else_asks(tmp_path: Path) -> None:
+    x = rows(8)
+    x[:, 1] = 0
+    bad = tuple(x[5].tolist())
+    with counted() as server:
+        server.fails, server.failure = lambda _, asked: bad in asked, "504 Late"
+        model = cascades.cascade(asked=server.remote())
+        summary = score(model, written(tmp_path, x), tmp_path / "out", patience=1, workers=1, batch=8)
+    assert (summary.rows, summary.failed) == (8, 1)
+    assert [row["key"] for row in failed(tmp_path / "out")] == [5]
+
+
 @pytest.mark.parametrize("status", ["401 No", "403 No", "404 No"])
 def test_what_no_row_gets_past_ends_it_at_the_first_call(tmp_path: Path, status: str) -> None:
     x = rows(100_000)  # several pieces, of which another one waits to be read

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from onnxhybrid.errors import Error
 from onnxhybrid.scoring.blocks import Block, some
 from onnxhybrid.scoring.opening import Opened
-from onnxhybrid.scoring.patience import Waiting, is_away, is_fatal
+from onnxhybrid.scoring.patience import Waiting, is_away, is_fatal, is_silent
 from onnxhybrid.scoring.plan import Stopped
 
 Array = npt.NDArray[Any]
@@ -46,7 +46,7 @@ def ask(opened: Opened, block: Block) -> list[Part]:
     Where it fails, rows that are not sent are answered without those that are, if the graph tells them apart. The
     others are asked for by halves: n rows take 2n - 1 calls at most, which is where all of them fail; one failing row
     takes about 2 log2(n) more than the one that failed. A remote that is away fails the rows that are sent together,
-    once it was waited for.
+    once it was waited for; where it is silent, and might be so to these rows alone, each half is tried once before.
 
     Raises:
         Stopped: no other row would get past what happened.
@@ -77,14 +77,28 @@ def _apart(opened: Opened, block: Block, call: Waiting, problem: Error, *, told_
         home, away = (some(block, np.flatnonzero(chosen)) for chosen in (kept, ~kept))
         answered = _asked(opened, home, Waiting(), told_apart=True)
         return [*answered, *_apart(opened, away, call, problem, told_apart=True)]
+    halves = [some(block, half) for half in np.array_split(np.arange(rows), 2)]
     if is_away(problem) and not call.of_rows:
-        return [Part(block, problem=problem)]
-    halves = np.array_split(np.arange(rows), 2)
-    return [
-        part
-        for half in halves
-        for part in _asked(opened, some(block, half), Waiting(of_rows=call.of_rows), told_apart=True)
-    ]
+        return (_tried(opened, halves) if is_silent(problem) else []) or [Part(block, problem=problem)]
+    return [part for half in halves for part in _asked(opened, half, Waiting(of_rows=call.of_rows), told_apart=True)]
+
+
+def _tried(opened: Opened, halves: Sequence[Block]) -> list[Part]:
+    """The parts of rows that got no answer while nobody else asked; none where neither half gets one."""
+    parts: list[Part] = []
+    failed: list[tuple[Block, Error]] = []
+    for half in halves:
+        try:
+            parts.append(_answered(opened, half, Waiting(of_rows=True)))
+        except Error as why:
+            if opened.stopping or is_fatal(why):
+                raise Stopped(why) from why
+            failed.append((half, why))
+    if not parts:
+        return []
+    for half, problem in failed:
+        parts += _apart(opened, half, Waiting(of_rows=True), problem, told_apart=True)
+    return parts
 
 
 def _answered(opened: Opened, block: Block, call: Waiting) -> Part:

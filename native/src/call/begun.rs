@@ -9,7 +9,7 @@ use super::prepared::{Expected, Invocation};
 use super::taped::Recalled;
 use super::task::Task;
 use crate::failure::{Code, Failure, Problem};
-use crate::run::running;
+use crate::run::running::{self, Deadline};
 use crate::tensor::{InputTensor, OutputTensor, OwnedTensor};
 use crate::transport::runtime::wait;
 use crate::transport::{Limits, Response};
@@ -44,13 +44,11 @@ impl Call {
         started: Instant,
     ) -> Result<Awaited, Problem> {
         let (requests, expected) = self.prepare(invocation, token, inputs, limits.deadline)?;
-        let (call, invocation, run) = (self.clone(), invocation.clone(), running::deadline());
+        let (call, invocation, end) = (self.clone(), invocation.clone(), End::of(started, limits.deadline));
         let (requests, mut tensors) = requests.into_owned();
         let task = Task::spawn(async move {
             let lent: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
-            let exchange = call.exchange(requests.over(&lent), &limits, &invocation);
-            let answer = tokio::time::timeout_at(limits.deadline.into(), exchange).await;
-            (answer.unwrap_or_else(|_| Err(call.late(run))), started.elapsed())
+            end.before(&call, call.exchange(requests.over(&lent), &limits, &invocation)).await
         });
         Ok(Awaited::Responses(task, expected))
     }
@@ -69,13 +67,34 @@ impl Call {
         let (wanted, tensors) = self.wanted(kept, invocation, token, inputs)?;
         let mut tensors: Vec<_> = tensors.iter().map(InputTensor::owned).collect();
         let (call, kept, invocation) = (self.clone(), kept.clone(), invocation.clone());
-        let (wanted, run) = (wanted.on_runtime(), running::deadline());
+        let (wanted, end) = (wanted.on_runtime(), End::of(started, limits.deadline));
         Ok(Awaited::Outputs(Task::spawn(async move {
             let tensors: Vec<_> = tensors.iter_mut().map(OwnedTensor::lend).collect();
-            let asking = call.known_or_asked(&kept, wanted, &tensors, &limits, &invocation);
-            let outputs = tokio::time::timeout_at(limits.deadline.into(), asking).await;
-            (outputs.unwrap_or_else(|_| Err(call.late(run))), started.elapsed())
+            end.before(&call, call.known_or_asked(&kept, wanted, &tensors, &limits, &invocation)).await
         })))
+    }
+}
+
+/// When a call that was begun has to end, as its thread knows it.
+struct End {
+    started: Instant,
+    deadline: Instant,
+    run: Option<Deadline>,
+}
+
+impl End {
+    fn of(started: Instant, deadline: Instant) -> Self {
+        Self { started, deadline, run: running::deadline() }
+    }
+
+    /// What `work` brings until then, and how long the call took.
+    async fn before<T>(
+        self,
+        call: &Call,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> (Result<T, Problem>, Duration) {
+        let brought = tokio::time::timeout_at(self.deadline.into(), work).await;
+        (brought.unwrap_or_else(|_| Err(call.late(self.run))), self.started.elapsed())
     }
 }
 

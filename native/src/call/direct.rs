@@ -49,8 +49,7 @@ impl Call {
     ) -> Result<Vec<OutputTensor>, Problem> {
         let limits = self.limits(started);
         let (requests, mut expected) = self.prepare(invocation, token, inputs, limits.deadline)?;
-        let answered = wait(limits.deadline, self.exchange(requests, &limits, invocation));
-        let responses = answered.unwrap_or_else(|ended| Err(self.ended(ended)))?;
+        let responses = self.waited(limits.deadline, self.exchange(requests, &limits, invocation))?;
         self.answer(&mut expected, &responses, limits.deadline)
     }
 
@@ -64,7 +63,11 @@ impl Call {
     ) -> Result<Vec<OutputTensor>, Problem> {
         let limits = self.limits(started);
         let (wanted, tensors) = self.wanted(kept, invocation, token, inputs)?;
-        let answered = wait(limits.deadline, self.known_or_asked(kept, wanted, tensors, &limits, invocation));
-        answered.unwrap_or_else(|ended| Err(self.ended(ended)))
+        self.waited(limits.deadline, self.known_or_asked(kept, wanted, tensors, &limits, invocation))
+    }
+
+    /// What `work` brings, for which this thread waits until its deadline or the end of its run.
+    fn waited<T>(&self, deadline: Instant, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        wait(deadline, work).unwrap_or_else(|ended| Err(self.ended(ended)))
     }
 }

@@ -20,6 +20,8 @@ BARE := triton legacy speech encoder economics cross browser
 FUZZ := $(CARGO) +nightly fuzz
 FUZZ_SECONDS ?= 60
 TARGETS ?= $(basename $(notdir $(wildcard native/fuzz/fuzz_targets/*.rs)))
+# Each runs the module of benchmarks/ that is named after it.
+BENCHES := bench-compose bench-hedging bench-opening bench-calibration bench-scoring bench-broker bench-economics
 # What `make wheels` builds with, and the environments that it tries wheels in.
 TOOLS := .wheels
 # Set by `make test-latest`: the newest of everything in place of the lock.
@@ -30,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/.rust/bin:$(PATH)
 RUST = @$(PYTHON) -B -m building.toolchain
 
-.PHONY: bench-broker help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-compose bench-hedge bench-opening bench-calibration bench-scoring bench-economics soak matrix site site-shortly lock wheels cross cross-test clean
+.PHONY: help demo sample test test-latest attack check fuzz fuzz-shortly deny advisories bench bench-hedge $(BENCHES) soak matrix site site-shortly lock wheels cross cross-test clean
 .DELETE_ON_ERROR:
 
 help:
@@ -115,26 +117,10 @@ advisories:
 bench: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.remote
 
-bench-compose: $(VENV)/test.installed
-	@$(BIN)/python -m benchmarks.compose
+$(BENCHES): bench-%: $(VENV)/test.installed
+	@$(BIN)/python -m benchmarks.$*
 
-bench-hedge: $(VENV)/test.installed
-	@$(BIN)/python -m benchmarks.hedging
-
-bench-opening: $(VENV)/test.installed
-	@$(BIN)/python -m benchmarks.opening
-
-bench-calibration: $(VENV)/test.installed
-	@$(BIN)/python -m benchmarks.calibration
-
-bench-scoring: $(VENV)/test.installed
-	@$(BIN)/python -m benchmarks.scoring
-
-bench-broker: $(VENV)/test.installed
-	@$(BIN)/python -m benchmarks.broker
-
-bench-economics: $(VENV)/test.installed
-	@$(BIN)/python -m benchmarks.economics
+bench-hedge: bench-hedging
 
 soak: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.soak
@@ -143,6 +129,7 @@ soak: $(VENV)/test.installed
 # Releases of onnxruntime lie in .corpus/runtimes/, from the package index; the table goes into docs/platforms.md.
 matrix: $(VENV)/test.installed
 	@$(BIN)/python -m benchmarks.matrix
+
 wheels: $(TOOLS)/tools-$(FOUND)
 	$(RUST)
 	@$(TOOLS)/bin/python -m building x86-64

@@ -31,7 +31,7 @@ remote.triton:
 def models(folder: Path) -> None:
     """Write small.onnx, large.onnx (image -> label, probabilities), scale.onnx (image -> image) and is_large.onnx."""
     for seed, name in enumerate(("small.onnx", "large.onnx")):
-        _classifier(seed).save(folder / name)
+        classifier(seed).save(folder / name)
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 64])
     half = numpy_helper.from_array(np.array(0.5, np.float32), "half")
     scaled = helper.make_tensor_value_info("scaled", TensorProto.FLOAT, ["n", 64])
@@ -45,7 +45,8 @@ def models(folder: Path) -> None:
     of_graph(helper.make_graph(rows, "is large", [image], [said], [half])).save(folder / "is_large.onnx")
 
 
-def _classifier(seed: int) -> oh.Model:
+def classifier(seed: int) -> oh.Model:
+    """A classifier: image float32[n, 64] -> label int64[n], probabilities float32[n, 10]."""
     weight = numpy_helper.from_array(np.random.default_rng(seed).normal(size=(64, 10)).astype(np.float32), "w")
     nodes = [
         helper.make_node("MatMul", ["image", "w"], ["logits"]),

@@ -302,13 +302,13 @@ def script(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_process_ends_while_its_calls_wait() -> None:
-    # 20 requests of futures, threads, plain sessions and tickets are under way when the main thread ends.
+def require_peaceful_end(program: str, waiting: int, last: bytes) -> None:
+    """Require that a program ends with 7, as it says, while so many requests wait; before, it asks for `last`."""
     seen, enough = threading.Semaphore(0), threading.Event()
 
     def behave(connection: socket.socket, request: bytes) -> None:
-        if b"/finish" in request:
-            assert all(seen.acquire(timeout=SOON) for _ in range(20))
+        if last in request:
+            assert all(seen.acquire(timeout=SOON) for _ in range(waiting))
             enough.set()
             answer(reply())(connection, request)
         else:
@@ -316,39 +316,42 @@ def test_a_process_ends_while_its_calls_wait() -> None:
             connection.recv(1)
 
     with raw_server(behave) as server:
-        done = script(
-            f"""
-            import threading
-            from tests.test_begin import halves, plain, registered
-
-            model = adder(sys.argv[1], timeout={LONG})
-            session, other = oh.Session(model), plain(model, registered())
-            futures = [session.submit(None, {{"x": X}}) for _ in range(5)]
-            session.run_async(None, {{"x": X}}, lambda *arguments: print(arguments[2][:7]), None)
-
-
-            def quietly(run):  # a daemon thread that prints at the interpreter's end may abort it
-                try:
-                    run(None, {{"x": X}})
-                except Exception:
-                    pass
-
-
-            for run in [session.run] * 5 + [other.run] * 4:
-                threading.Thread(target=quietly, args=(run,), daemon=True).start()
-            begins = plain(halves(sys.argv[1], timeout={LONG})[0], registered())
-            for _ in range(5):
-                begins.run(None, {{"x": X}})
-            last = oh.remote.triton(sys.argv[1], "finish", inputs=model.inputs, outputs=model.outputs)
-            oh.Session(last).run(None, {{"x": X}})
-            sys.exit(7)
-            """,
-            server.url,
-        )
+        done = script(program, server.url)
     assert enough.is_set()
     assert done.returncode == 7, done.stderr
     for word in ("terminate called", "Fatal", "panicked", "core dumped"):
         assert word not in done.stderr
+
+
+def test_a_process_ends_while_its_calls_wait() -> None:
+    # 20 requests of futures, threads, plain sessions and tickets are under way when the main thread ends.
+    program = f"""
+    import threading
+    from tests.test_begin import halves, plain, registered
+
+    model = adder(sys.argv[1], timeout={LONG})
+    session, other = oh.Session(model), plain(model, registered())
+    futures = [session.submit(None, {{"x": X}}) for _ in range(5)]
+    session.run_async(None, {{"x": X}}, lambda *arguments: print(arguments[2][:7]), None)
+
+
+    def quietly(run):  # a daemon thread that prints at the interpreter's end may abort it
+        try:
+            run(None, {{"x": X}})
+        except Exception:
+            pass
+
+
+    for run in [session.run] * 5 + [other.run] * 4:
+        threading.Thread(target=quietly, args=(run,), daemon=True).start()
+    begins = plain(halves(sys.argv[1], timeout={LONG})[0], registered())
+    for _ in range(5):
+        begins.run(None, {{"x": X}})
+    last = oh.remote.triton(sys.argv[1], "finish", inputs=model.inputs, outputs=model.outputs)
+    oh.Session(last).run(None, {{"x": X}})
+    sys.exit(7)
+    """
+    require_peaceful_end(program, 20, b"/finish")
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")

@@ -7,31 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 import onnxhybrid as oh
 from docs.site import protocols
 from onnxhybrid import diagnostics
-from tests.strategies import of_graph
+from tests.recipes import classifier
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))]
-
-
-def _classifier(seed: int) -> oh.Model:
-    """A classifier: image float32[n, 64] -> label int64[n], probabilities float32[n, 10]."""
-    weight = numpy_helper.from_array(np.random.default_rng(seed).normal(size=(64, 10)).astype(np.float32), "w")
-    nodes = [
-        helper.make_node("MatMul", ["image", "w"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
-        helper.make_node("ArgMax", ["logits"], ["label"], axis=-1, keepdims=0),
-    ]
-    outputs = [
-        helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
-        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 10]),
-    ]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 64])
-    return of_graph(helper.make_graph(nodes, "classifier", [image], outputs, [weight]))
 
 
 FOLLOWED = {
@@ -43,7 +26,7 @@ FOLLOWED = {
 def test_the_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(("small.onnx", "large.onnx")):
-        _classifier(seed).save(name)
+        classifier(seed).save(name)
     images = np.random.default_rng(4).random((300, 64), np.float32)
     labels = oh.Session("large.onnx").run(["label"], {"image": images})[0]
     np.savez("calibration.npz", image=images, label=labels)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Barrier
 
-import grpc  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 import onnxhybrid as oh
+from tests.servers.kserve_grpc import serving
 
 BURST = 24
 VALUES = np.arange(1000, dtype=np.float32)
@@ -28,25 +26,12 @@ class Echo(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
         return answer
 
 
-@contextmanager
-def serving(streams: int) -> Iterator[str]:
-    """The URL of a server that takes so many requests at once on a connection."""
-    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_concurrent_streams", streams)])
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Echo(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
-
-
 @pytest.mark.parametrize("streams", [1, 2, 16])
 def test_a_burst_above_the_limit_of_streams_on_a_new_connection_loses_no_call(streams: int) -> None:
     """Calls wait for their turn on the one connection, as the official client's do."""
     specs = [[oh.TensorSpec(name, "float32", ("n",))] for name in ("x", "y")]
     for _ in range(4):
-        with serving(streams) as url, ThreadPoolExecutor(BURST) as pool:
+        with serving(Echo(), 4, [("grpc.max_concurrent_streams", streams)]) as url, ThreadPoolExecutor(BURST) as pool:
             model = oh.remote.triton(url, "m", inputs=specs[0], outputs=specs[1], retries=0, name="echo")
             session, start = oh.Session(model), Barrier(BURST)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import onnxhybrid as oh
-from tests.test_docs import _classifier
+from tests.recipes import classifier
 
 PAGE = (Path(__file__).parent.parent / "docs" / "platforms.md").read_text(encoding="utf-8")
 
@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parent.parent / "docs" / "platforms.md").read_text(encodi
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 def test_what_the_page_fetches_is_what_the_model_gives(tmp_path: Path) -> None:
     [code] = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
-    model = _classifier(3)
+    model = classifier(3)
     with oh.endpoint.serve({"hybrid": model}) as server:
         (tmp_path / "ask.mjs").write_text(f'const url = "{server.url}";\n{code}', encoding="utf-8")
         done = subprocess.run(["node", "ask.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)

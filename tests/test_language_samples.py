@@ -15,7 +15,7 @@ import pytest
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
 from tests.bindings import c, cpp, go, java, rust
-from tests.test_docs import _classifier
+from tests.recipes import classifier
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 IMAGE = (np.arange(64) % 16).astype(np.float32)[np.newaxis]
@@ -68,7 +68,7 @@ class Hybrids:
 @pytest.fixture(scope="module")
 def hybrids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hybrids]:
     folder = tmp_path_factory.mktemp("hybrids")
-    small, large = _classifier(0), _classifier(1)
+    small, large = classifier(0), classifier(1)
     sure = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.5)
     with serve({"digits": large}) as cloud, serve({"digits": large}, token=TOKEN) as guarded:
         specs: dict[str, Any] = {"inputs": large.inputs, "outputs": large.outputs}

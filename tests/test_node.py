@@ -22,8 +22,8 @@ from tests.bindings.hybrids import JUDGE, LARGE, SMALL, X, remote
 from tests.bindings.servers import CLOSED
 from tests.bindings.suite import Suite, differences, made, served
 from tests.endpoint_models import identity
+from tests.recipes import classifier
 from tests.servers.raw import answer, raw_server
-from tests.test_docs import _classifier
 
 pytestmark = pytest.mark.skipif(node.unsupported() is not None, reason=f"no Node here: {node.unsupported()}")
 SAMPLE = Path(__file__).parents[1] / "samples" / "node" / "hybrid.mjs"
@@ -155,7 +155,7 @@ def test_the_types_hold_what_a_user_writes() -> None:
 
 
 def test_the_sample_runs_as_python_does(tmp_path: Path) -> None:
-    small, large = _classifier(0), _classifier(1)
+    small, large = classifier(0), classifier(1)
     sure = oh.judge.max_probability("probabilities") >= oh.Input("threshold", default=0.5)
     image = (np.arange(64) % 16).astype(np.float32)[np.newaxis]
     modules = tmp_path / "node_modules"

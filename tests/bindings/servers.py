@@ -6,15 +6,14 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import grpc  # type: ignore[import-untyped]
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 import onnxhybrid as oh
 from onnxhybrid.endpoint import serve
+from tests.servers import kserve_grpc
 from tests.servers.blobs import reversing
 from tests.servers.raw import answer, raw_server, silence
 
@@ -52,18 +51,6 @@ class _Linear(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[mi
 
 
 @contextlib.contextmanager
-def _speaking_grpc() -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(16))
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Linear(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
-
-
-@contextlib.contextmanager
 def serving(models: dict[str, oh.Model]) -> Iterator[Servers]:
     """All of them, until the block ends; `models` are served to everybody, and to who has the token."""
     busy = answer(b'{"error": "try later"}', status="503 Service Unavailable")
@@ -80,7 +67,7 @@ def serving(models: dict[str, oh.Model]) -> Iterator[Servers]:
             models=enter(serve(models)).url,
             guarded=enter(serve(models, token=TOKEN)).url,
             blobs=enter(reversing("y")).url,
-            grpc=enter(_speaking_grpc()),
+            grpc=enter(kserve_grpc.serving(_Linear(), 16)),
             busy=enter(raw_server(busy)).url,
             page=enter(raw_server(page)).url,
             silent=enter(raw_server(say_nothing)).url,

@@ -48,7 +48,7 @@ def package() -> Path:
     with environments.alone(native / "target"):
         modules = HOME / "node_modules" / ".made"
         _made(modules, [HOME / "package-lock.json"], ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        sources = [native / "Cargo.lock", native / "Cargo.toml", *sorted((native / "src").glob("*.rs"))]
+        sources = [native / "Cargo.lock", native / "Cargo.toml", *sorted((native / "src").rglob("*.rs"))]
         _made(native / "target" / ".made", sources, ["node", "build.js"])
     return HOME
 
